@@ -1,0 +1,42 @@
+"""Errors that a user can act on.
+
+Each message is one sentence or two: the value, the place, the accepted choices and the way out. The command line
+prints it without a traceback and exits with `exit_code`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PgcganError(Exception):
+    """Anything that the user can put right; everything else is a defect of ours and keeps its traceback."""
+
+    exit_code = 2
+
+
+class DataError(PgcganError):
+    """The input holds something that cannot be used as it is (a record, a sample, a label, a shape)."""
+
+
+class UsageError(PgcganError):
+    """The call or its options are off (an unknown choice, a count that is not a number, an output that exists)."""
+
+
+class ModelError(PgcganError):
+    """A model directory cannot be read, or does not fit what is asked of it."""
+
+
+class MissingExtra(PgcganError):
+    """An optional dependency is not installed; the message names the command that installs it."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(f"{purpose} needs {package!r}, which is not installed: pip install 'pgcgan[{extra}]'")
+
+
+def listed(values: Iterable[object], limit: int = 5) -> str:
+    """`a, b, c and 7 more`: the first few of a list, for a message."""
+    shown = [str(v) for v in values]
+    if len(shown) <= limit:
+        return ", ".join(shown) if shown else "none"
+    return f"{', '.join(shown[:limit])} and {len(shown) - limit} more"

@@ -1,0 +1,448 @@
+"""Genotypes of labelled people: one frozen container, checked once, at construction.
+
+It holds arrays and selects from them. It never reads, writes, plots or learns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .errors import DataError, listed
+
+MISSING = -1
+
+
+def _strings(values: Any, what: str) -> np.ndarray:
+    array = np.array([str(v) for v in values], dtype=object)
+    if array.ndim != 1:
+        raise DataError(f"{what} must be one-dimensional, got shape {array.shape}.")
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Variants:
+    """The sites, in file order: one row a biallelic record.
+
+    Parameters
+    ----------
+    contig, id, ref, alt : sequence of str, length V
+        As in a VCF; an absent id is ".".
+    position : sequence of int, length V
+        1-based position on the contig.
+    contig_lengths : mapping of str to int or None, optional
+        Every contig of the file in header order, with its length where it is known. Contigs that occur in `contig`
+        but not here are added at the end.
+    assembly : str, optional
+        The reference the positions refer to, if the file says so.
+    """
+
+    contig: np.ndarray
+    position: np.ndarray
+    id: np.ndarray
+    ref: np.ndarray
+    alt: np.ndarray
+    contig_lengths: Mapping[str, int | None] = field(default_factory=dict)
+    assembly: str | None = None
+
+    def __post_init__(self) -> None:
+        position = np.array(self.position, dtype=np.int64)
+        if position.ndim != 1:
+            raise DataError(f"variants.position must be one-dimensional, got shape {position.shape}.")
+        position.flags.writeable = False
+        object.__setattr__(self, "position", position)
+        for name in ("contig", "id", "ref", "alt"):
+            values = _strings(getattr(self, name), f"variants.{name}")
+            if len(values) != len(position):
+                raise DataError(f"variants.{name} has {len(values)} entries, variants.position has {len(position)}.")
+            object.__setattr__(self, name, values)
+        if len(position) and position.min() < 0:
+            first = int(np.flatnonzero(position < 0)[0])
+            raise DataError(f"Variant {first} has the position {position[first]}; positions start at 1.")
+        lengths = dict(self.contig_lengths)
+        for contig in dict.fromkeys(self.contig):
+            lengths.setdefault(contig, None)
+        object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def name(self, index: int) -> str:
+        """Return `contig:position ref>alt` of one variant, for messages."""
+        return f"{self.contig[index]}:{self.position[index]} {self.ref[index]}>{self.alt[index]}"
+
+    def select(self, index: Any) -> Variants:
+        """Return the variants at `index` (slice, mask or integers); the contig table is kept whole."""
+        return Variants(
+            self.contig[index],
+            self.position[index],
+            self.id[index],
+            self.ref[index],
+            self.alt[index],
+            self.contig_lengths,
+            self.assembly,
+        )
+
+    def equals(self, other: Variants) -> bool:
+        """Tell whether contig, position, id, ref and alt are the same, in the same order."""
+        return len(self) == len(other) and all(
+            bool(np.array_equal(getattr(self, name), getattr(other, name)))
+            for name in ("contig", "position", "id", "ref", "alt")
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Genotypes:
+    """Genotypes of people at biallelic sites, with labels.
+
+    Parameters
+    ----------
+    calls : array of int8, shape (variants, samples, ploidy)
+        0 = ref, 1 = alt, -1 = missing: the axis order of VCF Zarr, sgkit and scikit-allel.
+    variants : Variants
+        The sites.
+    samples : sequence of str
+        Unique sample names.
+    labels : mapping of str to sequence of str, optional
+        Columns by name, one value a sample (super-population, population, gender, …).
+    phased : bool
+        Whether the order of the alleles inside a call means something. Without phase the two alleles of a call are an
+        unordered pair.
+
+    Raises
+    ------
+    DataError
+        If shapes disagree, a call is not -1, 0 or 1, or a sample name or contig order is not usable.
+    """
+
+    calls: np.ndarray
+    variants: Variants
+    samples: np.ndarray
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    phased: bool = True
+
+    def __post_init__(self) -> None:
+        given = np.asarray(self.calls)
+        if given.ndim != 3:
+            raise DataError(f"calls must have the shape (variants, samples, ploidy), got {given.shape}.")
+        if given.size and (given.min() < MISSING or given.max() > 1):
+            v, s, _ = np.argwhere((given < MISSING) | (given > 1))[0]
+            raise DataError(
+                f"Call {given[v, s].tolist()} of sample {self.samples[s]} at {self.variants.name(int(v))} is not made of "
+                "0 (ref), 1 (alt) and -1 (missing); split multi-allelic records first."
+            )
+        calls = given.astype(np.int8, copy=False).view()
+        calls.flags.writeable = False
+        object.__setattr__(self, "calls", calls)
+        samples = _strings(self.samples, "samples")
+        if calls.shape[:2] != (len(self.variants), len(samples)):
+            raise DataError(
+                f"calls have the shape {calls.shape}, but there are {len(self.variants)} variants and "
+                f"{len(samples)} samples."
+            )
+        if calls.shape[2] not in (1, 2):
+            raise DataError(f"Ploidy {calls.shape[2]} is not supported; accepted: 1 (haploid), 2 (diploid).")
+        names, counts = np.unique(samples, return_counts=True) if len(samples) else (samples, np.zeros(0))
+        if (counts > 1).any():
+            raise DataError(f"Sample names occur more than once: {listed(names[counts > 1])}.")
+        object.__setattr__(self, "samples", samples)
+        labels = {}
+        for column, values in dict(self.labels).items():
+            labels[str(column)] = _strings(values, f"label {column!r}")
+            if len(values) != len(samples):
+                raise DataError(f"Label {column!r} has {len(values)} values for {len(samples)} samples.")
+        object.__setattr__(self, "labels", MappingProxyType(labels))
+
+    # ---- what it is -------------------------------------------------------------------------------------------
+
+    @property
+    def n_variants(self) -> int:
+        """Number of sites."""
+        return self.calls.shape[0]
+
+    @property
+    def n_samples(self) -> int:
+        """Number of people."""
+        return self.calls.shape[1]
+
+    @property
+    def ploidy(self) -> int:
+        """Alleles a person carries at a site."""
+        return self.calls.shape[2]
+
+    def __repr__(self) -> str:
+        kind = "phased" if self.phased else "unphased"
+        columns = ", ".join(self.labels) or "none"
+        return f"Genotypes({self.n_samples} samples x {self.n_variants} variants, {kind}, labels: {columns})"
+
+    def haplotypes(self) -> np.ndarray:
+        """Return haplotypes as rows: int8, shape (samples * ploidy, variants); rows 2i and 2i+1 belong to person i."""
+        return np.ascontiguousarray(self.calls.reshape(self.n_variants, -1).T)
+
+    def dosages(self) -> np.ndarray:
+        """Return alt-allele counts: int8, shape (samples, variants); -1 where any allele of the call is missing."""
+        total = np.where((self.calls < 0).any(axis=2), MISSING, self.calls.sum(axis=2, dtype=np.int8))
+        return np.ascontiguousarray(total.T.astype(np.int8, copy=False))
+
+    def allele_frequency(self) -> np.ndarray:
+        """Return the alt-allele frequency per site among called alleles: float64, shape (variants,); NaN without calls."""
+        called = (self.calls >= 0).sum(axis=(1, 2))
+        alt = (self.calls == 1).sum(axis=(1, 2))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return alt / called
+
+    def label(self, column: str) -> np.ndarray:
+        """Return one label column.
+
+        Raises
+        ------
+        DataError
+            If there is no such column; the message lists the columns there are.
+        """
+        if column not in self.labels:
+            raise DataError(
+                f"There is no label {column!r}; labels here: {listed(self.labels)}. "
+                "Labels come from the panel file (panel=…, --panel)."
+            )
+        return self.labels[column]
+
+    def equals(self, other: Genotypes) -> bool:
+        """Tell whether two sets hold the same people at the same sites with the same calls, labels and phase state.
+
+        The alleles of an unphased call are compared without order.
+        """
+        same = (
+            self.phased == other.phased
+            and self.calls.shape == other.calls.shape
+            and np.array_equal(self.samples, other.samples)
+            and self.variants.equals(other.variants)
+            and set(self.labels) == set(other.labels)
+            and all(np.array_equal(self.labels[c], other.labels[c]) for c in self.labels)
+        )
+        if not same:
+            return False
+        if self.phased:
+            return bool(np.array_equal(self.calls, other.calls))
+        return bool(np.array_equal(np.sort(self.calls, axis=2), np.sort(other.calls, axis=2)))
+
+    # ---- parts of it ------------------------------------------------------------------------------------------
+
+    def _at(self, variants: Any = slice(None), samples: Any = slice(None)) -> Genotypes:
+        return Genotypes(
+            self.calls[variants][:, samples],
+            self.variants.select(variants),
+            self.samples[samples],
+            {c: v[samples] for c, v in self.labels.items()},
+            self.phased,
+        )
+
+    def select(
+        self,
+        *,
+        samples: Sequence[str] | np.ndarray | None = None,
+        sites: Any = None,
+        region: str | None = None,
+        min_maf: float | None = None,
+    ) -> Genotypes:
+        """Return a part of the people or of the sites; filters add up.
+
+        Parameters
+        ----------
+        samples : sequence of str, or array of bool or int, optional
+            Names in the order wanted, a mask, or indices.
+        sites : slice, array of bool or int, optional
+            Which variants, in file order.
+        region : str, optional
+            `contig`, `contig:start-end` (1-based, both ends included) or `contig:start-`.
+        min_maf : float, optional
+            Keep sites whose minor allele frequency among the selected people is at least this.
+
+        Raises
+        ------
+        DataError
+            If a sample or contig is unknown, or nothing is left.
+        """
+        chosen: Any = slice(None)
+        if samples is not None:
+            wanted = np.asarray(samples)
+            if wanted.dtype.kind in "OU":
+                index = {name: i for i, name in enumerate(self.samples)}
+                unknown = [s for s in wanted if s not in index]
+                if unknown:
+                    raise DataError(f"{len(unknown)} samples are not in the data: {listed(unknown)}.")
+                chosen = np.array([index[s] for s in wanted], dtype=np.int64)
+            else:
+                chosen = wanted
+        part = self._at(samples=chosen)
+        keep = np.zeros(self.n_variants, dtype=bool)
+        keep[slice(None) if sites is None else sites] = True
+        if region is not None:
+            keep &= self._in_region(region)
+        if min_maf is not None:
+            if not 0 <= min_maf <= 0.5:
+                raise DataError(f"min_maf is {min_maf}; accepted: 0 to 0.5.")
+            with np.errstate(invalid="ignore"):
+                frequency = part.allele_frequency()
+                keep &= np.minimum(frequency, 1 - frequency) >= min_maf
+        return part if keep.all() else part._at(variants=keep)
+
+    def _in_region(self, region: str) -> np.ndarray:
+        contig, start, end = parse_region(region)
+        if contig not in set(self.variants.contig):
+            raise DataError(
+                f"Region {region!r}: there is no variant on contig {contig!r}; contigs with variants: "
+                f"{listed(dict.fromkeys(self.variants.contig))}."
+            )
+        inside = (self.variants.contig == contig) & (self.variants.position >= start)
+        return inside if end is None else inside & (self.variants.position <= end)
+
+    def split(self, fraction: float = 0.8, *, by: str | None = None, seed: int = 0) -> tuple[Genotypes, Genotypes]:
+        """Split the people at random into two sets that share nobody.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of people in the first set, per stratum, rounded to whole people.
+        by : str, optional
+            Label column to stratify by.
+        seed : int
+            The same seed gives the same split.
+
+        Returns
+        -------
+        first, second : Genotypes
+            Both in the original order of samples.
+
+        Raises
+        ------
+        DataError
+            If the fraction is not between 0 and 1, or one of the sets would be empty.
+        """
+        if not 0 < fraction < 1:
+            raise DataError(f"The fraction to split is {fraction}; accepted: between 0 and 1.")
+        strata = self.label(by) if by is not None else np.full(self.n_samples, "", dtype=object)
+        generator = np.random.default_rng(seed)
+        first = np.zeros(self.n_samples, dtype=bool)
+        for value in np.unique(strata):
+            people = np.flatnonzero(strata == value)
+            first[generator.permutation(people)[: round(fraction * len(people))]] = True
+        if first.all() or not first.any():
+            raise DataError(f"Splitting {self.n_samples} people by {fraction} leaves one side empty; give more people.")
+        return self.select(samples=first), self.select(samples=~first)
+
+    def blocks(self, size: int) -> Iterator[Genotypes]:
+        """Yield consecutive blocks of at most `size` variants; no block crosses a contig."""
+        if size < 1:
+            raise DataError(f"The block size is {size}; accepted: 1 or more.")
+        contig = self.variants.contig
+        starts = [0, *(np.flatnonzero(contig[1:] != contig[:-1]) + 1), self.n_variants]
+        for start, end in zip(starts, starts[1:], strict=False):
+            for left in range(start, end, size):
+                yield self._at(variants=slice(left, min(left + size, end)))
+
+    def with_labels(self, columns: Mapping[str, Sequence[str] | np.ndarray | Mapping[str, str]]) -> Genotypes:
+        """Return the same people with label columns added or replaced.
+
+        Parameters
+        ----------
+        columns : mapping
+            Column name to values in the order of samples, or to a mapping from sample name to value.
+        """
+        labels: dict[str, Any] = dict(self.labels)
+        for column, values in columns.items():
+            if isinstance(values, Mapping):
+                absent = [s for s in self.samples if s not in values]
+                if absent:
+                    raise DataError(f"Label {column!r} has no value for {len(absent)} samples: {listed(absent)}.")
+                labels[column] = [values[s] for s in self.samples]
+            else:
+                labels[column] = values
+        return Genotypes(self.calls, self.variants, self.samples, labels, self.phased)
+
+    def without_phase(self) -> Genotypes:
+        """Return the same calls as unordered pairs (alleles of each call sorted, missing first)."""
+        return Genotypes(np.sort(self.calls, axis=2), self.variants, self.samples, self.labels, phased=False)
+
+
+def parse_region(region: str) -> tuple[str, int, int | None]:
+    """Return contig, first and last position (1-based, inclusive; None = to the end) of a region string.
+
+    Raises
+    ------
+    DataError
+        If the region is not `contig`, `contig:start-end`, `contig:start-` or `contig:position`.
+    """
+    contig, colon, span = region.rpartition(":")
+    if not colon:
+        return region, 1, None
+    start, dash, end = span.replace(",", "").partition("-")
+    try:
+        first = int(start)
+        last = int(end) if end else (None if dash else first)
+    except ValueError:
+        first, last = 0, None
+    if not contig or first < 1 or (last is not None and last < first):
+        raise DataError(
+            f"Region {region!r} cannot be read; accepted: contig, contig:start-end, contig:start- or contig:position "
+            "(1-based, start at most end), for example 6:29602876-33268403."
+        )
+    return contig, first, last
+
+
+def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
+    """Join sets of people at the same sites, or sets of sites of the same people.
+
+    Parameters
+    ----------
+    parts : sequence of Genotypes
+        At least one.
+    axis : {"samples", "variants"}
+        What is joined. Along samples the variants must be equal and only the label columns that all parts have are
+        kept; along variants the samples must be equal and the labels are those of the first part.
+
+    Raises
+    ------
+    DataError
+        If the parts do not fit together.
+    """
+    if axis not in ("samples", "variants"):
+        raise DataError(f"concat along {axis!r}; accepted: samples, variants.")
+    if not parts:
+        raise DataError("concat needs at least one part.")
+    first = parts[0]
+    for i, part in enumerate(parts[1:], start=1):
+        if (part.phased, part.ploidy) != (first.phased, first.ploidy):
+            raise DataError(f"Part {i} differs from the first in phase state or ploidy.")
+        if axis == "samples" and not part.variants.equals(first.variants):
+            raise DataError(f"Part {i} has other variants than the first; select the common sites before.")
+        if axis == "variants" and not np.array_equal(part.samples, first.samples):
+            raise DataError(f"Part {i} has other samples than the first, or another order.")
+    if axis == "samples":
+        shared = [c for c in first.labels if all(c in p.labels for p in parts)]
+        return Genotypes(
+            np.concatenate([p.calls for p in parts], axis=1),
+            first.variants,
+            np.concatenate([p.samples for p in parts]),
+            {c: np.concatenate([p.labels[c] for p in parts]) for c in shared},
+            first.phased,
+        )
+    lengths: dict[str, int | None] = {}
+    for part in parts:
+        for contig, length in part.variants.contig_lengths.items():
+            lengths[contig] = lengths.get(contig) or length
+    columns = {
+        name: np.concatenate([getattr(p.variants, name) for p in parts])
+        for name in ("contig", "position", "id", "ref", "alt")
+    }
+    return Genotypes(
+        np.concatenate([p.calls for p in parts], axis=0),
+        Variants(**columns, contig_lengths=lengths, assembly=first.variants.assembly),
+        first.samples,
+        first.labels,
+        first.phased,
+    )
