@@ -1,0 +1,201 @@
+"""Files in, files out: `read`, `write`, the panel of labels and the split.
+
+Each format lives in one module and is entered in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, UsageError, listed
+from ..genotypes import Genotypes
+from .bgzf import named
+from .labels import PANEL_COLUMNS, read_panel, read_split
+from .records import Policies, log
+from .vcf import read_vcf
+from .vcf_write import VCF_SUFFIXES, write_vcf
+
+__all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "read", "read_panel", "read_split", "write"]
+
+# Suffixes of a format -> its reader and its writer. A reader takes (path, *, choose, region, policies), a writer
+# (genotypes, path, *, force, command, seed) and returns the files it wrote.
+FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]]]] = {
+    VCF_SUFFIXES: (read_vcf, write_vcf),
+}
+
+
+def _format_of(path: str) -> tuple[Callable[..., Genotypes], Callable[..., list[Path]]] | None:
+    for suffixes, functions in FORMATS.items():
+        if path.endswith(suffixes):
+            return functions
+    return None
+
+
+def read(
+    path: str | os.PathLike[str],
+    panel: str | os.PathLike[str] | None = None,
+    *,
+    region: str | None = None,
+    samples: Sequence[str] | None = None,
+    population_map: str | os.PathLike[str] | Mapping[str, str] | None = None,
+    intersect: bool = False,
+    multiallelic: str = "error",
+    half_calls: str = "error",
+    haploid: str = "error",
+    duplicates: str = "error",
+    unphased: bool = False,
+    min_maf: float | None = None,
+) -> Genotypes:
+    """Read genotypes, and the labels of the people from a panel file.
+
+    Parameters
+    ----------
+    path : path
+        VCF (plain, gzip, bgzip) or BCF; "-" reads either from standard input.
+    panel : path, optional
+        A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column;
+        see `read_panel`.
+    region : str, optional
+        `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
+        inside. A .tbi or .csi index beside the file is used if there is one.
+    samples : sequence of str, optional
+        The people wanted, in the order wanted; all by default.
+    population_map : {"1000g", "pg-cgan"}, path or mapping, optional
+        Population to super-population, see `read_panel`.
+    intersect : bool
+        Keep the people that are in both the file and the panel, instead of stopping when some are in one only.
+    multiallelic : {"error", "split", "drop"}
+        For records with several ALT alleles; "split" as `bcftools norm -m-`.
+    half_calls : {"error", "missing"}
+        For calls such as 0/. .
+    haploid : {"error", "diploid"}
+        For haploid calls beside diploid ones; "diploid" doubles them. A file of haploid calls only has ploidy 1.
+    duplicates : {"error", "drop"}
+        For records that repeat contig, position, REF and ALT; "drop" keeps the first.
+    unphased : bool
+        Read every call as an unordered pair.
+    min_maf : float, optional
+        Keep sites whose minor allele frequency among the people kept is at least this.
+
+    Returns
+    -------
+    Genotypes
+        Calls int8 (variants, samples, ploidy), missing calls -1. `phased` is True if every heterozygous call is
+        phased, False if none is; a mixture is an error unless `unphased`.
+
+    Raises
+    ------
+    DataError
+        If the file or the panel holds something that cannot be used; the message names the record, the sample and the
+        option that accepts it.
+    UsageError
+        If an option has an unknown value.
+
+    Examples
+    --------
+    >>> genotypes = pgcgan.read("chr6.vcf.gz", "panel.tsv", region="6:29600000-33270000")  # doctest: +SKIP
+    """
+    policies = Policies(multiallelic, half_calls, haploid, duplicates, unphased)
+    if population_map is not None and panel is None:
+        raise UsageError("population_map (--population-map) needs a panel (--panel) whose populations it maps.")
+    columns = None if panel is None else read_panel(panel, population_map)
+    people = [samples] if isinstance(samples, str) else samples
+    source = named(os.fspath(path))
+
+    def choose(present: list[str]) -> list[str]:
+        wanted = _wanted(present, people, source)
+        return wanted if columns is None else _in_both(present, wanted, columns, source, str(panel), intersect)
+
+    # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which says what it found if it is none.
+    reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
+    genotypes = reader(path, choose=choose, region=region, policies=policies)
+    if columns is not None:
+        genotypes = genotypes.with_labels(columns)
+    return genotypes if min_maf is None else genotypes.select(min_maf=min_maf)
+
+
+def _wanted(present: list[str], people: Sequence[str] | None, source: str) -> list[str]:
+    if people is None:
+        return present
+    known = set(present)
+    unknown = [s for s in people if s not in known]
+    if unknown:
+        raise DataError(f"Samples that are not in {source}: {len(unknown)} ({listed(unknown)}).")
+    if not len(people):
+        raise UsageError("The list of samples is empty; give at least one, or none at all for everybody.")
+    return list(dict.fromkeys(str(s) for s in people))
+
+
+def _in_both(
+    present: list[str],
+    wanted: list[str],
+    columns: Mapping[str, Mapping[str, Any]],
+    source: str,
+    panel: str,
+    intersect: bool,
+) -> list[str]:
+    labelled = set(next(iter(columns.values())))
+    unlabelled = [s for s in wanted if s not in labelled]
+    known = set(present)
+    absent = [s for s in next(iter(columns.values())) if s not in known]
+    parts = []
+    if unlabelled:
+        parts.append(f"samples only in {source}: {len(unlabelled)} ({listed(unlabelled, 3)})")
+    if absent:
+        parts.append(f"samples only in {panel}: {len(absent)} ({listed(absent, 3)})")
+    if parts and not intersect:
+        raise DataError(f"There are {'; '.join(parts)}; intersect=True (--intersect) goes on with those in both.")
+    both = [s for s in wanted if s in labelled]
+    if not both:
+        raise DataError(
+            f"{source} and {panel} have no sample in common: the file has {listed(wanted, 3)}, "
+            f"the panel has {listed(labelled and sorted(labelled), 3)}."
+        )
+    if parts:
+        log.warning("%s; going on with the %d in both.", "; ".join(parts), len(both))
+    return both
+
+
+def write(
+    genotypes: Genotypes,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    command: str | None = None,
+    seed: int | None = None,
+) -> list[Path]:
+    """Write genotypes, an index and, if there are labels, a panel file beside them.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+        Sites sorted by position within each contig.
+    path : path
+        Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; "-" writes plain VCF to standard output.
+    force : bool
+        Replace files that exist.
+    command : str, optional
+        Kept in the header as ##pgcganCommand.
+    seed : int, optional
+        Kept in the header as ##pgcganSeed.
+
+    Returns
+    -------
+    list of Path
+        All files written: the genotypes, the index (.tbi, .csi) of a compressed file, `NAME.panel.tsv`.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is unknown, or a file exists and `force` is not set.
+    DataError
+        If the sites are not in order, or a name cannot be written.
+    """
+    functions = _format_of(os.fspath(path)) if os.fspath(path) != "-" else (read_vcf, write_vcf)
+    if functions is None:
+        accepted = ", ".join(s for suffixes in FORMATS for s in suffixes)
+        raise UsageError(f"The format of {os.fspath(path)} is not known; accepted: names that end in {accepted}, or -.")
+    return functions[1](genotypes, path, force=force, command=command, seed=seed)

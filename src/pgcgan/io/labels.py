@@ -1,0 +1,245 @@
+"""Labels of people: 1000 Genomes panels and pedigree files, any table with a sample column, and split files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import DataError, UsageError, listed
+
+PANEL_COLUMNS = ("pop", "super_pop", "gender")  # the order of a 1000 Genomes panel, behind `sample`
+SAMPLE_COLUMNS = ("sample", "sample_id", "IID", "#IID", "Individual ID")
+_POPULATION_COLUMNS = ("pop", "population", "Population")
+_EMPTY = {"", ".", "NA", "NaN", "nan"}
+
+# Phase 3 of the 1000 Genomes Project (2015): 26 populations in five super-populations. CHD is in its pedigree file
+# only; nobody of it was sequenced in phase 3.
+THOUSAND_GENOMES = {
+    population: super_population
+    for super_population, populations in {
+        "AFR": "ACB ASW ESN GWD LWK MSL YRI",
+        "AMR": "CLM MXL PEL PUR",
+        "EAS": "CDX CHB CHS JPT KHV CHD",
+        "EUR": "CEU FIN GBR IBS TSI",
+        "SAS": "BEB GIH ITU PJL STU",
+    }.items()
+    for population in populations.split()
+}
+POPULATION_MAPS = {
+    "1000g": THOUSAND_GENOMES,
+    "pg-cgan": THOUSAND_GENOMES | {"ACB": "AMR", "ASW": "AMR"},  # as Chen, Mowlaei and Shi (2020) labelled them
+}
+
+
+def read_panel(
+    path: str | os.PathLike[str],
+    population_map: str | os.PathLike[str] | Mapping[str, str] | None = None,
+) -> dict[str, dict[str, str]]:
+    """Read the labels of people.
+
+    Parameters
+    ----------
+    path : path
+        One of: a 1000 Genomes panel (`sample pop super_pop gender`, tabs or blanks); a 1000 Genomes pedigree file
+        (tabs, with `Individual ID` and `Population`), of which population, super-population and gender are taken; any
+        table with a header, separated by tabs, commas or blanks, with a column named sample, sample_id, IID, #IID or
+        Individual ID.
+    population_map : {"1000g", "pg-cgan"}, path or mapping, optional
+        Makes `super_pop` from the population: "1000g" (the default for a pedigree file) is the project's own map,
+        "pg-cgan" counts ACB and ASW as AMR as the PG-cGAN paper did, a path names a table of two columns, population
+        and super-population.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        Column name to values by sample, both in file order.
+
+    Raises
+    ------
+    DataError
+        If the sample column is absent, a value is empty, a population is not in the map, or a sample occurs twice
+        with different labels.
+    UsageError
+        If the population map is not known.
+    """
+    source = os.fspath(path)
+    header, rows = _table(source)
+    sample_at = _sample_column(header, rows, source)
+    pedigree = "Individual ID" in header and "Population" in header
+    if pedigree:
+        taken = {"Population": "pop", "Gender": "gender"}
+        columns = {new: header.index(name) for name, new in taken.items() if name in header}
+    else:
+        columns = {name: i for i, name in enumerate(header) if i != sample_at}
+    if not columns:
+        raise DataError(f"{source} has no label column beside {header[sample_at]!r}.")
+    labels: dict[str, dict[str, str]] = {}
+    for name, at in columns.items():
+        values = labels.setdefault(name, {})
+        for row in rows:
+            sample, value = row[sample_at], row[at]
+            if pedigree and name == "gender":
+                value = {"1": "male", "2": "female"}.get(value, "unknown")
+            if value in _EMPTY:
+                raise DataError(
+                    f"{source}: label {name!r} is empty ({value!r}) for sample {sample}; fill it in, or take the "
+                    "sample or the column out."
+                )
+            if values.setdefault(sample, value) != value:
+                raise DataError(
+                    f"{source}: sample {sample} occurs twice with different labels, {name} {values[sample]!r} and "
+                    f"{value!r}."
+                )
+    if pedigree or population_map is not None:
+        labels = _with_super_population(labels, "1000g" if population_map is None else population_map, source)
+    return labels
+
+
+def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read which people are for training.
+
+    Parameters
+    ----------
+    path : path
+        A table with a sample column (see `read_panel`) and a column `split`, with `train` for the people to fit on
+        and any other word (test, holdout) for the rest.
+
+    Returns
+    -------
+    dict of str to str
+        Split by sample, in file order.
+
+    Raises
+    ------
+    DataError
+        If there is no column `split`, a value is empty, or nobody is for training.
+    """
+    source = os.fspath(path)
+    header, rows = _table(source)
+    sample_at = _sample_column(header, rows, source)
+    if "split" not in header:
+        raise DataError(f"{source} has no column 'split'; its columns: {listed(header, 10)}.")
+    at = header.index("split")
+    split: dict[str, str] = {}
+    for row in rows:
+        if row[at] in _EMPTY:
+            raise DataError(f"{source}: the split is empty for sample {row[sample_at]}.")
+        if split.setdefault(row[sample_at], row[at]) != row[at]:
+            raise DataError(
+                f"{source}: sample {row[sample_at]} is in two splits, {split[row[sample_at]]!r} and {row[at]!r}."
+            )
+    if "train" not in split.values():
+        raise DataError(
+            f"{source} puts nobody in the split 'train'; splits there: {listed(dict.fromkeys(split.values()))}."
+        )
+    return split
+
+
+def _with_super_population(
+    labels: dict[str, dict[str, str]],
+    population_map: str | os.PathLike[str] | Mapping[str, str],
+    source: str,
+) -> dict[str, dict[str, str]]:
+    column = next((c for c in _POPULATION_COLUMNS if c in labels), None)
+    if column is None:
+        raise DataError(
+            f"{source} has no population column for the population map; accepted: {', '.join(_POPULATION_COLUMNS)}; "
+            f"its columns: {listed(labels, 10)}."
+        )
+    known = _population_map(population_map)
+    super_population = {}
+    for sample, population in labels[column].items():
+        if population not in known:
+            raise DataError(
+                f"{source}: population {population!r} of sample {sample} is not in the population map; "
+                f"known: {', '.join(sorted(known))}."
+            )
+        super_population[sample] = known[population]
+    # Behind its population, as in a 1000 Genomes panel.
+    ordered: dict[str, dict[str, str]] = {}
+    for name, values in labels.items():
+        if name != "super_pop":
+            ordered[name] = values
+        if name == column:
+            ordered["super_pop"] = super_population
+    return ordered
+
+
+def _population_map(given: str | os.PathLike[str] | Mapping[str, str]) -> Mapping[str, str]:
+    if isinstance(given, Mapping):
+        return given
+    name = os.fspath(given)
+    if name in POPULATION_MAPS:
+        return POPULATION_MAPS[name]
+    if not Path(name).is_file():
+        raise UsageError(
+            f"The population map {name!r} is not known; accepted: {', '.join(POPULATION_MAPS)}, or the path of a table "
+            "of two columns, population and super-population."
+        )
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(_text(name).splitlines(), start=1):
+        fields = line.replace(",", " ").split()
+        if not fields or (number == 1 and fields[0].lower() in ("pop", "population")):
+            continue
+        if len(fields) != 2:
+            raise DataError(
+                f"{name}: line {number} has {len(fields)} columns; two are needed, population and super-population."
+            )
+        if pairs.setdefault(fields[0], fields[1]) != fields[1]:
+            raise DataError(f"{name}: population {fields[0]} is mapped to {pairs[fields[0]]} and to {fields[1]}.")
+    return pairs
+
+
+def _text(source: str) -> str:
+    try:
+        return Path(source).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"There is no file {source}.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{source} is not a text file (UTF-8).") from None
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror}.") from None
+
+
+def _table(source: str) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows; cells are stripped, and short rows filled up with empty cells."""
+    lines = [line for line in _text(source).splitlines() if line.strip() and not line.startswith("##")]
+    if not lines:
+        raise DataError(f"{source} is empty; a header line and a line for each sample are needed.")
+    if "\t" in lines[0]:
+        cells = [line.split("\t") for line in lines]
+    elif "," in lines[0]:
+        cells = list(csv.reader(lines))
+    else:
+        cells = [line.split() for line in lines]
+    cells = [[cell.strip() for cell in row] for row in cells]
+    header = cells[0]
+    # The header of the published 1000 Genomes panel ends in two tabs.
+    while header and not header[-1]:
+        header.pop()
+    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    if twice:
+        raise DataError(f"{source} has columns of the same name: {listed(twice)}.")
+    for row in cells[1:]:
+        if any(row[len(header) :]):
+            raise DataError(f"{source}: the row of {row[0]!r} has {len(row)} columns, the header has {len(header)}.")
+        row += [""] * (len(header) - len(row))
+    if len(cells) == 1:
+        raise DataError(f"{source} has a header but no samples.")
+    return header, cells[1:]
+
+
+def _sample_column(header: list[str], rows: list[list[str]], source: str) -> int:
+    for name in SAMPLE_COLUMNS:
+        if name in header:
+            at = header.index(name)
+            nameless = next((number for number, row in enumerate(rows, start=1) if not row[at]), None)
+            if nameless is not None:
+                raise DataError(f"{source}: row {nameless} behind the header has no sample name in column {name!r}.")
+            return at
+    raise DataError(
+        f"{source} has no sample column; accepted names: {', '.join(SAMPLE_COLUMNS)}; its columns: "
+        f"{listed(header, 10)}."
+    )

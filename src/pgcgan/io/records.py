@@ -1,0 +1,293 @@
+"""Records on their way from a file to `Genotypes`: order, policies, phase and ploidy, the same for every format."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, NoReturn
+
+import numpy as np
+
+from ..errors import DataError, UsageError, listed
+from ..genotypes import MISSING, Genotypes, Variants, parse_region
+
+ABSENT = -2  # the second allele that a haploid call does not have
+
+POLICIES = {
+    "multiallelic": ("error", "split", "drop"),
+    "half_calls": ("error", "missing"),
+    "haploid": ("error", "diploid"),
+    "duplicates": ("error", "drop"),
+}
+
+COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")  # of a VCF, before FORMAT and samples
+
+log = logging.getLogger("pgcgan.io")
+
+
+@dataclass(frozen=True)
+class Policies:
+    """What to do with records that are not plain biallelic, complete, diploid and unique.
+
+    Parameters
+    ----------
+    multiallelic : {"error", "split", "drop"}
+        "split" makes one record for each ALT allele, other ALT alleles counting as REF, as `bcftools norm -m-` does.
+    half_calls : {"error", "missing"}
+        For calls such as 0/. of which one allele is known.
+    haploid : {"error", "diploid"}
+        Haploid calls beside diploid ones are an error, or doubled to homozygous. A file of haploid calls only is read
+        as it is under "error".
+    duplicates : {"error", "drop"}
+        For a second record with the same contig, position, REF and ALT.
+    unphased : bool
+        Read every call as an unordered pair, whatever its separator says.
+    """
+
+    multiallelic: str = "error"
+    half_calls: str = "error"
+    haploid: str = "error"
+    duplicates: str = "error"
+    unphased: bool = False
+
+    def __post_init__(self) -> None:
+        for option, accepted in POLICIES.items():
+            if getattr(self, option) not in accepted:
+                raise UsageError(f"{option} is {getattr(self, option)!r}; accepted: {', '.join(accepted)}.")
+
+
+def _way_out(option: str) -> str:
+    choices = [c for c in POLICIES[option] if c != "error"]
+    return f"{option}={' or '.join(map(repr, choices))} (--{option.replace('_', '-')} {'|'.join(choices)})"
+
+
+class Site(NamedTuple):
+    """A record without its calls."""
+
+    contig: str
+    position: int
+    id: str
+    ref: str
+    alts: tuple[str, ...]  # empty for ALT "."
+
+    def __str__(self) -> str:
+        return f"{self.contig}:{self.position} {self.ref}>{','.join(self.alts) or '.'}"
+
+
+class Table:
+    """Calls and sites collected so far, and what has been seen of order, phase and ploidy.
+
+    Parameters
+    ----------
+    source : str
+        File name, for messages.
+    samples : sequence of str
+        The samples that are kept, in the order of the result.
+    policies : Policies
+        See there.
+    region : str, optional
+        Records that start outside are passed over.
+    """
+
+    def __init__(self, source: str, samples: list[str], policies: Policies, region: str | None = None):
+        self.source = source
+        self.samples = samples
+        self.policies = policies
+        self.region = region
+        self._bounds = None if region is None else parse_region(region)
+        self._calls = np.empty((256, len(samples), 2), dtype=np.int8)
+        self._sites: list[Site] = []
+        self._last: Site | None = None
+        self._contigs: set[str] = set()
+        self._here: set[tuple[str, str]] = set()  # REF and ALT of the records at the present position
+        # Witnesses: the first heterozygous call with (True) and without phase, the first call of each ploidy.
+        self._het: dict[bool, str] = {}
+        self._ploidy: dict[int, str] = {}
+        self._separators: set[bool] = set()
+        self._dropped: dict[str, list[str]] = {}
+
+    def refuse(self, site: Site, what: str) -> NoReturn:
+        """Raise a DataError that names the file and the record."""
+        raise DataError(f"{self.source}: record {site} {what}")
+
+    def place(self, site: Site) -> Literal["take", "skip", "end"]:
+        """Check the order of a record, and tell whether its calls are wanted or reading can stop."""
+        last = self._last
+        if last is not None and site.contig == last.contig:
+            if site.position < last.position:
+                self.refuse(site, f"comes after {last}: positions go back; sort the file with `bcftools sort`.")
+        else:
+            if site.contig in self._contigs:
+                self.refuse(
+                    site, f"comes after {last}, but contig {site.contig} began before it; sort with `bcftools sort`."
+                )
+            self._contigs.add(site.contig)
+        if last is None or (site.contig, site.position) != (last.contig, last.position):
+            self._here.clear()
+        self._last = site
+        if self._bounds is not None:
+            contig, start, end = self._bounds
+            if site.contig != contig:
+                return "end" if contig in self._contigs else "skip"
+            if site.position < start:
+                return "skip"
+            if end is not None and site.position > end:
+                return "end"
+        if len(site.alts) > 1:
+            if self.policies.multiallelic == "error":
+                self.refuse(site, f"has {len(site.alts)} ALT alleles; {_way_out('multiallelic')} accepts it.")
+            if self.policies.multiallelic == "drop":
+                self._dropped.setdefault("records with several ALT alleles", []).append(str(site))
+                return "skip"
+        return "take"
+
+    def row(self) -> np.ndarray:
+        """Return the row that the next record will occupy: int8, shape (samples, 2), to be written in place."""
+        if len(self._sites) == len(self._calls):
+            # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
+            self._calls.resize((len(self._calls) * 3 // 2, *self._calls.shape[1:]), refcheck=False)
+        return self._calls[len(self._sites)]
+
+    def add_complete(self, site: Site, phased: bool) -> None:
+        """Add a record whose calls (0 and 1 only, diploid, all phased or all not) are in `row()` already."""
+        row = self._calls[len(self._sites)]
+        if len(site.alts) != 1:
+            self.add(site, row.copy(), np.full(len(row), phased))
+            return
+        self._separators.add(phased)
+        if 2 not in self._ploidy:
+            self._see_ploidy(site, 2, np.ones(1, dtype=bool))
+        if phased not in self._het:
+            self._see_phase(site, row, np.full(len(row), phased))
+        if self._is_new(site, site.alts[0]):
+            self._sites.append(site)
+
+    def add(self, site: Site, calls: np.ndarray, phased: np.ndarray) -> None:
+        """Add a record of any kind.
+
+        Parameters
+        ----------
+        site : Site
+            The record.
+        calls : array of int, shape (samples, 2)
+            Allele numbers, -1 missing, -2 no second allele (haploid). Changed in place.
+        phased : array of bool, shape (samples,)
+            The separator of each call.
+        """
+        self._check_alleles(site, calls)
+        first, second = calls[:, 0], calls[:, 1]
+        absent = second == ABSENT
+        self._separators.update(kind for kind in (True, False) if (~absent & (phased == kind)).any())
+        # A lone "." is written for missing calls of any ploidy, so that only calls with an allele tell the ploidy.
+        haploid = absent & (first >= 0)
+        diploid = ~absent & ((first >= 0) | (second >= 0))
+        if haploid.any() and self.policies.haploid == "diploid":
+            np.copyto(second, first, where=haploid)
+        elif haploid.any():
+            self._see_ploidy(site, 1, haploid)
+        if diploid.any():
+            self._see_ploidy(site, 2, diploid)
+        calls[calls == ABSENT] = MISSING
+        one = diploid & ((first < 0) | (second < 0))
+        if one.any():
+            if self.policies.half_calls == "error":
+                sample = int(one.argmax())
+                text = _call(calls[sample], bool(phased[sample]))
+                self.refuse(
+                    site,
+                    f"has the half-call {text} of sample {self.samples[sample]}; {_way_out('half_calls')} accepts it.",
+                )
+            calls[one] = MISSING
+        self._see_phase(site, calls, phased)
+        for number, alt in enumerate(site.alts or (".",), start=1):
+            if self._is_new(site, alt):
+                row = self.row()
+                np.equal(calls, number, out=row, casting="unsafe")
+                row[calls < 0] = MISSING
+                self._sites.append(site._replace(alts=(alt,) if site.alts else ()))
+
+    def _check_alleles(self, site: Site, calls: np.ndarray) -> None:
+        if len(calls) and calls.max() > len(site.alts):
+            sample, side = np.argwhere(calls > len(site.alts))[0]
+            self.refuse(
+                site,
+                f"has no allele {calls[sample, side]}, with which sample {self.samples[sample]} is called.",
+            )
+
+    def _is_new(self, site: Site, alt: str) -> bool:
+        key = (site.ref, alt)
+        if key not in self._here:
+            self._here.add(key)
+            return True
+        if self.policies.duplicates == "error":
+            self.refuse(
+                site,
+                f"occurs a second time (the same contig, position, REF and ALT {alt}); "
+                f"{_way_out('duplicates')} keeps the first.",
+            )
+        self._dropped.setdefault("duplicate records", []).append(str(site))
+        return False
+
+    def _see_ploidy(self, site: Site, ploidy: int, people: np.ndarray) -> None:
+        self._ploidy.setdefault(ploidy, f"{self.samples[people.argmax()]} at {site}")
+        if len(self._ploidy) == 2:
+            raise DataError(
+                f"{self.source}: sample {self._ploidy[1]} is haploid, sample {self._ploidy[2]} is diploid; "
+                f"{_way_out('haploid')} doubles haploid calls to homozygous ones, or select one ploidy by samples or "
+                "region (X outside the pseudo-autosomal regions: women only)."
+            )
+
+    def _see_phase(self, site: Site, calls: np.ndarray, phased: np.ndarray) -> None:
+        if self.policies.unphased:
+            return
+        het = (calls[:, 0] != calls[:, 1]) & (calls[:, 0] >= 0) & (calls[:, 1] >= 0)
+        for kind in (True, False):
+            people = het & (phased == kind)
+            if kind not in self._het and people.any():
+                sample = people.argmax()
+                self._het[kind] = f"{_call(calls[sample], kind)} of sample {self.samples[sample]} at {site}"
+        if len(self._het) == 2:
+            raise DataError(
+                f"{self.source}: phased and unphased calls are mixed, {self._het[True]} and {self._het[False]}; "
+                "unphased=True (--unphased) reads all calls as unordered pairs."
+            )
+
+    def finish(self, contig_lengths: dict[str, int | None], assembly: str | None) -> Genotypes:
+        """Return what was collected.
+
+        Raises
+        ------
+        DataError
+            If there is no record.
+        """
+        for what, names in self._dropped.items():
+            log.warning("%s: dropped %s: %d (%s)", self.source, what, len(names), listed(names))
+        if not self._sites:
+            where = "" if self.region is None else f" that starts in the region {self.region}"
+            dropped = sum(map(len, self._dropped.values()))
+            if dropped:
+                where += f" that is kept ({dropped} dropped)"
+            contigs = listed(contig_lengths or sorted(self._contigs))
+            raise DataError(f"{self.source} holds no record{where}; its contigs: {contigs}.")
+        self._calls.resize((len(self._sites), *self._calls.shape[1:]), refcheck=False)
+        calls = self._calls
+        if 1 in self._ploidy or not (self._ploidy or self._separators or self.policies.haploid == "diploid"):
+            calls = np.ascontiguousarray(calls[:, :, :1])
+        # A homozygous call says nothing of phase; without any heterozygous one the separators decide.
+        phased = True in self._het if self._het else self._separators != {False}
+        if self.policies.unphased:
+            phased = False
+            calls.sort(axis=2)
+        columns: dict[str, Any] = {
+            "contig": [s.contig for s in self._sites],
+            "position": [s.position for s in self._sites],
+            "id": [s.id for s in self._sites],
+            "ref": [s.ref for s in self._sites],
+            "alt": [s.alts[0] if s.alts else "." for s in self._sites],
+        }
+        variants = Variants(**columns, contig_lengths=contig_lengths, assembly=assembly)
+        return Genotypes(calls, variants, np.array(self.samples, dtype=object), {}, phased)
+
+
+def _call(alleles: np.ndarray, phased: bool) -> str:
+    return ("|" if phased else "/").join("." if a < 0 else str(a) for a in alleles)

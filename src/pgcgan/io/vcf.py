@@ -1,0 +1,287 @@
+"""Reading VCF (plain, gzip, bgzip) and BCF: header, records, regions.
+
+Text rows are decoded by numpy: a row of `a|b` calls is one array of 4-byte words. Rows with further fields, haploid
+or missing calls take a second vectorised path, the rest (alleles above 9, more than two alleles) a plain loop.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BufferedReader
+
+import numpy as np
+
+from ..errors import DataError, listed
+from ..genotypes import MISSING, Genotypes, parse_region
+from . import bcf
+from .bgzf import index_of, named, opened, region_start
+from .records import ABSENT, COLUMNS, Policies, Site, Table, log
+
+# `0|0` … `1|1` and `0/0` … `1/1` with the tab behind them, as little-endian words whose allele bits are masked out.
+_ALLELE_BITS = 0xFFFEFFFE
+_PHASED_WORD = 0x09307C30
+_UNPHASED_WORD = 0x09302F30
+_TAB, _COLON, _DOT, _ZERO, _PIPE, _SLASH = b"\t:.0|/"
+_SEPARATOR = b"\t"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is kept of a VCF header."""
+
+    samples: list[str]
+    contig_lengths: dict[str, int | None]
+    assembly: str | None
+
+
+def read_vcf(
+    path: str | os.PathLike[str],
+    *,
+    choose: Callable[[list[str]], Sequence[str]] | None = None,
+    region: str | None = None,
+    policies: Policies | None = None,
+) -> Genotypes:
+    """Read a VCF or BCF file, or either from standard input.
+
+    Parameters
+    ----------
+    path : path
+        Plain, gzip or bgzip VCF, or BCF, told apart by content; "-" is standard input.
+    choose : callable, optional
+        Given the samples of the header, returns those wanted, in the order wanted. It is called before any record is
+        read, so that a wrong panel is reported at once.
+    region : str, optional
+        `contig`, `contig:start-end`, `contig:start-` or `contig:position`: records whose position is inside (1-based,
+        both ends included). Found by the .csi or .tbi index beside the file; without one the file is read until the
+        region is passed.
+    policies : Policies, optional
+        What to do with unusual records; an error by default.
+
+    Returns
+    -------
+    Genotypes
+        Calls int8 (variants, samples, ploidy), equal to what cyvcf2, pysam and scikit-allel read; `phased` if every
+        heterozygous call is.
+
+    Raises
+    ------
+    DataError
+        If the file is not readable, or holds something the policies do not accept.
+    """
+    name = os.fspath(path)
+    source = named(name)
+    try:
+        with opened(name) as stream:
+            start = stream.read(5)
+            if start[:3] == b"BCF":
+                binary, lines = True, bcf.read_header(stream, start, source)
+            else:
+                binary, lines = False, _text_header(stream, start, source)
+            header = parse_header(lines, source)
+            samples = header.samples if choose is None else list(choose(header.samples))
+            index = {name: i for i, name in enumerate(header.samples)}
+            chosen = None if samples == header.samples else np.array([index[s] for s in samples], dtype=np.int64)
+            table = Table(source, samples, policies or Policies(), region)
+
+            def fill(stream: BufferedReader) -> None:
+                if binary:
+                    bcf.fill(table, stream, lines, len(header.samples), chosen)
+                else:
+                    _fill(table, stream, len(header.samples), chosen)
+
+            beside = None if region is None else index_of(name)
+            if region is None or beside is None:
+                if region is not None:
+                    log.info("%s has no index: read from the start to find %s.", source, region)
+                fill(stream)
+                return table.finish(header.contig_lengths, header.assembly)
+        contig, first, last = parse_region(region)
+        offset = region_start(beside, contig, bcf.contigs(lines) if binary else None, first, last)
+        if offset is not None:
+            with opened(name, offset) as stream:
+                fill(stream)
+        return table.finish(header.contig_lengths, header.assembly)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source} is not UTF-8 text at byte {error.object[error.start]:#04x}.") from None
+
+
+def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
+    line = start + stream.readline()
+    if not line.startswith(b"##fileformat=VCF"):
+        shown = repr(line[:24].decode("latin-1")) if line else "nothing: it is empty"
+        raise DataError(
+            f"{source} is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with {shown}); "
+            "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf."
+        )
+    lines = []
+    while line.startswith(b"##"):
+        lines.append(line.decode().rstrip("\r\n"))
+        line = stream.readline()
+    return [*lines, line.decode().rstrip("\r\n")]
+
+
+def parse_header(lines: Sequence[str], source: str) -> Header:
+    """Return samples, contigs and assembly of header lines, the last of which is the `#CHROM` line.
+
+    Raises
+    ------
+    DataError
+        If the `#CHROM` line is absent, or there are no samples, or one occurs twice.
+    """
+    columns = lines[-1].split("\t")
+    if columns[:8] != list(COLUMNS):
+        raise DataError(
+            f"{source} has no header line '#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT samples…' (tab-separated) "
+            f"after its '##' lines, but {lines[-1][:40]!r}."
+        )
+    samples = columns[9:]
+    if not samples:
+        raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
+    twice = [s for s in dict.fromkeys(samples) if samples.count(s) > 1] if len(set(samples)) < len(samples) else []
+    if twice:
+        raise DataError(f"{source} names samples more than once in its header: {listed(twice)}.")
+    lengths: dict[str, int | None] = {}
+    assembly = reference = None
+    for line in lines:
+        if line.startswith("##contig=<"):
+            fields = structured(line)
+            if "ID" in fields:
+                length = fields.get("length", "")
+                lengths[fields["ID"]] = int(length) if length.isdigit() else None
+                assembly = assembly or fields.get("assembly")
+        elif line.startswith("##reference="):
+            reference = line.partition("=")[2].strip('"') or None
+    return Header(samples, lengths, assembly or reference)
+
+
+def structured(line: str) -> dict[str, str]:
+    """Return the fields of a header line `##KEY=<ID=…,Description="…">`."""
+    fields = {}
+    for key, value in re.findall(r'([^<,=]+)=("(?:[^"\\]|\\.)*"|[^,>]*)', line.partition("=")[2]):
+        fields[key] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+    return fields
+
+
+def _fill(table: Table, stream: BufferedReader, n: int, chosen: np.ndarray | None) -> None:
+    tokens: dict[bytes, tuple[int, int, bool]] = {}
+    for line in stream:
+        head = line.rstrip(b"\r\n").split(b"\t", 9)
+        if len(head) < 10:
+            if not line.strip():
+                continue
+            _refuse_short(table, line, n)
+        contig, position, identifier, ref, alt = (field.decode() for field in head[:5])
+        try:
+            number = int(position)
+        except ValueError:
+            raise DataError(f"{table.source}: the position {position!r} on contig {contig} is not a number.") from None
+        site = Site(contig, number, identifier, ref, () if alt == "." else tuple(alt.split(",")))
+        where = table.place(site)
+        if where == "end":
+            return
+        if where == "take":
+            keys = head[8].split(b":")
+            if b"GT" not in keys:
+                table.refuse(site, f"has no GT (its FORMAT is {head[8].decode()}); genotype calls are needed.")
+            _decode(table, site, head[9], keys.index(b"GT"), n, chosen, tokens)
+
+
+def _refuse_short(table: Table, line: bytes, n: int) -> None:
+    shown = line[:40].decode("latin-1").rstrip()
+    raise DataError(
+        f"{table.source}: the line {shown!r}… has {line.count(_SEPARATOR) + 1} instead of {n + 9} tab-separated "
+        "columns; the file is truncated or not tab-separated."
+    )
+
+
+def _decode(
+    table: Table,
+    site: Site,
+    text: bytes,
+    gt: int,
+    n: int,
+    chosen: np.ndarray | None,
+    tokens: dict[bytes, tuple[int, int, bool]],
+) -> None:
+    looked_at = None
+    if len(text) == 4 * n - 1 and gt == 0:
+        words = np.frombuffer(text + _SEPARATOR, dtype="<u4")
+        if chosen is not None:
+            words = words[chosen]
+        masked = words & _ALLELE_BITS
+        for word in (_PHASED_WORD, _UNPHASED_WORD):
+            if masked[0] == word and (masked == word).all():
+                np.bitwise_and(words.view(np.int8).reshape(-1, 4)[:, ::2], 1, out=table.row())
+                table.add_complete(site, word == _PHASED_WORD)
+                return
+        if (words >> 24 == _TAB).all():
+            looked_at = words.view(np.uint8).reshape(-1, 4).T
+    if looked_at is None:
+        # The padding lets three bytes be looked at behind the start of any call.
+        padded = np.frombuffer(_SEPARATOR + text + b"\t\t\t\t", dtype=np.uint8)
+        starts = np.flatnonzero(padded[: len(text) + 1] == _TAB) + 1
+        if len(starts) != n:
+            table.refuse(site, f"has {len(starts)} instead of {n} sample columns; the file is truncated or damaged.")
+        if chosen is not None:
+            starts = starts[chosen]
+        looked_at = np.stack([padded[starts + i] for i in range(4)])
+    if gt == 0 and _decode_single_digits(table, site, *looked_at):
+        return
+    columns = text.split(_SEPARATOR)
+    parsed = []
+    for i in range(n) if chosen is None else chosen.tolist():
+        token = (columns[i].split(b":") + [b""] * gt)[gt] or b"."
+        if token not in tokens:
+            tokens[token] = _parse_call(table, site, token, i, chosen)
+        parsed.append(tokens[token])
+    table.add(site, np.array([p[:2] for p in parsed], dtype=np.int32), np.array([p[2] for p in parsed]))
+
+
+def _decode_single_digits(
+    table: Table, site: Site, first: np.ndarray, separator: np.ndarray, second: np.ndarray, behind: np.ndarray
+) -> bool:
+    """Decode calls by the first four bytes of each; False if a call is not `a`, `a|b` or `a/b` of single characters."""
+    ended = (behind == _TAB) | (behind == _COLON)
+    phased = separator == _PIPE
+    joined = phased | (separator == _SLASH)
+    called = ((first | 1) == _ZERO + 1) & ((second | 1) == _ZERO + 1)
+    if (called & joined & ended).all() and (phased == phased[0]).all():
+        row = table.row()
+        np.bitwise_and(first, 1, out=row[:, 0], casting="unsafe")
+        np.bitwise_and(second, 1, out=row[:, 1], casting="unsafe")
+        table.add_complete(site, bool(phased[0]))
+        return True
+    haploid = (separator == _TAB) | (separator == _COLON)
+    if not (_is_allele(first) & (haploid | (joined & ended & _is_allele(second)))).all():
+        return False
+    calls = np.empty((len(first), 2), dtype=np.int8)
+    for column, byte in enumerate((first, second)):
+        np.subtract(byte, _ZERO, out=calls[:, column], casting="unsafe")
+        calls[byte == _DOT, column] = MISSING
+    calls[haploid, 1] = ABSENT
+    table.add(site, calls, phased)
+    return True
+
+
+def _is_allele(byte: np.ndarray) -> np.ndarray:
+    return (byte - np.uint8(_ZERO) <= 9) | (byte == _DOT)
+
+
+def _parse_call(
+    table: Table, site: Site, token: bytes, column: int, chosen: np.ndarray | None
+) -> tuple[int, int, bool]:
+    phased = b"|" in token and b"/" not in token
+    # VCF 4.4 allows a separator before the first allele.
+    alleles = token.replace(b"|", b"/").removeprefix(b"/").split(b"/")
+    if len(alleles) > 2 or not all(a == b"." or a.isdigit() for a in alleles):
+        sample = table.samples[column if chosen is None else chosen.tolist().index(column)]
+        table.refuse(
+            site,
+            f"has the call {token.decode(errors='replace')!r} of sample {sample}; accepted: one or two alleles (0|1, "
+            "0/1, 1, ./.).",
+        )
+    numbers = [MISSING if a == b"." else int(a) for a in alleles]
+    return numbers[0], numbers[1] if len(numbers) == 2 else ABSENT, phased

@@ -1,0 +1,514 @@
+"""Evaluation: how like the real people the synthetic ones are, and what they give away.
+
+Every metric is computed for the synthetic set against held-out people, and printed beside its floor, the same metric
+for the training people: an ideal generator meets the floor, and copying the training people cannot beat it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..cohort import combination
+from ..errors import DataError, UsageError, listed
+from ..genotypes import Genotypes
+from ..provenance import provenance
+from . import frequency, haplotypes, linkage, privacy, structure, utility
+from .matched import MAX_BYTES, MAX_PEOPLE, NotComputable, People, Row, Sets, filled, hamming
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Evaluation", "NotComputable", "Row", "evaluate", "quick"]
+
+PREFERRED_LABEL = "super_pop"
+
+# topic, the metrics it yields with their aims (for the rows that say why not), the function, and whether per label too
+MEASURES: tuple[tuple[str, tuple[tuple[str, str], ...], Callable[[Sets], list[Row]], bool], ...] = (
+    ("frequency", (("AF RMSE", "lower"), ("AF r", "higher")), frequency.allele_frequencies, True),
+    ("frequency", (("sites lost", "lower"),), frequency.sites_lost, True),
+    ("frequency", (("SFS distance", "lower"), ("singleton share", "floor")), frequency.spectra, True),
+    ("linkage", (("LD RMSE", "lower"), ("LD r", "higher"), ("LD decay RMSE", "lower")),
+     linkage.linkage_disequilibrium, True),
+    ("linkage", (("far pairs r", "higher"),), linkage.far_pairs, True),
+    ("linkage", (("3-point r within labels", "higher"),), linkage.three_point, True),
+    ("structure", (("PCA variance ratio", "1"), ("sliced Wasserstein", "lower")), structure.pca, True),
+    ("structure", (("Fst error", "lower"),), structure.fst, False),
+    ("structure", (("heterozygosity W1", "lower"), ("inbreeding error", "lower")), structure.heterozygosities, True),
+    ("haplotypes", (("pairwise distance W1, within", "lower"), ("pairwise distance W1, across", "lower")),
+     haplotypes.pairwise_distances, True),
+    ("haplotypes", (("H1 RMSE", "lower"), ("H12 RMSE", "lower")), haplotypes.homozygosity, True),
+    ("haplotypes", (("longest shared tract", "floor"),), haplotypes.shared_tracts, False),
+    ("indistinguishable", (("AA_truth", "0.5"), ("AA_syn", "0.5"), ("AA_truth, against train", "0.5"),
+                           ("AA_syn, against train", "0.5")), haplotypes.nearest_neighbours, True),
+    ("indistinguishable", (("C2ST AUC, gradient boosting", "0.5"), ("C2ST AUC, logistic", "0.5")),
+     haplotypes.classifiers, False),
+    ("privacy", (("privacy loss", "0"),), privacy.privacy_loss, True),
+    ("privacy", (("membership AUC", "0.5"), ("membership TPR at 1 % FPR", "0.01")), privacy.membership, True),
+    ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, False),
+    ("privacy", (("closest record, median", "floor"), ("closest record, 5 % quantile", "floor"),
+                 ("exact copies", "at most floor")), privacy.closest_records, True),
+    ("utility", (("TSTR accuracy", "higher"), ("label fidelity", "floor")), utility.labels, False),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The result: rows of the table, data of the figures, and how it was made.
+
+    Parameters
+    ----------
+    rows : tuple of Row
+        In a fixed order: by topic, overall rows before those of each label.
+    figures : dict
+        Plain lists, by figure name.
+    provenance : dict
+        Version, command, seed, people used, and remarks on what was matched or left out.
+    """
+
+    rows: tuple[Row, ...]
+    figures: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def get(self, metric: str, label: str = "all") -> Row:
+        """Return one row.
+
+        Raises
+        ------
+        UsageError
+            If there is no such row; the message lists the metrics there are.
+        """
+        for row in self.rows:
+            if row.metric == metric and row.label == label:
+                return row
+        names = dict.fromkeys(r.metric for r in self.rows if r.label == label)
+        raise UsageError(
+            f"There is no row {metric!r} for the label {label!r}; metrics for it: {listed(names, 40)}; "
+            f"labels: {listed(dict.fromkeys(r.label for r in self.rows), 40)}."
+        )
+
+    def table(self, per_label: bool = False) -> str:
+        """Return the table as aligned plain text.
+
+        Parameters
+        ----------
+        per_label : bool
+            Whether to add the rows of each label.
+        """
+        shown = [r for r in self.rows if per_label or r.label == "all"]
+        head = ["topic", "metric", "value", "floor", "aim", "interval"]
+        if per_label:
+            head.insert(2, "label")
+        lines = [head]
+        notes: list[str] = [""]
+        for row in shown:
+            span = "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}"
+            line = [row.topic, row.metric, figure(row.value), figure(row.floor), row.aim, span]
+            if per_label:
+                line.insert(2, row.label)
+            lines.append(line)
+            notes.append(row.note if row.value is None else "")
+        widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
+        numeric = {head.index("value"), head.index("floor")}
+        text = []
+        for line, note in zip(lines, notes, strict=True):
+            columns = enumerate(zip(line, widths, strict=True))
+            cells = [c.rjust(w) if k in numeric else c.ljust(w) for k, (c, w) in columns]
+            text.append(("  ".join(cells) + (f"  {note}" if note else "")).rstrip())
+        return "\n".join(text)
+
+    def __str__(self) -> str:
+        remarks = "".join(f"\n- {remark}" for remark in self.provenance.get("remarks", []))
+        return self.table() + ("\n" + remarks if remarks else "")
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            "<tr>"
+            + "".join(
+                f"<td>{html.escape(c)}</td>"
+                for c in (r.topic, r.metric, figure(r.value), figure(r.floor), r.aim, r.note)
+            )
+            + "</tr>"
+            for r in self.rows
+            if r.label == "all"
+        )
+        head = "".join(f"<th>{c}</th>" for c in ("topic", "metric", "value", "floor", "aim", "note"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the rows as a pandas DataFrame, one column a field of Row.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            from ..errors import MissingExtra
+
+            raise MissingExtra("pandas", "frame", "Evaluation.to_frame()") from None
+        return pandas.DataFrame([asdict(r) for r in self.rows], columns=[f.name for f in fields(Row)])
+
+    def to_json(self) -> str:
+        """Return everything as one JSON object; a value that cannot be computed is null."""
+        return json.dumps(
+            {"rows": [asdict(r) for r in self.rows], "figures": self.figures, "provenance": self.provenance},
+            allow_nan=False,
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Evaluation:
+        """Return the evaluation that `to_json` wrote.
+
+        Raises
+        ------
+        DataError
+            If the text is not such an object.
+        """
+        try:
+            content = json.loads(text)
+            rows = tuple(Row(**row) for row in content["rows"])
+            return cls(rows, content["figures"], content["provenance"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise DataError(
+                f"This is not an evaluation in JSON ({error}); accepted: what Evaluation.to_json() or "
+                "`pgcgan evaluate` wrote."
+            ) from None
+
+
+def figure(number: float | None) -> str:
+    """Return a number for the table: three significant digits at least, without exponent where that is short."""
+    if number is None:
+        return "–"
+    if number == 0:
+        return "0"
+    if abs(number) >= 100 or (abs(number) >= 10 and number == round(number)):
+        return f"{number:.0f}"
+    if abs(number) >= 0.1:
+        return f"{number:.3f}"
+    return f"{number:.4f}" if abs(number) >= 0.0005 else f"{number:.2g}"
+
+
+# ---- preparation --------------------------------------------------------------------------------------------------
+
+
+def evaluate(
+    train: Genotypes,
+    synthetic: Genotypes,
+    *,
+    holdout: Genotypes | None = None,
+    label: str | Sequence[str] | None = None,
+    seed: int = 0,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Evaluation:
+    """Measure a synthetic set against real people.
+
+    Every metric f gives f(synthetic, holdout), beside its floor f(train, holdout). The synthetic set is first matched
+    to train in size and composition of labels. Without held-out people the comparison is with train, there are no
+    floors, and the rows that need unseen people say so.
+
+    Parameters
+    ----------
+    train : Genotypes
+        The people that the generator was fitted on.
+    synthetic : Genotypes
+        What it made, at the same sites in the same order.
+    holdout : Genotypes, optional
+        Real people that the generator has not seen.
+    label : str or sequence of str, optional
+        Label column or columns; with several, a combination is named by its values joined with "/". Without it
+        `super_pop` is taken if all sets have it, else the first column that all sets have, else none.
+    seed : int
+        Of every random choice; the same seed gives the same numbers.
+    on_event : callable, optional
+        Called with {"event": "measure", "topic", "metric", "label", "done", "total"} before each measure.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        If the sets do not have the same sites or ploidy, train and holdout share people, a label column is absent, or
+        a set is empty.
+    """
+    given: dict[str, Genotypes] = {"train": train, "synthetic": synthetic}
+    if holdout is not None:
+        given["holdout"] = holdout
+    _check(given)
+    remarks: list[str] = []
+    columns = _label_columns(given, label, remarks)
+    phased = all(g.phased for g in given.values())
+    if not phased:
+        remarks.append("Not all sets are phased: rows are people's dosages, and what needs haplotypes is left out.")
+    if holdout is None:
+        remarks.append("No held-out people were given: the comparison is with the training people and has no floors.")
+    if any((g.calls < 0).any() for g in given.values()):
+        remarks.append(
+            "Missing calls: frequencies, heterozygosity and distances use called genotypes only; "
+            "LD, triples and components take the site's mean instead."
+        )
+    combined = {n: combination(g.labels, columns) if columns else None for n, g in given.items()}
+    used = _matched(combined, given, seed, remarks)
+    sites = np.all([_called(g, used[n]) for n, g in given.items()], axis=0)
+    if not sites.all():
+        remarks.append(f"{int((~sites).sum())} sites without any call in one of the sets are left out.")
+    if not sites.any():
+        raise DataError("No site has a call in every set; there is nothing to compare.")
+
+    def cohort(name: str) -> People:
+        calls = given[name].calls
+        people = used[name]
+        if not sites.all():
+            calls = calls[sites]
+        whole = len(people) == calls.shape[1]
+        labels = combined[name]
+        return People(calls if whole else calls[:, people], None if labels is None else labels[people], phased)
+
+    sets = Sets(
+        cohort("train"),
+        cohort("synthetic"),
+        cohort("holdout") if holdout is not None else None,
+        position=train.variants.position[sites],
+        contig=train.variants.contig[sites],
+        seed=seed,
+    )
+    rows = _measure(sets, on_event)
+    made = provenance(
+        seed,
+        label=list(columns),
+        sites=int(sites.sum()),
+        phased=phased,
+        people={n: {"given": g.n_samples, "used": len(used[n])} for n, g in given.items()},
+        people_by_label={n: _counts(combined[n], used[n]) for n in given},
+        remarks=remarks,
+    )
+    return Evaluation(tuple(rows), sets.figures, made)
+
+
+def _measure(sets: Sets, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
+    parts = sets.by_label if len(sets.by_label) > 1 else {}
+    total = sum(1 + len(parts) * per_label for *_, per_label in MEASURES)
+    done = 0
+    rows: list[Row] = []
+    for topic, metrics, function, per_label in MEASURES:
+        for part in (sets, *parts.values()) if per_label else (sets,):
+            if on_event is not None:
+                names = ", ".join(name for name, _ in metrics)
+                on_event(
+                    {
+                        "event": "measure",
+                        "topic": topic,
+                        "metric": names,
+                        "label": part.label,
+                        "done": done,
+                        "total": total,
+                    }
+                )
+            done += 1
+            try:
+                rows += function(part)
+            except NotComputable as reason:
+                rows += [Row(topic, name, part.label, None, aim=aim, note=str(reason)) for name, aim in metrics]
+    return rows
+
+
+def _check(given: dict[str, Genotypes]) -> None:
+    train = given["train"]
+    for name, genotypes in given.items():
+        if genotypes.n_samples == 0 or genotypes.n_variants == 0:
+            size = f"{genotypes.n_samples} samples, {genotypes.n_variants} variants"
+            raise DataError(f"The {name} set is empty ({size}).")
+        if genotypes.ploidy != train.ploidy:
+            raise DataError(
+                f"The {name} set has ploidy {genotypes.ploidy}, train has {train.ploidy}; "
+                "give sets that were read in the same way."
+            )
+        a, b = train.variants, genotypes.variants
+        shared = min(len(a), len(b))
+        differs = np.zeros(shared, dtype=bool)
+        for field in ("contig", "position", "ref", "alt"):
+            differs |= getattr(a, field)[:shared] != getattr(b, field)[:shared]
+        way_out = (
+            "The sets must have the same sites in the same order: keep the common ones first "
+            "(Genotypes.select, bcftools isec), or generate from a model that was trained on these sites."
+        )
+        if differs.any():
+            first = int(np.flatnonzero(differs)[0])
+            raise DataError(f"Site {first + 1} is {a.name(first)} in train and {b.name(first)} in {name}. {way_out}")
+        if len(a) != len(b):
+            longer, where = (a, "train") if len(a) > len(b) else (b, name)
+            raise DataError(
+                f"train has {len(a)} sites, {name} has {len(b)}; the first that is only in {where} is "
+                f"{longer.name(shared)}. {way_out}"
+            )
+    if "holdout" in given:
+        seen = set(train.samples) & set(given["holdout"].samples)
+        if seen:
+            raise DataError(
+                f"{len(seen)} people are in train and in holdout: {listed(sorted(seen))}. Held-out people must be "
+                "unseen; take them out of one set."
+            )
+
+
+def _label_columns(
+    given: dict[str, Genotypes], label: str | Sequence[str] | None, remarks: list[str]
+) -> tuple[str, ...]:
+    if label is not None:
+        columns = (label,) if isinstance(label, str) else tuple(label)
+        for name, genotypes in given.items():
+            absent = [c for c in columns if c not in genotypes.labels]
+            if absent:
+                raise DataError(
+                    f"The {name} set has no label {absent[0]!r}; its labels: {listed(genotypes.labels)}. "
+                    "Labels come from the panel file (panel=…, --panel)."
+                )
+        return columns
+    shared = [c for c in given["synthetic"].labels if all(c in g.labels for g in given.values())]
+    if PREFERRED_LABEL in shared:
+        return (PREFERRED_LABEL,)
+    if shared:
+        return (shared[0],)
+    remarks.append("No label column is common to the sets: everything is overall.")
+    return ()
+
+
+def _matched(
+    labels: dict[str, np.ndarray | None], given: dict[str, Genotypes], seed: int, remarks: list[str]
+) -> dict[str, np.ndarray]:
+    """Return the indices of the people used of each set: train and synthetic in equal numbers of each label."""
+    people = {n: g.n_samples for n, g in given.items()}
+    values: Sequence[Any] = [None]
+    if labels["train"] is not None:
+        common = set.intersection(*(set(v) for v in labels.values() if v is not None))
+        values = sorted(common)
+        if not values:
+            held = (f"{n} has {listed(sorted(set(v)))}" for n, v in labels.items() if v is not None)
+            raise DataError(f"No label value is common to the sets: {'; '.join(held)}.")
+        for name, column in labels.items():
+            other = sorted(set(column) - common) if column is not None else []
+            if other:
+                remarks.append(f"Labels of {name} that are not in every set are left out: {listed(other)}.")
+    members: dict[str, list[np.ndarray]] = {}
+    for name in given:
+        column = labels[name]
+        members[name] = [np.arange(people[name]) if v is None else np.flatnonzero(column == v) for v in values]
+    counts = [min(len(t), len(s)) for t, s in zip(members["train"], members["synthetic"], strict=True)]
+    wanted = {"train": counts, "synthetic": counts}
+    if "holdout" in given:
+        wanted["holdout"] = [len(m) for m in members["holdout"]]
+    row_bytes = 4 * given["train"].n_variants * given["train"].ploidy
+    cap = max(100, min(MAX_PEOPLE, MAX_BYTES // row_bytes))
+    used = {}
+    for order, name in enumerate(wanted):
+        take = wanted[name]
+        if sum(take) > cap:
+            take = [max(1, k * cap // sum(take)) for k in take]
+        generator = np.random.default_rng([seed, 500 + order])
+        chosen = [
+            m if k == len(m) else np.sort(generator.permutation(m)[:k])
+            for m, k in zip(members[name], take, strict=True)
+        ]
+        used[name] = np.sort(np.concatenate(chosen))
+        if len(used[name]) < people[name]:
+            why = "to bound the memory" if sum(wanted[name]) > cap else "to match train and synthetic label by label"
+            if name != "holdout" or sum(wanted[name]) > cap:
+                remarks.append(f"{len(used[name])} of {people[name]} {name} people are used, {why} (seed {seed}).")
+    return used
+
+
+def _called(genotypes: Genotypes, people: np.ndarray) -> np.ndarray:
+    return np.asarray((genotypes.calls[:, people] >= 0).any(axis=(1, 2)))
+
+
+def _counts(labels: np.ndarray | None, used: np.ndarray) -> dict[str, int]:
+    if labels is None:
+        return {"all": len(used)}
+    names, counts = np.unique(labels[used].astype(str), return_counts=True)
+    return dict(zip(map(str, names), map(int, counts), strict=True))
+
+
+# ---- during training ----------------------------------------------------------------------------------------------
+
+
+def quick(
+    train: np.ndarray, synthetic: np.ndarray, valid: np.ndarray, *, seed: int = 0, floor: bool = False
+) -> dict[str, float]:
+    """Return a few metrics of synthetic haplotypes against validation haplotypes, in about a second.
+
+    Parameters
+    ----------
+    train, synthetic, valid : arrays of int8, shape (haplotypes, sites)
+        Rows of 0, 1 and -1 (missing), as `Genotypes.haplotypes()` gives; any numbers of rows.
+    seed : int
+        Of the cuts and of the sample of pairs; keep it fixed during a training.
+    floor : bool
+        Whether to put the training haplotypes in the place of the synthetic ones (the privacy numbers then mean
+        nothing and are left out).
+
+    Returns
+    -------
+    dict of str to float
+        af_rmse, ld_rmse (a fixed sample of neighbouring pairs), far_r (NaN if no sites are far apart), aa_truth, aa_syn
+        (at equal n), membership_auc, nn_gap (median distance to the nearest synthetic haplotype, validation minus
+        train, as a share of the sites). Definitions as in `evaluate`.
+    """
+    generator = np.random.default_rng([seed, 2])
+    if floor:
+        synthetic = train
+    of = {"train": train.T, "synthetic": synthetic.T, "valid": valid.T}
+    columns = {n: of[n] for n in ("synthetic", "valid")}
+    p, q = (_frequencies(columns[n]) for n in ("synthetic", "valid"))
+    found = {"af_rmse": float(np.sqrt(np.nanmean((p - q) ** 2)))}
+
+    common = np.flatnonzero(frequency.minor(_frequencies(of["train"])) >= linkage.COMMON)
+    near: list[list[np.ndarray]] = [[], []]
+    if len(common) >= 3:
+        starts = generator.permutation(np.arange(0, len(common) - 1, 64))[:8]
+        for start in starts:
+            chosen = common[start : start + 64 + linkage.WINDOW]
+            for k, name in enumerate(columns):
+                z = linkage.standardised(filled(columns[name][chosen]))
+                r = z[:64] @ z.T
+                offset = np.arange(len(chosen))[None, :] - np.arange(len(r))[:, None]
+                near[k].append(r[(offset > 0) & (offset <= linkage.WINDOW)] ** 2)
+        a, b = (np.concatenate(parts) for parts in near)
+        found["ld_rmse"] = float(np.sqrt(np.mean((a - b) ** 2)))
+    else:
+        found["ld_rmse"] = float("nan")
+    picked = np.sort(generator.permutation(len(common))[:600])
+    i, j = np.nonzero(np.triu(picked[None, :] - picked[:, None] > linkage.WINDOW))
+    found["far_r"] = float("nan")
+    if len(i) >= 3:
+        signed = []
+        for values in columns.values():
+            z = linkage.standardised(filled(values[common[picked]]))
+            signed.append((z @ z.T)[i, j])
+        found["far_r"] = float(np.corrcoef(*signed)[0, 1])
+
+    cut = min(len(train), len(synthetic), len(valid))
+    rows = {n: np.ascontiguousarray(v[:, np.sort(generator.permutation(v.shape[1])[:cut])]) for n, v in of.items()}
+    across = hamming(rows["valid"], rows["synthetic"])
+    within = {n: hamming(rows[n], rows[n]) for n in ("valid", "synthetic")}
+    found["aa_truth"] = float(haplotypes.farther_than_own(across, within["valid"]).mean())
+    found["aa_syn"] = float(haplotypes.farther_than_own(across.T, within["synthetic"]).mean())
+    if not floor:
+        released = np.ascontiguousarray(of["synthetic"])
+        seen, unseen = (hamming(rows[n], released).min(axis=1) for n in ("train", "valid"))
+        found["membership_auc"] = haplotypes.roc_auc(-seen, -unseen)
+        found["nn_gap"] = float(np.median(unseen) - np.median(seen)) / train.shape[1]
+    return found
+
+
+def _frequencies(values: np.ndarray) -> np.ndarray:
+    called = (values >= 0).sum(axis=1)
+    return (values > 0).sum(axis=1) / np.maximum(called, 1)

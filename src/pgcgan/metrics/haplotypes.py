@@ -1,0 +1,347 @@
+"""Haplotypes as points: pairwise distances, homozygosity statistics, shared tracts, and tests to tell sets apart."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from .matched import MIN_PEOPLE, Measured, NotComputable, People, Row, Sets, filled, interval
+from .structure import principal_components
+
+WINDOW = 100  # sites, for H1 and H12
+TRACT_UNIT = 16  # sites
+TRACT_ROWS = 300
+CLASSIFIER_COMPONENTS = 50
+FOLDS = 5
+
+
+# ---- distances ----------------------------------------------------------------------------------------------------
+
+
+def _histogram(distances: np.ndarray, length: int, within: bool) -> np.ndarray:
+    values = np.rint(distances).astype(np.int32).ravel()
+    counts = np.bincount(values, minlength=length + 1).astype(float)
+    if within:
+        counts[0] -= len(distances)  # a row's distance to itself
+    return counts / counts.sum()
+
+
+def pairwise_distances(sets: Sets) -> list[Row]:
+    """Compare distributions of pairwise distances, in shares of the sites: within a set, and across to the reference.
+
+    The 1-Wasserstein distance is taken to the distribution within the reference.
+    """
+    sets.require()
+    measured = Measured(sets, "haplotypes")
+    length = sets.train.sites * sets.train.top
+    held = {}
+    for a, b in (
+        ("synthetic", "synthetic"),
+        ("synthetic", sets.reference_name),
+        (sets.reference_name, sets.reference_name),
+        ("train", "train"),
+        ("train", sets.reference_name),
+    ):
+        if (a, b) not in held:
+            held[a, b] = _histogram(sets.distances(a, b), length, a == b)
+
+    def shift(a: str, b: str) -> float:
+        target = held[sets.reference_name, sets.reference_name]
+        return float(np.abs(np.cumsum(held[a, b] - target)).sum() / length)
+
+    for name, other in (("pairwise distance W1, within", None), ("pairwise distance W1, across", sets.reference_name)):
+        floor = shift("train", other or "train") if sets.holdout else None
+        measured.add(name, shift("synthetic", other or "synthetic"), floor, "lower", note="share of sites")
+    return measured.rows
+
+
+def _window_codes(values: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Return one random 64-bit code per row and window of sites; equal stretches have equal codes."""
+    windows = values.shape[0] // size
+    keys = np.random.default_rng([seed, 9]).integers(1, 2**63, size=size, dtype=np.uint64)
+    out = np.empty((windows, values.shape[1]), dtype=np.uint64)
+    for w in range(windows):
+        out[w] = (values[w * size : (w + 1) * size].astype(np.uint64) * keys[:, None]).sum(axis=0, dtype=np.uint64)
+    return out
+
+
+def garud_h(codes: np.ndarray) -> tuple[float, float]:
+    """Return H1 and H12 of one window (Garud et al. 2015; allel.garud_h).
+
+    Parameters
+    ----------
+    codes : array, shape (rows,)
+        Equal haplotypes have equal codes.
+    """
+    shares = np.sort(np.unique(codes, return_counts=True)[1] / len(codes))[::-1]
+    return float((shares**2).sum()), float(shares[:2].sum() ** 2 + (shares[2:] ** 2).sum())
+
+
+def _require_complete_haplotypes(sets: Sets) -> None:
+    if not sets.train.phased:
+        raise NotComputable("needs phased haplotypes")
+    if any(c is not None and c.missing for c in (sets.train, sets.synthetic, sets.holdout)):
+        raise NotComputable("needs haplotypes without missing calls")
+
+
+def homozygosity(sets: Sets) -> list[Row]:
+    """Compare H1 and H12 in windows of 100 sites, at equal numbers of haplotypes: RMSE over windows."""
+    sets.require()
+    _require_complete_haplotypes(sets)
+    size = min(WINDOW, sets.train.sites)
+    cut = sets.cuts[0]
+    found = {}
+    for name in cut:
+        cohort = sets.cohort(name)
+        codes = _window_codes(cohort.values[:, cohort.rows_of(cut[name])], size, sets.seed)
+        found[name] = np.array([garud_h(window) for window in codes])
+    measured = Measured(sets, "haplotypes")
+    for column, name in enumerate(("H1 RMSE", "H12 RMSE")):
+        squares = (found["synthetic"] - found[sets.reference_name])[:, column] ** 2
+        floor = None
+        if sets.holdout:
+            floor = float(np.sqrt(((found["train"] - found["holdout"])[:, column] ** 2).mean()))
+        measured.add(
+            name,
+            float(np.sqrt(squares.mean())),
+            floor,
+            "lower",
+            interval(lambda i, s=squares: float(np.sqrt(s[i].mean())), len(squares), sets.seed),
+            f"{len(squares)} windows of {size} sites",
+        )
+    return measured.rows
+
+
+def longest_shared_tracts(queries: np.ndarray, panel: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return for each query row the longest run of sites identical to one row of the panel.
+
+    Runs are counted in whole units of 16 sites, so that a tract is found in about a sixteenth of the work.
+
+    Parameters
+    ----------
+    queries, panel : arrays of int8, shape (sites, rows)
+
+    Returns
+    -------
+    array of int, shape (query rows,)
+        In sites.
+    """
+    a, b = _window_codes(queries, TRACT_UNIT, seed), _window_codes(panel, TRACT_UNIT, seed)
+    run = np.zeros((queries.shape[1], panel.shape[1]), dtype=np.int32)
+    best = np.zeros_like(run)
+    for mine, theirs in zip(a, b, strict=True):
+        run += 1
+        run *= mine[:, None] == theirs[None, :]
+        np.maximum(best, run, out=best)
+    return best.max(axis=1).astype(int) * TRACT_UNIT
+
+
+def shared_tracts(sets: Sets) -> list[Row]:
+    """Compare the longest tract that a haplotype shares with any training haplotype: synthetic beside held-out."""
+    _require_complete_haplotypes(sets)
+    if sets.train.sites < TRACT_UNIT * 2:
+        raise NotComputable(f"needs at least {2 * TRACT_UNIT} sites")
+    sets.require()
+    found = {}
+    for name in ("synthetic", "holdout"):
+        if getattr(sets, name) is not None:
+            cohort = sets.cohort(name)
+            chosen = np.sort(sets.generator(10).permutation(cohort.size)[:TRACT_ROWS])
+            found[name] = longest_shared_tracts(cohort.values[:, chosen], sets.train.values, sets.seed)
+    floor = float(np.median(found["holdout"])) if sets.holdout else None
+    own = found["synthetic"]
+    measured = Measured(sets, "haplotypes")
+    measured.add(
+        "longest shared tract",
+        float(np.median(own)),
+        floor,
+        "floor",
+        interval(lambda i: float(np.median(own[i])), len(own), sets.seed),
+        f"median of {len(own)} haplotypes, sites, whole units of {TRACT_UNIT}; far above the floor means copying",
+    )
+    return measured.rows
+
+
+# ---- indistinguishable --------------------------------------------------------------------------------------------
+
+
+def farther_than_own(across: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return for each point whether its nearest neighbour in the other set is farther than in its own (strict).
+
+    Parameters
+    ----------
+    across : array, shape (points, points of the other set)
+    own : array, shape (points, points)
+        Distances within the set; the diagonal is not looked at.
+    """
+    inner = own.astype(np.float32, copy=True)
+    np.fill_diagonal(inner, np.inf)
+    return across.min(axis=1) > inner.min(axis=1)
+
+
+def adversarial_accuracy(sets: Sets, real: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return AA_truth and AA_syn by row, mean over ten cuts to equal numbers of people (Yale et al. 2020).
+
+    Parameters
+    ----------
+    sets : Sets
+    real, other : str
+        Names of the two sets; `other` stands in the place of the synthetic one.
+
+    Returns
+    -------
+    truth, syn : arrays of float, shape (rows of the set,)
+        Share of cuts in which the row's nearest neighbour in the other set was farther than in its own; NaN for a row
+        that no cut held. Their means are AA_truth and AA_syn.
+    """
+    names = {real: np.zeros((2, sets.cohort(real).size)), other: np.zeros((2, sets.cohort(other).size))}
+    across = sets.distances(real, other)
+    within = {name: sets.distances(name, name) for name in names}
+    for cut in sets.cuts:
+        rows = {name: sets.cohort(name).rows_of(cut[name]) for name in names}
+        block = across[np.ix_(rows[real], rows[other])]
+        for name, distances in ((real, block), (other, block.T)):
+            names[name][0, rows[name]] += farther_than_own(distances, within[name][np.ix_(rows[name], rows[name])])
+            names[name][1, rows[name]] += 1
+    with np.errstate(invalid="ignore"):
+        truth, syn = (counts[0] / counts[1] for counts in names.values())
+    return truth, syn
+
+
+def _people_interval(by_row: np.ndarray, per_person: int, seed: int) -> tuple[float | None, float | None]:
+    used = np.isfinite(by_row.reshape(-1, per_person)).all(axis=1)
+    people = by_row.reshape(-1, per_person)[used].mean(axis=1)
+    return interval(lambda i: float(people[i].mean()), len(people), seed)
+
+
+def nearest_neighbours(sets: Sets) -> list[Row]:
+    """Tell sets apart by nearest neighbours: AA_truth and AA_syn against held-out and training people."""
+    sets.require()
+    measured = Measured(sets, "indistinguishable")
+    floors: tuple[float, float] | None = None
+    if sets.holdout:
+        truth, syn = adversarial_accuracy(sets, "holdout", "train")
+        floors = float(np.nanmean(truth)), float(np.nanmean(syn))
+    note = f"equal n of {len(sets.cuts[0]['train']) * sets.train.per_person} rows, mean of {len(sets.cuts)} cuts"
+    for against in ("holdout", "train"):
+        if getattr(sets, against) is None:
+            for name in ("AA_truth", "AA_syn"):
+                measured.rows.append(
+                    Row("indistinguishable", name, sets.label, None, aim="0.5", note="needs held-out people")
+                )
+            continue
+        suffix = "" if against == "holdout" else ", against train"
+        truth, syn = adversarial_accuracy(sets, against, "synthetic")
+        for k, (name, values) in enumerate((("AA_truth", truth), ("AA_syn", syn))):
+            span = _people_interval(values, sets.train.per_person, sets.seed)
+            measured.add(name + suffix, float(np.nanmean(values)), floors and floors[k], "0.5", span, note)
+    return measured.rows
+
+
+def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Return the area under the ROC curve of two groups of scores; ties count half (sklearn.metrics.roc_auc_score)."""
+    ranks = rankdata(np.concatenate([positives, negatives]))
+    n, m = len(positives), len(negatives)
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def _features(first: np.ndarray, second: np.ndarray, seed: int) -> np.ndarray:
+    """Return 50 principal components of the pooled rows and three counts per row.
+
+    The counts: alleles that are minor in the pool, those of them with a frequency below 5 %, and changes between
+    neighbouring sites.
+    """
+    pooled = filled(np.concatenate([first, second], axis=1))
+    top = max(1.0, float(pooled.max()))
+    frequency = pooled.mean(axis=1) / top
+    mean, axes = principal_components(pooled, CLASSIFIER_COMPONENTS, seed)
+    minors = np.where(frequency[:, None] > 0.5, top - pooled, pooled)
+    rare = np.minimum(frequency, 1 - frequency) < 0.05
+    counts = [minors.sum(axis=0), minors[rare].sum(axis=0), np.abs(np.diff(pooled, axis=0)).sum(axis=0)]
+    return np.column_stack([(pooled - mean).T @ axes, *counts]).astype(np.float32)
+
+
+def two_sample_scores(first: np.ndarray, second: np.ndarray, per_person: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Return cross-validated probabilities of belonging to the first set, by classifier (Lopez-Paz and Oquab 2017).
+
+    Five folds; the haplotypes of one person stay in one fold.
+
+    Parameters
+    ----------
+    first, second : arrays of int8, shape (sites, rows)
+        Equal numbers of rows.
+    per_person : int
+        Consecutive rows of one person.
+    seed : int
+        Of folds and classifiers.
+
+    Returns
+    -------
+    dict of str to array of float, shape (rows of both sets,)
+        "gradient boosting" and "logistic".
+    """
+    features = _features(first, second, seed)
+    target = np.repeat([1, 0], [first.shape[1], second.shape[1]])
+    people = np.arange(len(target)) // per_person
+    generator = np.random.default_rng([seed, 11])
+    fold = np.empty(people[-1] + 1, dtype=int)
+    for members in (np.unique(people[target == 1]), np.unique(people[target == 0])):
+        fold[generator.permutation(members)] = np.arange(len(members)) % FOLDS
+    fold = fold[people]
+    scores = {}
+    for name in ("gradient boosting", "logistic"):
+        out = np.empty(len(target))
+        for k in range(FOLDS):
+            if name == "logistic":
+                model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+            else:
+                model = HistGradientBoostingClassifier(max_iter=80, random_state=seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # non-convergence at the iteration limit does not change the verdict
+                model.fit(features[fold != k], target[fold != k])
+            out[fold == k] = model.predict_proba(features[fold == k])[:, 1]
+        scores[name] = out
+    return scores
+
+
+def classifiers(sets: Sets) -> list[Row]:
+    """Tell sets apart by classifiers trained for it: cross-validated AUC at equal numbers of people."""
+    cut = sets.cuts[0]
+    if len(cut["train"]) < 4 * MIN_PEOPLE:
+        raise NotComputable(f"needs at least {4 * MIN_PEOPLE} people in each set, there are {len(cut['train'])}")
+
+    def rows(cohort: People, name: str) -> np.ndarray:
+        return cohort.values[:, cohort.rows_of(cut[name])]
+
+    reference = rows(sets.reference, sets.reference_name)
+    count = reference.shape[1]
+    own = two_sample_scores(rows(sets.synthetic, "synthetic"), reference, sets.train.per_person, sets.seed)
+    floor = None
+    if sets.holdout:
+        floor = two_sample_scores(rows(sets.train, "train"), reference, sets.train.per_person, sets.seed)
+    measured = Measured(sets, "indistinguishable")
+    absent = any(c is not None and c.missing for c in (sets.train, sets.synthetic, sets.holdout))
+    remark = "; missing calls take the pooled mean, which alone can tell the sets apart" if absent else ""
+    for name, scores in own.items():
+        people = scores.reshape(-1, sets.train.per_person)
+        half = len(people) // 2
+
+        def resampled(i: np.ndarray, j: np.ndarray, people: np.ndarray = people, half: int = half) -> float:
+            return roc_auc(people[i].ravel(), people[half + j].ravel())
+
+        measured.add(
+            f"C2ST AUC, {name}",
+            roc_auc(scores[:count], scores[count:]),
+            None if floor is None else roc_auc(floor[name][:count], floor[name][count:]),
+            "0.5",
+            interval(resampled, (half, half), sets.seed),
+            f"{FOLDS} folds of people; {CLASSIFIER_COMPONENTS} pooled components and three counts per row, "
+            f"n = {count}{remark}",
+        )
+    return measured.rows

@@ -1,0 +1,503 @@
+"""What all the topics share: rows of the table, the three matched sets of people, their distances and equal-size cuts.
+
+A *value row* is a haplotype (0/1) when all sets are phased, else a person's dosage (0/1/2). Everything below that says
+"row" means that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+BOOTSTRAPS = 200
+CUTS = 10
+MIN_PEOPLE = 5
+MAX_PEOPLE = 3000
+MAX_BYTES = 500_000_000  # of one set as float32; people beyond it are left out by seed
+
+
+class NotComputable(Exception):
+    """A metric has no meaning for these sets; the message is the reason that its row shows."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Parameters
+    ----------
+    topic, metric : str
+        What is measured.
+    label : str
+        "all", a label value, or for Fst a pair of them.
+    value : float or None
+        The metric for the synthetic set; None if it cannot be computed, with the reason in `note`.
+    floor : float or None
+        The same metric for the real training people in the place of the synthetic ones.
+    aim : str
+        "lower", "higher", "floor" (as near to the floor as can be), "at most floor", or a number.
+    low, high : float or None
+        95 % bootstrap interval of `value`.
+    note : str
+        Definition details and reservations.
+    """
+
+    topic: str
+    metric: str
+    label: str
+    value: float | None
+    floor: float | None = None
+    aim: str = "lower"
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+    @property
+    def standing(self) -> str | None:
+        """Return "good", "fair" or "poor", or None where there is nothing to judge by.
+
+        An error is compared with the error of unseen real people (the floor): up to 1.5 times is good, up to 2.5 times
+        fair, because two groups of real people differ that much in the noisiest metrics. A number with an ideal is good
+        within .05 of it (or of what the floor misses it by), fair within .1.
+        """
+        if self.value is None:
+            return None
+        if self.topic == "privacy":
+            return self._privacy_standing()
+        if self.aim in ("lower", "higher"):
+            if self.floor is None:
+                return None
+            best = 0.0 if self.aim == "lower" else 1.0
+            gap, unavoidable = abs(best - self.value), abs(best - self.floor)
+            if self.aim == "higher" and self.value >= self.floor:
+                return "good"
+            return _grade(gap, 1.5 * unavoidable + 1e-9, 2.5 * unavoidable + 1e-9)
+        target = self.floor if self.aim in ("floor", "at most floor") else float(self.aim)
+        if target is None:
+            return None
+        slack = 0.0
+        if self.floor is not None and self.aim not in ("floor", "at most floor"):
+            slack = abs(self.floor - target)
+        gap = self.value - target if self.aim == "at most floor" else abs(self.value - target)
+        scale = abs(target) if self.aim in ("floor", "at most floor") else 1.0
+        return _grade(gap, 0.05 * scale + slack, 0.1 * scale + slack)
+
+    def _privacy_standing(self) -> str | None:
+        value = self.value
+        assert value is not None
+        if self.metric.startswith("membership AUC") or self.metric.startswith("frequency attack AUC"):
+            return _grade(value - 0.5, 0.03, 0.06)
+        if self.metric.startswith("membership TPR"):
+            return _grade(value, 0.02, 0.04)
+        if self.metric == "privacy loss":
+            return _grade(value, 0.03, 0.06)
+        if self.floor is None:
+            return None
+        if self.metric == "exact copies":
+            return _grade(value - self.floor, 0.005, 0.02)
+        return _grade(self.floor - value, 0.1 * abs(self.floor), 0.25 * abs(self.floor))
+
+
+def _grade(gap: float, good: float, fair: float) -> str:
+    return "good" if gap <= good else "fair" if gap <= fair else "poor"
+
+
+# ---- sets of people -----------------------------------------------------------------------------------------------
+
+
+class People:
+    """One set of people, with what several metrics need of it, computed once.
+
+    Parameters
+    ----------
+    calls : array of int8, shape (sites, people, ploidy)
+        -1 = missing.
+    labels : array of str, shape (people,), or None
+        One value a person.
+    phased : bool
+        Whether the rows are haplotypes (0/1) or dosages (0/1/2).
+    """
+
+    def __init__(self, calls: np.ndarray, labels: np.ndarray | None, phased: bool):
+        self.calls = calls
+        self.labels = labels
+        self.phased = phased
+
+    @property
+    def people(self) -> int:
+        """Number of people."""
+        return self.calls.shape[1]
+
+    @property
+    def sites(self) -> int:
+        """Number of sites."""
+        return self.calls.shape[0]
+
+    @property
+    def per_person(self) -> int:
+        """Rows a person has."""
+        return self.calls.shape[2] if self.phased else 1
+
+    @property
+    def size(self) -> int:
+        """Number of rows."""
+        return self.people * self.per_person
+
+    @property
+    def top(self) -> int:
+        """The largest value of a row (1 for haplotypes, the ploidy for dosages)."""
+        return 1 if self.phased else self.calls.shape[2]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """Return rows as columns: int8, shape (sites, rows), -1 = missing."""
+        return self.calls.reshape(self.sites, -1) if self.phased else self.dosages
+
+    @cached_property
+    def dosages(self) -> np.ndarray:
+        """Return alt-allele counts: int8, shape (sites, people), -1 where any allele is missing."""
+        total = self.calls.sum(axis=2, dtype=np.int8)
+        if self.missing:
+            total[(self.calls < 0).any(axis=2)] = -1
+        return total
+
+    @cached_property
+    def missing(self) -> bool:
+        """Tell whether any call is missing."""
+        return bool(self.calls.size) and bool(self.calls.min() < 0)
+
+    @cached_property
+    def called(self) -> np.ndarray:
+        """Return the number of called alleles per site: int64, shape (sites,)."""
+        if not self.missing:
+            return np.full(self.sites, self.people * self.calls.shape[2])
+        return (self.calls >= 0).sum(axis=(1, 2))
+
+    @cached_property
+    def alts(self) -> np.ndarray:
+        """Return the number of alt alleles per site: int64, shape (sites,)."""
+        return np.count_nonzero(self.calls == 1, axis=(1, 2))
+
+    @cached_property
+    def frequency(self) -> np.ndarray:
+        """Return the alt-allele frequency among called alleles: float64, shape (sites,)."""
+        return self.alts / np.maximum(self.called, 1)
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        """Return values as float32, shape (sites, rows); a missing value takes the site's mean in this set."""
+        return filled(self.values)
+
+    def take(self, people: np.ndarray) -> People:
+        """Return the people at the given indices or mask."""
+        labels = None if self.labels is None else self.labels[people]
+        return People(np.ascontiguousarray(self.calls[:, people]), labels, self.phased)
+
+    def rows_of(self, people: np.ndarray) -> np.ndarray:
+        """Return the row indices of people given by index."""
+        p = self.per_person
+        return (np.asarray(people)[:, None] * p + np.arange(p)).ravel()
+
+
+def filled(values: np.ndarray, means: np.ndarray | None = None) -> np.ndarray:
+    """Return values as float32 with missing ones replaced by the site's mean (of this set, or as given).
+
+    Parameters
+    ----------
+    values : array of int8, shape (sites, rows)
+        -1 = missing.
+    means : array of float, shape (sites,), optional
+        What to fill in.
+    """
+    out = values.astype(np.float32)
+    if values.size and values.min() < 0:
+        absent = values < 0
+        if means is None:
+            out[absent] = 0
+            means = out.sum(axis=1) / np.maximum((~absent).sum(axis=1), 1)
+        out[absent] = np.broadcast_to(np.asarray(means, dtype=np.float32)[:, None], out.shape)[absent]
+    return out
+
+
+def hamming(a: np.ndarray, b: np.ndarray, top: int = 1) -> np.ndarray:
+    """Return the number of differing alleles between each two columns (rows of people) of two sets.
+
+    For 0/1 columns it is the Hamming distance, for dosages the L1 distance. Sites missing in either row are left out
+    and the rest scaled up to all sites. One float32 matrix product: |a| + |b| - 2 a.b.
+
+    Parameters
+    ----------
+    a, b : arrays of int8, shape (sites, rows)
+        -1 = missing.
+    top : int
+        Largest value; dosages are split into indicator columns (>= 1, >= 2).
+
+    Returns
+    -------
+    array of float32, shape (rows of a, rows of b)
+    """
+    missing = bool(a.size and a.min() < 0) or bool(b.size and b.min() < 0)
+    same = a is b
+    x = _indicators(a, top)
+    y = x if same else _indicators(b, top)
+    distance = x.T @ y
+    distance *= -2
+    if not missing:
+        distance += x.sum(axis=0)[:, None]
+        distance += y.sum(axis=0)[None, :]
+        return distance
+    mask_x = _indicators((a >= 0).astype(np.int8) * top, top)
+    mask_y = mask_x if same else _indicators((b >= 0).astype(np.int8) * top, top)
+    distance += x.T @ mask_y
+    distance += mask_x.T @ y
+    shared = mask_x.T @ mask_y
+    np.divide(distance * (len(a) * top), shared, out=distance, where=shared > 0)
+    distance[shared == 0] = len(a) * top
+    return distance
+
+
+def _indicators(values: np.ndarray, top: int) -> np.ndarray:
+    if top == 1:
+        return (values > 0).astype(np.float32)
+    return np.concatenate([(values >= k).astype(np.float32) for k in range(1, top + 1)])
+
+
+class Sets:
+    """Training, synthetic and held-out people, matched, overall or of one label; distances are computed once.
+
+    Parameters
+    ----------
+    train, synthetic : People
+        Matched in size and label composition.
+    holdout : People or None
+        Unseen real people.
+    position : array of int64, contig : array of str, shape (sites,)
+        Where the sites lie.
+    seed : int
+        Of every random choice.
+    """
+
+    def __init__(
+        self,
+        train: People,
+        synthetic: People,
+        holdout: People | None,
+        *,
+        position: np.ndarray,
+        contig: np.ndarray,
+        seed: int = 0,
+        label: str = "all",
+        parent: Sets | None = None,
+        index: dict[str, np.ndarray] | None = None,
+    ):
+        self.train = train
+        self.synthetic = synthetic
+        self.holdout = holdout
+        self.position = position
+        self.contig = contig
+        self.seed = seed
+        self.label = label
+        self.parent = parent
+        self.index = index or {}
+        self.figures: dict[str, Any] = {}
+        self.projections: dict[str, dict[str, np.ndarray]] = {}
+        self._distances: dict[tuple[str, str], np.ndarray] = {}
+
+    @property
+    def root(self) -> Sets:
+        """The sets of all labels together."""
+        return self.parent or self
+
+    @property
+    def reference(self) -> People:
+        """The people that the synthetic ones are compared with: held-out, or train where there are none."""
+        return self.holdout or self.train
+
+    @property
+    def reference_name(self) -> str:
+        """`holdout` or `train`."""
+        return "holdout" if self.holdout else "train"
+
+    def cohort(self, name: str) -> People:
+        """Return one set by name; raise NotComputable if there is none."""
+        found = getattr(self, name)
+        if found is None:
+            raise NotComputable("needs held-out people (holdout=…, --holdout)")
+        return found
+
+    def require(self, people: int = MIN_PEOPLE) -> None:
+        """Raise NotComputable if any set has fewer people than given."""
+        for name in ("train", "synthetic", "holdout"):
+            found = getattr(self, name)
+            if found is not None and found.people < people:
+                raise NotComputable(f"needs at least {people} people, the {name} set has {found.people}")
+
+    def generator(self, purpose: int = 0) -> np.random.Generator:
+        """Return a random generator that depends on the seed and the purpose only."""
+        return np.random.default_rng([self.seed, purpose])
+
+    def compare(self, metric: Callable[[People, People], float]) -> tuple[float, float | None]:
+        """Return f(synthetic, reference) and its floor f(train, holdout)."""
+        floor = float(metric(self.train, self.holdout)) if self.holdout else None
+        return float(metric(self.synthetic, self.reference)), floor
+
+    @cached_property
+    def by_label(self) -> dict[str, Sets]:
+        """Return the sets of each label, in the order of the label values."""
+        if self.train.labels is None:
+            return {}
+        found = {}
+        for value in np.unique(self.train.labels.astype(str)):
+            parts: dict[str, People | None] = {}
+            index = {}
+            for name in ("train", "synthetic", "holdout"):
+                cohort = getattr(self, name)
+                if cohort is None:
+                    parts[name] = None
+                    continue
+                index[name] = np.flatnonzero(cohort.labels == value)
+                parts[name] = cohort.take(index[name])
+            assert parts["train"] is not None and parts["synthetic"] is not None
+            found[str(value)] = Sets(
+                parts["train"],
+                parts["synthetic"],
+                parts["holdout"],
+                position=self.position,
+                contig=self.contig,
+                seed=self.seed,
+                label=str(value),
+                parent=self,
+                index=index,
+            )
+        return found
+
+    def rows_in_root(self, name: str) -> np.ndarray:
+        """Return where the rows of one set lie among those of all labels."""
+        return self.root.cohort(name).rows_of(self.index[name])
+
+    def distances(self, a: str, b: str) -> np.ndarray:
+        """Return the allele differences between the rows of two sets: float32, shape (rows of a, rows of b)."""
+        first, second = self.cohort(a), self.cohort(b)
+        if self.parent is not None:
+            return self.parent.distances(a, b)[np.ix_(self.rows_in_root(a), self.rows_in_root(b))]
+        if (a, b) not in self._distances:
+            if (b, a) in self._distances:
+                return self._distances[b, a].T
+            self._distances[a, b] = hamming(first.values, second.values, first.top)
+        return self._distances[a, b]
+
+    @cached_property
+    def cuts(self) -> list[dict[str, np.ndarray]]:
+        """Return ten random cuts of the sets to equal numbers of people of each label: people's indices by set name."""
+        names = [n for n in ("train", "synthetic", "holdout") if getattr(self, n) is not None]
+        cohorts = {n: self.cohort(n) for n in names}
+        strata: Sequence[Any] = [None] if self.train.labels is None else list(np.unique(self.train.labels.astype(str)))
+        made = []
+        for repeat in range(CUTS):
+            generator = np.random.default_rng([self.seed, 1000 + repeat])
+            chosen: dict[str, list[np.ndarray]] = {n: [] for n in names}
+            for value in strata:
+                members = {
+                    n: np.arange(c.people) if value is None else np.flatnonzero(c.labels == value)
+                    for n, c in cohorts.items()
+                }
+                count = min(len(m) for m in members.values())
+                for n in names:
+                    chosen[n].append(np.sort(generator.permutation(members[n])[:count]))
+            made.append({n: np.concatenate(parts) for n, parts in chosen.items()})
+        if len(made[0]["train"]) < MIN_PEOPLE:
+            count = len(made[0]["train"])
+            raise NotComputable(f"needs {MIN_PEOPLE} people or more of the same labels in each set, there are {count}")
+        return made
+
+
+# ---- intervals ----------------------------------------------------------------------------------------------------
+
+
+def interval(
+    statistic: Callable[..., float], counts: int | Sequence[int], seed: int
+) -> tuple[float | None, float | None]:
+    """Return the 95 % percentile bootstrap interval of a statistic of one or more groups of units.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes one array of indices of resampled units (people, or stretches of sites) per group.
+    counts : int or sequence of int
+        Number of units of each group; with fewer than two in one there is no interval.
+    seed : int
+        Of the resampling.
+    """
+    sizes = [counts] if isinstance(counts, int) else list(counts)
+    if min(sizes) < 2:
+        return None, None
+    generator = np.random.default_rng([seed, 77])
+    draws = np.array([statistic(*(generator.integers(0, n, n) for n in sizes)) for _ in range(BOOTSTRAPS)])
+    draws = draws[np.isfinite(draws)]
+    if len(draws) < BOOTSTRAPS // 2:
+        return None, None
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def stretches(count: int, pieces: int = 100) -> np.ndarray:
+    """Return the start of each of up to `pieces` stretches of neighbouring sites, which are resampled together."""
+    return np.unique(np.linspace(0, count, min(pieces, count) + 1)[:-1].astype(int))
+
+
+def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the 1-Wasserstein distance between two samples of numbers (equals scipy.stats.wasserstein_distance)."""
+    a, b = np.sort(a), np.sort(b)
+    both = np.sort(np.concatenate([a, b]))
+    cdf_a = np.searchsorted(a, both[:-1], side="right") / len(a)
+    cdf_b = np.searchsorted(b, both[:-1], side="right") / len(b)
+    return float(np.sum(np.abs(cdf_a - cdf_b) * np.diff(both)))
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Pearson's correlation; raise NotComputable below three numbers or where one side is constant."""
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        raise NotComputable("needs at least three different values on each side for a correlation")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+@dataclass
+class Measured:
+    """Rows that a measure made, in order."""
+
+    sets: Sets
+    topic: str
+    rows: list[Row] = field(default_factory=list)
+
+    def add(
+        self,
+        metric: str,
+        value: float,
+        floor: float | None = None,
+        aim: str = "lower",
+        interval: tuple[float | None, float | None] = (None, None),
+        note: str = "",
+        label: str | None = None,
+    ) -> None:
+        """Append one row; a number that is not finite becomes None."""
+        self.rows.append(
+            Row(
+                self.topic,
+                metric,
+                label or self.sets.label,
+                _finite(value),
+                _finite(floor),
+                aim,
+                _finite(interval[0]),
+                _finite(interval[1]),
+                note,
+            )
+        )
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else float(number)

@@ -1,0 +1,188 @@
+"""What the synthetic people give away about the training people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .haplotypes import adversarial_accuracy, roc_auc
+from .matched import Measured, People, Row, Sets, interval
+
+FALSE_POSITIVES = 0.01
+
+
+def true_positive_rate(members: np.ndarray, others: np.ndarray, false_positives: float = FALSE_POSITIVES) -> float:
+    """Return the share of members found when a given share of the others is wrongly found.
+
+    Tied scores are broken at random in expectation, that is the ROC curve is interpolated linearly (as sklearn's
+    roc_curve with np.interp); without that, copies that a held-out person shares by chance would hide real ones.
+
+    Parameters
+    ----------
+    members, others : arrays of float
+        Scores; larger means "member".
+    """
+    fpr, tpr = roc_curve(members, others)
+    return float(np.interp(false_positives, fpr, tpr))
+
+
+def roc_curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rates over all thresholds, from (0, 0) to (1, 1)."""
+    thresholds = np.unique(np.concatenate([members, others]))[::-1]
+    fpr = 1 - np.searchsorted(np.sort(others), thresholds, side="left") / len(others)
+    tpr = 1 - np.searchsorted(np.sort(members), thresholds, side="left") / len(members)
+    fpr, tpr = np.concatenate([[0.0], fpr]), np.concatenate([[0.0], tpr])
+    # Of several points above one another the last is the one reached before the rate moves on.
+    last = np.append(np.diff(fpr) > 0, True)
+    return (fpr[last], tpr[last]) if not last.all() else (fpr, tpr)
+
+
+def privacy_loss(sets: Sets) -> list[Row]:
+    """Compare how well nearest neighbours tell the synthetic set from held-out and from training people.
+
+    AATS(H, S) - AATS(T, S), both at the size of the held-out set (Yale et al. 2020); positive means nearer to train.
+    """
+    sets.cohort("holdout")
+    sets.require()
+    parts = [adversarial_accuracy(sets, name, "synthetic") for name in ("holdout", "train")]
+    means = [[float(np.nanmean(x)) for x in pair] for pair in parts]
+    value = (sum(means[0]) - sum(means[1])) / 2
+    per_person = sets.train.per_person
+    people = [
+        [x.reshape(-1, per_person).mean(axis=1)[np.isfinite(x.reshape(-1, per_person)).all(axis=1)] for x in pair]
+        for pair in parts
+    ]
+
+    groups = [x for pair in people for x in pair]
+
+    def resampled(*indices: np.ndarray) -> float:
+        truth, syn, truth_train, syn_train = (x[i].mean() for x, i in zip(groups, indices, strict=True))
+        return float(truth + syn - truth_train - syn_train) / 2
+
+    measured = Measured(sets, "privacy")
+    span = interval(resampled, [len(x) for x in groups], sets.seed)
+    measured.add("privacy loss", value, 0.0, "0", span, "AATS(holdout) - AATS(train); floor: what no leak gives")
+    return measured.rows
+
+
+def membership(sets: Sets) -> list[Row]:
+    """Attack membership by distance: a haplotype near to the synthetic set is taken for one that was trained on.
+
+    The score is minus the distance to the nearest synthetic row. AUC and true positives at 1 % false positives, mean
+    over ten cuts of train to the size and labels of the held-out set (Chen et al. 2020, black-box attack).
+    """
+    sets.cohort("holdout")
+    sets.require()
+    width = sets.train.per_person
+    members = -sets.distances("train", "synthetic").min(axis=1).reshape(-1, width)  # (people, rows a person)
+    others = -sets.distances("holdout", "synthetic").min(axis=1).reshape(-1, width)
+    trials = [(members[cut["train"]].ravel(), others[cut["holdout"]].ravel()) for cut in sets.cuts]
+    measured = Measured(sets, "privacy")
+    for name, attack, floor, aim in (
+        ("membership AUC", roc_auc, 0.5, "0.5"),
+        ("membership TPR at 1 % FPR", true_positive_rate, FALSE_POSITIVES, "0.01"),
+    ):
+        value = float(np.mean([attack(*trial) for trial in trials]))
+
+        def resampled(i: np.ndarray, j: np.ndarray, attack: Callable[..., float] = attack) -> float:
+            return attack(members[i].ravel(), others[j].ravel())
+
+        span = interval(resampled, (len(members), len(others)), sets.seed)
+        note = f"{len(trials[0][0])} members and as many others, mean of {len(trials)} cuts; floor: chance"
+        measured.add(name, value, floor, aim, span, note)
+    if sets.parent is None:
+        fpr, tpr = roc_curve(members.ravel(), others.ravel())
+        keep = np.unique(np.linspace(0, len(fpr) - 1, min(200, len(fpr))).astype(int))
+        sets.figures["membership_roc"] = {"fpr": fpr[keep].round(5).tolist(), "tpr": tpr[keep].round(5).tolist()}
+    return measured.rows
+
+
+def likelihood_ratio_scores(
+    dosages: np.ndarray, released: np.ndarray, background: np.ndarray, ploidy: int = 2
+) -> np.ndarray:
+    """Return each person's log-likelihood ratio of the released against the background frequencies.
+
+    The attack of Sankararaman et al. (2009), after Homer et al. (2008).
+
+    Parameters
+    ----------
+    dosages : array of int8, shape (sites, people)
+        -1 = missing, which adds nothing.
+    released, background : arrays of float, shape (sites,)
+        Alt-allele frequencies strictly between 0 and 1.
+    """
+    called = dosages >= 0
+    alt = np.log(released / background).astype(np.float32)
+    ref = np.log((1 - released) / (1 - background)).astype(np.float32)
+    x = np.where(called, dosages, 0).astype(np.float32)
+    return alt @ x + ref @ (called * np.float32(ploidy) - x)
+
+
+def frequency_attack(sets: Sets) -> list[Row]:
+    """Attack membership by the allele frequencies of the synthetic set alone.
+
+    Half of the held-out people give the background frequencies, the other half are the others; then they change places.
+    """
+    held = sets.cohort("holdout")
+    sets.require(2 * 5)
+
+    def smoothed(cohort: People) -> np.ndarray:
+        return (cohort.alts + 0.5) / (cohort.called + 1)
+
+    released = smoothed(sets.synthetic)
+    order = sets.generator(12).permutation(held.people)
+    if held.labels is not None:
+        order = order[np.argsort(held.labels[order].astype(str), kind="stable")]
+    halves = order[0::2], order[1::2]
+    members, others = [], []
+    for background, tested in (halves, halves[::-1]):
+        base = smoothed(held.take(background))
+        ploidy = held.calls.shape[2]
+        cut = sets.cuts[0]["train"]
+        members.append(likelihood_ratio_scores(sets.train.dosages[:, cut], released, base, ploidy))
+        others.append(likelihood_ratio_scores(held.dosages[:, tested], released, base, ploidy))
+    value = float(np.mean([roc_auc(m, o) for m, o in zip(members, others, strict=True)]))
+
+    def resampled(i: np.ndarray, *j: np.ndarray) -> float:
+        return float(np.mean([roc_auc(m[i], o[k]) for m, o, k in zip(members, others, j, strict=True)]))
+
+    measured = Measured(sets, "privacy")
+    span = interval(resampled, [len(members[0]), *map(len, others)], sets.seed)
+    note = "likelihood ratio per person; background: half of the held-out people; floor: chance"
+    measured.add("frequency attack AUC", value, 0.5, "0.5", span, note)
+    return measured.rows
+
+
+def closest_records(sets: Sets) -> list[Row]:
+    """Compare distances to the nearest training row: synthetic beside held-out; and exact copies."""
+    sets.require()
+    length = sets.train.sites * sets.train.top
+    near = {"synthetic": sets.distances("train", "synthetic").min(axis=0) / length}
+    if sets.holdout:
+        near["holdout"] = sets.distances("train", "holdout").min(axis=0) / length
+    measured = Measured(sets, "privacy")
+    own, held = near["synthetic"], near.get("holdout")
+    people = own.reshape(-1, sets.train.per_person)
+    for name, statistic in (
+        ("closest record, median", lambda d: float(np.median(d))),
+        ("closest record, 5 % quantile", lambda d: float(np.quantile(d, 0.05))),
+        ("exact copies", lambda d: float((d == 0).mean())),
+    ):
+        copies = name == "exact copies"
+        measured.add(
+            name,
+            statistic(own),
+            None if held is None else statistic(held),
+            "at most floor" if copies else "floor",
+            interval(lambda i, f=statistic: f(people[i].ravel()), len(people), sets.seed),
+            "share of rows equal to a training row" if copies else "share of sites; below the floor is too near",
+        )
+    if sets.parent is None:
+        edges = np.linspace(0, max(float(np.quantile(np.concatenate(list(near.values())), 0.995)), 1 / length), 41)
+        sets.figures["nearest"] = {
+            "edges": edges.round(6).tolist(),
+            **{name: (np.histogram(d, edges)[0] / len(d)).round(6).tolist() for name, d in near.items()},
+        }
+    return measured.rows
+

@@ -1,0 +1,259 @@
+"""Population structure: principal components, Fst, heterozygosity and inbreeding."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from sklearn.utils.extmath import randomized_svd
+
+from .matched import Measured, NotComputable, People, Row, Sets, filled, interval, wasserstein
+
+COMPONENTS = 10
+SLICED_COMPONENTS = 15
+DIRECTIONS = 200
+_GRID = 500
+
+
+def principal_components(columns: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the first principal axes of centred columns (equals sklearn.decomposition.PCA).
+
+    Parameters
+    ----------
+    columns : array of float32, shape (sites, rows)
+    count : int
+        Number of axes; fewer are returned if there are fewer sites or rows.
+    seed : int
+        Of the randomised singular value decomposition (Halko et al. 2011).
+
+    Returns
+    -------
+    mean : array of float32, shape (sites, 1)
+    axes : array of float32, shape (sites, count)
+    """
+    count = min(count, columns.shape[0], columns.shape[1] - 1)
+    if count < 1:
+        raise NotComputable("needs at least two rows for principal components")
+    mean = columns.mean(axis=1, keepdims=True)
+    axes, _, _ = randomized_svd(columns - mean, count, n_oversamples=10, n_iter=4, random_state=seed)
+    return mean, axes
+
+
+def sliced_wasserstein(a: np.ndarray, b: np.ndarray, directions: int = DIRECTIONS, seed: int = 0) -> float:
+    """Return the mean over random directions of the 1-Wasserstein distance of the projections (Bonneel et al. 2015).
+
+    Parameters
+    ----------
+    a, b : arrays of float, shape (rows, dimensions)
+    directions : int
+        Number of directions, uniform on the sphere.
+    seed : int
+        Of the directions.
+    """
+    drawn = np.random.default_rng(seed).normal(size=(a.shape[1], directions))
+    drawn /= np.linalg.norm(drawn, axis=0)
+    grid = (np.arange(_GRID) + 0.5) / _GRID
+    quantiles = []
+    for points in (a, b):
+        ordered = np.sort(points @ drawn, axis=0)
+        quantiles.append(ordered[np.minimum((grid * len(ordered)).astype(int), len(ordered) - 1)])
+    return float(np.abs(quantiles[0] - quantiles[1]).mean())
+
+
+def _scores(sets: Sets, kind: str) -> dict[str, np.ndarray]:
+    """Return the projections of each set on the axes of train: rows ("rows") or people's dosages ("people")."""
+    root = sets.root
+    if kind not in root.projections:
+
+        def columns(cohort: People, means: np.ndarray | None = None) -> np.ndarray:
+            return filled(cohort.values if kind == "rows" else cohort.dosages, means)
+
+        train = columns(root.train)
+        mean, axes = principal_components(train, max(COMPONENTS, SLICED_COMPONENTS), root.seed)
+        found = {"train": (train - mean).T @ axes}
+        for name in ("synthetic", "holdout"):
+            if getattr(root, name) is not None:
+                found[name] = (columns(root.cohort(name), mean.ravel()) - mean).T @ axes
+        root.projections[kind] = found
+    whole = root.projections[kind]
+    if sets.parent is None:
+        return whole
+    return {n: points[sets.rows_in_root(n) if kind == "rows" else sets.index[n]] for n, points in whole.items()}
+
+
+def pca(sets: Sets) -> list[Row]:
+    """Compare the clouds of haplotypes (and of people) on the principal components of train.
+
+    The variance ratio is the variance of the synthetic scores over that of the reference, mean of the first 10
+    components; the sliced Wasserstein distance is taken in the first 15 and divided by the SD of train on the first.
+    """
+    sets.require()
+    measured = Measured(sets, "structure")
+    for kind, suffix in (("rows", ""), ("people", ", people")):
+        if kind == "people" and not sets.train.phased:
+            continue  # the rows are people's dosages already
+        scores = _scores(sets, kind)
+        unit = float(_scores(sets.root, kind)["train"][:, 0].std())
+        reference = scores[sets.reference_name]
+        if unit == 0 or (reference[:, : COMPONENTS].var(axis=0) < 1e-9).all():
+            raise NotComputable("the rows do not vary")
+
+        def ratios(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            below = b[:, :COMPONENTS].var(axis=0)
+            varies = below > 1e-9
+            return a[:, :COMPONENTS].var(axis=0)[varies] / below[varies]
+
+        own = ratios(scores["synthetic"], reference)
+        per_person = sets.train.per_person if kind == "rows" else 1
+        synthetic = scores["synthetic"][:, :COMPONENTS].reshape(sets.synthetic.people, per_person, -1).astype(float)
+        first, second = synthetic.mean(axis=1), (synthetic**2).mean(axis=1)
+        below = reference[:, :COMPONENTS].var(axis=0)
+        varies = below > 1e-9
+
+        def resampled(
+            i: np.ndarray,
+            first: np.ndarray = first,
+            second: np.ndarray = second,
+            below: np.ndarray = below,
+            varies: np.ndarray = varies,
+        ) -> float:
+            variance = second[i].mean(axis=0) - first[i].mean(axis=0) ** 2
+            return float((variance[varies] / below[varies]).mean())
+
+        measured.add(
+            f"PCA variance ratio{suffix}",
+            float(own.mean()),
+            float(ratios(scores["train"], scores["holdout"]).mean()) if sets.holdout else None,
+            "1",
+            interval(resampled, sets.synthetic.people, sets.seed),
+            "by component: " + " ".join(f"{r:.2f}" for r in own),
+        )
+        measured.add(
+            f"sliced Wasserstein{suffix}",
+            sliced_wasserstein(scores["synthetic"], reference, seed=sets.seed) / unit,
+            sliced_wasserstein(scores["train"], scores["holdout"], seed=sets.seed) / unit if sets.holdout else None,
+            "lower",
+            note=f"{reference.shape[1]} components, in SDs of train on the first",
+        )
+    if sets.parent is None:
+        sets.figures["pca"] = _pca_figure(sets)
+    return measured.rows
+
+
+def _pca_figure(sets: Sets) -> dict:
+    figure: dict = {}
+    for name, points in _scores(sets, "rows").items():
+        cohort = sets.cohort(name)
+        chosen = np.sort(sets.generator(8).permutation(len(points))[:600])
+        people = chosen // cohort.per_person
+        figure[name] = {
+            "x": points[chosen, 0].round(2).astype(float).tolist(),
+            "y": (points[chosen, 1] if points.shape[1] > 1 else points[chosen, 0] * 0).round(2).astype(float).tolist(),
+            "label": ["all"] * len(chosen) if cohort.labels is None else [str(v) for v in cohort.labels[people]],
+        }
+    return figure
+
+
+def hudson_fst(alts_a: np.ndarray, called_a: np.ndarray, alts_b: np.ndarray, called_b: np.ndarray) -> float:
+    """Return Hudson's Fst between two groups as a ratio of averages (Bhatia et al. 2013; allel.average_hudson_fst).
+
+    Parameters
+    ----------
+    alts_a, called_a, alts_b, called_b : arrays of int, shape (sites,)
+        Alt alleles and called alleles of each group; sites with fewer than two called alleles in a group are left out.
+    """
+    usable = (called_a > 1) & (called_b > 1)
+    n, m = called_a[usable].astype(float), called_b[usable].astype(float)
+    p, q = alts_a[usable] / n, alts_b[usable] / m
+    between = p * (1 - q) + q * (1 - p)
+    within = p * (1 - p) * n / (n - 1) + q * (1 - q) * m / (m - 1)
+    total = between.sum()
+    if total == 0:
+        raise NotComputable("no site differs between the two labels")
+    return float((between - within).sum() / total)
+
+
+def fst(sets: Sets) -> list[Row]:
+    """Compare Hudson's Fst of each pair of labels: absolute error, and its mean over pairs."""
+    parts = {k: v for k, v in sets.by_label.items() if min(v.synthetic.people, v.reference.people) >= 2}
+    if len(parts) < 2:
+        raise NotComputable("needs at least two labels with two people in each set")
+    measured = Measured(sets, "structure")
+    pairs = []
+    for first, second in combinations(parts, 2):
+        found = {}
+        for name in ("train", "synthetic", "holdout"):
+            if getattr(sets, name) is not None:
+                a, b = parts[first].cohort(name), parts[second].cohort(name)
+                found[name] = hudson_fst(a.alts, a.called, b.alts, b.called)
+        error = abs(found["synthetic"] - found[sets.reference_name])
+        floor = abs(found["train"] - found["holdout"]) if sets.holdout else None
+        note = f"synthetic {found['synthetic']:.4f}, {sets.reference_name} {found[sets.reference_name]:.4f}"
+        pairs.append((f"{first} - {second}", error, floor, note))
+    errors = np.array([e for _, e, _, _ in pairs])
+    measured.add(
+        "Fst error",
+        errors.mean(),
+        None if sets.holdout is None else float(np.mean([f for _, _, f, _ in pairs])),
+        "lower",
+        note=f"Hudson, mean absolute error of {len(pairs)} pairs of labels",
+    )
+    for label, error, floor, note in pairs:
+        measured.add("Fst error", error, floor, "lower", note=note, label=label)
+    return measured.rows
+
+
+def heterozygosity(cohort: People) -> np.ndarray:
+    """Return the share of heterozygous among called genotypes of each person: float, shape (people,).
+
+    Equals `allel.GenotypeArray.count_het(axis=0)` over the called genotypes.
+    """
+    if cohort.calls.shape[2] != 2:
+        raise NotComputable("needs diploid genotypes")
+    called = (cohort.dosages >= 0).sum(axis=0)
+    return (cohort.dosages == 1).sum(axis=0) / np.maximum(called, 1)
+
+
+def inbreeding(cohort: People) -> float:
+    """Return 1 - observed / expected heterozygosity over all sites (Weir's F; expectation 2pq · 2n / (2n - 1))."""
+    if cohort.calls.shape[2] != 2:
+        raise NotComputable("needs diploid genotypes")
+    called = (cohort.dosages >= 0).sum(axis=1)
+    usable = (called > 1) & (cohort.called > 1)
+    p, n = cohort.frequency[usable], cohort.called[usable]
+    expected = (2 * p * (1 - p) * n / (n - 1)).sum()
+    if expected == 0:
+        raise NotComputable("no site is polymorphic")
+    observed = ((cohort.dosages == 1).sum(axis=1)[usable] / called[usable]).sum()
+    return float(1 - observed / expected)
+
+
+def heterozygosities(sets: Sets) -> list[Row]:
+    """Compare heterozygosity per person (1-Wasserstein) and the inbreeding coefficient within labels."""
+    sets.require()
+    measured = Measured(sets, "structure")
+    value, floor = sets.compare(lambda a, b: wasserstein(heterozygosity(a), heterozygosity(b)))
+    means = f"mean synthetic {heterozygosity(sets.synthetic).mean():.4f}, "
+    note = means + f"{sets.reference_name} {heterozygosity(sets.reference).mean():.4f}"
+    measured.add("heterozygosity W1", value, floor, "lower", note=note)
+    parts = [sets] if sets.parent is not None or not sets.by_label else list(sets.by_label.values())
+    found = []
+    for part in parts:
+        try:
+            part.require()
+            found.append(part.compare(lambda a, b: abs(inbreeding(a) - inbreeding(b))))
+        except NotComputable:
+            continue
+    if not found:
+        reason = "needs polymorphic sites and 5 people in each set"
+        measured.rows.append(Row("structure", "inbreeding error", sets.label, None, note=reason))
+        return measured.rows
+    floors = [f for _, f in found if f is not None]
+    measured.add(
+        "inbreeding error",
+        float(np.mean([v for v, _ in found])),
+        float(np.mean(floors)) if floors else None,
+        "lower",
+        note="absolute error of F within labels" + ("" if len(parts) == 1 else f", mean of {len(found)}"),
+    )
+    return measured.rows

@@ -1,0 +1,392 @@
+"""Generators and discriminators, their configuration, and the presets.
+
+Two families: `haplotype`, a recurrent network over block codes that starts at the haplotype-block chain, with a
+convolutional critic of persons; and `paper`, the network of PG-cGAN (Chen, Mowlaei, Shi 2020) as published.
+Labels are given as combinations (one index a person); `label_table` says which value of each label column a
+combination has, and the embeddings of the columns add.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+PAPER_NOISE = 100
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the networks.
+
+    Parameters
+    ----------
+    family : {"haplotype", "paper"}
+        Which generator and discriminator.
+    embedding, hidden : int
+        Width of the code and label embeddings, and of the recurrent state.
+    dropout : float
+        Share of the recurrent output dropped in training.
+    ancestry : int
+        Numbers by which the second haplotype of a person knows the first: a projection of its codes. 0 makes the two
+        haplotypes of a person independent given the label.
+    ancestry_noise : float
+        Standard deviation of the noise on them (each is scaled to unit size), so that they carry ancestry and not
+        identity.
+    min_carriers, coverage, max_sites, max_codes
+        Block templates: see `prior.find_blocks`.
+    critic_features, critic_components : int
+        Channels of the critic's convolutions at the finest scale, and principal components it sees.
+    """
+
+    family: str = "haplotype"
+    embedding: int = 128
+    hidden: int = 256
+    dropout: float = 0.6
+    ancestry: int = 8
+    ancestry_noise: float = 0.5
+    min_carriers: int = 3
+    coverage: float = 0.97
+    max_sites: int = 128
+    max_codes: int = 256
+    critic_features: int = 32
+    critic_components: int = 64
+
+
+PRESETS: dict[str, NetworkConfig] = {
+    "haplotype": NetworkConfig(),
+    "paper": NetworkConfig(family="paper"),
+}
+
+
+class LabelEmbedding(nn.Module):
+    """Sum of one embedding per label column."""
+
+    label_table: Tensor
+
+    def __init__(self, label_table: np.ndarray, width: int):
+        super().__init__()
+        self.register_buffer("label_table", torch.as_tensor(label_table, dtype=torch.long))
+        sizes = (np.asarray(label_table).max(axis=0) + 1).tolist()
+        self.columns = nn.ModuleList(nn.Embedding(size, width) for size in sizes)
+
+    def forward(self, label: Tensor) -> Tensor:  # (rows,) -> (rows, width)
+        values = self.label_table[label]
+        total = self.columns[0](values[:, 0])
+        for i, column in enumerate(self.columns[1:], start=1):
+            total = total + column(values[:, i])
+        return total
+
+
+class HaplotypeGenerator(nn.Module):
+    """Block by block, the codes of a row (a haplotype, or an unphased person) given label, earlier blocks and mate.
+
+    The logits are the chain's log-probabilities plus a correction that is zero at the start: an untrained generator
+    is the chain.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    sizes : list of int
+        Codes per block.
+    label_table : array of int, shape (combinations, columns)
+    rows_per_person : int
+        2 if a person is two haplotypes; the second is conditioned on the first.
+    """
+
+    chain: Tensor
+    label_bias: Tensor
+
+    def __init__(self, config: NetworkConfig, sizes: list[int], label_table: np.ndarray, rows_per_person: int):
+        super().__init__()
+        self.sizes, self.rows_per_person = list(sizes), rows_per_person
+        self.ancestry_noise = config.ancestry_noise
+        self.offsets = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+        total, blocks, n_labels = self.offsets[-1], len(sizes), len(label_table)
+        # one row a code, then one "unknown" a block, then the start
+        self.codes = nn.Embedding(total + blocks + 1, config.embedding)
+        nn.init.normal_(self.codes.weight, std=0.5)
+        self.label = LabelEmbedding(label_table, config.embedding)
+        self.ancestry: nn.Embedding | None = None
+        if rows_per_person == 2 and config.ancestry:
+            self.ancestry = nn.Embedding(total + blocks, config.ancestry)
+            nn.init.normal_(self.ancestry.weight, std=blocks**-0.5)
+            self.from_ancestry = nn.Linear(config.ancestry, config.embedding)
+        self.recurrent = nn.LSTM(config.embedding, config.hidden)
+        self.dropout = nn.Dropout(config.dropout)
+        self.weight = nn.Parameter(torch.zeros(total, config.hidden))
+        self.bias = nn.Parameter(torch.zeros(total))
+        # set in closed form, not trained
+        self.register_buffer("label_bias", torch.zeros(n_labels, total))
+        widths = [n_labels * ((sizes[b - 1] if b else 1) + 1) * sizes[b] for b in range(blocks)]
+        self.chain_offsets = np.concatenate([[0], np.cumsum(widths)]).tolist()
+        self.register_buffer("chain", torch.zeros(self.chain_offsets[-1]))
+
+    def set_chain(self, tables: list[np.ndarray]) -> None:
+        """Take the chain's log-probabilities, one table (labels, codes before + 1, codes) a block."""
+        self.chain.copy_(torch.from_numpy(np.concatenate([t.ravel() for t in tables])))
+
+    def chain_table(self, block: int) -> Tensor:
+        """Return the chain's log-probabilities of a block: (labels, codes before + 1, codes)."""
+        part = self.chain[self.chain_offsets[block] : self.chain_offsets[block + 1]]
+        return part.view(len(self.label_bias), -1, self.sizes[block])
+
+    def _index(self, codes: Tensor) -> Tensor:
+        """Return embedding rows of codes (rows, blocks); -1 becomes the block's "unknown"."""
+        start = torch.as_tensor(self.offsets[:-1], device=codes.device)
+        unknown = self.offsets[-1] + torch.arange(codes.shape[1], device=codes.device)
+        return torch.where(codes >= 0, codes + start, unknown)
+
+    def condition(self, label: Tensor, mate: Tensor | None) -> Tensor:
+        """Return what a row knows from the start: label and, for a second haplotype, the first's ancestry.
+
+        Parameters
+        ----------
+        label : tensor (rows,)
+        mate : tensor (rows, blocks) or None
+            Codes of the person's other haplotype; None for a first haplotype.
+        """
+        known = self.label(label)
+        if mate is None or self.ancestry is None:
+            return known
+        ancestry = self.ancestry(self._index(mate)).sum(dim=1)
+        ancestry = ancestry * torch.rsqrt(ancestry.pow(2).mean(dim=1, keepdim=True) + 1e-3)
+        if self.training and self.ancestry_noise:
+            ancestry = ancestry + self.ancestry_noise * torch.randn_like(ancestry)
+        return known + self.from_ancestry(ancestry)
+
+    def logits(self, state: Tensor, block: int, label: Tensor) -> Tensor:
+        """Return the correction of the chain in one block: (rows, codes)."""
+        part = slice(self.offsets[block], self.offsets[block + 1])
+        return functional.linear(state, self.weight[part], self.bias[part]) + self.label_bias[label, part]
+
+    def negative_log_likelihood(
+        self, codes: Tensor, label: Tensor, condition: Tensor, chain: list[Tensor], token_dropout: float = 0.0
+    ) -> Tensor:
+        """Return -log P(codes | condition) of each row in nats: (rows,); unknown codes count nothing.
+
+        Parameters
+        ----------
+        codes : tensor of long (rows, blocks)
+        label : tensor (rows,)
+        condition : tensor (rows, embedding)
+        chain : list of tensors (rows, codes of the block)
+            The chain's log-probabilities for these rows.
+        token_dropout : float
+            Share of codes hidden from the network (the chain still sees them).
+        """
+        index = self._index(codes)
+        if token_dropout:
+            hidden = torch.rand(index.shape, device=index.device) < token_dropout
+            index = torch.where(hidden, self.offsets[-1] + torch.arange(index.shape[1], device=index.device), index)
+        start = torch.full_like(index[:, :1], self.codes.num_embeddings - 1)
+        inputs = self.codes(torch.cat([start, index[:, :-1]], dim=1).T) + condition
+        states = self.dropout(self.recurrent(inputs)[0])  # (blocks, rows, hidden)
+        total = torch.zeros(len(codes), device=codes.device)
+        for b in range(len(self.sizes)):
+            log_probs = functional.log_softmax(self.logits(states[b], b, label) + chain[b], dim=1)
+            taken = log_probs.gather(1, codes[:, b : b + 1].clamp(min=0))[:, 0]
+            total = total - torch.where(codes[:, b] >= 0, taken, torch.zeros_like(taken))
+        return total
+
+    def rows(
+        self, label: Tensor, condition: Tensor, noise: torch.Generator, *, relaxed: float = 0.0, rake: list | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Draw one row for each label.
+
+        Parameters
+        ----------
+        label, condition
+            As in `negative_log_likelihood`.
+        noise : torch.Generator
+            Source of the Gumbel noise, on the CPU, so that the draws do not depend on the device.
+        relaxed : float
+            With a temperature, also return for each block the one-hot codes with the gradient of the
+            Gumbel-softmax at that temperature (straight-through; Jang et al. 2017).
+        rake : list of tensors (labels, codes), optional
+            Target code frequencies per label and block: each block's `label_bias` is set, before its codes are
+            drawn, so that the expected frequencies among these rows meet the targets.
+
+        Returns
+        -------
+        codes : tensor of long (rows, blocks)
+        onehots : list of tensors (rows, codes), empty unless relaxed
+        """
+        drawn: list[Tensor] = []
+        onehots: list[Tensor] = []
+        state = None
+        given = self.codes.weight[-1] + condition
+        for b in range(len(self.sizes)):
+            hidden, state = self.recurrent(given[None], state)
+            previous = drawn[-1] if drawn else torch.zeros_like(label)
+            offset = self.chain_table(b)[label, previous]
+            if rake is not None:
+                self._rake(b, hidden[0], label, offset, rake[b])
+            logits = self.logits(self.dropout(hidden[0]), b, label) + offset
+            uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-10, 1 - 1e-7).to(logits.device)
+            perturbed = logits - torch.log(-torch.log(uniform))
+            code = perturbed.argmax(dim=1)
+            drawn.append(code)
+            embeddings = self.codes.weight[self.offsets[b] : self.offsets[b + 1]]
+            if relaxed:
+                soft = functional.softmax(perturbed / relaxed, dim=1)
+                onehot = functional.one_hot(code, self.sizes[b]).to(soft.dtype) + soft - soft.detach()
+                onehots.append(onehot)
+                given = onehot @ embeddings + condition
+            else:
+                given = embeddings[code] + condition
+        return torch.stack(drawn, dim=1), onehots
+
+    def _rake(self, block: int, state: Tensor, label: Tensor, offset: Tensor, target: Tensor) -> None:
+        part = slice(self.offsets[block], self.offsets[block + 1])
+        member = functional.one_hot(label, len(self.label_bias)).T.to(state.dtype)
+        present = member.sum(dim=1) > 0
+        member = member / member.sum(dim=1, keepdim=True).clamp(min=1)
+        for _ in range(5):
+            expected = member @ functional.softmax(self.logits(state, block, label) + offset, dim=1)
+            step = torch.log((target + 1e-5) / (expected + 1e-5)).clamp(-1, 1)
+            self.label_bias[present, part] = (self.label_bias[:, part] + step)[present].clamp(-4, 4)
+
+    def people(
+        self, label: Tensor, noise: torch.Generator, *, relaxed: float = 0.0, rake: list | None = None
+    ) -> tuple[Tensor, list[list[Tensor]]]:
+        """Draw whole people: codes (people, rows per person, blocks), and the one-hots of each row if relaxed."""
+        codes, onehots = self.rows(label, self.condition(label, None), noise, relaxed=relaxed, rake=rake)
+        if self.rows_per_person == 1:
+            return codes[:, None], [onehots]
+        second = self.condition(label, codes)
+        # the bias raked on first haplotypes serves the second too: the two are exchangeable
+        other, other_onehots = self.rows(label, second, noise, relaxed=relaxed)
+        return torch.stack([codes, other], dim=1), [onehots, other_onehots]
+
+
+class PersonCritic(nn.Module):
+    """Scores persons in SNP space and in principal components; the order of the two haplotypes does not matter.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+    edges : array of int, shape (blocks + 1,)
+        The first layer is one linear map a block; convolutions run across blocks.
+    centre : array (sites,), components : array (components, sites)
+        Mean state and principal axes of the training rows.
+    label_table : array of int, shape (combinations, columns)
+    """
+
+    centre: Tensor
+    components: Tensor
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        edges: np.ndarray,
+        centre: np.ndarray,
+        components: np.ndarray,
+        label_table: np.ndarray,
+    ):
+        super().__init__()
+        width = config.critic_features
+        self.edges = [int(e) for e in edges]
+        self.register_buffer("centre", torch.as_tensor(centre, dtype=torch.float32))
+        self.register_buffer("components", torch.as_tensor(components, dtype=torch.float32))
+        self.blocks = nn.Parameter(torch.empty(len(centre), width))
+        lengths = np.repeat(np.diff(edges), np.diff(edges))
+        self.blocks.data.normal_().mul_(torch.as_tensor(2 / np.sqrt(lengths), dtype=torch.float32)[:, None])
+        self.position = nn.Parameter(torch.zeros(len(edges) - 1, width))
+        self.convolutions = nn.Sequential(
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(width, 2 * width, 5, stride=2, padding=2),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(2 * width, 4 * width, 5, stride=2, padding=2),
+            nn.LeakyReLU(0.2),
+        )
+        coarse = -(-(-(-(len(edges) - 1) // 2)) // 2)
+        feature = 8 * width
+        self.from_blocks = nn.Linear(4 * width * coarse, feature)
+        self.from_components = nn.Sequential(
+            nn.Linear(len(components), feature), nn.LeakyReLU(0.2), nn.Linear(feature, feature)
+        )
+        self.person = nn.Sequential(nn.Linear(2 * feature, feature), nn.LeakyReLU(0.2))
+        self.score = nn.Linear(feature, 1)
+        self.label = LabelEmbedding(label_table, feature)
+
+    def forward(self, states: Tensor, label: Tensor) -> Tensor:  # (people, rows per person, sites) -> (people,)
+        people, rows, _ = states.shape
+        centred = states.reshape(people * rows, -1) - self.centre
+        parts = [
+            centred[:, a:b] @ self.blocks[a:b] for a, b in zip(self.edges, self.edges[1:], strict=False)
+        ]
+        profile = (torch.stack(parts, dim=1) + self.position).transpose(1, 2)  # (rows, width, blocks)
+        feature = self.from_blocks(self.convolutions(profile).flatten(1)) + self.from_components(
+            centred @ self.components.T
+        )
+        feature = functional.leaky_relu(feature, 0.2).view(people, rows, -1)
+        spread = (feature[:, 0] - feature[:, -1]).abs()
+        person = self.person(torch.cat([feature.mean(dim=1), spread], dim=1))
+        # projection discriminator (Miyato, Koyama 2018)
+        return self.score(person)[:, 0] + (person * self.label(label)).sum(dim=1) * person.shape[1] ** -0.5
+
+
+class PaperGenerator(nn.Module):
+    """The published generator: noise times label embedding, up to softmax over 0|0, 0|1, 1|0, 1|1 at each site.
+
+    `sites` is rounded up to a multiple of 4 inside; `forward` returns the sites asked for.
+    """
+
+    def __init__(self, sites: int, n_labels: int):
+        super().__init__()
+        self.sites, self.quarter = sites, -(-sites // 4)
+        self.label = nn.Embedding(n_labels, PAPER_NOISE)
+        self.dense = nn.Linear(PAPER_NOISE, self.quarter * 256, bias=False)
+        # Keras counts momentum the other way round: .9 there is .1 here
+        norm: dict[str, Any] = {"momentum": 0.1, "eps": 2e-5}
+        self.norm0 = nn.BatchNorm1d(256, **norm)
+        self.conv1 = nn.Conv1d(256, 256, 7, padding=3, bias=False)
+        self.norm1 = nn.BatchNorm1d(256, **norm)
+        self.conv2 = nn.Conv1d(256, 128, 5, padding=2, bias=False)
+        self.norm2 = nn.BatchNorm1d(128, **norm)
+        self.conv3 = nn.Conv1d(128, 4, 5, padding=2)
+        nn.init.uniform_(self.label.weight, -0.05, 0.05)
+        for layer in (self.dense, self.conv1, self.conv2, self.conv3):
+            nn.init.xavier_uniform_(layer.weight)
+
+    def forward(self, noise: Tensor, label: Tensor) -> Tensor:  # (people, 100), (people,) -> (people, sites, 4)
+        x = self.dense(noise * self.label(label)).view(len(noise), self.quarter, 256).transpose(1, 2)
+        x = self.conv1(functional.leaky_relu(self.norm0(x), 0.3)).repeat_interleave(2, dim=2)
+        x = self.conv2(functional.leaky_relu(self.norm1(x), 0.3)).repeat_interleave(2, dim=2)
+        x = self.conv3(functional.leaky_relu(self.norm2(x), 0.3))
+        return functional.softmax(x.transpose(1, 2), dim=2)[:, : self.sites]
+
+
+class PaperDiscriminator(nn.Module):
+    """The published discriminator: genotype times label embedding of the same width, two convolutions, a dense layer."""
+
+    def __init__(self, sites: int, n_labels: int):
+        super().__init__()
+        self.sites, padded = sites, -(-sites // 4) * 4
+        self.padding = padded - sites
+        self.label = nn.Embedding(n_labels, padded * 4)
+        self.conv1 = nn.Conv1d(4, 64, 5, stride=2)
+        self.conv2 = nn.Conv1d(64, 128, 7, stride=2)
+        self.dense = nn.Linear(128 * padded // 4, 512)
+        self.score = nn.Linear(512, 1)
+        nn.init.uniform_(self.label.weight, -0.05, 0.05)
+        for layer in (self.conv1, self.conv2, self.dense, self.score):
+            nn.init.xavier_uniform_(layer.weight)
+
+    def forward(self, onehot: Tensor, label: Tensor) -> Tensor:  # (people, sites, 4), (people,) -> (people,)
+        def active(x: Tensor) -> Tensor:
+            return functional.dropout(functional.leaky_relu(x, 0.3), 0.3, self.training)
+
+        x = functional.pad(onehot, (0, 0, 0, self.padding))
+        x = (x.flatten(1) * self.label(label)).view(len(x), -1, 4).transpose(1, 2)
+        # "same" padding of a strided convolution, as in Keras: the odd one out goes right
+        x = active(self.conv1(functional.pad(active(x), (1, 2))))
+        x = active(self.conv2(functional.pad(x, (2, 3))))
+        # channels last before flattening, as published
+        x = functional.leaky_relu(self.dense(x.transpose(1, 2).flatten(1)), 0.3)
+        return self.score(x)[:, 0]

@@ -1,0 +1,50 @@
+"""Fixtures that several test modules share, and the rule for tests that need an outside program."""
+
+from __future__ import annotations
+
+import os
+
+# before numpy or torch is imported: two cores are enough for a suite of small arrays
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import shutil
+
+import pytest
+from hypothesis import settings
+
+from pgcgan.genotypes import Genotypes
+
+settings.register_profile("pgcgan", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("pgcgan")
+
+ORACLES = ("bcftools", "plink2", "plink1.9", "vcftools", "tabix")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests whose program is not installed; `pytest_report_collectionfinish` says so."""
+    kept, absent = [], []
+    for item in items:
+        needed = {name for mark in item.iter_markers("oracle") for name in (mark.args or ("bcftools",))}
+        unknown = needed - set(ORACLES)
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid}: oracle names {sorted(unknown)}; known: {', '.join(ORACLES)}")
+        (kept if all(shutil.which(name) for name in needed) else absent).append(item)
+    if absent:
+        config.hook.pytest_deselected(items=absent)
+        items[:] = kept
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str:
+    """Say which outside programs there are, so that a green line cannot hide a comparison that never ran."""
+    absent = [name for name in ORACLES if not shutil.which(name)]
+    if absent:
+        return f"oracle tests that need {', '.join(absent)} are deselected: not installed"
+    return f"oracle programs: {', '.join(ORACLES)}"
+
+
+@pytest.fixture(scope="session")
+def cohort() -> Genotypes:
+    """Return 150 simulated people at a few hundred common sites, phased, labelled: enough for quick fits."""
+    from pgcgan.demo import simulate
+
+    return simulate(150, length=200_000, seed=3).select(min_maf=0.05)

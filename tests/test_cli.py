@@ -1,0 +1,464 @@
+"""The command line: what it writes, what it says, and how it stops."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import cyvcf2
+import numpy as np
+import pytest
+
+import pgcgan
+from pgcgan import cli
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a cohort, a split, two fitted baselines and artificial people; tests only read it."""
+    made = tmp_path_factory.mktemp("cli")
+    program = [sys.executable, "-c", "import sys; from pgcgan.cli import main; sys.exit(main())"]
+    for line in (
+        "simulate --people 120 --length 60000 --seed 3 --split split.tsv -o cohort.vcf.gz",
+        "train cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --min-maf 0.02 --baseline smote -o smote.model",
+        "train cohort.vcf.gz --panel cohort.panel.tsv --label super_pop --label gender --baseline independent "
+        "-o two.model",
+        "generate smote.model --like cohort.panel.tsv --split split.tsv -o made.vcf.gz",
+    ):
+        run = subprocess.run([*program, *line.split()], cwd=made, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+    return made
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs one command line in `folder` and returns status, standard output, standard error."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["pgcgan"])
+
+    def one(line: str) -> tuple[int, str, str]:
+        status = cli.main(line.split())
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return one
+
+
+def people_of(path: Path) -> Counter[str]:
+    """Count the samples of a VCF, read by cyvcf2, by the label in their names."""
+    return Counter(name.split("_")[1] for name in cyvcf2.VCF(str(path)).samples)
+
+
+def trained(folder: Path, *columns: str) -> Counter[str]:
+    """Count the people for training by label, read without pgcgan."""
+    split = dict(line.split("\t") for line in (folder / "split.tsv").read_text().splitlines())
+    rows = [line.split("\t") for line in (folder / "cohort.panel.tsv").read_text().splitlines()]
+    header = rows[0]
+    return Counter(
+        "/".join(row[header.index(c)] for c in columns or ("super_pop",))
+        for row in rows[1:]
+        if split[row[0]] == "train"
+    )
+
+
+# ---- the way through ------------------------------------------------------------------------------------------------
+
+
+def test_simulate_writes_a_cohort_its_panel_and_a_split(folder: Path) -> None:
+    vcf = cyvcf2.VCF(str(folder / "cohort.vcf.gz"))
+    real = pgcgan.simulate(120, length=60_000, seed=3)
+    assert vcf.samples == real.samples.tolist()
+    assert np.array_equal([v.genotype.array()[:, :2] for v in vcf], real.calls)
+    assert (folder / "cohort.vcf.gz.tbi").exists()
+    panel = (folder / "cohort.panel.tsv").read_text().splitlines()
+    assert panel[0] == "sample\tpop\tsuper_pop\tgender"
+    assert len(panel) == 121
+    split = Counter(line.split("\t")[1] for line in (folder / "split.tsv").read_text().splitlines()[1:])
+    assert split["train"] == pytest.approx(96, abs=3)
+    assert split["train"] + split["test"] == 120
+
+
+def test_generate_like_a_panel_and_a_split(folder: Path) -> None:
+    assert people_of(folder / "made.vcf.gz") == trained(folder)
+    common = pgcgan.read(folder / "cohort.vcf.gz").select(samples=[*_train_samples(folder)]).select(min_maf=0.02)
+    assert [v.POS for v in cyvcf2.VCF(str(folder / "made.vcf.gz"))] == common.variants.position.tolist()
+
+
+def _train_samples(folder: Path) -> list[str]:
+    rows = [line.split("\t") for line in (folder / "split.tsv").read_text().splitlines()[1:]]
+    return [name for name, part in rows if part == "train"]
+
+
+def test_exact_counts(run, folder: Path, tmp_path: Path) -> None:
+    status, out, err = run(f"generate smote.model -n EUR=7 -n AFR=1 --seed 5 -o {tmp_path}/a.vcf.gz --prefix ART")
+    assert (status, out) == (0, "")
+    assert re.fullmatch(
+        rf"8 people at \d+ sites: {tmp_path}/a.vcf.gz, {tmp_path}/a.vcf.gz.tbi, {tmp_path}/a.panel.tsv\n", err
+    )
+    assert people_of(tmp_path / "a.vcf.gz") == {"AFR": 1, "EUR": 7}
+    assert cyvcf2.VCF(str(tmp_path / "a.vcf.gz")).samples[0] == "ART_AFR_000001"
+    assert run(f"generate smote.model -n 331 -o {tmp_path}/b.bcf")[0] == 0
+    counts = people_of(tmp_path / "b.bcf")
+    assert sum(counts.values()) == 331
+    real = trained(folder)
+    assert all(abs(counts[k] - 331 * real[k] / sum(real.values())) < 1 for k in real)
+    status, out, _ = run("generate two.model -n EUR/male=2 -o -")
+    assert status == 0
+    header = next(line for line in out.splitlines() if line.startswith("#CHROM"))
+    assert header.split("\t")[9:] == ["SYN_EUR_male_000001", "SYN_EUR_male_000002"]
+
+
+def test_balance_fills_every_label_up_to_the_largest(run, folder: Path, tmp_path: Path) -> None:
+    assert run(f"generate smote.model --balance -o {tmp_path}/a.vcf")[0] == 0
+    real = trained(folder)
+    most = max(real.values())
+    assert people_of(tmp_path / "a.vcf") == Counter({k: most - v for k, v in real.items() if v < most})
+
+
+def test_like_with_several_labels(run, folder: Path, tmp_path: Path) -> None:
+    assert run(f"generate two.model --like cohort.panel.tsv --split split.tsv -o {tmp_path}/a.vcf")[0] == 0
+    labels = pgcgan.read_panel(tmp_path / "a.panel.tsv")
+    made = Counter(f"{s}/{g}" for s, g in zip(labels["super_pop"].values(), labels["gender"].values(), strict=True))
+    assert made == trained(folder, "super_pop", "gender")
+
+
+def test_the_same_command_line_twice_gives_the_same_bytes(
+    run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        for line in (
+            "simulate --people 30 --length 30000 --seed 8 --split split.tsv -o c.vcf.gz",
+            "train c.vcf.gz --panel c.panel.tsv --baseline pca-gaussian --components 5 -o m --seed 2",
+            "generate m -n 40 --seed 4 -o s.vcf.gz",
+        ):
+            assert run(line)[0] == 0
+        seen.append({p.name: p.read_bytes() for p in (tmp_path / name).iterdir() if p.is_file()})
+    assert seen[0].keys() == {"c.vcf.gz", "c.vcf.gz.tbi", "c.panel.tsv", "split.tsv"} | {
+        "s.vcf.gz",
+        "s.vcf.gz.tbi",
+        "s.panel.tsv",
+    }
+    assert seen[0] == seen[1]
+    assert b"##pgcganCommand=pgcgan generate m -n 40 --seed 4 -o s.vcf.gz\n" in gzip.decompress(seen[0]["s.vcf.gz"])
+
+
+def test_evaluate_prints_the_table_and_writes_json_and_report(run, tmp_path: Path) -> None:
+    line = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --synthetic made.vcf.gz"
+    status, out, err = run(f"{line} --json {tmp_path}/e.json -o {tmp_path}/report.html")
+    assert status == 0
+    assert out.splitlines()[0].split()[:4] == ["topic", "metric", "value", "floor"]
+    assert re.search(r"^frequency +AF RMSE +0\.\d+ +0\.\d+", out, re.MULTILINE)
+    assert f"written: {tmp_path}/e.json, {tmp_path}/report.html\n" in err
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    saved = pgcgan.Evaluation.from_json((tmp_path / "e.json").read_text())
+    status, again, _ = run(f"{line} --json -")
+    assert status == 0
+    rows = json.loads(again)["rows"]
+    assert [r["value"] for r in rows] == [r.value for r in saved.rows]
+    # the number is that of the library, on people taken apart by hand
+    real = pgcgan.read("cohort.vcf.gz", "cohort.panel.tsv")
+    made = pgcgan.read("made.vcf.gz", "made.panel.tsv")
+    real = real.select(sites=np.isin(real.variants.position, made.variants.position))
+    train = _train_samples(Path())
+    rest = real.select(samples=[s for s in real.samples if s not in set(train)])
+    direct = pgcgan.evaluate(real.select(samples=train), made, holdout=rest)
+    assert direct.get("AF RMSE").value == saved.get("AF RMSE").value
+    # rows of each label on demand only
+    assert not re.search(r" EUR ", out)
+    assert re.search(r"AF RMSE +EUR ", run(f"{line} --per-label")[1])
+
+
+def test_info_of_a_file_and_of_a_model(run, folder: Path) -> None:
+    status, out, _ = run("info cohort.vcf.gz --panel cohort.panel.tsv --json")
+    assert status == 0
+    facts = json.loads(out)
+    positions = [v.POS for v in cyvcf2.VCF(str(folder / "cohort.vcf.gz"))]
+    assert facts["people"] == 120
+    assert facts["sites"] == len(positions)
+    assert facts["contigs"] == {"1": f"{min(positions)}-{max(positions)} ({len(positions)} sites)"}
+    assert facts["phased"] is True
+    assert facts["super_pop"] == {"AFR": 32, "AMR": 17, "EAS": 24, "EUR": 24, "SAS": 23}
+    status, out, _ = run("info smote.model")
+    assert status == 0
+    assert "baseline: smote\n" in out
+    assert "holds_training_rows: True\n" in out
+    assert json.loads(run("info smote.model --json")[1])["label_counts"] == trained(folder)
+
+
+def test_demo_with_a_baseline(run, tmp_path: Path) -> None:
+    line = f"demo -o {tmp_path}/demo --people 60 --length 40000 --baseline independent"
+    status, out, err = run(line)
+    assert status == 0, err
+    assert out.splitlines()[-1] == f"The report: {tmp_path}/demo/report.html"
+    assert {p.name for p in (tmp_path / "demo").iterdir()} == {
+        *("cohort.vcf.gz", "cohort.vcf.gz.tbi", "cohort.panel.tsv", "split.tsv", "model"),
+        *("synthetic.vcf.gz", "synthetic.vcf.gz.tbi", "synthetic.panel.tsv", "report.html"),
+    }
+    # it says what it does in commands that work
+    commands = [line.removeprefix("$ pgcgan ") for line in err.splitlines() if line.startswith("$ ")]
+    assert [c.split()[0] for c in commands] == ["simulate", "train", "generate", "evaluate"]
+    before = (tmp_path / "demo" / "synthetic.vcf.gz").read_bytes()
+    records = gzip.decompress(before).split(b"#CHROM")[1]
+    assert run(commands[2] + " --force")[0] == 0
+    assert gzip.decompress((tmp_path / "demo" / "synthetic.vcf.gz").read_bytes()).split(b"#CHROM")[1] == records
+    assert run(line)[::2] == (
+        2,
+        f"pgcgan: error: {tmp_path}/demo exists and is not empty; --force replaces what an earlier demo wrote there.\n",
+    )
+    assert run(line + " --force")[0] == 0
+
+
+def test_unphased_all_the_way(run, tmp_path: Path) -> None:
+    for line in (
+        f"simulate --people 50 --length 30000 --unphased -o {tmp_path}/c.vcf.gz",
+        f"train {tmp_path}/c.vcf.gz --panel {tmp_path}/c.panel.tsv --baseline smote -o {tmp_path}/m",
+        f"generate {tmp_path}/m -n 10 -o {tmp_path}/s.vcf.gz",
+    ):
+        assert run(line)[0] == 0
+    phases = {call[2] for v in cyvcf2.VCF(str(tmp_path / "s.vcf.gz")) for call in v.genotypes}
+    assert phases == {False}
+
+
+# ---- how it stops ---------------------------------------------------------------------------------------------------
+
+TRAIN = "train cohort.vcf.gz --panel cohort.panel.tsv"
+EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("trian x", 'Unknown command "trian". Did you mean "train"? Available commands: …'),
+        ("train", 'Command "train" parameter VCF requires an argument. (pgcgan --help)'),
+        (f"{TRAIN} -o new --frob", "Unknown option: --frob.…"),
+        (f"{TRAIN} -o new --seed one", 'Invalid value for --seed: unable to convert "one" into int. (pgcgan --help)'),
+        (
+            f"{TRAIN} -o --force",
+            "The output '--force' looks like an option; accepted: a name (./--force if that is the name).",
+        ),
+        (f"{TRAIN} -o smote.model", "smote.model exists; --force replaces it, or choose another name."),
+        (f"{TRAIN} -o no/where", "The folder no of the output no/where does not exist."),
+        (
+            f"{TRAIN} -o new --baseline gan",
+            "Unknown baseline 'gan'; accepted: independent, li-stephens, pca-gaussian, smote.",
+        ),
+        (
+            f"{TRAIN} -o new --baseline smote --minutes 3",
+            "--minutes is for the model and has no meaning with --baseline smote; leave it out.",
+        ),
+        (
+            f"{TRAIN} -o new --baseline smote --segment-length 3",
+            "--segment-length is not an option of the smote baseline; its options: --neighbours.",
+        ),
+        (
+            f"{TRAIN} -o new --neighbours 3",
+            "The baseline options are for --baseline NAME; the model does not have them.",
+        ),
+        (
+            f"{TRAIN} -o new --baseline smote --label disease",
+            "There is no label 'disease'; labels here: pop, super_pop, gender. "
+            "Labels come from the panel file (panel=…, --panel).",
+        ),
+        (
+            f"{TRAIN} -o new --baseline smote --split short.tsv",
+            "118 samples are not in short.tsv: AFR_0003, AFR_0004, AFR_0005 and …",
+        ),
+        (
+            f"{TRAIN} -o new --baseline smote --split other.tsv --intersect",
+            "None of the 120 samples is 'train' in other.tsv.",
+        ),
+        (f"{TRAIN} -o new --baseline smote --min-maf 0.7", "min_maf is 0.7; accepted: 0 to 0.5."),
+        ("train none.vcf.gz --panel cohort.panel.tsv --baseline smote -o new", "There is no file none.vcf.gz."),
+        (
+            "generate smote.model -n EUR=1 --balance -o new.vcf",
+            "How many people is said by exactly one of -n, --like and --balance; given: -n and --balance.",
+        ),
+        (
+            "generate smote.model -o new.vcf",
+            "How many people is said by exactly one of -n, --like and --balance; given: none.",
+        ),
+        (
+            "generate smote.model -n 5 -o new.vcf --split split.tsv",
+            "--split goes with --like, whose people it restricts to those for training.",
+        ),
+        ("generate smote.model -n GBR=1 -o new.vcf", "Unknown label 'GBR'; the model knows: AFR, AMR, EAS, EUR, SAS."),
+        ("generate smote.model -n EUR=x -o new.vcf", "-n EUR=x: 'x' is not a whole number, 0 or more."),
+        ("generate smote.model -n -4 -o new.vcf", "-n -4: '-4' is not a whole number, 0 or more."),
+        ("generate smote.model -n EUR=1 -n EUR=2 -o new.vcf", "-n gives EUR twice: 1 and 2."),
+        (
+            "generate smote.model -n EUR=1 -n 2 -o new.vcf",
+            "-n 2: accepted are one number (-n 1000), or LABEL=COUNT as often as needed.",
+        ),
+        (
+            "generate smote.model -n 0 -o new.vcf",
+            "Nobody is asked for; give at least one person, for example 1000 or EUR=500.",
+        ),
+        (
+            "generate smote.model -n 1 -o made.vcf.gz",
+            "made.vcf.gz exists; --force replaces it, or choose another name.",
+        ),
+        (
+            "generate smote.model -n 1 -o new.vcf --prefix a/b",
+            "The prefix is 'a/b'; accepted: letters, digits, '-', '.' and '_', at least one.",
+        ),
+        (
+            "generate smote.model -n 1 -o new.txt",
+            "The format of new.txt is not known; accepted: names that end in .vcf…",
+        ),
+        (
+            "generate smote.model --like split.tsv -o new.vcf",
+            "split.tsv has no column 'super_pop', by which the model generates; its columns: split.",
+        ),
+        (
+            "generate nothing -n 1 -o new.vcf",
+            "There is no model directory nothing; pgcgan train … -o nothing makes one.",
+        ),
+        (
+            f"{EVALUATE} --synthetic bare.vcf",
+            "The labels of the artificial people are looked for in bare.panel.tsv, which is not there; name them by "
+            "--synthetic-panel.",
+        ),
+        (f"{EVALUATE} --synthetic made.vcf.gz -o made.vcf.gz", "made.vcf.gz exists; --force replaces it, or choose…"),
+        (
+            f"{EVALUATE} --synthetic made.vcf.gz --split all.tsv",
+            "all.tsv holds out nobody: every sample is 'train'; leave --split out to go without floors.",
+        ),
+        (
+            "info smote.model --panel cohort.panel.tsv",
+            "smote.model is a model directory: --panel and the reading options…",
+        ),
+        ("info none.vcf", "There is no file none.vcf."),
+        ("simulate --people 0 -o new.vcf", "simulate: the number of people is 0; accepted: a whole number, 1 or more."),
+        (
+            "simulate --population GBR -o new.vcf",
+            "simulate: unknown population 'GBR'; accepted: AFR, AMR, EAS, EUR, SAS.",
+        ),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(run, folder: Path, line: str, message: str) -> None:
+    samples = [row.split("\t")[0] for row in (folder / "cohort.panel.tsv").read_text().splitlines()[1:]]
+    (folder / "short.tsv").write_text(f"sample\tsplit\n{samples[0]}\ttrain\n{samples[1]}\ttest\n")
+    (folder / "other.tsv").write_text("sample\tsplit\nNA1\ttrain\n")
+    (folder / "all.tsv").write_text("sample\tsplit\n" + "".join(f"{name}\ttrain\n" for name in samples))
+    before = sorted(folder.rglob("*"))
+    status, out, err = run(line)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    if message.endswith("…"):  # the rest is a list, or another module's to pin
+        assert err.startswith(f"pgcgan: error: {message[:-1]}")
+    else:
+        assert err == f"pgcgan: error: {message}\n"
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_intersect_reports_and_goes_on(run, folder: Path, tmp_path: Path) -> None:
+    rows = (folder / "cohort.panel.tsv").read_text().splitlines()
+    (tmp_path / "part.tsv").write_text("\n".join(rows[:100]) + "\n")
+    line = f"train cohort.vcf.gz --panel {tmp_path}/part.tsv --baseline independent -o {tmp_path}/m"
+    status, _, err = run(line)
+    assert status == 2
+    assert "only in cohort.vcf.gz: 21 (" in err
+    assert "--intersect" in err
+    status, _, err = run(line + " --intersect")
+    assert status == 0
+    assert err.startswith("pgcgan: note: ")
+    assert "only in cohort.vcf.gz: 21 (" in err
+    assert "independent fitted to 99 people" in err
+
+
+def test_ctrl_c_ends_with_one_line_and_130(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pgcgan.demo.simulate", stopped)
+    assert run(f"simulate -o {tmp_path}/new.vcf") == (130, "", "pgcgan: interrupted\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_defect_keeps_its_traceback(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr("pgcgan.demo.simulate", broken)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        run(f"simulate -o {tmp_path}/new.vcf")
+
+
+def test_a_folder_that_cannot_be_written(run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    status, _, err = run(f"simulate --people 5 --length 20000 -o {tmp_path}/file/new.vcf")
+    assert (status, err) == (
+        2,
+        f"pgcgan: error: The folder {tmp_path}/file of the output {tmp_path}/file/new.vcf does not exist.\n",
+    )
+
+
+def test_version_and_help(run) -> None:
+    assert run("--version") == (0, f"{pgcgan.__version__}\n", "")
+    status, out, _ = run("--help")
+    assert status == 0
+    assert all(f"│ {command} " in out for command in ("simulate", "train", "generate", "evaluate", "info", "demo"))
+    for command in ("simulate", "train", "generate", "evaluate", "info", "demo"):
+        status, out, _ = run(f"{command} --help")
+        assert status == 0
+        assert out.startswith(f"Usage: pgcgan {command}")
+
+
+def test_help_is_there_within_a_second() -> None:
+    seconds = []
+    for _ in range(3):
+        program = [sys.executable, "-c", "import sys; from pgcgan.cli import main; sys.exit(main(['train', '--help']))"]
+        start = time.perf_counter()
+        subprocess.run(program, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 1
+
+
+def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
+    program = f"{sys.executable} -c 'import sys; from pgcgan.cli import main; sys.exit(main())'"
+    line = f"set -o pipefail; {program} generate smote.model -n 2000 -o - | head -n 1"
+    run = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "##fileformat=VCFv4.2\n")
+    assert "Traceback" not in run.stderr
+
+
+# ---- progress -------------------------------------------------------------------------------------------------------
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = iter([0.0, 3.0, 10.0, 10.0, 12.0, 21.0, 21.0])
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(moments))
+    with cli._progress("training") as on_event:
+        on_event({"stage": "prior", "step": 1, "fraction": 0.1, "loss": 2.0})
+        on_event({"stage": "likelihood", "step": 20, "fraction": 0.25, "loss": 1.5, "metrics": {"AF RMSE": 0.01234567}})
+        on_event({"stage": "likelihood", "step": 21, "fraction": 0.3, "loss": 1.5})
+        on_event({"event": "measure", "topic": "linkage", "metric": "LD r", "done": 3, "total": 4})
+    assert capsys.readouterr().err == "likelihood: 25%  step 20  loss 1.5  AF RMSE 0.01235\nlinkage: 75%  LD r\n"
+
+
+def test_progress_is_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with cli._progress("training") as on_event:
+        on_event({"stage": "adversarial", "step": 7, "fraction": 0.5, "loss": 1.5})
+    text = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "adversarial" in text
+    assert "50%" in text
+    assert "step 7" in text

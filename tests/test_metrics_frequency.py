@@ -1,0 +1,102 @@
+"""Frequencies and spectra against scikit-allel and closed forms."""
+
+from __future__ import annotations
+
+import allel
+import numpy as np
+import pytest
+
+from pgcgan.metrics.frequency import allele_frequencies, folded_spectrum, sites_lost, spectra
+from pgcgan.metrics.matched import NotComputable, People, Sets
+
+
+def people(calls: np.ndarray) -> People:
+    return People(calls.astype(np.int8), None, phased=True)
+
+
+def sets(train: np.ndarray, synthetic: np.ndarray, holdout: np.ndarray | None = None) -> Sets:
+    sites = len(train)
+    return Sets(
+        people(train),
+        people(synthetic),
+        None if holdout is None else people(holdout),
+        position=np.arange(1, sites + 1),
+        contig=np.full(sites, "1", dtype=object),
+    )
+
+
+def drawn(generator: np.random.Generator, frequency: np.ndarray, count: int) -> np.ndarray:
+    return (generator.random((len(frequency), count, 2)) < frequency[:, None, None]).astype(np.int8)
+
+
+def by_name(rows: list) -> dict:
+    return {row.metric: row for row in rows}
+
+
+def test_frequency_and_counts_equal_scikit_allel_with_missing_calls() -> None:
+    generator = np.random.default_rng(0)
+    calls = drawn(generator, generator.random(50), 20)
+    calls[generator.random(calls.shape) < 0.1] = -1
+    counts = allel.GenotypeArray(calls).count_alleles(max_allele=1)
+    ours = people(calls)
+    assert np.array_equal(ours.alts, counts[:, 1])
+    assert np.array_equal(ours.called, counts.sum(axis=1))
+    assert np.allclose(ours.frequency, counts.to_frequencies()[:, 1])
+
+
+def test_folded_spectrum_equals_scikit_allel() -> None:
+    generator = np.random.default_rng(1)
+    calls = drawn(generator, generator.beta(0.3, 1.5, 400), 15)
+    counts = allel.GenotypeArray(calls).count_alleles(max_allele=1)
+    expected = allel.sfs_folded(counts)[1:].astype(float)
+    ours = people(calls)
+    found = folded_spectrum(ours.alts, ours.called, 30)
+    assert len(found) == 15
+    assert np.allclose(found[: len(expected)], expected / expected.sum())
+
+
+def test_projection_equals_the_mean_over_all_subsamples() -> None:
+    # one site, 3 alt of 5 alleles, projected to 3: C(3,j) C(2,3-j) / C(5,3) = .1·(0, 3, 6, 1) for j = 0..3
+    found = folded_spectrum(np.array([3]), np.array([5]), 3)
+    assert found == pytest.approx([1.0])  # classes 1 and 2 fold together, 0 and 3 are monomorphic
+    # 2 of 6 projected to 4: C(2,j) C(4,4-j) / C(6,4) = 1/15, 8/15, 6/15 for j = 0, 1, 2
+    assert folded_spectrum(np.array([2]), np.array([6]), 4) == pytest.approx([8 / 14, 6 / 14])
+
+
+def test_rmse_maximum_and_floor_are_what_they_are_by_hand() -> None:
+    train = np.zeros((2, 2, 2))
+    train[0, 0] = 1  # frequencies 1/2, 0
+    synthetic = np.zeros((2, 2, 2))
+    synthetic[:, :, 0] = 1  # 1/2, 1/2
+    holdout = np.zeros((2, 2, 2))
+    holdout[0, 0, 0] = 1  # 1/4, 0
+    rows = by_name(allele_frequencies(sets(train, synthetic, holdout)))
+    assert rows["AF RMSE"].value == pytest.approx(np.sqrt((0.25**2 + 0.5**2) / 2))
+    assert rows["AF RMSE"].floor == pytest.approx(np.sqrt(0.25**2 / 2))
+    assert rows["AF max error"].value == pytest.approx(0.5)
+    assert rows["AF RMSE, MAF < 5 %"].value == pytest.approx(0.5)
+
+
+def test_lost_sites_are_counted_and_their_floor_is_a_bootstrap_of_train() -> None:
+    # 40 people, 200 singletons: a bootstrap of 40 people misses one given person with (1 - 1/40)^40 = .363
+    train = np.zeros((200, 40, 2))
+    train[np.arange(200), np.arange(200) % 40, 0] = 1
+    synthetic = train.copy()
+    synthetic[:50] = 0
+    row = by_name(sites_lost(sets(train, synthetic)))["sites lost"]
+    assert row.value == pytest.approx(0.25)
+    assert row.floor == pytest.approx((1 - 1 / 40) ** 40, abs=0.06)
+
+
+def test_spectrum_distance_is_zero_for_the_same_people_and_large_for_other_frequencies() -> None:
+    generator = np.random.default_rng(2)
+    train = drawn(generator, np.full(300, 0.02), 30)
+    common = drawn(generator, np.full(300, 0.5), 30)
+    assert by_name(spectra(sets(train, train)))["SFS distance"].value == 0
+    assert by_name(spectra(sets(train, common)))["SFS distance"].value > 0.8
+
+
+def test_a_spectrum_of_monomorphic_sites_says_why_not() -> None:
+    nothing = np.zeros((5, 10, 2))
+    with pytest.raises(NotComputable, match="no site is polymorphic"):
+        spectra(sets(nothing, nothing))

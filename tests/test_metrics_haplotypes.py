@@ -1,0 +1,118 @@
+"""Distances, homozygosity, shared tracts and two-sample tests on cases with a known answer."""
+
+from __future__ import annotations
+
+import allel
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from pgcgan.metrics.haplotypes import (
+    adversarial_accuracy,
+    farther_than_own,
+    garud_h,
+    longest_shared_tracts,
+    nearest_neighbours,
+    pairwise_distances,
+    roc_auc,
+    two_sample_scores,
+)
+from pgcgan.metrics.matched import People, Sets, hamming
+
+
+def drawn(seed: int, people: int, frequency: float = 0.5, sites: int = 80) -> np.ndarray:
+    return (np.random.default_rng(seed).random((sites, people, 2)) < frequency).astype(np.int8)
+
+
+def sets(train: np.ndarray, synthetic: np.ndarray, holdout: np.ndarray | None, phased: bool = True) -> Sets:
+    parts = [None if c is None else People(c, None, phased) for c in (train, synthetic, holdout)]
+    assert parts[0] is not None and parts[1] is not None
+    sites = len(train)
+    return Sets(*parts, position=np.arange(1, sites + 1), contig=np.full(sites, "1", dtype=object))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2]), st.booleans())
+def test_distances_equal_a_count_site_by_site(seed: int, top: int, missing: bool) -> None:
+    generator = np.random.default_rng(seed)
+    a, b = (generator.integers(-1 if missing else 0, top + 1, size=(9, n), dtype=np.int8) for n in (4, 5))
+    found = hamming(a, b, top)
+    for i in range(4):
+        for j in range(5):
+            both = (a[:, i] >= 0) & (b[:, j] >= 0)
+            differing = np.abs(a[both, i].astype(int) - b[both, j]).sum()
+            expected = differing * 9 / both.sum() if both.any() else 9 * top
+            assert found[i, j] == pytest.approx(expected, rel=1e-5)
+
+
+def test_identical_sets_are_indistinguishable_and_disjoint_clusters_are_not() -> None:
+    train = drawn(0, 30, 0.1)
+    apart = 1 - drawn(1, 30, 0.1)
+    copies = sets(train, train, drawn(2, 30, 0.1))
+    truth, syn = adversarial_accuracy(copies, "train", "synthetic")
+    assert truth.mean() == syn.mean() == 0  # each row's nearest neighbour over there is itself
+    clusters = sets(train, apart, drawn(2, 30, 0.1))
+    truth, syn = adversarial_accuracy(clusters, "holdout", "synthetic")
+    assert truth.mean() == syn.mean() == 1
+
+
+def test_nearest_neighbours_compare_strictly_and_skip_the_row_itself() -> None:
+    across = np.array([[2.0, 3.0], [1.0, 5.0]])
+    own = np.array([[0.0, 2.0], [2.0, 0.0]])
+    assert farther_than_own(across, own).tolist() == [False, False]
+    assert farther_than_own(across + 0.5, own).tolist() == [True, False]
+
+
+def test_two_samples_of_one_distribution_score_about_a_half() -> None:
+    rows = {r.metric: r for r in nearest_neighbours(sets(drawn(3, 300), drawn(4, 300), drawn(5, 150)))}
+    for name in ("AA_truth", "AA_syn"):
+        assert rows[name].value == pytest.approx(0.5, abs=0.08)
+        assert rows[name].low < rows[name].value < rows[name].high
+        assert rows[name].standing in ("good", "fair")
+
+
+def test_garud_statistics_equal_scikit_allel() -> None:
+    haplotypes = drawn(6, 40, sites=4).reshape(4, -1)
+    codes = np.array([int("".join(map(str, column)), 2) for column in haplotypes.T])
+    h1, h12, _, _ = allel.garud_h(allel.HaplotypeArray(haplotypes))
+    assert garud_h(codes) == pytest.approx((h1, h12))
+
+
+def test_a_planted_tract_is_found_with_its_length() -> None:
+    panel, queries = drawn(7, 20, sites=320).reshape(320, -1), drawn(8, 3, sites=320).reshape(320, -1)
+    queries[64:192, 1] = panel[64:192, 5]
+    found = longest_shared_tracts(queries, panel)
+    assert found[1] == 128
+    assert max(found[[0, 2]]) <= 16
+    assert longest_shared_tracts(panel[:, :1], panel).tolist() == [320]
+
+
+def test_pairwise_distance_of_a_less_diverse_set() -> None:
+    # rows of frequency f differ at 2f(1 - f) of the sites on average: .5 against .32
+    rows = {r.metric: r for r in pairwise_distances(sets(drawn(9, 80), drawn(10, 80, 0.2), drawn(11, 80)))}
+    assert rows["pairwise distance W1, within"].value == pytest.approx(0.18, abs=0.01)
+    assert rows["pairwise distance W1, within"].floor < 0.01
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.lists(st.integers(0, 5), min_size=1, max_size=20))
+def test_auc_equals_scikit_learn(positives: list[int], negatives: list[int]) -> None:
+    target = [1] * len(positives) + [0] * len(negatives)
+    expected = roc_auc_score(target, positives + negatives)
+    assert roc_auc(np.array(positives), np.array(negatives)) == pytest.approx(expected)
+
+
+def test_classifiers_tell_other_frequencies_apart_but_not_the_same() -> None:
+    def rows(seed: int, frequency: float) -> np.ndarray:
+        return drawn(seed, 100, frequency).reshape(80, -1)
+
+    for other, low, high in ((rows(13, 0.5), 0.4, 0.6), (rows(13, 0.3), 0.95, 1.0)):
+        for scores in two_sample_scores(rows(12, 0.5), other, 2).values():
+            assert low <= roc_auc_score(np.repeat([1, 0], 200), scores) <= high
+
+
+def test_both_haplotypes_of_a_person_stay_in_one_fold() -> None:
+    # pairs of equal haplotypes with random labels: with a person split over folds the twin would give the label away
+    first, second = (np.repeat(drawn(s, 120, sites=60)[:, :, :1], 2, axis=2).reshape(60, -1) for s in (14, 15))
+    for scores in two_sample_scores(first, second, 2).values():
+        assert roc_auc_score(np.repeat([1, 0], 240), scores) < 0.65

@@ -1,0 +1,64 @@
+"""Label classifiers: recognised, shuffled and unlabelled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.utility import LabelClassifier, labels
+
+SITES = 60
+SIGN = np.random.default_rng(50).choice([-1, 1], SITES)
+LABELS = np.repeat(["A", "B"], 80).astype(object)
+
+
+def drawn(seed: int, column: np.ndarray | None = LABELS, missing: float = 0.0) -> People:
+    generator = np.random.default_rng(seed)
+    side = np.where(LABELS == "A", -0.15, 0.15)
+    frequency = 0.5 + SIGN[:, None] * side[None, :]
+    calls = (generator.random((SITES, len(LABELS), 2)) < frequency[:, :, None]).astype(np.int8)
+    calls[generator.random(calls.shape) < missing] = -1
+    return People(calls, column, phased=True)
+
+
+def sets(train: People, synthetic: People, holdout: People | None) -> Sets:
+    return Sets(
+        train, synthetic, holdout, position=np.arange(1, SITES + 1), contig=np.full(SITES, "1", dtype=object)
+    )
+
+
+def test_the_classifier_reaches_the_accuracy_of_the_true_frequencies() -> None:
+    # 60 sites, log-likelihood ratio of ±log(.65/.35) each: P(right) is about Phi(60 · .3 / sqrt(60 · .91)) = .99
+    assert LabelClassifier(drawn(0)).right(drawn(1)).mean() > 0.93
+
+
+def test_rows_overall_and_by_label_with_floors_and_intervals() -> None:
+    rows = labels(sets(drawn(0), drawn(1), drawn(2)))
+    assert [(r.metric, r.label) for r in rows] == [
+        (m, v) for m in ("TSTR accuracy", "label fidelity") for v in ("all", "A", "B")
+    ]
+    for row in rows:
+        assert row.value == pytest.approx(row.floor, abs=0.06)
+        assert row.low <= row.value <= row.high
+
+
+def test_wrong_labels_are_noticed_on_both_rows() -> None:
+    swapped = drawn(1, LABELS[::-1])
+    rows = {(r.metric, r.label): r for r in labels(sets(drawn(0), swapped, drawn(2)))}
+    for metric in ("TSTR accuracy", "label fidelity"):
+        assert rows[metric, "all"].value < 0.1
+        assert rows[metric, "all"].standing == "poor"
+
+
+def test_missing_calls_are_accepted() -> None:
+    rows = labels(sets(drawn(0, missing=0.05), drawn(1), drawn(2, missing=0.05)))
+    assert rows[0].value > 0.9
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"), [(None, "needs labels"), (np.full(160, "A", dtype=object), "needs at least two labels")]
+)
+def test_without_two_labels_it_says_why_not(column: np.ndarray | None, reason: str) -> None:
+    with pytest.raises(NotComputable, match=reason):
+        labels(sets(drawn(0, column), drawn(1, column), drawn(2, column)))
