@@ -83,7 +83,8 @@ def test_far_pairs_see_what_neighbours_do_not() -> None:
         ancestry = draw.random((1, 200)) < 0.5
         other = draw.random((1, 200)) < 0.5 if broken else ancestry
         which = np.concatenate([np.repeat(ancestry, 600, 0), np.repeat(other, 600, 0)])
-        return (draw.random((1200, 200)) < np.where(which, frequency, 1 - frequency)).astype(np.int8).reshape(1200, 100, 2)
+        alt = draw.random((1200, 200)) < np.where(which, frequency, 1 - frequency)
+        return alt.astype(np.int8).reshape(1200, 100, 2)
 
     row = by_name(far_pairs(sets(cohort(1, False), cohort(2, True), cohort(3, False))))["far pairs r"]
     assert row.floor > 0.9

@@ -25,9 +25,7 @@ def two_populations(seed: int, each: int = 60, sites: int = 300, shift: float = 
     frequency = np.random.default_rng(99).uniform(0.3, 0.7, sites)
     sign = np.random.default_rng(98).choice([-1, 1], sites)
     generator = np.random.default_rng(seed)
-    calls = [
-        generator.random((sites, each, 2)) < (frequency + s * shift * sign)[:, None, None] for s in (-0.5, 0.5)
-    ]
+    calls = [generator.random((sites, each, 2)) < (frequency + s * shift * sign)[:, None, None] for s in (-0.5, 0.5)]
     return np.concatenate(calls, axis=1).astype(np.int8), np.repeat(["A", "B"], each).astype(object)
 
 
@@ -35,9 +33,7 @@ def sets(*parts: tuple[np.ndarray, np.ndarray]) -> Sets:
     made = [People(calls, labels, phased=True) for calls, labels in parts]
     sites = len(parts[0][0])
     holdout = made[2] if len(made) > 2 else None
-    return Sets(
-        made[0], made[1], holdout, position=np.arange(1, sites + 1), contig=np.full(sites, "1", dtype=object)
-    )
+    return Sets(made[0], made[1], holdout, position=np.arange(1, sites + 1), contig=np.full(sites, "1", dtype=object))
 
 
 def by_name(rows: list) -> dict:
@@ -63,7 +59,7 @@ def test_wasserstein_equals_scipy() -> None:
 def test_sliced_wasserstein_of_a_shift_is_the_shift_times_the_mean_cosine() -> None:
     # in two dimensions the mean of |cos| over directions is 2 / pi
     points = np.random.default_rng(2).normal(size=(4000, 2))
-    found = sliced_wasserstein(points, points + [3.0, 0.0], directions=4000)
+    found = sliced_wasserstein(points, points + np.array([3.0, 0.0]), directions=1000)
     assert found == pytest.approx(3 * 2 / np.pi, rel=0.03)
 
 
@@ -114,7 +110,8 @@ def test_variance_ratio_and_distance_notice_a_collapsed_set() -> None:
     train, holdout = two_populations(11), two_populations(12)
     middle = (two_populations(13, shift=0.0)[0], train[1])
     good, bad = (by_name(pca(sets(train, s, holdout))) for s in (two_populations(14), middle))
-    assert good["PCA variance ratio"].value == pytest.approx(good["PCA variance ratio"].floor, rel=0.2)
+    assert good["PCA variance ratio"].value == pytest.approx(1, abs=0.15)
+    assert good["PCA variance ratio"].floor == pytest.approx(1, abs=0.15)  # not that of the people the axes fit
     first = float(bad["PCA variance ratio"].note.split(": ")[1].split()[0])
     assert first < 0.5
     assert bad["sliced Wasserstein"].value > 2 * good["sliced Wasserstein"].value

@@ -23,9 +23,7 @@ def drawn(seed: int, column: np.ndarray | None = LABELS, missing: float = 0.0) -
 
 
 def sets(train: People, synthetic: People, holdout: People | None) -> Sets:
-    return Sets(
-        train, synthetic, holdout, position=np.arange(1, SITES + 1), contig=np.full(SITES, "1", dtype=object)
-    )
+    return Sets(train, synthetic, holdout, position=np.arange(1, SITES + 1), contig=np.full(SITES, "1", dtype=object))
 
 
 def test_the_classifier_reaches_the_accuracy_of_the_true_frequencies() -> None:

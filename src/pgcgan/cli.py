@@ -477,7 +477,8 @@ def demo(
     _say(f"$ pgcgan generate {model} --like {panel} --split {split} --seed {seed} -o {made}{again}")
     generate(model, like=panel, split=split, seed=seed, output=made, force=force)
 
-    _say(f"$ pgcgan evaluate --real {cohort} --panel {panel} --split {split} --synthetic {made} -o {report}{again}")
+    what = f"--real {cohort} --panel {panel} --split {split} --synthetic {made}"
+    _say(f"$ pgcgan evaluate {what} --seed {seed} -o {report}{again}")
     evaluate(real=cohort, panel=panel, split=split, synthetic=made, output=report, seed=seed, force=force)
     print(f"The report: {report}")
 

@@ -7,11 +7,12 @@ joined by "/" ("EUR/GBR"). A *plan* maps combinations to counts; its order is th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from .errors import DataError, UsageError, listed
+from .genotypes import Genotypes, Variants
 
 JOIN = "/"
 
@@ -135,3 +136,48 @@ def label_columns(plan: Mapping[str, int], columns: Sequence[str]) -> dict[str, 
     return {
         column: np.repeat(np.array([row[i] for row in rows], dtype=object), counts) for i, column in enumerate(columns)
     }
+
+
+def assemble(
+    parts: Iterable[np.ndarray],
+    plan: Mapping[str, int],
+    columns: Sequence[str],
+    variants: Variants,
+    *,
+    phased: bool,
+    prefix: str,
+    people_per_block: int,
+) -> Iterator[Genotypes]:
+    """Yield the planned people, named and labelled, in blocks of `people_per_block`; the last one may be smaller.
+
+    Parameters
+    ----------
+    parts : iterable of arrays of int8, shape (variants, some people, ploidy)
+        The calls in the order of the plan, cut anyhow.
+
+    Raises
+    ------
+    UsageError
+        If the block size is not 1 or more.
+    """
+    if people_per_block < 1:
+        raise UsageError(f"people_per_block is {people_per_block}; accepted: 1 or more.")
+    names, labels = sample_names(plan, prefix), label_columns(plan, columns)
+    done, waiting, held = 0, list[np.ndarray](), 0
+    for calls in parts:
+        waiting.append(calls)
+        held += calls.shape[1]
+        last = done + held == len(names)
+        while held >= people_per_block or (last and held):
+            together = np.concatenate(waiting, axis=1)
+            take = min(people_per_block, held)
+            waiting, held = [together[:, take:]], held - take
+            part = slice(done, done + take)
+            done += take
+            yield Genotypes(
+                np.ascontiguousarray(together[:, :take]),
+                variants,
+                names[part],
+                {column: values[part] for column, values in labels.items()},
+                phased,
+            )

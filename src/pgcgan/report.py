@@ -128,12 +128,16 @@ def verdict(evaluation: Evaluation) -> list[tuple[str, str]]:
     if truth and syn and truth.value is not None and syn.value is not None:
         text = f"Nearest neighbours: AA_truth {_with_floor(truth)}, AA_syn {_with_floor(syn)}; "
         text += "both are .5 for a perfect set."
-        if truth.value > 0.6:
-            text += " Real people lie nearer to each other than to the synthetic ones: some real variety is missing."
-        if syn.value > 0.6:
-            text += " Synthetic people lie nearer to each other than to real ones: they form a cloud of their own."
-        if min(truth.value, syn.value) < 0.4:
-            text += " A value far below .5 means that one set hugs the other: too typical, or copied."
+        for row, above in (
+            (truth, "Real people lie nearer to each other than to the synthetic ones: some real variety is missing."),
+            (syn, "Synthetic people lie nearer to each other than to real ones: they form a cloud of their own."),
+        ):
+            assert row.value is not None
+            usual = 0.5 if row.floor is None else row.floor
+            if row.value > max(0.6, usual + 0.1):
+                text += f" {above}"
+            elif row.value < min(0.4, usual - 0.1):
+                text += f" {row.metric} is far below that of real people: one set hugs the other, too typical or copied."
         apart.append(text)
     if apart:
         said.append(("Told apart", " ".join(apart)))
@@ -259,8 +263,10 @@ class _Axes:
 
     def up(self, values: Any) -> np.ndarray:
         low, high = self.y
-        return _HEIGHT - _BOTTOM - (np.asarray(values, dtype=float) - low) / ((high - low) or 1) * (
-            _HEIGHT - _TOP - _BOTTOM
+        return (
+            _HEIGHT
+            - _BOTTOM
+            - (np.asarray(values, dtype=float) - low) / ((high - low) or 1) * (_HEIGHT - _TOP - _BOTTOM)
         )
 
     def dots(self, x: Any, y: Any, style: str, title: str) -> None:

@@ -264,7 +264,5 @@ def three_point(sets: Sets) -> list[Row]:
             note=f"median of {len(found)} labels",
         )
     except NotComputable as reason:
-        measured.rows.append(
-            Row("linkage", "3-point r within labels", "all", None, aim="higher", note=str(reason))
-        )
+        measured.rows.append(Row("linkage", "3-point r within labels", "all", None, aim="higher", note=str(reason)))
     return measured.rows

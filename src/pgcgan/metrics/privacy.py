@@ -185,4 +185,3 @@ def closest_records(sets: Sets) -> list[Row]:
             **{name: (np.histogram(d, edges)[0] / len(d)).round(6).tolist() for name, d in near.items()},
         }
     return measured.rows
-
