@@ -14,19 +14,22 @@ from pgcgan.metrics import MEASURES, Evaluation, Row, evaluate, quick
 
 @pytest.fixture(scope="module")
 def population() -> Genotypes:
-    """Return 330 people of one simulation, split from one another by nothing but chance, in two populations."""
+    """Return 330 people of one simulation, in two populations.
+
+    With ten times the usual recombination few haplotypes are equal, as in a longer region of real people.
+    """
     demography = msprime.Demography()
-    demography.add_population(name="A", initial_size=40_000)
+    demography.add_population(name="A", initial_size=20_000)
     demography.add_population(name="B", initial_size=20_000)
     demography.add_population(name="C", initial_size=10_000)
     demography.add_population_split(time=1500, derived=["A", "B"], ancestral="C")
     trees = msprime.sim_ancestry(
-        {"A": 165, "B": 165}, sequence_length=1_000_000, recombination_rate=1e-8, demography=demography, random_seed=4
+        {"A": 165, "B": 165}, sequence_length=500_000, recombination_rate=1e-7, demography=demography, random_seed=4
     )
     trees = msprime.sim_mutations(trees, rate=1.5e-8, random_seed=5, model=msprime.BinaryMutationModel())
     alt = trees.genotype_matrix().astype(np.int8).reshape(trees.num_sites, 330, 2)
-    alt = alt[(alt.mean(axis=(1, 2)) > 0.01) & (alt.mean(axis=(1, 2)) < 0.99)]
-    alt = alt[np.linspace(0, len(alt) - 1, 700).astype(int)]  # far enough apart that few haplotypes are equal
+    alt = alt[(alt.mean(axis=(1, 2)) > 0.02) & (alt.mean(axis=(1, 2)) < 0.98)]
+    alt = alt[np.linspace(0, len(alt) - 1, 1000).astype(int)]
     variants = Variants(
         ["1"] * len(alt), np.arange(len(alt)) * 700 + 1, ["."] * len(alt), ["A"] * len(alt), ["G"] * len(alt)
     )
@@ -92,7 +95,9 @@ def test_planted_copies_are_flagged(parts: tuple[Genotypes, Genotypes, Genotypes
     gain = leaky.get("exact copies").value - leaky.get("exact copies").floor
     assert gain > 0.05
     assert leaky.get("exact copies").standing == "poor"
-    assert leaky.get("membership TPR at 1 % FPR").value > fresh.get("membership TPR at 1 % FPR").value + 0.05
+    found, unleaked = (e.get("membership TPR at 1 % FPR") for e in (leaky, fresh))
+    assert found.value > 3 * unleaked.value
+    assert found.low > 0.02
     assert fresh.get("exact copies").standing != "poor"
 
 
@@ -105,7 +110,7 @@ def test_lost_linkage_is_seen_by_linkage_and_neighbours_but_not_by_frequencies(
     assert apart.get("LD RMSE").value > 2 * apart.get("LD RMSE").floor
     assert apart.get("AA_truth").value > 0.9
     assert apart.get("C2ST AUC, gradient boosting").value > 0.9
-    assert apart.get("PCA variance ratio").value < 0.3
+    assert apart.get("PCA variance ratio").value < 0.5
     assert fresh.get("LD RMSE").standing == "good"
 
 
@@ -210,13 +215,13 @@ def test_other_sites_are_refused_and_the_first_difference_is_named(
 ) -> None:
     train, synthetic, holdout = parts
     with pytest.raises(
-        DataError, match=r"train has 700 sites, synthetic has 699; the first that is only in train is 1:"
+        DataError, match=r"train has 1000 sites, synthetic has 999; the first that is only in train is 1:"
     ):
-        evaluate(train, synthetic.select(sites=np.arange(699)), holdout=holdout)
+        evaluate(train, synthetic.select(sites=np.arange(999)), holdout=holdout)
     with pytest.raises(
         DataError, match=r"Site 4 is 1:2101 A>G in train and 1:2801 A>G in holdout\. The sets must have"
     ):
-        evaluate(train, synthetic, holdout=holdout.select(sites=np.delete(np.arange(700), 3)))
+        evaluate(train, synthetic, holdout=holdout.select(sites=np.delete(np.arange(1000), 3)))
 
 
 def test_people_in_both_real_sets_are_refused(parts: tuple[Genotypes, Genotypes, Genotypes]) -> None:

@@ -137,7 +137,9 @@ def verdict(evaluation: Evaluation) -> list[tuple[str, str]]:
             if row.value > max(0.6, usual + 0.1):
                 text += f" {above}"
             elif row.value < min(0.4, usual - 0.1):
-                text += f" {row.metric} is far below that of real people: one set hugs the other, too typical or copied."
+                text += (
+                    f" {row.metric} is far below that of real people: one set hugs the other, too typical or copied."
+                )
         apart.append(text)
     if apart:
         said.append(("Told apart", " ".join(apart)))
