@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .cohort import combination, label_columns, plan_counts, sample_names
+from .cohort import assemble, combination, plan_counts
 from .errors import DataError, ModelError, UsageError, listed
 from .genotypes import Genotypes, Variants, concat
 from .provenance import provenance
@@ -138,33 +138,16 @@ class Baseline:
         """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
         if not self.label_counts:
             raise UsageError(f"The {self.name} baseline has not been fitted; call fit(genotypes) or load(path) first.")
-        if people_per_block < 1:
-            raise UsageError(f"people_per_block is {people_per_block}; accepted: 1 or more.")
         plan = plan_counts(n, self.label_counts)
-        names, columns = sample_names(plan, prefix), label_columns(plan, self.label)
-        return self._blocks(plan, names, columns, _seed(seed), people_per_block)
-
-    def _blocks(
-        self, plan: dict[str, int], names: np.ndarray, columns: dict[str, np.ndarray], seed: int, size: int
-    ) -> Iterator[Genotypes]:
-        done, waiting, held = 0, [], 0
-        for calls in self._streams(plan, seed):
-            waiting.append(calls)
-            held += calls.shape[1]
-            last = done + held == len(names)
-            while held >= size or (last and held):
-                together = np.concatenate(waiting, axis=1)
-                take = min(size, held)
-                waiting, held = [together[:, take:]], held - take
-                part = slice(done, done + take)
-                done += take
-                yield Genotypes(
-                    np.ascontiguousarray(together[:, :take]),
-                    self._variants,
-                    names[part],
-                    {column: values[part] for column, values in columns.items()},
-                    self._phased,
-                )
+        return assemble(
+            self._streams(plan, _seed(seed)),
+            plan,
+            self.label,
+            self._variants,
+            phased=self._phased,
+            prefix=prefix,
+            people_per_block=people_per_block,
+        )
 
     def _streams(self, plan: dict[str, int], seed: int) -> Iterator[np.ndarray]:
         # One random stream for each label and each 64 people of it, drawn whole: what a person is depends on the seed,

@@ -150,7 +150,9 @@ class PGcGAN:
             if event["step"] == event["steps"] or event["metrics"]:
                 if event["step"] == event["steps"]:
                     event["metrics"] = {**event["metrics"], **self._quick(task, rows)}
-                kept = {k: event[k] for k in ("stage", "step", "steps", "seconds", "loss", "terms", "metrics")}
+                kept: dict[str, Any] = {
+                    k: event[k] for k in ("stage", "step", "steps", "seconds", "loss", "terms", "metrics")
+                }
                 self.history.append(kept)
                 if log is not None:
                     log.write(json.dumps(kept) + "\n")
@@ -186,8 +188,8 @@ class PGcGAN:
             raise DataError(f"There is nothing to train on: {genotypes!r}.")
         empty = np.flatnonzero((genotypes.calls < 0).all(axis=(1, 2)))
         if len(empty):
-            first = genotypes.variants.name(int(empty[0]))
-            raise DataError(f"{len(empty)} sites have no call in any person, the first is {first}; leave them out.")
+            name = genotypes.variants.name(int(empty[0]))
+            raise DataError(f"{len(empty)} sites have no call in any person, the first is {name}; leave them out.")
         if self.network.family == "paper" and (not genotypes.phased or genotypes.ploidy != 2):
             raise DataError("The paper preset models phased diploid genotypes; use --preset haplotype for these data.")
         combined = combination(genotypes.labels, self.label)
@@ -485,7 +487,9 @@ def _device(name: str) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"Device {name!r} cannot be used ({reason}); accepted: auto, cpu, cuda, cuda:N, mps.") from None
+        raise UsageError(
+            f"Device {name!r} cannot be used ({reason}); accepted: auto, cpu, cuda, cuda:N, mps."
+        ) from None
     return device
 
 

@@ -74,7 +74,8 @@ class LabelEmbedding(nn.Module):
         sizes = (np.asarray(label_table).max(axis=0) + 1).tolist()
         self.columns = nn.ModuleList(nn.Embedding(size, width) for size in sizes)
 
-    def forward(self, label: Tensor) -> Tensor:  # (rows,) -> (rows, width)
+    def forward(self, label: Tensor) -> Tensor:
+        """(rows,) -> (rows, width)."""
         values = self.label_table[label]
         total = self.columns[0](values[:, 0])
         for i, column in enumerate(self.columns[1:], start=1):
@@ -116,7 +117,7 @@ class HaplotypeGenerator(nn.Module):
             self.ancestry = nn.Embedding(total + blocks, config.ancestry)
             nn.init.normal_(self.ancestry.weight, std=blocks**-0.5)
             self.from_ancestry = nn.Linear(config.ancestry, config.embedding)
-        self.recurrent = nn.LSTM(config.embedding, config.hidden)
+        self.recurrent = nn.GRU(config.embedding, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
         self.weight = nn.Parameter(torch.zeros(total, config.hidden))
         self.bias = nn.Parameter(torch.zeros(total))
@@ -194,7 +195,13 @@ class HaplotypeGenerator(nn.Module):
         return total
 
     def rows(
-        self, label: Tensor, condition: Tensor, noise: torch.Generator, *, relaxed: float = 0.0, rake: list | None = None
+        self,
+        label: Tensor,
+        condition: Tensor,
+        noise: torch.Generator,
+        *,
+        relaxed: float = 0.0,
+        rake: list[Tensor] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Draw one row for each label.
 
@@ -252,7 +259,7 @@ class HaplotypeGenerator(nn.Module):
             self.label_bias[present, part] = (self.label_bias[:, part] + step)[present].clamp(-4, 4)
 
     def people(
-        self, label: Tensor, noise: torch.Generator, *, relaxed: float = 0.0, rake: list | None = None
+        self, label: Tensor, noise: torch.Generator, *, relaxed: float = 0.0, rake: list[Tensor] | None = None
     ) -> tuple[Tensor, list[list[Tensor]]]:
         """Draw whole people: codes (people, rows per person, blocks), and the one-hots of each row if relaxed."""
         codes, onehots = self.rows(label, self.condition(label, None), noise, relaxed=relaxed, rake=rake)
@@ -304,7 +311,7 @@ class PersonCritic(nn.Module):
             nn.Conv1d(2 * width, 4 * width, 5, stride=2, padding=2),
             nn.LeakyReLU(0.2),
         )
-        coarse = -(-(-(-(len(edges) - 1) // 2)) // 2)
+        coarse = (len(edges) + 2) // 4  # two strides of 2, rounded up
         feature = 8 * width
         self.from_blocks = nn.Linear(4 * width * coarse, feature)
         self.from_components = nn.Sequential(
@@ -314,12 +321,11 @@ class PersonCritic(nn.Module):
         self.score = nn.Linear(feature, 1)
         self.label = LabelEmbedding(label_table, feature)
 
-    def forward(self, states: Tensor, label: Tensor) -> Tensor:  # (people, rows per person, sites) -> (people,)
+    def forward(self, states: Tensor, label: Tensor) -> Tensor:
+        """(people, rows per person, sites) -> (people,)."""
         people, rows, _ = states.shape
         centred = states.reshape(people * rows, -1) - self.centre
-        parts = [
-            centred[:, a:b] @ self.blocks[a:b] for a, b in zip(self.edges, self.edges[1:], strict=False)
-        ]
+        parts = [centred[:, a:b] @ self.blocks[a:b] for a, b in zip(self.edges, self.edges[1:], strict=False)]
         profile = (torch.stack(parts, dim=1) + self.position).transpose(1, 2)  # (rows, width, blocks)
         feature = self.from_blocks(self.convolutions(profile).flatten(1)) + self.from_components(
             centred @ self.components.T
@@ -354,7 +360,8 @@ class PaperGenerator(nn.Module):
         for layer in (self.dense, self.conv1, self.conv2, self.conv3):
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, noise: Tensor, label: Tensor) -> Tensor:  # (people, 100), (people,) -> (people, sites, 4)
+    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
+        """(people, 100), (people,) -> (people, sites, 4)."""
         x = self.dense(noise * self.label(label)).view(len(noise), self.quarter, 256).transpose(1, 2)
         x = self.conv1(functional.leaky_relu(self.norm0(x), 0.3)).repeat_interleave(2, dim=2)
         x = self.conv2(functional.leaky_relu(self.norm1(x), 0.3)).repeat_interleave(2, dim=2)
@@ -363,7 +370,7 @@ class PaperGenerator(nn.Module):
 
 
 class PaperDiscriminator(nn.Module):
-    """The published discriminator: genotype times label embedding of the same width, two convolutions, a dense layer."""
+    """The published discriminator: genotype times label embedding, two convolutions, a dense layer."""
 
     def __init__(self, sites: int, n_labels: int):
         super().__init__()
@@ -378,7 +385,9 @@ class PaperDiscriminator(nn.Module):
         for layer in (self.conv1, self.conv2, self.dense, self.score):
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, onehot: Tensor, label: Tensor) -> Tensor:  # (people, sites, 4), (people,) -> (people,)
+    def forward(self, onehot: Tensor, label: Tensor) -> Tensor:
+        """(people, sites, 4), (people,) -> (people,)."""
+
         def active(x: Tensor) -> Tensor:
             return functional.dropout(functional.leaky_relu(x, 0.3), 0.3, self.training)
 

@@ -32,6 +32,7 @@ from .networks import (
 from .prior import Blocks, Chain, find_blocks, fit_chain
 
 STATE_FILE = "training.safetensors"
+MAX_LOG_PROBS = 100_000_000  # numbers of 4 bytes
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -88,7 +89,7 @@ class TrainConfig:
     batch: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
-    token_dropout: float = 0.3
+    token_dropout: float = 0.2
     crossover: float = 0.5
     crossover_match: int = 2
     validation: float = 0.05
@@ -153,12 +154,23 @@ class Task(Protocol):
 
     stages: list[tuple[str, int]]
 
-    def start(self, stage: str) -> None: ...
-    def step(self, stage: str, step: int, progress: float) -> dict[str, Tensor]: ...
-    def validate(self, stage: str) -> dict[str, float]: ...
-    def finish(self, stage: str) -> None: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def start(self, stage: str) -> None:
+        """Set up a stage."""
+
+    def step(self, stage: str, step: int, progress: float) -> dict[str, Tensor]:
+        """Make one step and return the terms of its loss; `progress` runs from 0 to 1 over the stage."""
+
+    def validate(self, stage: str) -> dict[str, float]:
+        """Return what is measured now and then, and keep what is best by it."""
+
+    def finish(self, stage: str) -> None:
+        """End a stage."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs beside the data."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state of an interrupted run."""
 
 
 def train(
@@ -228,7 +240,9 @@ def train(
                     torch.manual_seed(_mix(seed, at_stage, at_step))
                     terms = {name: float(t) for name, t in task.step(stage, at_step, progress).items()}
                     if not np.isfinite(list(terms.values())).all():
-                        raise ModelError(f"Training diverged at {stage} step {at_step}: {terms}; lower the learning rate.")
+                        raise ModelError(
+                            f"Training diverged at {stage} step {at_step}: {terms}; lower the learning rate."
+                        )
                     at_step += 1
                     metrics = task.validate(stage) if at_step % max(1, steps // 20) == 0 or at_step == steps else {}
                     if on_event is not None:
@@ -296,7 +310,7 @@ def _adversarial_step(
 
 
 def clip_convolutions(critic: nn.Module, bound: float) -> None:
-    """Clip the convolution kernels of a critic to ±bound (plain Wasserstein); biases and dense layers are left alone."""
+    """Clip the convolution kernels of a critic to ±bound; biases and dense layers are left alone, as published."""
     with torch.no_grad():
         for module in critic.modules():
             if isinstance(module, nn.Conv1d):
@@ -354,11 +368,24 @@ class HaplotypeTask:
         self.critic = PersonCritic(network, self.blocks.edges, centre, components, data.label_table).to(device)
         self.train_people, self.validation_people = self._divide(config.validation)
         self.batch = min(config.batch, len(self.train_people))
+        train_rows = (self.train_people[:, None] * per + np.arange(per)).ravel()
+        self.rows_of_label = [train_rows[self.row_label[train_rows] == k] for k in range(n_labels)]
+        # looked up where they fit into memory, computed in every step where they do not
+        self.chain_log_probs = (
+            [self._own_log_probs(b) for b in range(len(self.blocks))]
+            if len(self.codes) * sum(self.blocks.sizes) <= MAX_LOG_PROBS
+            else None
+        )
         warm = steps if steps is not None else self._warm_steps()
         self.stages = [("likelihood", warm), ("adversarial", config.adversarial_steps if warm else 0)]
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.best: dict[str, Any] = {"score": float("inf"), "weights": {}}
         self.warm_weights: dict[str, Tensor] = {}
+
+    def _own_log_probs(self, block: int) -> Tensor:
+        before = self.codes[:, block - 1] if block else self.row_label
+        found = self.chain.log_probs(block, before, self.row_label, self.codes[:, block])
+        return torch.from_numpy(found).to(self.device)
 
     def _divide(self, share: float) -> tuple[np.ndarray, np.ndarray]:
         """Return people to train on and to validate on; cohorts too small to spare any validate on none."""
@@ -382,7 +409,10 @@ class HaplotypeTask:
         if stage == "likelihood":
             self.optimisers = {
                 "generator": torch.optim.AdamW(
-                    self.generator.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+                    self.generator.parameters(),
+                    config.learning_rate,
+                    betas=(0.9, 0.99),
+                    weight_decay=config.weight_decay,
                 )
             }
             return
@@ -397,8 +427,10 @@ class HaplotypeTask:
         """Make one step and return the terms of its loss."""
         people = self._people(step)
         noise = np.random.default_rng([self.seed, 3, step])
-        terms = self._likelihood_step(people, noise, step, progress) if stage == "likelihood" else self._critic_step(
-            people, noise, step
+        terms = (
+            self._likelihood_step(people, noise, step, progress)
+            if stage == "likelihood"
+            else self._critic_step(people, noise, step)
         )
         # a short memory at first, so that the average does not drag the start along
         decay = min(self.config.average, (step + 1) / (step + 10))
@@ -443,8 +475,8 @@ class HaplotypeTask:
         for group in self.optimisers["generator"].param_groups:
             group["lr"] = rate
         self.generator.train()
-        codes = self._crossed(people, noise)
-        loss = self._rows_likelihood(self.generator, codes, people, noise, self.config.token_dropout).mean()
+        sources = self._sources(people, noise)
+        loss = self._rows_likelihood(self.generator, sources, noise, self.config.token_dropout).mean()
         self.optimisers["generator"].zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 10.0)
@@ -453,9 +485,13 @@ class HaplotypeTask:
 
     def _critic_step(self, people: np.ndarray, noise: np.random.Generator, step: int) -> dict[str, Tensor]:
         label = torch.as_tensor(self.data.label[people], device=self.device)
-        codes = torch.as_tensor(self._crossed(people, noise), device=self.device)
+        sources = self._sources(people, noise)
+        codes = torch.as_tensor(self.codes[sources, np.arange(len(self.blocks))], device=self.device)
         known = codes >= 0
-        real = self._states([nn.functional.one_hot(codes.clamp(min=0)[:, :, b], k).float() for b, k in enumerate(self.blocks.sizes)])
+        known_codes = codes.clamp(min=0)
+        real = self._states(
+            [nn.functional.one_hot(known_codes[:, :, b], k).float() for b, k in enumerate(self.blocks.sizes)]
+        )
         seen = torch.repeat_interleave(known, torch.as_tensor(np.diff(self.blocks.edges), device=self.device), dim=2)
         generator = torch.Generator().manual_seed(_mix(self.seed, 4, step))
 
@@ -471,48 +507,54 @@ class HaplotypeTask:
         """Return expected states of one-hot codes (people, rows, codes) of each block: (people, rows, sites)."""
         return torch.cat([onehot @ mean for onehot, mean in zip(onehots, self.means, strict=True)], dim=2)
 
-    def _crossed(self, people: np.ndarray, noise: np.random.Generator) -> np.ndarray:
-        """Return the codes of people, some rows crossed over into another of their label: (people, rows, blocks)."""
+    def _sources(self, people: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+        """Return, for each haplotype of people and each block, the training row it is taken from.
+
+        Some rows cross over, at a random block, into another row of their label that has the same codes there.
+        Shape (people, rows per person, blocks).
+        """
         per, match = self.data.rows_per_person, self.config.crossover_match
         rows = (people[:, None] * per + np.arange(per)).ravel()
-        codes = self.codes[rows]
-        blocks = codes.shape[1]
+        blocks = self.codes.shape[1]
+        sources = np.repeat(rows[:, None], blocks, axis=1)
         if self.config.crossover and blocks > match:
-            train_rows = (self.train_people[:, None] * per + np.arange(per)).ravel()
-            train_codes, train_label = self.codes[train_rows], self.row_label[train_rows]
             for i in np.flatnonzero(noise.random(len(rows)) < self.config.crossover):
                 at = int(noise.integers(match, blocks))
-                here = codes[i, at - match : at]
-                same = (train_codes[:, at - match : at] == here).all(axis=1) & (train_label == self.row_label[rows[i]])
+                here = self.codes[rows[i], at - match : at]
+                others = self.rows_of_label[self.row_label[rows[i]]]
+                same = (self.codes[others, at - match : at] == here).all(axis=1)
                 if (here >= 0).all() and same.any():
-                    codes[i, at:] = train_codes[noise.choice(np.flatnonzero(same)), at:]
-        return codes.reshape(len(people), per, blocks)
+                    sources[i, at:] = others[noise.choice(np.flatnonzero(same))]
+        return sources.reshape(len(people), per, blocks)
 
-    def _rows_likelihood(
-        self,
-        generator: HaplotypeGenerator,
-        codes: np.ndarray,
-        people: np.ndarray,
-        noise: np.random.Generator,
-        token_dropout: float,
-    ) -> Tensor:
-        """Return -log P of every row (nats), the haplotypes of each person in random order: (people * rows,)."""
-        if self.data.rows_per_person == 2:
-            swap = noise.random(len(codes)) < 0.5
-            codes = np.where(swap[:, None, None], codes[:, ::-1], codes)
-        labels = np.tile(self.data.label[people], codes.shape[1])
-        flat = np.ascontiguousarray(codes.transpose(1, 0, 2)).reshape(-1, codes.shape[2])
-        # the chain leaves out what each row contributed to its counts
-        chain = [
-            torch.from_numpy(self.chain.log_probs(b, flat[:, b - 1] if b else labels, labels, flat[:, b])).to(self.device)
+    def _chain_log_probs(self, sources: np.ndarray, codes: np.ndarray) -> list[Tensor]:
+        """Return the chain's log-probabilities of rows, each row's own contribution to the counts left out."""
+        if self.chain_log_probs is not None:
+            index = torch.as_tensor(sources, device=self.device)
+            return [table[index[:, b]] for b, table in enumerate(self.chain_log_probs)]
+        label = self.row_label[sources[:, 0]]
+        found = [
+            self.chain.log_probs(b, codes[:, b - 1] if b else label, label, codes[:, b])
             for b in range(len(self.blocks))
         ]
-        label = torch.as_tensor(labels, device=self.device)
-        tensor = torch.as_tensor(flat, device=self.device)
-        first = tensor[: len(people)]
-        condition = generator.condition(label[: len(people)], None)
-        if codes.shape[1] == 2:
-            condition = torch.cat([condition, generator.condition(label[: len(people)], first)])
+        return [torch.from_numpy(f).to(self.device) for f in found]
+
+    def _rows_likelihood(
+        self, generator: HaplotypeGenerator, sources: np.ndarray, noise: np.random.Generator, token_dropout: float
+    ) -> Tensor:
+        """Return -log P of every row (nats), the haplotypes of each person in random order: (people * rows,)."""
+        people, per, blocks = sources.shape
+        if per == 2:
+            swap = np.asarray(noise.random(people) < 0.5)
+            sources = np.where(swap.reshape(-1, 1, 1), sources[:, ::-1], sources)
+        flat = np.ascontiguousarray(sources.transpose(1, 0, 2)).reshape(-1, blocks)  # first haplotypes, then second
+        codes = self.codes[flat, np.arange(blocks)]
+        chain = self._chain_log_probs(flat, codes)
+        label = torch.as_tensor(self.row_label[flat[:, 0]], device=self.device)
+        tensor = torch.as_tensor(codes, device=self.device)
+        condition = generator.condition(label[:people], None)
+        if per == 2:
+            condition = torch.cat([condition, generator.condition(label[:people], tensor[:people])])
         return generator.negative_log_likelihood(tensor, label, condition, chain, token_dropout)
 
     @torch.no_grad()
@@ -522,8 +564,9 @@ class HaplotypeTask:
         per = self.data.rows_per_person
         for start in range(0, len(people), 256):
             part = people[start : start + 256]
-            codes = self.codes[(part[:, None] * per + np.arange(per)).ravel()].reshape(len(part), per, -1)
-            total += float(self._rows_likelihood(generator, codes, part, np.random.default_rng(0), 0.0).sum())
+            rows = (part[:, None] * per + np.arange(per))[:, :, None]
+            sources = np.broadcast_to(rows, (len(part), per, len(self.blocks)))
+            total += float(self._rows_likelihood(generator, sources, np.random.default_rng(0), 0.0).sum())
         return total / (len(people) * per)
 
     @torch.no_grad()
