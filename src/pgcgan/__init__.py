@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .demo import simulate
     from .genotypes import Genotypes, Variants, concat
     from .io import read, read_panel, read_split, write
-    from .demo import simulate
     from .metrics import Evaluation, evaluate
     from .model import PGcGAN
     from .provenance import VERSION as __version__

@@ -245,6 +245,7 @@ def generate(
     like: str | None = None,
     split: str | None = None,
     balance: bool = False,
+    stage: str = "final",
     seed: int = 0,
     prefix: str = "SYN",
     force: bool = False,
@@ -267,6 +268,8 @@ def generate(
         With --like: count only people with split = train in this table.
     balance
         Fill every label up to the largest: as many as each lacks among the training people.
+    stage
+        final (the default), or what the model was before: likelihood (after the warm start) or chain (untrained).
     seed
         The same seed gives the same people.
     prefix
@@ -274,6 +277,8 @@ def generate(
     force
         Replace files that exist.
     """
+    from .cohort import plan_counts
+    from .genotypes import concat
     from .io import write
     from .provenance import command_line
 
@@ -286,7 +291,7 @@ def generate(
     if split is not None and like is None:
         raise UsageError("--split goes with --like, whose people it restricts to those for training.")
     _output_free(output, force, standard_output=True)
-    generator = _load(model)
+    generator = _load(model, stage)
     if counts:
         wanted = _counts(counts)
     elif like is not None:
@@ -296,7 +301,12 @@ def generate(
         wanted = {name: most - count for name, count in generator.label_counts.items()}
         if not any(wanted.values()):
             raise UsageError(f"--balance: every label has {most} training people already; there is nothing to fill up.")
-    people = generator.sample(wanted, seed=seed, prefix=prefix)
+    parts, total = [], sum(plan_counts(wanted, generator.label_counts).values())
+    with _progress("generating") as on_event:
+        for part in generator.iter_samples(wanted, seed=seed, prefix=prefix):
+            parts.append(part)
+            on_event({"stage": "generating", "fraction": sum(p.n_samples for p in parts) / total})
+    people = concat(parts)
     written = write(people, output, force=force, command=command_line(), seed=seed)
     _say(f"{people.n_samples} people at {people.n_variants} sites: {_names(written) or 'standard output'}")
 
@@ -610,16 +620,18 @@ def _baseline_options(kind: type[Baseline], given: BaselineOptions | None) -> di
     return options
 
 
-def _load(path: str) -> Baseline | PGcGAN:
+def _load(path: str, stage: str = "final") -> Baseline | PGcGAN:
     if not Path(path).is_dir():
         raise ModelError(f"There is no model directory {path}; pgcgan train … -o {path} makes one.")
     if (Path(path) / "baseline.json").is_file():
         from .baselines import Baseline
 
+        if stage != "final":
+            raise UsageError(f"--stage {stage} is for models; {path} is a baseline.")
         return Baseline.load(path)
     from .model import PGcGAN
 
-    return PGcGAN.load(path)
+    return PGcGAN.load(path, stage=stage)
 
 
 def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
@@ -666,8 +678,7 @@ def _facts_of_model(path: str) -> dict[str, Any]:
         }
     from .model import PGcGAN
 
-    model = PGcGAN.load(path)
-    return {"kind": "model", "label": list(model.label), "label_counts": dict(model.label_counts)}
+    return PGcGAN.load(path, device="cpu").facts()
 
 
 def _output_free(path: str, force: bool, *, standard_output: bool = False) -> None:

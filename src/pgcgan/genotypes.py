@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -133,8 +134,8 @@ class Genotypes:
         if given.size and (given.min() < MISSING or given.max() > 1):
             v, s, _ = np.argwhere((given < MISSING) | (given > 1))[0]
             raise DataError(
-                f"Call {given[v, s].tolist()} of sample {self.samples[s]} at {self.variants.name(int(v))} is not made of "
-                "0 (ref), 1 (alt) and -1 (missing); split multi-allelic records first."
+                f"Call {given[v, s].tolist()} of sample {self.samples[s]} at {self.variants.name(int(v))} is not made "
+                "of 0 (ref), 1 (alt) and -1 (missing); split multi-allelic records first."
             )
         calls = given.astype(np.int8, copy=False).view()
         calls.flags.writeable = False
@@ -190,7 +191,7 @@ class Genotypes:
         return np.ascontiguousarray(total.T.astype(np.int8, copy=False))
 
     def allele_frequency(self) -> np.ndarray:
-        """Return the alt-allele frequency per site among called alleles: float64, shape (variants,); NaN without calls."""
+        """Return the alt-allele frequency per site among called alleles: float64, shape (variants,); NaN if none is."""
         called = (self.calls >= 0).sum(axis=(1, 2))
         alt = (self.calls == 1).sum(axis=(1, 2))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -341,7 +342,7 @@ class Genotypes:
             raise DataError(f"The block size is {size}; accepted: 1 or more.")
         contig = self.variants.contig
         starts = [0, *(np.flatnonzero(contig[1:] != contig[:-1]) + 1), self.n_variants]
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             for left in range(start, end, size):
                 yield self._at(variants=slice(left, min(left + size, end)))
 

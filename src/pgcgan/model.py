@@ -264,6 +264,30 @@ class PGcGAN:
         found = quick(of(task.train_people), made, of(task.validation_people), seed=0)
         return {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
 
+    def facts(self) -> dict[str, Any]:
+        """Return what there is to know of a fitted model: people, labels, sites, settings, how it was made."""
+        v = self._variants
+        spans = {}
+        for contig in dict.fromkeys(v.contig):
+            inside = v.position[v.contig == contig]
+            spans[str(contig)] = f"{inside.min()}-{inside.max()}"
+        return {
+            "kind": "model",
+            "preset": self.preset,
+            "people trained on": sum(self.label_counts.values()),
+            "label": list(self.label),
+            "label_counts": dict(self.label_counts),
+            "sites": len(v),
+            "contigs": spans,
+            "phased": self._phased,
+            "ploidy": self._ploidy,
+            "seed": self.seed,
+            "network": dataclasses.asdict(self.network),
+            "training": dataclasses.asdict(self.training),
+            "last report of training": self.history[-1] if self.history else None,
+            "provenance": self._provenance,
+        }
+
     # ---- sample -----------------------------------------------------------------------------------------------
 
     def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:

@@ -5,8 +5,8 @@ templates ("codes"); the blocks are chained by label-conditional transition prob
 ones. The chain is the state from which the generator starts, and a generator in its own right: right about allele
 frequency and short-range linkage disequilibrium, blind to everything long.
 
-Rows are haplotypes with states 0/1 where the data are phased, or people with dosages 0/1/2 where they are not. A missing
-state is -1; a row without any usable state in a block has the code -1 there.
+Rows are haplotypes with states 0/1 where the data are phased, or people with dosages 0/1/2 where they are not. A
+missing state is -1; a row without any usable state in a block has the code -1 there.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def find_blocks(
         left = start
         length = 16
         while left < end:
-            length, found = _longest(rows, person, left, min(end - left, max_sites), length, min_carriers, coverage, max_codes)
+            length, found = _longest(
+                rows, person, left, min(end - left, max_sites), length, min_carriers, coverage, max_codes
+            )
             templates.append(found)
             left += length
             edges.append(left)

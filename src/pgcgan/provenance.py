@@ -20,13 +20,9 @@ def command_line() -> str:
 
 
 def now() -> str:
-    """Return the time in UTC, ISO 8601, whole seconds; `SOURCE_DATE_EPOCH` is honoured, so that files can be repeated."""
+    """Return the time in UTC, ISO 8601, whole seconds; `SOURCE_DATE_EPOCH` is honoured: files can be repeated."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = (
-        datetime.datetime.fromtimestamp(int(epoch), datetime.UTC)
-        if epoch
-        else datetime.datetime.now(datetime.UTC)
-    )
+    moment = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
     return moment.replace(microsecond=0).isoformat()
 
 

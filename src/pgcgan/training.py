@@ -83,7 +83,7 @@ class TrainConfig:
         Time between checkpoints.
     """
 
-    epochs: float = 40
+    epochs: float = 32
     max_tokens: int = 13_000_000
     min_steps: int = 400
     batch: int = 64
