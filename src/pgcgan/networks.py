@@ -39,6 +39,9 @@ class NetworkConfig:
         identity.
     min_carriers, coverage, max_sites, max_codes
         Block templates: see `prior.find_blocks`.
+    sharpening : float
+        Factor on the log-probabilities when people are drawn. A sequence drawn step by step leaves the haplotypes it
+        knows a little too often; a factor just above 1 takes that back.
     critic_features, critic_components : int
         Channels of the critic's convolutions at the finest scale, and principal components it sees.
     """
@@ -53,6 +56,7 @@ class NetworkConfig:
     coverage: float = 0.97
     max_sites: int = 128
     max_codes: int = 256
+    sharpening: float = 1.04
     critic_features: int = 32
     critic_components: int = 64
 
@@ -105,7 +109,7 @@ class HaplotypeGenerator(nn.Module):
     def __init__(self, config: NetworkConfig, sizes: list[int], label_table: np.ndarray, rows_per_person: int):
         super().__init__()
         self.sizes, self.rows_per_person = list(sizes), rows_per_person
-        self.ancestry_noise = config.ancestry_noise
+        self.ancestry_noise, self.sharpening = config.ancestry_noise, config.sharpening
         self.offsets = np.concatenate([[0], np.cumsum(sizes)]).tolist()
         total, blocks, n_labels = self.offsets[-1], len(sizes), len(label_table)
         # one row a code, then one "unknown" a block, then the start
@@ -233,7 +237,7 @@ class HaplotypeGenerator(nn.Module):
             offset = self.chain_table(b)[label, previous]
             if rake is not None:
                 self._rake(b, hidden[0], label, offset, rake[b])
-            logits = self.logits(self.dropout(hidden[0]), b, label) + offset
+            logits = self.sharpening * (self.logits(self.dropout(hidden[0]), b, label) + offset)
             uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-10, 1 - 1e-7).to(logits.device)
             perturbed = logits - torch.log(-torch.log(uniform))
             code = perturbed.argmax(dim=1)
@@ -254,7 +258,7 @@ class HaplotypeGenerator(nn.Module):
         present = member.sum(dim=1) > 0
         member = member / member.sum(dim=1, keepdim=True).clamp(min=1)
         for _ in range(5):
-            expected = member @ functional.softmax(self.logits(state, block, label) + offset, dim=1)
+            expected = member @ functional.softmax(self.sharpening * (self.logits(state, block, label) + offset), dim=1)
             step = torch.log((target + 1e-5) / (expected + 1e-5)).clamp(-1, 1)
             self.label_bias[present, part] = (self.label_bias[:, part] + step)[present].clamp(-4, 4)
 

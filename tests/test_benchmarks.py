@@ -1,0 +1,279 @@
+"""The benchmark scripts, on a tiny simulated cohort, and the document that they write."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pgcgan
+from pgcgan.errors import DataError
+from pgcgan.genotypes import Genotypes
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+DOCUMENT = FOLDER.parent / "docs" / "benchmarks.md"
+SETTINGS = {"steps": 2, "adversarial_steps": 1}
+
+
+@pytest.fixture(scope="module")
+def real_data() -> Iterator[ModuleType]:
+    sys.path.insert(0, str(FOLDER))
+    import real_data
+
+    yield real_data
+    sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture(scope="module")
+def steps(real_data: ModuleType) -> ModuleType:
+    import steps
+
+    return steps
+
+
+@pytest.fixture(scope="module")
+def people(cohort: Genotypes) -> Genotypes:
+    return cohort.select(sites=slice(0, 120))
+
+
+@pytest.fixture(scope="module")
+def folder(people: Genotypes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data folder like the real one, for 805 SNPs: published haplotypes are those of the people."""
+    made = tmp_path_factory.mktemp("data")
+    pgcgan.write(people, made / "snp805.vcf.gz")
+    (made / "snp805.panel.tsv").rename(made / "panel.tsv")
+    train = set(people.split(0.7, by="super_pop", seed=1)[0].samples)
+    rows = "".join(f"{s}\t{'train' if s in train else 'test'}\n" for s in people.samples)
+    (made / "split.tsv").write_text("sample\tsplit\n" + rows)
+    for name in ("gan", "rbm"):
+        save_published(made / f"snp805_{name}.npz", people, people.haplotypes())
+    return made
+
+
+def save_published(path: Path, people: Genotypes, haplotypes: np.ndarray, **other: np.ndarray) -> None:
+    sites = people.variants
+    columns = {
+        "chrom": sites.contig.astype(str),
+        "pos": sites.position,
+        "ref": sites.ref.astype(str),
+        "alt": sites.alt.astype(str),
+    }
+    np.savez(path, haplotypes=haplotypes.astype(np.uint8), **{**columns, **other})
+
+
+@pytest.fixture(scope="module")
+def written(
+    real_data: ModuleType, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], str]:
+    """Return the table (JSON) and the document, made in this process, with one baseline and one published set."""
+    out = tmp_path_factory.mktemp("results")
+    document = out / "benchmarks.md"
+    document.write_text("before\n<!-- real-data:snp805 -->\nold\n<!-- /real-data:snp805 -->\nafter\n")
+    options = ["--data", str(folder), "--only", "snp805", "--out", str(out), "--document", str(document)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(real_data, "COLUMNS", ("independent", *real_data.COLUMNS[-3:]))
+        data = real_data.DATA_SETS[1]
+        patch.setattr(
+            real_data, "DATA_SETS", [replace(data, published={"published GAN": data.published["published GAN"]})]
+        )
+        real_data.main(options, settings=SETTINGS, isolate=False)
+    return json.loads((out / "snp805.json").read_text()), document.read_text()
+
+
+def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: tuple[dict[str, Any], str]) -> None:
+    result, text = written
+    own = ["independent", "chain alone", "likelihood warm start", "pgcgan"]
+    assert list(result["generators"]) == [*own, "published GAN"]
+    assert [row["metric"] for row in result["rows"]] == list(real_data.ROWS)
+    assert sum(result["train"].values()) + sum(result["holdout"].values()) == 150
+    for name in own:
+        generator = result["generators"][name]
+        assert generator["fit_seconds"] > 0 and generator["sample_seconds"] > 0, name
+        assert generator["values"]["TSTR accuracy"]["value"] is not None, name
+    times = {name: result["generators"][name]["fit_seconds"] for name in own}
+    assert times["chain alone"] < times["likelihood warm start"]
+    assert result["provenance"]["seed"] == 1 and result["provenance"]["machine"]["cores"] >= 1
+    assert text.startswith("before\n<!-- real-data:snp805 -->\n### 805 SNPs") and text.endswith("-->\nafter\n")
+    assert "old" not in text
+    assert text.count("\n| ") == 1 + len(real_data.ROWS) + 3
+
+
+def test_every_baseline_column_can_be_built(real_data: ModuleType) -> None:
+    from pgcgan.baselines import BASELINES
+
+    kinds = [kind for kind, _ in real_data.BASELINE_COLUMNS.values()]
+    assert set(kinds) == set(BASELINES)
+    for kind, options in real_data.BASELINE_COLUMNS.values():
+        built = BASELINES[kind](real_data.LABEL, **options)
+        assert all(getattr(built, name) == value for name, value in options.items())
+
+
+def test_published_sets_say_that_they_have_no_labels(written: tuple[dict[str, Any], str]) -> None:
+    result, text = written
+    cell = result["generators"]["published GAN"]["values"]["TSTR accuracy"]
+    assert cell["value"] is None and cell["note"] == "needs labels"
+    assert "TSTR accuracy, label fidelity — needs labels." in text
+    # here the published haplotypes are the people themselves, so that they are at the floor
+    assert result["generators"]["published GAN"]["values"]["AF r"]["value"] > 0.95
+
+
+def test_a_number_in_the_table_is_that_of_an_evaluation_by_hand(
+    folder: Path, people: Genotypes, written: tuple[dict[str, Any], str]
+) -> None:
+    from pgcgan.baselines import IndependentSites
+
+    train, holdout = people.split(0.7, by="super_pop", seed=1)
+    made = IndependentSites(seed=1).fit(train).sample(train.n_samples, seed=1)
+    row = pgcgan.evaluate(train, made, holdout=holdout, seed=1).get("AF RMSE")
+    result, text = written
+    assert result["generators"]["independent"]["values"]["AF RMSE"]["value"] == pytest.approx(row.value, rel=1e-4)
+    floor = next(r for r in result["rows"] if r["metric"] == "AF RMSE")["floor"]
+    assert floor == pytest.approx(row.floor, rel=1e-4)
+    assert f"| AF RMSE | lower | {row.floor:.4f} | {row.value:.4f} |" in text
+
+
+def test_the_chain_alone_is_the_chain_inside_the_model(people: Genotypes, tmp_path: Path) -> None:
+    # the script fits the chain by itself, to have its time; it must be the one that the trained model starts from
+    trained = pgcgan.PGcGAN(seed=1, **SETTINGS).fit(people).save(tmp_path / "model")
+    inside = pgcgan.PGcGAN.load(trained, stage="chain").sample(50, seed=1)
+    alone = pgcgan.PGcGAN(seed=1, **{**SETTINGS, "steps": 0}).fit(people).sample(50, seed=1)
+    assert alone.equals(inside)
+
+
+def test_a_generator_in_its_own_process(real_data: ModuleType, folder: Path, capsys: pytest.CaptureFixture) -> None:
+    real_data.main(["--data", str(folder), "--only", "snp805", "--columns", "independent"])
+    header, *rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert header.split() == ["metric", "aim", "floor", "independent"]
+    peak = float(rows[-1].split()[-1])
+    assert rows[-1].startswith("peak memory, GB") and 0.05 < peak < 2
+
+
+def test_published_alleles_are_matched_to_the_file(real_data: ModuleType, people: Genotypes, tmp_path: Path) -> None:
+    rows, sites = people.haplotypes(), people.variants
+    ref, alt = sites.ref.astype(str), sites.alt.astype(str)
+    odd = np.arange(len(sites)) % 2 == 1
+    swapped = {"ref": np.where(odd, alt, ref), "alt": np.where(odd, ref, alt)}
+    save_published(tmp_path / "a.npz", people, np.where(odd, 1 - rows, rows), **swapped)
+    assert np.array_equal(real_data.read_published(tmp_path / "a.npz", sites).calls, people.calls)
+    save_published(tmp_path / "b.npz", people, rows, ref=np.full(len(ref), "N"))
+    with pytest.raises(DataError, match=r"b.npz has other alleles than the VCF at 1:\d+"):
+        real_data.read_published(tmp_path / "b.npz", sites)
+    save_published(tmp_path / "c.npz", people, rows, pos=sites.position + 1)
+    with pytest.raises(DataError, match=r"c.npz has no site 1:\d+"):
+        real_data.read_published(tmp_path / "c.npz", sites)
+
+
+@pytest.mark.parametrize(
+    ("aim", "better", "worse", "floor"),
+    [
+        ("lower", 0.012, 0.02, 0.01),
+        ("higher", 0.9, 0.8, 0.95),
+        ("0.5", 0.45, 0.6, 0.5),
+        ("1", 1.1, 0.8, 0.99),
+        ("floor", 0.8, 0.9, 0.78),
+        ("at most floor", 0.01, 0.3, 0.04),
+    ],
+)
+def test_closer_to_the_aim(real_data: ModuleType, aim: str, better: float, worse: float, floor: float) -> None:
+    assert real_data.distance_to_aim(better, aim, floor) < real_data.distance_to_aim(worse, aim, floor)
+
+
+def test_better_than_the_floor_is_as_good_as_the_floor(real_data: ModuleType) -> None:
+    assert real_data.distance_to_aim(0.005, "lower", 0.01) == real_data.distance_to_aim(0.01, "lower", 0.01)
+    assert real_data.distance_to_aim(0.99, "higher", 0.9) == real_data.distance_to_aim(0.9, "higher", 0.9)
+    assert real_data.distance_to_aim(0.0, "at most floor", 0.04) == 0
+
+
+def test_an_attack_that_does_worse_than_chance_is_chance(real_data: ModuleType) -> None:
+    assert real_data.distance_to_aim(0.46, "0.5", 0.5, leak=True) == 0
+    assert real_data.distance_to_aim(0.53, "0.5", 0.5, leak=True) == pytest.approx(0.03)
+    assert set(real_data.LEAKS) <= set(real_data.ROWS)
+
+
+def test_the_peak_of_a_process_is_its_own(real_data: ModuleType, tmp_path: Path) -> None:
+    # on Linux a new process can inherit the peak of the one that started it, which here holds 800 MB
+    script = tmp_path / "small.py"
+    script.write_text(
+        f"import json, sys\nsys.path.insert(0, {str(FOLDER)!r})\n"
+        "from real_data import peak_memory\nfrom numpy import ones\n"
+        "before = peak_memory()\nkept = ones(int(sys.argv[1]))\nprint(json.dumps([before, peak_memory()]))\n"
+    )
+    held = np.ones(100_000_000)
+    before, after = real_data.in_own_process(str(script), ["40000000"])
+    assert real_data.peak_memory() > held.nbytes
+    assert before < held.nbytes / 2 and after - before == pytest.approx(320e6, rel=0.1)
+
+
+def test_where_the_model_is_behind_the_document_says_so(
+    real_data: ModuleType, written: tuple[dict[str, Any], str]
+) -> None:
+    result = json.loads(json.dumps(written[0]))
+    floor = next(r for r in result["rows"] if r["metric"] == "LD RMSE")["floor"]
+    for generator in result["generators"].values():
+        generator["values"]["LD RMSE"]["value"] = floor + 0.5
+    result["generators"]["independent"]["values"]["LD RMSE"]["value"] = floor + 0.25
+    result["generators"]["independent"]["values"]["membership AUC"]["value"] = 0.9
+    line = f"- LD RMSE: {floor + 0.5:.3f}; independent {floor + 0.25:.3f} (its membership AUC: 0.900)."
+    assert line in real_data.as_markdown(result).splitlines()
+    result["generators"]["pgcgan"]["values"]["LD RMSE"]["value"] = floor / 2
+    assert not [x for x in real_data.as_markdown(result).splitlines() if x.startswith("- LD RMSE:")]
+
+
+def test_a_document_without_markers_is_left_alone(real_data: ModuleType, tmp_path: Path) -> None:
+    document = tmp_path / "benchmarks.md"
+    document.write_text("<!-- /steps --> <!-- steps -->")
+    with pytest.raises(DataError, match="must hold the markers <!-- steps --> and <!-- /steps --> once, in this order"):
+        real_data.write_section(document, "steps", "new")
+    assert document.read_text() == "<!-- /steps --> <!-- steps -->"
+
+
+def test_without_the_data_it_says_so(tmp_path: Path) -> None:
+    script = [sys.executable, str(FOLDER / "real_data.py"), "--data", str(tmp_path)]
+    run = subprocess.run(script, capture_output=True, text=True)
+    assert run.returncode == 0 and run.stderr == ""
+    assert run.stdout.splitlines() == [
+        "HLA region: hla.vcf.gz is not in the data folder (--data DIR); nothing is measured.",
+        "805 SNPs on 22 chromosomes: snp805.vcf.gz is not in the data folder (--data DIR); nothing is measured.",
+    ]
+
+
+def test_steps_of_both_families(steps: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "in_own_process", lambda _, o: steps.measure(o[1], Path(o[3]), int(o[5])))
+    document = tmp_path / "benchmarks.md"
+    document.write_text("<!-- steps -->\n<!-- /steps -->\n")
+    small = ["--people", "80", "--sites", "128", "--repeat", "2"]
+    steps.main([*small, "--out", str(tmp_path), "--document", str(document)])
+    result = json.loads((tmp_path / "steps.json").read_text())
+    by_kind = {step["kind"]: step for step in result["steps"]}
+    assert list(by_kind) == ["paper", "likelihood", "adversarial"]
+    assert by_kind["paper"]["steps"] == 39_000  # the published schedule: 1,000 epochs of 39 batches
+    assert [by_kind[k]["measured"] for k in steps.TITLES] == [1, 2, 2]
+    hours = by_kind["paper"]["seconds"] * 39_000 / 3600
+    assert f"| 39,000 | {hours:.1f} hours |" in document.read_text()
+    ratio = by_kind["paper"]["seconds"] / by_kind["likelihood"]["seconds"]
+    assert f"| {ratio:,.1f} × |" in document.read_text()
+
+
+def test_the_cohort_of_the_steps_has_the_size_asked_for(steps: ModuleType, tmp_path: Path) -> None:
+    steps.write_cohort(tmp_path / "cohort.npz", 40, 200)
+    with np.load(tmp_path / "cohort.npz") as arrays:
+        assert arrays["states"].shape == (80, 200) and arrays["label"].shape == (40,) and int(arrays["labels"]) == 5
+
+
+def test_the_document_shows_what_was_measured(real_data: ModuleType, steps: ModuleType) -> None:
+    sections = {"steps": ("steps", steps.as_markdown)}
+    sections |= {f"real-data:{d.name}": (d.name, real_data.as_markdown) for d in real_data.DATA_SETS}
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for marker, (name, render) in sections.items():
+        shown = text.split(f"<!-- {marker} -->")[1].split(f"<!-- /{marker} -->")[0].strip()
+        path = FOLDER / "results" / f"{name}.json"
+        expected = render(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "Not measured yet."
+        assert shown == expected.strip(), f"{marker}: run the script with --render"
