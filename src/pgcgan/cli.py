@@ -226,6 +226,8 @@ def train(
 
     settings: dict[str, Any] = {"preset": preset, "minutes": minutes, "steps": steps, "device": device}
     model = PGcGAN(columns, seed=seed, **{k: v for k, v in settings.items() if v is not None})
+    if force and not resume:
+        (Path(output) / "model.json").unlink(missing_ok=True)  # without it a directory is not a model: it is replaced
     with _progress("training") as on_event:
         try:
             model.fit(people, directory=output, resume=resume, on_event=on_event)

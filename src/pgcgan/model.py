@@ -81,6 +81,8 @@ class PGcGAN:
         for name, value, least in (("minutes", minutes, 0), ("steps", steps, -1)):
             if value is not None and not value > least:
                 raise UsageError(f"{name} is {value}; accepted: more than {least}.")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
         self.label = (label,) if isinstance(label, str) else tuple(label)
         self.preset, self.seed, self.minutes, self.steps = preset, seed, minutes, steps
         self.device = _device(device)
@@ -139,40 +141,38 @@ class PGcGAN:
             )
         self.label_counts = {name: int(count) for name, count in zip(names, counts, strict=True)}
         self._variants, self._phased, self._ploidy = genotypes.variants, genotypes.phased, genotypes.ploidy
+        if resume and directory is None:
+            raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
         where = Path(directory) if directory is not None else None
         if where is not None:
             self._prepare(where, rows, resume)
-        self.history = []
-        task = self._task(rows)
-        log = (where / _LOG).open("a", encoding="utf-8") if where is not None else None
+        log = where / _LOG if where is not None else None
+        self.history = _read_log(log) if log is not None and resume else []
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            task = self._task(rows)
+        order = [stage for stage, _ in task.stages]
+        resumed = resume
 
         def report(event: dict[str, Any]) -> None:
-            if event["step"] == event["steps"] or event["metrics"]:
-                if event["step"] == event["steps"]:
-                    event["metrics"] = {**event["metrics"], **self._quick(task, rows)}
-                kept: dict[str, Any] = {
-                    k: event[k] for k in ("stage", "step", "steps", "seconds", "loss", "terms", "metrics")
-                }
-                self.history.append(kept)
+            nonlocal resumed
+            if resumed:  # what was reported after the checkpoint happens again
+                here = order.index(event["stage"]), event["step"]
+                self.history = [h for h in self.history if (order.index(h["stage"]), h["step"]) < here]
                 if log is not None:
-                    log.write(json.dumps(kept) + "\n")
-                    log.flush()
+                    _write_log(log, self.history, "w")
+                resumed = False
+            if event["last"]:
+                event["metrics"] = {**event["metrics"], **self._quick(task, rows)}
+            if event["metrics"] or event["last"]:
+                self.history.append({k: v for k, v in event.items() if k not in ("fraction", "last")})
+                if log is not None:
+                    _write_log(log, self.history[-1:], "a")
             if on_event is not None:
                 on_event(event)
 
-        try:
-            train(
-                task,
-                self.training,
-                seed=self.seed,
-                directory=where,
-                resume=resume,
-                minutes=self.minutes,
-                on_event=report,
-            )
-        finally:
-            if log is not None:
-                log.close()
+        train(
+            task, self.training, seed=self.seed, directory=where, resume=resume, minutes=self.minutes, on_event=report
+        )
         self._generator = task.generator if isinstance(task, PaperTask) else task.average
         self._blocks = None if isinstance(task, PaperTask) else task.blocks
         self._warm = {} if isinstance(task, PaperTask) else task.warm_weights
@@ -219,6 +219,7 @@ class PGcGAN:
     def _prepare(self, directory: Path, rows: TrainingRows, resume: bool) -> None:
         """Make the directory, and hold data and settings of a resumed run against those of the interrupted one."""
         mark = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.astype(np.int64).tobytes())
+        mark.update(self._variants.position.tobytes() + "\n".join(self._combinations).encode())
         run = {"data": mark.hexdigest(), "settings": self._sheet()}
         path = directory / "run.json"
         if resume:
@@ -232,9 +233,11 @@ class PGcGAN:
                     "without --resume."
                 )
             return
+        if (directory / _SHEET).exists():
+            raise UsageError(f"{directory} is a finished model; choose another directory to train in.")
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (_LOG, _SHEET, "training.safetensors"):
-            (directory / name).unlink(missing_ok=True)
+        (directory / "training.safetensors").unlink(missing_ok=True)
+        _write_log(directory / _LOG, [], "w")
         checkpoint.write_json(path, run)
 
     def _sheet(self) -> dict[str, Any]:
@@ -368,6 +371,8 @@ class PGcGAN:
         if not self.label_counts:
             raise UsageError("The model has not been fitted; call fit(genotypes) before save(path).")
         directory = Path(path)
+        if directory.exists() and not directory.is_dir():
+            raise UsageError(f"{directory} is a file; choose another name for the model directory.")
         if (directory / _SHEET).exists() and not force:
             raise UsageError(f"{directory} exists; choose another name, or --force (force=True) to replace it.")
         directory.mkdir(parents=True, exist_ok=True)
@@ -378,6 +383,7 @@ class PGcGAN:
             tensors["templates"] = torch.from_numpy(np.concatenate([t.ravel() for t in self._blocks.templates]))
             tensors["emission"] = torch.from_numpy(np.concatenate([e.ravel() for e in self._blocks.emission]))
         checkpoint.write_tensors(directory / _WEIGHTS, tensors)
+        (directory / _WARM).unlink(missing_ok=True)
         if self._warm:
             checkpoint.write_tensors(directory / _WARM, self._warm)
         v = self._variants
@@ -428,6 +434,8 @@ class PGcGAN:
         if not (directory / _SHEET).exists() and (directory / "run.json").exists():
             raise ModelError(f"The training in {directory} has not finished; run the same command with --resume.")
         sheet = checkpoint.read_json(directory / _SHEET)
+        if not isinstance(sheet, dict):
+            raise ModelError(f"{directory / _SHEET} is damaged (not a JSON object); train the model again.")
         if sheet.get("format") != checkpoint.FORMAT:
             raise ModelError(
                 f"{directory} has the model format {sheet.get('format')!r}; this version reads {checkpoint.FORMAT}. "
@@ -490,6 +498,22 @@ class PGcGAN:
                 raise ModelError(f"{directory} has no weights of its likelihood warm start.")
             for name, parameter in self._generator.named_parameters():
                 parameter.copy_(self._warm[name])
+
+
+def _read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of a log; a line that a kill cut short is left out."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return found
+
+
+def _write_log(path: Path, entries: Sequence[Mapping[str, Any]], mode: str) -> None:
+    with path.open(mode, encoding="utf-8") as file:
+        file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
 
 def _draw_codes(generator: HaplotypeGenerator, label: np.ndarray, seed: int, device: torch.device) -> np.ndarray:

@@ -163,7 +163,7 @@ def _longest(
 
 
 def _templates(part: np.ndarray, person: np.ndarray, min_carriers: int) -> tuple[np.ndarray, float]:
-    """Return the patterns with enough carriers, most frequent first, and the share of rows that have one of them."""
+    """Return the patterns with enough carriers, most frequent first, and the share of complete rows that have one."""
     complete = (part >= 0).all(axis=1)
     if not complete.any():
         fallback = np.zeros((1, part.shape[1]), dtype=np.int8)
@@ -172,11 +172,15 @@ def _templates(part: np.ndarray, person: np.ndarray, min_carriers: int) -> tuple
     counts = np.bincount(inverse, minlength=len(patterns))
     carriers = np.unique(np.stack([inverse, person[complete]]), axis=1)[0]
     kept = np.bincount(carriers, minlength=len(patterns)) >= min_carriers
-    if not kept.any():
+    # no template has enough carriers: a longer block would be somebody's own
+    enough = bool(kept.any())
+    if not enough:
         kept[counts.argmax()] = True
     order = np.flatnonzero(kept)
     order = order[np.argsort(-counts[order], kind="stable")]
-    return np.ascontiguousarray(patterns[order]), float(counts[order].sum() / len(part))
+    # missing calls say nothing about linkage: the share is one of complete rows, as long as most rows are
+    usable = enough and 2 * complete.sum() >= len(part)
+    return np.ascontiguousarray(patterns[order]), float(counts[order].sum() / complete.sum()) if usable else 0.0
 
 
 def _emission(part: np.ndarray, codes: np.ndarray, templates: np.ndarray, states: int) -> np.ndarray:

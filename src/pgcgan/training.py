@@ -7,6 +7,8 @@ uninterrupted one.
 from __future__ import annotations
 
 import copy
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,6 +73,8 @@ class TrainConfig:
         Weight of the gradient penalties.
     clip : float
         Bound of the critic's convolution kernels with plain "wgan".
+    gradient_norm : float
+        Bound of the norm of the generator's gradient; 0 leaves it alone.
     critic_steps : int
         Critic updates per generator update.
     critic_learning_rate, generator_learning_rate : float
@@ -98,6 +102,7 @@ class TrainConfig:
     loss: str = "relativistic"
     penalty: float = 0.05
     clip: float = 0.01
+    gradient_norm: float = 10.0
     critic_steps: int = 1
     critic_learning_rate: float = 2e-4
     generator_learning_rate: float = 5e-5
@@ -108,12 +113,15 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UsageError(f"Unknown loss {self.loss!r}; accepted: {', '.join(LOSSES)}.")
+        if self.crossover_match < 1:
+            raise UsageError(f"crossover_match is {self.crossover_match}; accepted: 1 or more.")
 
 
 # the published schedule: 39 batches of 64 an epoch, five critic updates for one of the generator
 PAPER_TRAINING = TrainConfig(
     loss="wgan",
     penalty=0.0,
+    gradient_norm=0.0,
     critic_steps=5,
     critic_learning_rate=5e-5,
     generator_learning_rate=5e-5,
@@ -160,6 +168,9 @@ class Task(Protocol):
     def step(self, stage: str, step: int, progress: float) -> dict[str, Tensor]:
         """Make one step and return the terms of its loss; `progress` runs from 0 to 1 over the stage."""
 
+    def finite(self) -> bool:
+        """Tell whether all weights are numbers."""
+
     def validate(self, stage: str) -> dict[str, float]:
         """Return what is measured now and then, and keep what is best by it."""
 
@@ -197,7 +208,7 @@ def train(
     minutes : float, optional
         Time budget, shared out over the stages; the schedule follows the clock, so the result depends on the machine.
     on_event : callable, optional
-        Called with a dict (stage, step, steps, fraction, seconds, loss, terms, metrics) after every step.
+        Called with a dict (stage, step, steps, fraction, last, seconds, loss, terms, metrics) after every step.
 
     Raises
     ------
@@ -221,6 +232,16 @@ def train(
             progress = {"stage": at_stage, "step": at_step, "seconds": elapsed}
             checkpoint.write_state(path, {**progress, "task": task.state_dict()})
 
+    whole, interrupted = True, False
+
+    def hold(*_: Any) -> None:
+        # Ctrl-C waits for the end of the step, so that what is saved is whole; a second one does not
+        nonlocal interrupted
+        if interrupted or whole:
+            raise KeyboardInterrupt
+        interrupted = True
+
+    handler = signal.signal(signal.SIGINT, hold) if threading.current_thread() is threading.main_thread() else None
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
             while at_stage < len(task.stages):
@@ -238,13 +259,20 @@ def train(
                         if progress >= 1:
                             break
                     torch.manual_seed(_mix(seed, at_stage, at_step))
+                    whole = False
                     terms = {name: float(t) for name, t in task.step(stage, at_step, progress).items()}
-                    if not np.isfinite(list(terms.values())).all():
+                    if not (np.isfinite(list(terms.values())).all() and task.finite()):
                         raise ModelError(
                             f"Training diverged at {stage} step {at_step}: {terms}; lower the learning rate."
                         )
                     at_step += 1
-                    metrics = task.validate(stage) if at_step % max(1, steps // 20) == 0 or at_step == steps else {}
+                    share = at_step / steps
+                    if budget is not None:
+                        share = max(share, (time.monotonic() - deadline_from) / budget)
+                    metrics = task.validate(stage) if share >= 1 or int(20 * share) > int(20 * progress) else {}
+                    whole = True
+                    if interrupted:
+                        raise KeyboardInterrupt
                     if on_event is not None:
                         on_event(
                             {
@@ -252,6 +280,7 @@ def train(
                                 "step": at_step,
                                 "steps": steps,
                                 "fraction": (before + max(progress, at_step / steps) * steps) / everything,
+                                "last": share >= 1,
                                 "seconds": round(spent + time.monotonic() - began, 2),
                                 "loss": sum(terms.values()),
                                 "terms": terms,
@@ -262,12 +291,19 @@ def train(
                         save()
                         saved = time.monotonic()
                 torch.manual_seed(_mix(seed, at_stage, -2))
+                whole = False
                 task.finish(stage)
-                at_stage, at_step = at_stage + 1, 0
+                at_stage, at_step, whole = at_stage + 1, 0, True
                 save()
+                if interrupted:
+                    raise KeyboardInterrupt
         except KeyboardInterrupt:
-            save()
+            if whole:
+                save()
             raise
+        finally:
+            if handler is not None:
+                signal.signal(signal.SIGINT, handler)
 
 
 def _mix(*numbers: int) -> int:
@@ -304,7 +340,8 @@ def _adversarial_step(
         if config.loss == "wgan":
             clip_convolutions(critic, config.clip)
         terms.update(theirs)
-    nn.utils.clip_grad_norm_(generator.parameters(), 10.0)
+    if config.gradient_norm:
+        nn.utils.clip_grad_norm_(generator.parameters(), config.gradient_norm)
     optimisers["generator"].step()
     return {name: term.detach() for name, term in terms.items()}
 
@@ -349,7 +386,7 @@ class HaplotypeTask:
             np.repeat(np.arange(people), per),
             breaks=data.breaks,
             states=data.n_states,
-            min_carriers=min(network.min_carriers, max(1, people // 10)),
+            min_carriers=network.min_carriers,
             coverage=network.coverage,
             max_sites=network.max_sites,
             max_codes=network.max_codes,
@@ -449,6 +486,10 @@ class HaplotypeTask:
         elif self.config.calibrate and self.stages[0][1]:
             self._calibrate()
 
+    def finite(self) -> bool:
+        """Tell whether all weights of the generator are numbers."""
+        return all(bool(p.isfinite().all()) for p in self.generator.parameters())
+
     def validate(self, stage: str) -> dict[str, float]:
         """Return the likelihood of the validation people (nats a row) and, in the warm start, keep the best weights."""
         if not len(self.validation_people):
@@ -479,7 +520,8 @@ class HaplotypeTask:
         loss = self._rows_likelihood(self.generator, sources, noise, self.config.token_dropout).mean()
         self.optimisers["generator"].zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.generator.parameters(), 10.0)
+        if self.config.gradient_norm:
+            nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.gradient_norm)
         self.optimisers["generator"].step()
         return {"likelihood": loss.detach()}
 
@@ -573,6 +615,7 @@ class HaplotypeTask:
     def _calibrate(self) -> None:
         """Rake the code frequencies of each label to those of its training people (iterative proportional fitting)."""
         self.average.eval()
+        self.average.label_bias.zero_()
         n_labels = len(self.data.label_table)
         label = torch.arange(n_labels).repeat_interleave(max(256, 8192 // n_labels)).to(self.device)
         target = [torch.as_tensor(self.chain.label_frequency(b), device=self.device) for b in range(len(self.blocks))]
@@ -681,6 +724,10 @@ class PaperTask:
             return self.generator(noise, label) * seen
 
         return _adversarial_step(generate, self.generator, self.critic, real, label, self.optimisers, self.config)
+
+    def finite(self) -> bool:
+        """Tell whether all weights of the generator are numbers."""
+        return all(bool(p.isfinite().all()) for p in self.generator.parameters())
 
     def validate(self, stage: str) -> dict[str, float]:
         """Return nothing: the published training has no validation."""
