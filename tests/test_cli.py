@@ -462,3 +462,31 @@ def test_progress_is_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
     assert "adversarial" in text
     assert "50%" in text
     assert "step 7" in text
+
+
+def test_settings_reach_the_model(run, folder: Path, tmp_path: Path) -> None:
+    start = "train cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --steps 1"
+    small = "--set hidden=8 --set embedding=4 --set adversarial_steps=2 --set loss=wgan-gp --set penalty=1"
+    status, _, _ = run(f"{start} {small} -o {tmp_path / 'small.model'}")
+    assert status == 0
+    status, out, _ = run(f"info {tmp_path / 'small.model'} --json")
+    facts = json.loads(out)
+    assert status == 0 and facts["network"]["hidden"] == 8
+    assert facts["training"]["loss"] == "wgan-gp" and facts["training"]["penalty"] == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", "--set 'epochs' cannot be read; accepted: NAME=VALUE, for example epochs=20."),
+        ("epochs=many", "Setting epochs is 'many'; accepted: a number, like its default 32"),
+        ("hidden=1.5", "Setting hidden is 1.5; accepted: a whole number, like its default 256."),
+        ("loss=hinge", "Unknown loss 'hinge'; accepted: relativistic, wgan, wgan-gp."),
+        ("layers=2", "Unknown setting 'layers'; accepted: "),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused(run, tmp_path: Path, setting: str, message: str) -> None:
+    line = f"train cohort.vcf.gz --panel cohort.panel.tsv --set {setting} -o {tmp_path / 'm'}"
+    status, _, err = run(line)
+    assert status == 2 and message in err
+    assert not (tmp_path / "m").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import logging
@@ -164,6 +165,7 @@ def train(
     steps: int | None = None,
     device: str | None = None,
     resume: bool = False,
+    settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     baseline: str | None = None,
     baseline_options: BaselineOptions | None = None,
     reading: Reading | None = None,
@@ -196,6 +198,9 @@ def train(
         auto (the default), cpu, cuda, …
     resume
         Go on from the checkpoint in the model directory.
+    settings
+        NAME=VALUE, as often as needed: any setting of the network or of its training, such as loss=wgan-gp, epochs=20
+        or min_carriers=5.
     baseline
         Fit a baseline in the place of the model: independent, li-stephens, pca-gaussian or smote.
     seed
@@ -205,7 +210,8 @@ def train(
     """
     kind = None
     if baseline is not None:
-        given = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, "resume": resume or None}
+        given: dict[str, Any] = {"preset": preset, "minutes": minutes, "steps": steps, "device": device}
+        given |= {"resume": resume or None, "set": settings}
         idle = [f"--{name}" for name, value in given.items() if value is not None]
         if idle:
             raise UsageError(f"{idle[0]} is for the model and has no meaning with --baseline {baseline}; leave it out.")
@@ -224,8 +230,8 @@ def train(
         return
     from .model import PGcGAN
 
-    settings: dict[str, Any] = {"preset": preset, "minutes": minutes, "steps": steps, "device": device}
-    model = PGcGAN(columns, seed=seed, **{k: v for k, v in settings.items() if v is not None})
+    options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **_named_values(settings or [])}
+    model = PGcGAN(columns, seed=seed, **{k: v for k, v in options.items() if v is not None})
     if force and not resume:
         (Path(output) / "model.json").unlink(missing_ok=True)  # without it a directory is not a model: it is replaced
     with _progress("training") as on_event:
@@ -620,6 +626,20 @@ def _baseline_options(kind: type[Baseline], given: BaselineOptions | None) -> di
             f"its options: {own or 'none'}."
         )
     return options
+
+
+def _named_values(settings: Sequence[str]) -> dict[str, Any]:
+    """Return NAME=VALUE texts as a mapping; a value that is no Python literal is text."""
+    found: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {text!r} cannot be read; accepted: NAME=VALUE, for example epochs=20.")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
 
 
 def _load(path: str, stage: str = "final") -> Baseline | PGcGAN:

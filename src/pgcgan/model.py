@@ -548,6 +548,15 @@ def _settings(preset: str, settings: Mapping[str, Any]) -> tuple[NetworkConfig, 
     unknown = [name for name in settings if name not in fields[0] | fields[1]]
     if unknown:
         raise UsageError(f"Unknown setting {unknown[0]!r}; accepted: {', '.join(sorted(fields[0] | fields[1]))}.")
+    defaults = {**dataclasses.asdict(network), **dataclasses.asdict(training)}
+    kinds = {int: "a whole number", float: "a number", str: "a name", bool: "True or False"}
+    for name, value in settings.items():
+        kind = type(defaults[name])
+        fits = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
+        if not fits or (isinstance(value, bool) and kind is not bool):
+            raise UsageError(
+                f"Setting {name} is {value!r}; accepted: {kinds[kind]}, like its default {defaults[name]!r}."
+            )
     return (
         dataclasses.replace(network, **{n: v for n, v in settings.items() if n in fields[0]}),
         dataclasses.replace(training, **{n: v for n, v in settings.items() if n in fields[1]}),

@@ -87,7 +87,7 @@ class TrainConfig:
         Time between checkpoints.
     """
 
-    epochs: float = 32
+    epochs: float = 32.0
     max_tokens: int = 13_000_000
     min_steps: int = 400
     batch: int = 64
@@ -108,7 +108,7 @@ class TrainConfig:
     generator_learning_rate: float = 5e-5
     temperature: float = 1.0
     calibrate: bool = True
-    checkpoint_seconds: float = 60
+    checkpoint_seconds: float = 60.0
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
