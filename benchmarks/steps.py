@@ -53,7 +53,8 @@ def measure(kind: str, path: Path, repeat: int) -> dict[str, Any]:
     import torch
 
     from pgcgan.networks import PRESETS
-    from pgcgan.training import TRAINING, HaplotypeTask, PaperTask, TrainingRows
+    from pgcgan.tasks import HaplotypeTask, PaperTask, TrainingRows
+    from pgcgan.training import TRAINING
 
     with np.load(path) as arrays:
         table = np.arange(int(arrays["labels"]))[:, None]

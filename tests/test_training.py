@@ -19,19 +19,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgcgan import PGcGAN, checkpoint, simulate, training
+from pgcgan import PGcGAN, checkpoint, simulate, tasks
 from pgcgan.errors import ModelError, UsageError
 from pgcgan.losses import LOSSES
 from pgcgan.networks import NetworkConfig
-from pgcgan.training import (
-    PAPER_TRAINING,
-    STATE_FILE,
-    HaplotypeTask,
-    PaperTask,
-    TrainConfig,
-    TrainingRows,
-    train,
-)
+from pgcgan.tasks import HaplotypeTask, PaperTask, TrainingRows
+from pgcgan.training import PAPER_TRAINING, STATE_FILE, TrainConfig, train
 
 NETWORK = NetworkConfig(embedding=8, hidden=16, critic_features=4)
 CONFIG = TrainConfig(adversarial_steps=3, batch=16, checkpoint_seconds=1e9)
@@ -280,7 +273,7 @@ def test_fit_leaves_the_random_state_of_the_caller_alone() -> None:
 def test_looked_up_or_computed_log_probabilities_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up = haplotype_task(missing=0.03)
     train(looked_up, CONFIG, seed=1)
-    monkeypatch.setattr(training, "MAX_LOG_PROBS", 0)
+    monkeypatch.setattr(tasks, "MAX_LOG_PROBS", 0)
     computed = haplotype_task(missing=0.03)
     assert computed.chain_log_probs is None
     train(computed, CONFIG, seed=1)

@@ -23,7 +23,8 @@ from .metrics import quick
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
 from .prior import Blocks
 from .provenance import provenance
-from .training import TRAINING, HaplotypeTask, OnEvent, PaperTask, TrainConfig, TrainingRows, train
+from .tasks import HaplotypeTask, PaperTask, TrainingRows
+from .training import TRAINING, OnEvent, TrainConfig, train
 
 STAGES = ("chain", "likelihood", "final")
 _SHEET, _SITES, _WEIGHTS, _WARM, _LOG = (

@@ -1,0 +1,495 @@
+"""What is trained: the steps of the two families, called by the loop in `training`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.extmath import randomized_svd
+from torch import Tensor, nn
+
+from .losses import critic_terms, generator_terms
+from .networks import (
+    PAPER_NOISE,
+    HaplotypeGenerator,
+    NetworkConfig,
+    PaperDiscriminator,
+    PaperGenerator,
+    PersonCritic,
+)
+from .prior import Blocks, Chain, find_blocks, fit_chain
+from .training import TrainConfig, mixed_seed
+
+MAX_LOG_PROBS = 100_000_000  # numbers of 4 bytes
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What a generator learns from, as arrays.
+
+    Parameters
+    ----------
+    states : array of int8, shape (people * rows_per_person, sites)
+        Alleles 0/1 of haplotypes or dosages 0/1/2 of people; -1 is missing.
+    label : array of int, shape (people,)
+        Index of each person's combination of labels.
+    label_table : array of int, shape (combinations, columns)
+        The value of each label column that a combination has.
+    rows_per_person : int
+    n_states : int
+        2 or 3.
+    breaks : tuple of int
+        First sites of contigs after the first.
+    """
+
+    states: np.ndarray
+    label: np.ndarray
+    label_table: np.ndarray
+    rows_per_person: int
+    n_states: int
+    breaks: tuple[int, ...] = ()
+
+
+def _adversarial_step(
+    generate: Callable[[bool], Tensor],
+    generator: nn.Module,
+    critic: nn.Module,
+    real: Tensor,
+    label: Tensor,
+    optimisers: dict[str, torch.optim.Optimizer],
+    config: TrainConfig,
+) -> dict[str, Tensor]:
+    """Update the critic `critic_steps` times and the generator once, on the fake people of the last critic update."""
+    terms: dict[str, Tensor] = {}
+    for k in range(config.critic_steps):
+        last = k == config.critic_steps - 1
+        # as published: the generator is in inference mode for all critic updates but the last
+        generator.train(last)
+        with torch.set_grad_enabled(last):
+            fake = generate(last)
+        if last:
+            ours = generator_terms(config.loss, critic, real, fake, label)
+            optimisers["generator"].zero_grad()
+            torch.stack(list(ours.values())).sum().backward()
+            terms.update(ours)
+        theirs = critic_terms(config.loss, critic, real, fake, label, config.penalty)
+        optimisers["critic"].zero_grad()
+        torch.stack(list(theirs.values())).sum().backward()
+        optimisers["critic"].step()
+        if config.loss == "wgan":
+            clip_convolutions(critic, config.clip)
+        terms.update(theirs)
+    if config.gradient_norm:
+        nn.utils.clip_grad_norm_(generator.parameters(), config.gradient_norm)
+    optimisers["generator"].step()
+    return {name: term.detach() for name, term in terms.items()}
+
+
+def clip_convolutions(critic: nn.Module, bound: float) -> None:
+    """Clip the convolution kernels of a critic to ±bound; biases and dense layers are left alone, as published."""
+    with torch.no_grad():
+        for module in critic.modules():
+            if isinstance(module, nn.Conv1d):
+                module.weight.clamp_(-bound, bound)
+
+
+class HaplotypeTask:
+    """The `haplotype` family: chain, likelihood warm start, adversarial steps, calibration.
+
+    Parameters
+    ----------
+    data : TrainingRows
+    network : NetworkConfig
+    config : TrainConfig
+    seed : int
+    device : torch.device
+    steps : int, optional
+        Steps of the warm start, instead of what epochs and tokens give; 0 leaves the chain alone.
+    """
+
+    def __init__(
+        self,
+        data: TrainingRows,
+        network: NetworkConfig,
+        config: TrainConfig,
+        *,
+        seed: int,
+        device: torch.device,
+        steps: int | None = None,
+    ):
+        self.data, self.config, self.seed, self.device = data, config, seed, device
+        people, per = len(data.label), data.rows_per_person
+        self.row_label = np.repeat(data.label, per)
+        self.blocks: Blocks = find_blocks(
+            data.states,
+            np.repeat(np.arange(people), per),
+            breaks=data.breaks,
+            states=data.n_states,
+            min_carriers=network.min_carriers,
+            coverage=network.coverage,
+            max_sites=network.max_sites,
+            max_codes=network.max_codes,
+        )
+        self.codes = self.blocks.encode(data.states).astype(np.int64)
+        n_labels = len(data.label_table)
+        self.chain: Chain = fit_chain(self.codes, self.row_label, self.blocks.sizes, n_labels)
+        torch.manual_seed(mixed_seed(seed))
+        self.generator = HaplotypeGenerator(network, self.blocks.sizes, data.label_table, per).to(device)
+        self.generator.set_chain([self.chain.table(b) for b in range(len(self.blocks))])
+        self.average = copy.deepcopy(self.generator)
+        self.means = [
+            torch.as_tensor(e @ np.arange(data.n_states, dtype=np.float32), device=device) for e in self.blocks.emission
+        ]
+        centre, components = _components(self.blocks, self.codes, network.critic_components)
+        self.critic = PersonCritic(network, self.blocks.edges, centre, components, data.label_table).to(device)
+        self.train_people, self.validation_people = self._divide(config.validation)
+        self.batch = min(config.batch, len(self.train_people))
+        train_rows = (self.train_people[:, None] * per + np.arange(per)).ravel()
+        self.rows_of_label = [train_rows[self.row_label[train_rows] == k] for k in range(n_labels)]
+        # looked up where they fit into memory, computed in every step where they do not
+        self.chain_log_probs = (
+            [self._own_log_probs(b) for b in range(len(self.blocks))]
+            if len(self.codes) * sum(self.blocks.sizes) <= MAX_LOG_PROBS
+            else None
+        )
+        warm = steps if steps is not None else self._warm_steps()
+        self.stages = [("likelihood", warm), ("adversarial", config.adversarial_steps if warm else 0)]
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.best: dict[str, Any] = {"score": float("inf"), "weights": {}}
+        self.warm_weights: dict[str, Tensor] = {}
+
+    def _own_log_probs(self, block: int) -> Tensor:
+        before = self.codes[:, block - 1] if block else self.row_label
+        found = self.chain.log_probs(block, before, self.row_label, self.codes[:, block])
+        return torch.from_numpy(found).to(self.device)
+
+    def _divide(self, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return people to train on and to validate on; cohorts too small to spare any validate on none."""
+        people = np.random.default_rng([self.seed, 1]).permutation(len(self.data.label))
+        kept = round(share * len(people))
+        if kept < 10:
+            return np.sort(people), np.sort(people[:0])
+        return np.sort(people[kept:]), np.sort(people[:kept])
+
+    def _warm_steps(self) -> int:
+        rows = self.batch * self.data.rows_per_person
+        by_epochs = self.config.epochs * len(self.train_people) / self.batch
+        by_tokens = self.config.max_tokens / (rows * len(self.blocks))
+        return max(1, round(min(max(by_epochs, self.config.min_steps), by_tokens)))
+
+    # ---- stages -----------------------------------------------------------------------------------------------
+
+    def start(self, stage: str) -> None:
+        """Set up the optimisers of a stage."""
+        config = self.config
+        if stage == "likelihood":
+            self.optimisers = {
+                "generator": torch.optim.AdamW(
+                    self.generator.parameters(),
+                    config.learning_rate,
+                    betas=(0.9, 0.99),
+                    weight_decay=config.weight_decay,
+                )
+            }
+            return
+        self.optimisers = {
+            "generator": torch.optim.Adam(
+                self.generator.parameters(), config.generator_learning_rate, betas=(0.0, 0.99)
+            ),
+            "critic": torch.optim.Adam(self.critic.parameters(), config.critic_learning_rate, betas=(0.0, 0.99)),
+        }
+
+    def step(self, stage: str, step: int, progress: float) -> dict[str, Tensor]:
+        """Make one step and return the terms of its loss."""
+        people = self._people(step)
+        noise = np.random.default_rng([self.seed, 3, step])
+        terms = (
+            self._likelihood_step(people, noise, step, progress)
+            if stage == "likelihood"
+            else self._critic_step(people, noise, step)
+        )
+        # a short memory at first, so that the average does not drag the start along
+        decay = min(self.config.average, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+        return terms
+
+    def finish(self, stage: str) -> None:
+        """Keep the best weights of the warm start, or calibrate the adversarial result."""
+        if stage == "likelihood":
+            if self.best["weights"]:
+                self._load(self.average, self.best["weights"])
+            self._load(self.generator, dict(self.average.named_parameters()))
+            self.warm_weights = {n: p.detach().clone() for n, p in self.average.named_parameters()}
+        elif self.config.calibrate and self.stages[0][1]:
+            self._calibrate()
+
+    def finite(self) -> bool:
+        """Tell whether all weights of the generator are numbers."""
+        return all(bool(p.isfinite().all()) for p in self.generator.parameters())
+
+    def validate(self, stage: str) -> dict[str, float]:
+        """Return the likelihood of the validation people (nats a row) and, in the warm start, keep the best weights."""
+        if not len(self.validation_people):
+            return {}
+        score = self._likelihood(self.average, self.validation_people)
+        if stage == "likelihood" and score < self.best["score"]:
+            weights = {n: p.detach().clone() for n, p in self.average.named_parameters()}
+            self.best = {"score": score, "weights": weights}
+        return {"validation_nats": score}
+
+    # ---- one step ---------------------------------------------------------------------------------------------
+
+    def _people(self, step: int) -> np.ndarray:
+        a_round = max(1, len(self.train_people) // self.batch)
+        order = np.random.default_rng([self.seed, 2, step // a_round]).permutation(self.train_people)
+        first = step % a_round * self.batch
+        return order[first : first + self.batch]
+
+    def _likelihood_step(
+        self, people: np.ndarray, noise: np.random.Generator, step: int, progress: float
+    ) -> dict[str, Tensor]:
+        warm = min(1.0, (step + 1) / 50)
+        rate = self.config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
+        for group in self.optimisers["generator"].param_groups:
+            group["lr"] = rate
+        self.generator.train()
+        sources = self._sources(people, noise)
+        loss = self._rows_likelihood(self.generator, sources, noise, self.config.token_dropout).mean()
+        self.optimisers["generator"].zero_grad()
+        loss.backward()
+        if self.config.gradient_norm:
+            nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.gradient_norm)
+        self.optimisers["generator"].step()
+        return {"likelihood": loss.detach()}
+
+    def _critic_step(self, people: np.ndarray, noise: np.random.Generator, step: int) -> dict[str, Tensor]:
+        label = torch.as_tensor(self.data.label[people], device=self.device)
+        sources = self._sources(people, noise)
+        codes = torch.as_tensor(self.codes[sources, np.arange(len(self.blocks))], device=self.device)
+        known = codes >= 0
+        known_codes = codes.clamp(min=0)
+        real = self._states(
+            [nn.functional.one_hot(known_codes[:, :, b], k).float() for b, k in enumerate(self.blocks.sizes)]
+        )
+        seen = torch.repeat_interleave(known, torch.as_tensor(np.diff(self.blocks.edges), device=self.device), dim=2)
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, 4, step))
+
+        def generate(relaxed: bool) -> Tensor:
+            _, onehots = self.generator.people(label, generator, relaxed=self.config.temperature)
+            fake = self._states([torch.stack(rows, dim=1) for rows in zip(*onehots, strict=True)])
+            return torch.where(seen, fake, self.critic.centre)  # what is missing in real people is hidden in fake ones
+
+        real = torch.where(seen, real, self.critic.centre)
+        return _adversarial_step(generate, self.generator, self.critic, real, label, self.optimisers, self.config)
+
+    def _states(self, onehots: list[Tensor]) -> Tensor:
+        """Return expected states of one-hot codes (people, rows, codes) of each block: (people, rows, sites)."""
+        return torch.cat([onehot @ mean for onehot, mean in zip(onehots, self.means, strict=True)], dim=2)
+
+    def _sources(self, people: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+        """Return, for each haplotype of people and each block, the training row it is taken from.
+
+        Some rows cross over, at a random block, into another row of their label that has the same codes there.
+        Shape (people, rows per person, blocks).
+        """
+        per, match = self.data.rows_per_person, self.config.crossover_match
+        rows = (people[:, None] * per + np.arange(per)).ravel()
+        blocks = self.codes.shape[1]
+        sources = np.repeat(rows[:, None], blocks, axis=1)
+        if self.config.crossover and blocks > match:
+            for i in np.flatnonzero(noise.random(len(rows)) < self.config.crossover):
+                at = int(noise.integers(match, blocks))
+                here = self.codes[rows[i], at - match : at]
+                others = self.rows_of_label[self.row_label[rows[i]]]
+                same = (self.codes[others, at - match : at] == here).all(axis=1)
+                if (here >= 0).all() and same.any():
+                    sources[i, at:] = others[noise.choice(np.flatnonzero(same))]
+        return sources.reshape(len(people), per, blocks)
+
+    def _chain_log_probs(self, sources: np.ndarray, codes: np.ndarray) -> list[Tensor]:
+        """Return the chain's log-probabilities of rows, each row's own contribution to the counts left out."""
+        if self.chain_log_probs is not None:
+            index = torch.as_tensor(sources, device=self.device)
+            return [table[index[:, b]] for b, table in enumerate(self.chain_log_probs)]
+        label = self.row_label[sources[:, 0]]
+        found = [
+            self.chain.log_probs(b, codes[:, b - 1] if b else label, label, codes[:, b])
+            for b in range(len(self.blocks))
+        ]
+        return [torch.from_numpy(f).to(self.device) for f in found]
+
+    def _rows_likelihood(
+        self, generator: HaplotypeGenerator, sources: np.ndarray, noise: np.random.Generator, token_dropout: float
+    ) -> Tensor:
+        """Return -log P of every row (nats), the haplotypes of each person in random order: (people * rows,)."""
+        people, per, blocks = sources.shape
+        if per == 2:
+            swap = np.asarray(noise.random(people) < 0.5)
+            sources = np.where(swap.reshape(-1, 1, 1), sources[:, ::-1], sources)
+        flat = np.ascontiguousarray(sources.transpose(1, 0, 2)).reshape(-1, blocks)  # first haplotypes, then second
+        codes = self.codes[flat, np.arange(blocks)]
+        chain = self._chain_log_probs(flat, codes)
+        label = torch.as_tensor(self.row_label[flat[:, 0]], device=self.device)
+        tensor = torch.as_tensor(codes, device=self.device)
+        condition = generator.condition(label[:people], None)
+        if per == 2:
+            condition = torch.cat([condition, generator.condition(label[:people], tensor[:people])])
+        return generator.negative_log_likelihood(tensor, label, condition, chain, token_dropout)
+
+    @torch.no_grad()
+    def _likelihood(self, generator: HaplotypeGenerator, people: np.ndarray) -> float:
+        generator.eval()
+        total = 0.0
+        per = self.data.rows_per_person
+        for start in range(0, len(people), 256):
+            part = people[start : start + 256]
+            rows = (part[:, None] * per + np.arange(per))[:, :, None]
+            sources = np.broadcast_to(rows, (len(part), per, len(self.blocks)))
+            total += float(self._rows_likelihood(generator, sources, np.random.default_rng(0), 0.0).sum())
+        return total / (len(people) * per)
+
+    @torch.no_grad()
+    def _calibrate(self) -> None:
+        """Rake the code frequencies of each label to those of its training people (iterative proportional fitting)."""
+        self.average.eval()
+        self.average.label_bias.zero_()
+        n_labels = len(self.data.label_table)
+        label = torch.arange(n_labels).repeat_interleave(max(256, 8192 // n_labels)).to(self.device)
+        target = [torch.as_tensor(self.chain.label_frequency(b), device=self.device) for b in range(len(self.blocks))]
+        noise = torch.Generator().manual_seed(mixed_seed(self.seed, 5))
+        self.average.rows(label, self.average.condition(label, None), noise, rake=target)
+
+    # ---- state ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _load(module: nn.Module, weights: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                parameter.copy_(weights[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs beside the data."""
+        return {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "critic": self.critic.state_dict(),
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "best": self.best,
+            "warm_weights": self.warm_weights,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state of an interrupted run."""
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.critic.load_state_dict(state["critic"])
+        self.best, self.warm_weights = state["best"], state["warm_weights"]
+        if state["optimisers"]:
+            self.start("adversarial" if "critic" in state["optimisers"] else "likelihood")
+            for name, optimiser in self.optimisers.items():
+                optimiser.load_state_dict(state["optimisers"][name])
+
+
+def _components(blocks: Blocks, codes: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean state (sites,) and leading principal axes (components, sites) of rows given by their codes."""
+    states = np.empty((len(codes), blocks.edges[-1]), dtype=np.float32)
+    for b, emission in enumerate(blocks.emission):
+        mean = emission @ np.arange(emission.shape[2], dtype=np.float32)
+        known = codes[:, b] >= 0
+        part = mean[np.maximum(codes[:, b], 0)]
+        part[~known] = part[known].mean(axis=0) if known.any() else 0
+        states[:, blocks.edges[b] : blocks.edges[b + 1]] = part
+    centre = states.mean(axis=0)
+    count = max(1, min(wanted, min(states.shape) - 1))
+    _, size, axes = randomized_svd(states - centre, count, n_iter=2, random_state=0)
+    # unit variance for the leading one: scores of a size that a network can use
+    return centre, axes / max(float(size[0]) / np.sqrt(len(states)), 1e-6)
+
+
+class PaperTask:
+    """The `paper` family: the published networks, loss and schedule.
+
+    Parameters as in `HaplotypeTask`; `states` of the data must be phased haplotypes, two a person.
+    """
+
+    def __init__(
+        self,
+        data: TrainingRows,
+        config: TrainConfig,
+        *,
+        seed: int,
+        device: torch.device,
+        steps: int | None = None,
+    ):
+        self.data, self.config, self.seed, self.device = data, config, seed, device
+        pairs = data.states.reshape(len(data.label), 2, -1)
+        # 0|0, 0|1, 1|0, 1|1 -> 0, 1, 2, 3; a call with a missing allele is no state at all
+        self.states = np.where((pairs < 0).any(axis=1), -1, 2 * pairs[:, 0] + pairs[:, 1])
+        torch.manual_seed(mixed_seed(seed))
+        sites, n_labels = self.states.shape[1], len(data.label_table)
+        self.generator = PaperGenerator(sites, n_labels).to(device)
+        self.critic = PaperDiscriminator(sites, n_labels).to(device)
+        self.stages = [("adversarial", config.adversarial_steps if steps is None else steps)]
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.start("adversarial")
+
+    def start(self, stage: str) -> None:
+        """Set up the optimisers."""
+        config = self.config
+        # Keras' RMSprop: rho .9, epsilon 1e-7
+        self.optimisers = {
+            "generator": torch.optim.RMSprop(
+                self.generator.parameters(), config.generator_learning_rate, alpha=0.9, eps=1e-7
+            ),
+            "critic": torch.optim.RMSprop(self.critic.parameters(), config.critic_learning_rate, alpha=0.9, eps=1e-7),
+        }
+
+    def step(self, stage: str, step: int, progress: float) -> dict[str, Tensor]:
+        """Make one step: five updates of the discriminator, one of the generator."""
+        size = min(self.config.batch, len(self.data.label))
+        a_round = max(1, len(self.data.label) // size)
+        order = np.random.default_rng([self.seed, 2, step // a_round]).permutation(len(self.data.label))
+        people = order[step % a_round * size :][:size]
+        label = torch.as_tensor(self.data.label[people], device=self.device)
+        states = torch.as_tensor(self.states[people].astype(np.int64), device=self.device)
+        seen = (states >= 0)[:, :, None]
+        real = nn.functional.one_hot(states.clamp(min=0), 4).float() * seen
+        self.critic.train()
+
+        def generate(last: bool) -> Tensor:
+            noise = torch.randn(size, PAPER_NOISE).to(self.device)
+            return self.generator(noise, label) * seen
+
+        return _adversarial_step(generate, self.generator, self.critic, real, label, self.optimisers, self.config)
+
+    def finite(self) -> bool:
+        """Tell whether all weights of the generator are numbers."""
+        return all(bool(p.isfinite().all()) for p in self.generator.parameters())
+
+    def validate(self, stage: str) -> dict[str, float]:
+        """Return nothing: the published training has no validation."""
+        return {}
+
+    def finish(self, stage: str) -> None:
+        """Leave the generator as it is."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs beside the data."""
+        return {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the state of an interrupted run."""
+        self.generator.load_state_dict(state["generator"])
+        self.critic.load_state_dict(state["critic"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
