@@ -277,3 +277,9 @@ def test_the_document_shows_what_was_measured(real_data: ModuleType, steps: Modu
         path = FOLDER / "results" / f"{name}.json"
         expected = render(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "Not measured yet."
         assert shown == expected.strip(), f"{marker}: run the script with --render"
+
+
+def test_the_readme_shows_what_was_measured(real_data: ModuleType) -> None:
+    shown = (FOLDER.parent / "README.md").read_text(encoding="utf-8").split("<!-- figures -->")[1]
+    result = json.loads((FOLDER / "results" / "hla.json").read_text(encoding="utf-8"))
+    assert shown.split("<!-- /figures -->")[0].strip() == real_data.as_summary(result)
