@@ -234,6 +234,7 @@ def test_an_untrained_generator_draws_from_the_chain() -> None:
 def test_what_is_drawn_is_what_the_likelihood_says() -> None:
     # a trained generator: shares of whole rows against exp(-negative log-likelihood)
     made, people = generator(untrained=False), 20_000
+    made.sharpening = 1.0
     chain, _, _ = fitted()
     with torch.no_grad():
         label = torch.full((people,), 1)
@@ -248,6 +249,18 @@ def test_what_is_drawn_is_what_the_likelihood_says() -> None:
     index = np.ravel_multi_index(drawn.numpy().T, SIZES)
     share = np.bincount(index, minlength=len(every)) / people
     assert np.allclose(share, probability, atol=5 * 0.5 / np.sqrt(people))
+
+
+def test_sharpened_draws_are_powers_of_the_probabilities() -> None:
+    made, people = generator(), 20_000  # untrained: the chain
+    chain, _, _ = fitted()
+    made.sharpening = 2.0
+    label = torch.full((people,), 1)
+    with torch.no_grad():
+        drawn, _ = made.rows(label, made.condition(label, None), torch.Generator().manual_seed(4))
+    power = np.exp(2 * chain.log_probs(0, np.zeros(1, dtype=int), np.array([1]))[0])
+    share = np.bincount(drawn[:, 0].numpy(), minlength=SIZES[0]) / people
+    assert np.allclose(share, power / power.sum(), atol=5 * 0.5 / np.sqrt(people))
 
 
 def test_unknown_codes_add_nothing_to_the_likelihood() -> None:

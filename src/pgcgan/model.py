@@ -175,6 +175,8 @@ class PGcGAN:
             task, self.training, seed=self.seed, directory=where, resume=resume, minutes=self.minutes, on_event=report
         )
         self._generator = task.generator if isinstance(task, PaperTask) else task.average
+        if isinstance(task, HaplotypeTask) and self.steps == 0:
+            task.average.sharpening = 1.0  # the chain is drawn as it is
         self._blocks = None if isinstance(task, PaperTask) else task.blocks
         self._warm = {} if isinstance(task, PaperTask) else task.warm_weights
         self._label_table = rows.label_table
@@ -482,6 +484,8 @@ class PGcGAN:
                 [e.reshape(*shape, states) for e, shape in zip(emission, shapes, strict=True)],
             )
             self._generator = HaplotypeGenerator(self.network, sizes, self._label_table, per)
+            if self.steps == 0:
+                self._generator.sharpening = 1.0
         self._generator.load_state_dict(weights)
         self._generator.to(self.device).eval()
 
@@ -490,6 +494,8 @@ class PGcGAN:
             raise UsageError(f"Stage {stage!r} is for the haplotype preset; {directory} is a paper model.")
         assert isinstance(self._generator, HaplotypeGenerator)
         with torch.no_grad():
+            # sharpening and calibration belong to the finished model
+            self._generator.sharpening = 1.0
             self._generator.label_bias.zero_()
             if stage == "chain":
                 self._generator.weight.zero_()
