@@ -507,3 +507,24 @@ def test_calibration_meets_the_label_frequencies() -> None:
     task.average.label_bias.zero_()
     assert calibrated < 0.06
     assert calibrated < furthest()
+
+
+def test_the_warm_start_ends_when_validation_people_gain_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter(range(10, 100))  # worse and worse
+    monkeypatch.setattr(HaplotypeTask, "_likelihood", lambda *_: float(next(scores)))
+    config = dataclasses.replace(CONFIG, patience=3, validation=0.25)
+    task = HaplotypeTask(cohort_rows(), NETWORK, config, seed=1, device=CPU, steps=40)
+    events: list[dict[str, Any]] = []
+    weights: list[Tensor] = []
+
+    def on_event(event: dict[str, Any]) -> None:
+        events.append(event)
+        if event["stage"] == "likelihood" and event["step"] == 2:
+            weights.append(task.average.weight.detach().clone())
+
+    train(task, config, seed=1, on_event=on_event)
+    steps = [e["step"] for e in events if e["stage"] == "likelihood"]
+    # 20 validations in 40 steps: the first, after step 2, is the best, and three more are waited for
+    assert steps == list(range(1, 9)) and [e["last"] for e in events][:8] == [False] * 7 + [True]
+    assert torch.equal(task.warm_weights["weight"], weights[0])
+    assert [e["stage"] for e in events[8:]] == ["adversarial"] * CONFIG.adversarial_steps

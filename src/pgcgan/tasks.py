@@ -159,7 +159,7 @@ class HaplotypeTask:
         warm = steps if steps is not None else self._warm_steps()
         self.stages = [("likelihood", warm), ("adversarial", config.adversarial_steps if warm else 0)]
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.best: dict[str, Any] = {"score": float("inf"), "weights": {}}
+        self.best: dict[str, Any] = {"score": float("inf"), "weights": {}, "since": 0}
         self.warm_weights: dict[str, Tensor] = {}
 
     def _own_log_probs(self, block: int) -> Tensor:
@@ -238,10 +238,16 @@ class HaplotypeTask:
         if not len(self.validation_people):
             return {}
         score = self._likelihood(self.average, self.validation_people)
+        self.best["since"] += 1
         if stage == "likelihood" and score < self.best["score"]:
             weights = {n: p.detach().clone() for n, p in self.average.named_parameters()}
-            self.best = {"score": score, "weights": weights}
+            self.best = {"score": score, "weights": weights, "since": 0}
         return {"validation_nats": score}
+
+    def plateau(self, stage: str) -> bool:
+        """Tell whether the validation people have waited too long for a better likelihood."""
+        patience = self.config.patience
+        return stage == "likelihood" and patience > 0 and self.best["since"] >= patience
 
     # ---- one step ---------------------------------------------------------------------------------------------
 
@@ -475,6 +481,10 @@ class PaperTask:
     def validate(self, stage: str) -> dict[str, float]:
         """Return nothing: the published training has no validation."""
         return {}
+
+    def plateau(self, stage: str) -> bool:
+        """Tell that the published schedule runs to its end."""
+        return False
 
     def finish(self, stage: str) -> None:
         """Leave the generator as it is."""

@@ -51,6 +51,8 @@ class TrainConfig:
         Codes in a row that must be equal where two rows cross over.
     validation : float
         Share of people kept out of the warm start; the step with their best likelihood is kept.
+    patience : int
+        The warm start ends after so many validations (20 in all) without a better one; 0 never ends it early.
     average : float
         Decay of the exponential moving average of the generator, which is what is kept.
     adversarial_steps : int
@@ -85,6 +87,7 @@ class TrainConfig:
     crossover: float = 0.5
     crossover_match: int = 2
     validation: float = 0.05
+    patience: int = 6
     average: float = 0.99
     adversarial_steps: int = 60
     loss: str = "relativistic"
@@ -134,6 +137,9 @@ class Task(Protocol):
 
     def validate(self, stage: str) -> dict[str, float]:
         """Return what is measured now and then, and keep what is best by it."""
+
+    def plateau(self, stage: str) -> bool:
+        """Tell whether more steps of a stage promise nothing."""
 
     def finish(self, stage: str) -> None:
         """End a stage."""
@@ -231,6 +237,7 @@ def train(
                     if budget is not None:
                         share = max(share, (time.monotonic() - deadline_from) / budget)
                     metrics = task.validate(stage) if share >= 1 or int(20 * share) > int(20 * progress) else {}
+                    over = share >= 1 or task.plateau(stage)
                     whole = True
                     if interrupted:
                         raise KeyboardInterrupt
@@ -241,7 +248,7 @@ def train(
                                 "step": at_step,
                                 "steps": steps,
                                 "fraction": (before + max(progress, at_step / steps) * steps) / everything,
-                                "last": share >= 1,
+                                "last": over,
                                 "seconds": round(spent + time.monotonic() - began, 2),
                                 "loss": sum(terms.values()),
                                 "terms": terms,
@@ -251,6 +258,8 @@ def train(
                     if time.monotonic() - saved > config.checkpoint_seconds:
                         save()
                         saved = time.monotonic()
+                    if over:
+                        break
                 torch.manual_seed(mixed_seed(seed, at_stage, -2))
                 whole = False
                 task.finish(stage)
