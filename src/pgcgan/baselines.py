@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import NormalDist
@@ -32,7 +33,7 @@ _SHEET, _ARRAYS = "baseline.json", "arrays.npz"
 _STREAM = 64  # people drawn from one random stream; see `iter_samples`
 
 
-class Baseline:
+class Baseline(ABC):
     """What the baselines share; use one of its subclasses.
 
     Parameters
@@ -59,24 +60,24 @@ class Baseline:
 
     # ---- what a subclass says ---------------------------------------------------------------------------------
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027 - a baseline without options has nothing to check
         """Raise UsageError if an option is off."""
 
+    @abstractmethod
     def _fit(self, rows: np.ndarray, groups: dict[str, np.ndarray], levels: int, random: np.random.Generator) -> None:
         """Learn from rows (rows, variants) of values 0…levels; `groups` has the row indices of each combination."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _draw(self, label: str, rows: int, random: np.random.Generator) -> np.ndarray:
         """Return new rows of one combination: int8, shape (rows, variants)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _arrays(self) -> dict[str, np.ndarray]:
         """Return what was learnt, as named arrays."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take back what `_arrays` returned."""
-        raise NotImplementedError
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
 

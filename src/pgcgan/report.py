@@ -90,9 +90,8 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bo
         os.umask(mask)
         os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # gone already where it was renamed
     return target
 
 
