@@ -67,8 +67,9 @@ BASELINE_COLUMNS: dict[str, tuple[str, dict[str, Any]]] = {
     "PCA-Gaussian": ("pca-gaussian", {}),
     "SMOTE": ("smote", {}),
 }
-CHAIN, WARM, FINAL = "chain alone", "likelihood warm start", "pgcgan"
-COLUMNS = (*BASELINE_COLUMNS, CHAIN, WARM, FINAL)
+CHAIN, PRIOR, WARM, FINAL = "chain alone", "prior alone", "likelihood warm start", "pgcgan"
+COLUMNS = (*BASELINE_COLUMNS, CHAIN, PRIOR, WARM, FINAL)
+STAGES = {CHAIN: "chain", WARM: "likelihood", FINAL: "final"}
 
 ROWS = (
     "AF r", "AF RMSE", "AF RMSE, MAF < 5 %", "LD RMSE", "LD r", "LD decay RMSE", "far pairs r", "3-point r",
@@ -283,16 +284,12 @@ def measure(
                 "calls": str(calls),
                 "settings": dict(settings or {}),
             }
-            if column == CHAIN:
+            if column == PRIOR:
                 job["settings"] = {**(_settings_of(model) if model else job["settings"]), "steps": 0}
-            elif column == WARM and (model or FINAL in columns):
-                job |= {"load": str(model or trained), "stage": "likelihood"}
-            elif column == WARM:
-                job["settings"]["adversarial_steps"] = 0
-            elif column == FINAL and model is not None:
-                job |= {"load": str(model), "stage": "final"}
-            elif column == FINAL:
+            elif column == FINAL and model is None:
                 job["save"] = str(trained)
+            elif column in STAGES:
+                job |= {"load": str(model or trained), "stage": STAGES[column]}
             if isolate:
                 costs = in_own_process(
                     __file__, ["--data", str(folder), "--only", data.name, "--make", json.dumps(job)]
@@ -340,14 +337,14 @@ def _settings_of(model: Path) -> dict[str, Any]:
 
 
 def _fit_times_from_log(generators: dict[str, dict[str, Any]], history: list[dict[str, Any]] | None) -> None:
-    """Fill in the fit times of what was loaded: that of the chain, and the seconds of the model's training log."""
-    if history is None or CHAIN not in generators:
+    """Fill in the fit times of what was loaded: that of the prior, and the seconds of the model's training log."""
+    if history is None or PRIOR not in generators:
         return
-    chain = generators[CHAIN]["fit_seconds"]
+    prior = generators[PRIOR]["fit_seconds"]
     for column, stages in ((WARM, ("likelihood",)), (FINAL, ("likelihood", "adversarial"))):
         seconds = [event["seconds"] for event in history if event["stage"] in stages]
         if column in generators and generators[column]["fit_seconds"] is None and seconds:
-            generators[column]["fit_seconds"] = chain + max(seconds)
+            generators[column]["fit_seconds"] = prior + max(seconds)
 
 
 def _short(number: float | None) -> float | None:
@@ -403,7 +400,7 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 def as_summary(result: dict[str, Any]) -> str:
     """Return the table of the README: some rows and columns of the whole one."""
-    wanted = ("independent", "Li-Stephens", CHAIN, WARM, FINAL)
+    wanted = ("independent", "Li-Stephens", CHAIN, PRIOR, FINAL)
     rows = (
         "AF RMSE", "LD RMSE", "far pairs r", "PCA variance ratio", "AA_truth", "AA_syn", "C2ST AUC, gradient boosting",
         "TSTR accuracy", "label fidelity", "membership AUC", "privacy loss", "fit time, s",
@@ -414,8 +411,8 @@ def as_summary(result: dict[str, Any]) -> str:
     lines = [
         f"{result['title']} of 1000 Genomes, {result['sites']:,} sites: fitted on {sum(result['train'].values()):,} "
         f"people, measured against {sum(result['holdout'].values()):,} held-out people ({made['date'][:10]}, "
-        f"{made['machine']['cores']} cores). The floor is what real training people get; the chain is the model before "
-        "training, the warm start before its adversarial steps. All rows and peers, and the 805 SNPs of the published "
+        f"{made['machine']['cores']} cores). The floor is what real training people get; the chain knows one haplotype "
+        "block back, the prior is the model before training. All rows and peers, and the 805 SNPs of the published "
         "GAN and RBM: [docs/benchmarks.md](docs/benchmarks.md), by `python benchmarks/real_data.py`.",
         "",
         "| " + " | ".join(header[k] for k in columns) + " |",
@@ -431,7 +428,7 @@ def _notes(result: dict[str, Any]) -> list[str]:
     lines = []
     if WARM in generators:
         whose = "is" if result["trained_here"] else f"and {FINAL} (trained beforehand) are"
-        lines.append(f"- The fit time of the {WARM} {whose} that of the chain plus the seconds in the training log.")
+        lines.append(f"- The fit time of the {WARM} {whose} that of the prior plus the seconds in the training log.")
     reasons: dict[str, list[str]] = {}
     for generator in generators.values():
         for name, cell in generator["values"].items():

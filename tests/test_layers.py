@@ -26,6 +26,7 @@ LAYERS = {
     "checkpoint": 1,
     "training": 2,
     "tasks": 2,
+    "calibration": 2,
     "demo": 2,
     "metrics": 2,
     "model": 3,
@@ -35,7 +36,13 @@ LAYERS = {
 }
 WITHOUT_TORCH = ("genotypes", "cohort", "errors", "provenance", "io", "demo", "metrics", "baselines")
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
-ALLOWED_BESIDE = {("genotypes", "errors"), ("provenance", "errors"), ("tasks", "training")}
+ALLOWED_BESIDE = {
+    ("genotypes", "errors"),
+    ("provenance", "errors"),
+    ("tasks", "training"),
+    ("tasks", "calibration"),
+    ("calibration", "training"),
+}
 
 
 def room(path: Path) -> str:

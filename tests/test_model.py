@@ -255,10 +255,13 @@ def test_stages_of_a_model(model: PGcGAN, saved: Path, cohort: Genotypes) -> Non
     final = PGcGAN.load(saved, stage="final").sample(50, seed=1)
     assert final.equals(model.sample(50, seed=1))
     assert not warm.equals(final)
-    # the chain is what is fitted without any step
-    assert chain.equals(PGcGAN(seed=1, **TINY | {"steps": 0}).fit(cohort).sample(50, seed=1))
+    prior = PGcGAN.load(saved, stage="prior").sample(50, seed=1)
+    assert not prior.equals(chain)
+    # the prior is what is fitted without any step, before calibration and sharpening
+    plain = {"calibrate": False, "sharpening": 1.0}
+    assert prior.equals(PGcGAN(seed=1, **TINY | {"steps": 0} | plain).fit(cohort).sample(50, seed=1))
     # and the warm start what is fitted without adversarial steps and calibration, and drawn without sharpening
-    alone = PGcGAN(seed=1, **TINY | {"adversarial_steps": 0, "calibrate": False, "sharpening": 1.0}).fit(cohort)
+    alone = PGcGAN(seed=1, **TINY | {"adversarial_steps": 0} | plain).fit(cohort)
     assert warm.equals(alone.sample(50, seed=1))
 
 
@@ -499,7 +502,7 @@ def test_directories_that_cannot_be_loaded(model: PGcGAN, tmp_path: Path) -> Non
     target.mkdir()
     refused(f"{target} has no model.json: it is not a finished pgcgan model.")
     model.save(target)
-    refused("Unknown stage 'best'; accepted: chain, likelihood, final.", UsageError, stage="best")
+    refused("Unknown stage 'best'; accepted: chain, prior, likelihood, final.", UsageError, stage="best")
     sheet = json.loads((target / "model.json").read_text())
     (target / "model.json").write_text(json.dumps({**sheet, "format": 99}))
     refused(f"{target} has the model format 99; this version reads 1. Update pgcgan, or train again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -17,8 +18,10 @@ from pgcgan.networks import (
     PaperDiscriminator,
     PaperGenerator,
     PersonCritic,
+    evenly_drawn,
+    raked,
 )
-from pgcgan.prior import Chain, fit_chain
+from pgcgan.prior import Chain, Prior, fit_chain, fit_prior
 
 SMALL = NetworkConfig(embedding=8, hidden=16, critic_features=4)
 SIZES = [3, 1, 4, 2]
@@ -178,11 +181,15 @@ def fitted() -> tuple[Chain, np.ndarray, np.ndarray]:
     return fit_chain(codes, label, SIZES, 3), codes, label
 
 
+def prior() -> Prior:
+    """Return the prior over the same codes; two blocks are enough for a run."""
+    _, codes, label = fitted()
+    return fit_prior(codes, label, np.arange(500) // 2, SIZES, 3, 2)
+
+
 def generator(rows_per_person: int = 2, config: NetworkConfig = SMALL, untrained: bool = True) -> HaplotypeGenerator:
     torch.manual_seed(5)
-    made = HaplotypeGenerator(config, SIZES, TABLE, rows_per_person).eval()
-    chain, _, _ = fitted()
-    made.set_chain([chain.table(b) for b in range(len(SIZES))])
+    made = HaplotypeGenerator(config, prior(), TABLE, rows_per_person).eval()
     if not untrained:
         nn.init.normal_(made.weight)
         nn.init.normal_(made.bias)
@@ -202,7 +209,7 @@ def test_an_untrained_generator_has_the_likelihood_of_the_chain() -> None:
     made, rows = generator(), torch.as_tensor(label)
     with torch.no_grad():
         found = made.negative_log_likelihood(
-            torch.as_tensor(codes), rows, made.condition(rows, torch.as_tensor(codes)), chain_of(chain, codes, label)
+            torch.as_tensor(codes), made.condition(rows, torch.as_tensor(codes)), chain_of(chain, codes, label)
         )
     assert np.allclose(-found.numpy(), expected, atol=1e-4)
 
@@ -216,10 +223,11 @@ def test_an_untrained_generator_draws_from_the_chain() -> None:
     assert codes.shape == (3 * people, 2, 4)
     assert onehots == [[], []]
     for own in range(3):
-        marginal = np.exp(chain.table(0)[own, 0])
+        marginal = np.exp(chain.log_probs(0, np.zeros(1, int), np.array([own]))[0])
         for b, size in enumerate(SIZES):
             if b:
-                marginal = marginal @ np.exp(chain.table(b)[own, :-1])
+                before = np.arange(SIZES[b - 1])
+                marginal = marginal @ np.exp(chain.log_probs(b, before, np.full(len(before), own)))
             for haplotype in (0, 1):
                 drawn = codes[label == own, haplotype, b].numpy()
                 assert drawn.max() < size
@@ -228,13 +236,13 @@ def test_an_untrained_generator_draws_from_the_chain() -> None:
         # and transitions, not only margins
         first, second = codes[label == own, :, 2].ravel(), codes[label == own, :, 3].ravel()
         share = np.bincount(second[first == 1], minlength=2) / int((first == 1).sum())
-        assert np.allclose(share, np.exp(chain.table(3)[own, 1]), atol=5 * 0.5 / np.sqrt(int((first == 1).sum())))
+        expected = np.exp(chain.log_probs(3, np.ones(1, int), np.array([own]))[0])
+        assert np.allclose(share, expected, atol=5 * 0.5 / np.sqrt(int((first == 1).sum())))
 
 
 def test_what_is_drawn_is_what_the_likelihood_says() -> None:
     # a trained generator: shares of whole rows against exp(-negative log-likelihood)
     made, people = generator(untrained=False), 20_000
-    made.sharpening = 1.0
     chain, _, _ = fitted()
     with torch.no_grad():
         label = torch.full((people,), 1)
@@ -242,7 +250,7 @@ def test_what_is_drawn_is_what_the_likelihood_says() -> None:
         every = torch.cartesian_prod(*(torch.arange(k) for k in SIZES))
         own = torch.full((len(every),), 1)
         nats = made.negative_log_likelihood(
-            every, own, made.condition(own, None), chain_of(chain, every.numpy(), own.numpy())
+            every, made.condition(own, None), chain_of(chain, every.numpy(), own.numpy())
         )
     probability = np.exp(-nats.numpy())
     assert probability.sum() == pytest.approx(1, abs=1e-4)
@@ -251,16 +259,51 @@ def test_what_is_drawn_is_what_the_likelihood_says() -> None:
     assert np.allclose(share, probability, atol=5 * 0.5 / np.sqrt(people))
 
 
+def test_a_mixture_is_drawn_from_both() -> None:
+    made, people = generator(untrained=False), 40_000
+    label = torch.full((people,), 1)
+    shares = {}
+    for share in (0.0, 0.3, 1.0):
+        made.share.fill_(share)
+        with torch.no_grad():
+            drawn, _ = made.rows(label, made.condition(label, None), torch.Generator().manual_seed(3))
+        shares[share] = np.bincount(drawn[:, 0].numpy(), minlength=SIZES[0]) / people
+    # in the first block, where nothing has been drawn yet, the shares mix
+    expected = 0.7 * shares[0.0] + 0.3 * shares[1.0]
+    assert np.allclose(shares[0.3], expected, atol=8 * 0.5 / np.sqrt(people))
+    assert not np.allclose(shares[1.0], shares[0.0], atol=0.05)
+    # without the network it is the prior, contexts and all
+    walk = made.prior.walk(np.full(people, 1))
+    made.share.fill_(0.0)
+    with torch.no_grad():
+        drawn, _ = made.rows(label, made.condition(label, None), torch.Generator().manual_seed(5))
+    for b, size in enumerate(SIZES):
+        expected = np.exp(walk.log_probs()[1]).mean(axis=0)
+        assert np.allclose(np.bincount(drawn[:, b].numpy(), minlength=size) / people, expected, atol=0.015)
+        walk.step(drawn[:, b].numpy())
+
+
+def test_a_copy_shares_the_prior_and_not_the_weights() -> None:
+    made = generator(untrained=False)
+    copied = copy.deepcopy(made)
+    assert copied.prior is made.prior
+    with torch.no_grad():
+        made.weight.zero_()
+    assert float(copied.weight.abs().sum()) > 0
+
+
 def test_sharpened_draws_are_powers_of_the_probabilities() -> None:
     made, people = generator(), 20_000  # untrained: the chain
     chain, _, _ = fitted()
-    made.sharpening = 2.0
+    made.sharpening.fill_(2.0)
     label = torch.full((people,), 1)
     with torch.no_grad():
         drawn, _ = made.rows(label, made.condition(label, None), torch.Generator().manual_seed(4))
-    power = np.exp(2 * chain.log_probs(0, np.zeros(1, dtype=int), np.array([1]))[0])
-    share = np.bincount(drawn[:, 0].numpy(), minlength=SIZES[0]) / people
-    assert np.allclose(share, power / power.sum(), atol=5 * 0.5 / np.sqrt(people))
+    # block 1 has one code, so that block 2 depends on the label alone
+    for block, factor in ((0, 1), (2, 2)):  # three codes may be a single site, four are a haplotype
+        power = np.exp(factor * chain.log_probs(block, np.zeros(1, dtype=int), np.array([1]))[0])
+        share = np.bincount(drawn[:, block].numpy(), minlength=SIZES[block]) / people
+        assert np.allclose(share, power / power.sum(), atol=5 * 0.5 / np.sqrt(people))
 
 
 def test_unknown_codes_add_nothing_to_the_likelihood() -> None:
@@ -272,7 +315,7 @@ def test_unknown_codes_add_nothing_to_the_likelihood() -> None:
         tensor = torch.tensor([codes])
         with torch.no_grad():
             found = made.negative_log_likelihood(
-                tensor, label, made.condition(label, None), chain_of(chain, tensor.numpy(), label.numpy())
+                tensor, made.condition(label, None), chain_of(chain, tensor.numpy(), label.numpy())
             )
         return float(found)
 
@@ -282,7 +325,7 @@ def test_unknown_codes_add_nothing_to_the_likelihood() -> None:
     with torch.no_grad():
         index = torch.cat([torch.tensor([[made.codes.num_embeddings - 1]]), made._index(full)[:, :-1]], dim=1)
         hidden = made.recurrent(made.codes(index.T) + made.condition(label, None))[0][3]
-        last = nn.functional.log_softmax(made.logits(hidden, 3, label) + torch.from_numpy(log_probs), dim=1)[0, 1]
+        last = made.readouts()[3](hidden, torch.from_numpy(log_probs))[0, 1]
     assert nats([2, 0, 3, 1]) - nats([2, 0, 3, -1]) == pytest.approx(-float(last), abs=1e-5)
 
 
@@ -293,7 +336,7 @@ def test_hidden_codes_are_not_seen() -> None:
     def seen(token_dropout: float) -> torch.Tensor:
         made.zero_grad()
         nats = made.negative_log_likelihood(
-            tensor, rows, made.condition(rows, None), chain_of(chain, codes, label), token_dropout
+            tensor, made.condition(rows, None), chain_of(chain, codes, label), token_dropout
         )
         nats.sum().backward()
         assert made.codes.weight.grad is not None
@@ -378,8 +421,48 @@ def test_raking_meets_the_targets() -> None:
 
     before = furthest()
     with torch.no_grad():
-        made.rows(label, made.condition(label, None), torch.Generator().manual_seed(4), rake=target)
-    assert furthest() < 4 * 0.5 / np.sqrt(4000) < before
+        rake = [*target, torch.ones(3)]
+        made.rows(label, made.condition(label, None), torch.Generator().manual_seed(4), rake=rake)
+    assert furthest() < before
+
+
+def test_raking_meets_all_labels_together_and_each_as_far_as_asked() -> None:
+    torch.manual_seed(3)
+    label, logits = torch.arange(3).repeat_interleave(2000), torch.randn(6000, 4)
+    target = torch.softmax(torch.randn(3, 4), dim=1)
+    people = torch.tensor([5.0, 1.0, 2.0])
+
+    def means(own: float) -> torch.Tensor:
+        bias = raked(logits, label, target, people, own)
+        return torch.stack([(logits[label == k] + bias[k]).softmax(dim=1).mean(dim=0) for k in range(3)])
+
+    assert torch.allclose(means(1.0), target, atol=2e-3)
+    together = people / people.sum()
+    assert torch.allclose(together @ means(0.0), together @ target, atol=2e-3)
+    apart = [float((means(own) - target).abs().sum()) for own in (0.0, 0.5, 1.0)]
+    assert apart[0] > apart[1] > apart[2]
+    # a label without rows is left alone
+    assert not raked(logits[:4000], label[:4000], target, people)[2].any()
+
+
+def test_even_draws_have_the_expected_counts() -> None:
+    torch.manual_seed(2)
+    label = torch.arange(2).repeat_interleave(3000)
+    # a few kinds of rows in each label, in any order, and one kind that knows what it will be
+    kinds = torch.randn(7, 5)
+    kinds[0, 2] = 30.0
+    logits = kinds[torch.randint(7, (6000,))]
+    logits[label == 1] = kinds[torch.randint(3, (3000,))]
+    probability = logits.softmax(dim=1)
+    drawn = evenly_drawn(logits, label, torch.Generator().manual_seed(1))
+    assert (drawn[probability[:, 2] > 0.999] == 2).all()
+    for own in (0, 1):
+        counts = torch.bincount(drawn[label == own], minlength=5)
+        expected = probability[label == own].sum(dim=0)
+        # independent draws would be off by about sqrt(3000 p (1 - p)), 20 here
+        assert float((counts - expected).abs().max()) < 8
+    # rows alike are not all told the same
+    assert len(set(drawn[(logits == kinds[1]).all(dim=1)].tolist())) == 5
 
 
 # ---- the critic of persons ----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -113,6 +114,18 @@ def test_block_length_follows_linkage() -> None:
     assert max(find_blocks(rows, two_each(200), max_codes=5).sizes) <= 5
 
 
+def test_unlinked_sites_are_blocks_of_their_own() -> None:
+    random = np.random.default_rng(7)
+    label = np.arange(2000) % 2
+    free = (random.random((2000, 60)) < np.where(label == 0, 0.2, 0.7)[:, None]).astype(np.int8)
+    assert np.diff(find_blocks(free, two_each(1000), label=label).edges).tolist() == [1] * 60
+    # linked sites are not, and the two can stand side by side
+    linked = mosaic(random, 2000, 60)
+    lengths = np.diff(find_blocks(np.hstack([free, linked]), two_each(1000), breaks=[60], label=label).edges)
+    assert lengths[:60].tolist() == [1] * 60
+    assert np.median(lengths[60:]) > 5
+
+
 def test_a_few_missing_calls_do_not_break_the_blocks_up() -> None:
     random = np.random.default_rng(3)
     rows = mosaic(random, 400, 300)
@@ -140,7 +153,11 @@ def test_blocks_are_as_long_as_the_coverage_allows(rows: np.ndarray, min_carrier
             right += 1
         edges.append(right)
         left = right
-    assert blocks.edges.tolist() == edges
+    # a block may have been cut into its sites where they say more of the rows, and nowhere else
+    found = blocks.edges.tolist()
+    assert set(edges) <= set(found)
+    for a, b in pairwise(edges):
+        assert [e for e in found if a <= e <= b] in ([a, b], list(range(a, b + 1)))
 
 
 @given(states(least=-1), st.integers(2, 4))
@@ -166,7 +183,7 @@ def test_two_haplotypes_of_one_person_are_one_carrier() -> None:
     common, rare = np.zeros((1, 6), dtype=np.int8), np.ones((1, 6), dtype=np.int8)
     rows = np.vstack([common.repeat(98, axis=0), rare.repeat(2, axis=0)])
     homozygous, apart = two_each(50), np.array([*range(50), *range(48), 48, 49])
-    assert find_blocks(rows, homozygous, min_carriers=2).sizes == [1]
+    assert set(find_blocks(rows, homozygous, min_carriers=2).sizes) == {1}
     assert find_blocks(rows, apart, min_carriers=2).sizes == [2]
 
 
@@ -244,19 +261,26 @@ def by_hand(chain: Chain, block: int, previous: int, label: int) -> np.ndarray:
     return (own + chain.label_weight * tilted) / (own.sum() + chain.label_weight)
 
 
+def table(chain: Chain, block: int) -> np.ndarray:
+    """Return all log-probabilities of a block: (labels, codes before and "unknown", codes)."""
+    labels, sources, _ = chain.pairs[block].shape
+    label, before = np.meshgrid(np.arange(labels), [*range(sources), -1], indexing="ij")
+    return chain.log_probs(block, before.ravel(), label.ravel()).reshape(labels, sources + 1, -1)
+
+
 @given(st.integers(0, 999), st.sampled_from(WEIGHTS), st.sampled_from(WEIGHTS))
 def test_the_chain_is_its_formula(seed: int, label_weight: float, pooled_weight: float) -> None:
     codes, label = coded(seed)
     chain = counted(codes, label, label_weight, pooled_weight)
     for b, size in enumerate(SIZES):
-        table = chain.table(b)
-        assert table.shape == (2, (SIZES[b - 1] if b else 1) + 1, size)
-        assert np.allclose(np.exp(table).sum(axis=2), 1, atol=1e-5)
+        found = table(chain, b)
+        assert found.shape == (2, (SIZES[b - 1] if b else 1) + 1, size)
+        assert np.allclose(np.exp(found).sum(axis=2), 1, atol=1e-5)
         for own in (0, 1):
             for previous in [*range(SIZES[b - 1] if b else 1), -1]:
                 # block 0 has no block before: "unknown" is the same as its one source
                 expected = by_hand(chain, b, 0 if b == 0 else previous, own)
-                assert np.allclose(np.exp(table[own, previous]), expected, atol=1e-5)
+                assert np.allclose(np.exp(found[own, previous]), expected, atol=1e-5)
         log_probs = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
         assert np.allclose(np.exp(log_probs).sum(axis=1), 1, atol=1e-5)
 
@@ -283,7 +307,7 @@ def test_without_shrinkage_the_chain_is_the_conditional_frequency() -> None:
         for previous in range(SIZES[1]):
             seen = (label == own) & (codes[:, 1] == previous) & (codes[:, 2] >= 0)
             share = np.bincount(codes[seen, 2], minlength=SIZES[2]) / seen.sum()
-            assert np.allclose(np.exp(chain.table(2)[own, previous]), share, atol=1e-5)
+            assert np.allclose(np.exp(table(chain, 2)[own, previous]), share, atol=1e-5)
         seen = (label == own) & (codes[:, 2] >= 0)
         share = np.bincount(codes[seen, 2], minlength=SIZES[2]) / seen.sum()
         assert np.allclose(chain.label_frequency(2)[own], share, atol=1e-5)
@@ -291,7 +315,7 @@ def test_without_shrinkage_the_chain_is_the_conditional_frequency() -> None:
 
 def test_label_frequency_is_shrunk_toward_the_pooled_one() -> None:
     pairs = [np.array([[[6, 2]], [[0, 0]]], dtype=np.float32)]
-    chain = Chain(pairs, [p[:, 0] for p in pairs], 1.0, 2.0)
+    chain = Chain(pairs, [p[:, 0] for p in pairs], 1.0, 1.0, 2.0)
     pooled = np.array([6.5, 2.5]) / 9
     assert np.allclose(chain.label_frequency(0)[0], (np.array([6, 2]) + 2 * pooled) / 10)
     # a label without any row has the pooled frequency
@@ -317,9 +341,27 @@ def test_fit_counts_and_takes_the_weights_of_the_best_left_out_likelihood() -> N
                 assert score(other) <= score(fitted) + 1e-3
 
 
+def test_the_weight_of_frequencies_has_the_best_left_out_likelihood() -> None:
+    codes, label = coded(6, rows=60)
+    fitted = fit_chain(codes, label, SIZES, 2)
+
+    def score(weight: float) -> float:
+        total = 0.0
+        for b, size in enumerate(SIZES):
+            for i in np.flatnonzero(codes[:, b] >= 0):
+                others = (np.arange(len(codes)) != i) & (codes[:, b] >= 0)
+                pooled = (np.bincount(codes[others, b], minlength=size) + 1 / size) / (others.sum() + 1)
+                own = np.bincount(codes[others & (label == label[i]), b], minlength=size)
+                total += np.log((own + weight * pooled) / (own.sum() + weight))[codes[i, b]]
+        return total
+
+    assert max((1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0), key=score) == fitted.frequency_weight
+
+
 def test_labels_that_are_alike_are_pooled_more() -> None:
     random = np.random.default_rng(4)
     codes, label = coded(5, rows=400, unknown=0)
     alike = fit_chain(codes, random.permutation(label), SIZES, 2)
     different = fit_chain(codes, label, SIZES, 2)
     assert alike.label_weight > different.label_weight
+    assert alike.frequency_weight > different.frequency_weight

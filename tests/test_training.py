@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from pgcgan import PGcGAN, checkpoint, simulate, tasks
+from pgcgan.calibration import balanced_sharpening
 from pgcgan.errors import ModelError, UsageError
 from pgcgan.losses import LOSSES
 from pgcgan.networks import NetworkConfig
@@ -353,7 +354,8 @@ def test_events() -> None:
     assert all(e["loss"] == pytest.approx(sum(e["terms"].values())) for e in events)
     assert set(events[0]["terms"]) == {"likelihood"}
     assert set(events[-1]["terms"]) == {"critic", "generator", "r1", "r2"}
-    assert all(set(e["metrics"]) == {"validation_nats"} for e in events)
+    metrics = {"validation_nats", "network_nats", "prior_nats", "network_share"}
+    assert all(set(e["metrics"]) == metrics for e in events)
 
 
 # ---- what is learnt from ------------------------------------------------------------------------------------------
@@ -437,12 +439,15 @@ def test_the_best_step_of_the_warm_start_is_kept(monkeypatch: pytest.MonkeyPatch
     task = haplotype_task(config, people=220, steps=4)
     scores, kept = iter([3.0, 1.0, 2.0, 1.5]), list[Tensor]()
 
-    def likelihood(*_: Any) -> float:
+    def nats(*_: Any) -> dict[float, float]:
         kept.append(task.average.weight.detach().clone())
-        return next(scores)
+        score = next(scores)
+        return {0.0: 9.0, 0.35: score, 1.0: score + 1}
 
-    monkeypatch.setattr(task, "_likelihood", likelihood)
+    monkeypatch.setattr(task, "_validation_nats", nats)
     train(task, config, seed=1)
+    # and the share of the network that was best with it
+    assert float(task.average.share) == pytest.approx(0.35)
     assert torch.equal(task.average.weight, kept[1])
     assert torch.equal(task.generator.weight, kept[1])
     assert torch.equal(task.warm_weights["weight"], kept[1])
@@ -458,12 +463,29 @@ def test_the_warm_start_learns() -> None:
     config = dataclasses.replace(CONFIG, adversarial_steps=0, batch=64, learning_rate=2e-2, token_dropout=0.0)
     network = dataclasses.replace(NETWORK, hidden=32, dropout=0.0, max_sites=2)
     task = HaplotypeTask(rows, network, config, seed=1, device=CPU, steps=70)
-    before = task._likelihood(task.average, task.validation_people)
+    before = task._validation_nats(task.average)[1.0]
     train(task, config, seed=1)
-    after = task._likelihood(task.average, task.validation_people)
+    after = task._validation_nats(task.average)[1.0]
     # independent sites given the group: 30 times the entropy of .1; and ln 2 for the group, of the first alone
     floor = 30 * -(0.1 * math.log(0.1) + 0.9 * math.log(0.9)) + math.log(2) / 2
     assert floor - 0.5 < after < before - (before - floor) / 3
+
+
+def test_the_likelihood_of_a_mixture_is_the_mean_of_the_probabilities() -> None:
+    task = haplotype_task(people=220)
+    train(task, CONFIG, seed=1)
+    rows = task.validation_rows
+    codes, label = task.codes[rows], task.row_label[rows]
+    expected = 0.0
+    for b, (chain, prior) in enumerate(task.prior.own_log_probs(codes, label)):
+        known = np.flatnonzero(codes[:, b] >= 0)
+        expected -= prior[known, codes[known, b]].sum() / len(rows)
+        assert np.array_equal(task.validation_prior[b][0].numpy(), chain)
+    nats = task._validation_nats(task.average)
+    assert nats[0.0] == pytest.approx(expected, rel=1e-5)
+    # a mean of probabilities: never worse than the mean of the log-probabilities
+    for share, found in nats.items():
+        assert found <= share * nats[1.0] + (1 - share) * nats[0.0] + 1e-3
 
 
 def test_steps_of_the_warm_start() -> None:
@@ -479,13 +501,15 @@ def test_steps_of_the_warm_start() -> None:
     assert 40_000 <= steps(max_tokens=50_000, min_steps=400) <= 60_000
 
 
-def test_no_steps_leave_the_chain() -> None:
+def test_no_steps_leave_the_prior() -> None:
     task = haplotype_task(steps=0)
     train(task, CONFIG, seed=1)
     assert task.stages == [("likelihood", 0), ("adversarial", 0)]
     assert not task.average.weight.any()
     assert not task.average.bias.any()
-    assert not task.average.label_bias.any()
+    assert float(task.average.share) == 0.0
+    # calibrated like a trained model
+    assert task.average.label_bias.any()
 
 
 def test_calibration_meets_the_label_frequencies() -> None:
@@ -502,7 +526,8 @@ def test_calibration_meets_the_label_frequencies() -> None:
             for own in range(2):
                 drawn = codes[label == own, :, b].flatten()
                 share = torch.bincount(drawn, minlength=size) / len(drawn)
-                worst = max(worst, float((share - torch.as_tensor(task.chain.label_frequency(b)[own])).abs().max()))
+                target = torch.as_tensor(task.prior.chain.label_frequency(b)[own])
+                worst = max(worst, float((share - target).abs().max()))
         return worst
 
     calibrated = furthest()
@@ -511,9 +536,48 @@ def test_calibration_meets_the_label_frequencies() -> None:
     assert calibrated < furthest()
 
 
+def sharpening_of(task: HaplotypeTask, states: np.ndarray, calibrate: bool = False) -> float:
+    axes = task.critic.centre.numpy(), task.critic.components[:10].numpy()
+    return balanced_sharpening(task.average, task.blocks, states, task.row_label, axes, seed=1, calibrate=calibrate)
+
+
+def test_sharpening_is_chosen_where_drawn_people_are_too_diverse() -> None:
+    task = haplotype_task(steps=0, people=400)
+    train(task, dataclasses.replace(CONFIG, sharpening=1.0, calibrate=False), seed=1)
+    with torch.no_grad():
+        codes, _ = task.average.people(torch.as_tensor(task.data.label), torch.Generator().manual_seed(3))
+    like_drawn = task.blocks.decode(codes.flatten(0, 1).numpy(), np.random.default_rng(1))
+    assert sharpening_of(task, like_drawn) == 1.0
+    # every row is there twice, so that drawn rows are never as near; and drawn rows spread less than those rows
+    twice = np.repeat(like_drawn[::2], 2, axis=0)
+    wider = np.where(np.random.default_rng(2).random(len(twice)) < 0.05, 1 - twice[0, 0], twice[:, 0])
+    assert 1.0 < sharpening_of(task, np.column_stack([wider, twice[:, 1:]]).astype(np.int8)) < 1.24
+    # real rows without any variance: whatever is drawn has more
+    assert sharpening_of(task, np.repeat(task.data.states[:1], len(twice), axis=0)) == 1.0
+
+
+def test_sharpening_and_share_can_be_given() -> None:
+    config = dataclasses.replace(CONFIG, sharpening=1.07, share=0.25)
+    task = haplotype_task(config, people=220)
+    train(task, config, seed=1)
+    assert float(task.average.sharpening) == pytest.approx(1.07)
+    assert float(task.average.share) == pytest.approx(0.25)
+    with pytest.raises(UsageError) as caught:
+        TrainConfig(share=1.5)
+    assert str(caught.value) == "share is 1.5; accepted: 0 to 1, or below 0 to choose it."
+
+
+def test_a_network_without_a_share_has_no_adversarial_steps() -> None:
+    config = dataclasses.replace(CONFIG, share=0.0)
+    task, events = haplotype_task(config, people=220), list[dict[str, Any]]()
+    train(task, config, seed=1, on_event=events.append)
+    assert [e["stage"] for e in events].count("adversarial") == 1
+
+
 def test_the_warm_start_ends_when_validation_people_gain_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter(range(10, 100))  # worse and worse
-    monkeypatch.setattr(HaplotypeTask, "_likelihood", lambda *_: float(next(scores)))
+    shares = (0.0, 0.5, 1.0)
+    monkeypatch.setattr(HaplotypeTask, "_validation_nats", lambda *_: dict.fromkeys(shares, float(next(scores))))
     config = dataclasses.replace(CONFIG, patience=3, validation=0.25)
     task = HaplotypeTask(cohort_rows(), NETWORK, config, seed=1, device=CPU, steps=40)
     events: list[dict[str, Any]] = []
@@ -529,4 +593,5 @@ def test_the_warm_start_ends_when_validation_people_gain_nothing(monkeypatch: py
     # 20 validations in 40 steps: the first, after step 2, is the best, and three more are waited for
     assert steps == list(range(1, 9)) and [e["last"] for e in events][:8] == [False] * 7 + [True]
     assert torch.equal(task.warm_weights["weight"], weights[0])
-    assert [e["stage"] for e in events[8:]] == ["adversarial"] * CONFIG.adversarial_steps
+    # the prior was not beaten either: nothing for the critic to do
+    assert [e["stage"] for e in events[8:]] == ["adversarial"]

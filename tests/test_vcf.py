@@ -398,6 +398,13 @@ def test_round_trip(tmp_path_factory, genotypes, suffix):
     assert sorted(folder.iterdir()) == sorted(written)
 
 
+@pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz", ".bcf"])
+def test_people_chosen_from_a_cohort_are_written(tmp_path, suffix, cohort):
+    people, _ = cohort.split(0.5, by="super_pop", seed=1)
+    write(people, tmp_path / f"people{suffix}")
+    assert np.array_equal(cyvcf2_calls(tmp_path / f"people{suffix}"), people.calls)
+
+
 @pytest.mark.parametrize("ploidy", [1, 2])
 @pytest.mark.parametrize("phased", [True, False])
 def test_text_and_bcf_are_what_bcftools_makes_of_each_other(tmp_path, ploidy, phased):

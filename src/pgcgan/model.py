@@ -21,12 +21,12 @@ from .errors import DataError, ModelError, UsageError, listed
 from .genotypes import Genotypes, Variants, concat
 from .metrics import quick
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
-from .prior import Blocks
+from .prior import Blocks, Prior
 from .provenance import provenance
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
 from .training import TRAINING, OnEvent, TrainConfig, train
 
-STAGES = ("chain", "likelihood", "final")
+STAGES = ("chain", "prior", "likelihood", "final")
 _SHEET, _SITES, _WEIGHTS, _WARM, _LOG = (
     "model.json",
     "sites.json",
@@ -52,7 +52,7 @@ class PGcGAN:
         Time budget of the training. The schedule then follows the clock, and the result depends on the machine.
     steps : int, optional
         Steps of the main stage, instead of what the preset gives for the data; with `haplotype`, 0 leaves the
-        block chain alone.
+        prior alone: seconds instead of minutes.
     device : str
         "auto" (a GPU if torch sees one), "cpu", "cuda", "cuda:1", "mps".
     **settings
@@ -175,8 +175,6 @@ class PGcGAN:
             task, self.training, seed=self.seed, directory=where, resume=resume, minutes=self.minutes, on_event=report
         )
         self._generator = task.generator if isinstance(task, PaperTask) else task.average
-        if isinstance(task, HaplotypeTask) and self.steps == 0:
-            task.average.sharpening = 1.0  # the chain is drawn as it is
         self._blocks = None if isinstance(task, PaperTask) else task.blocks
         self._warm = {} if isinstance(task, PaperTask) else task.warm_weights
         self._label_table = rows.label_table
@@ -290,8 +288,21 @@ class PGcGAN:
             "seed": self.seed,
             "network": dataclasses.asdict(self.network),
             "training": dataclasses.asdict(self.training),
+            "chosen": self._chosen(),
             "last report of training": self.history[-1] if self.history else None,
             "provenance": self._provenance,
+        }
+
+    def _chosen(self) -> dict[str, Any] | None:
+        """Return what training chose for these data."""
+        if not isinstance(self._generator, HaplotypeGenerator):
+            return None
+        return {
+            "blocks": len(self._generator.sizes),
+            "codes": sum(self._generator.sizes),
+            "axes of ancestry": self._generator.spread.shape[1],
+            "share of the network": round(float(self._generator.share), 4),
+            "sharpening": round(float(self._generator.sharpening), 4),
         }
 
     # ---- sample -----------------------------------------------------------------------------------------------
@@ -385,6 +396,9 @@ class PGcGAN:
             tensors["edges"] = torch.from_numpy(self._blocks.edges.astype(np.int64))
             tensors["templates"] = torch.from_numpy(np.concatenate([t.ravel() for t in self._blocks.templates]))
             tensors["emission"] = torch.from_numpy(np.concatenate([e.ravel() for e in self._blocks.emission]))
+            assert isinstance(self._generator, HaplotypeGenerator)
+            assert isinstance(self._generator.prior, Prior)
+            tensors |= {f"prior.{n}": torch.from_numpy(a) for n, a in self._generator.prior.arrays().items()}
         checkpoint.write_tensors(directory / _WEIGHTS, tensors)
         (directory / _WARM).unlink(missing_ok=True)
         if self._warm:
@@ -420,9 +434,9 @@ class PGcGAN:
         path : path
         device : str
             As in the constructor.
-        stage : {"final", "likelihood", "chain"}
-            The trained model, the model after its likelihood warm start, or the untrained block chain it started
-            from (`haplotype` only): for showing what each part adds.
+        stage : {"final", "likelihood", "prior", "chain"}
+            The trained model, the model after its likelihood warm start, the prior without any training, or the
+            prior's chain without its contexts (`haplotype` only): for showing what each part adds.
 
         Raises
         ------
@@ -483,9 +497,9 @@ class PGcGAN:
                 [t.reshape(shape) for t, shape in zip(templates, shapes, strict=True)],
                 [e.reshape(*shape, states) for e, shape in zip(emission, shapes, strict=True)],
             )
-            self._generator = HaplotypeGenerator(self.network, sizes, self._label_table, per)
-            if self.steps == 0:
-                self._generator.sharpening = 1.0
+            arrays = {n.removeprefix("prior."): t.numpy() for n, t in tensors.items() if n.startswith("prior.")}
+            prior = Prior.from_arrays(arrays, sizes, len(self.label_counts))
+            self._generator = HaplotypeGenerator(self.network, prior, self._label_table, per)
         self._generator.load_state_dict(weights)
         self._generator.to(self.device).eval()
 
@@ -495,11 +509,13 @@ class PGcGAN:
         assert isinstance(self._generator, HaplotypeGenerator)
         with torch.no_grad():
             # sharpening and calibration belong to the finished model
-            self._generator.sharpening = 1.0
+            self._generator.sharpening.fill_(1.0)
             self._generator.label_bias.zero_()
-            if stage == "chain":
-                self._generator.weight.zero_()
-                self._generator.bias.zero_()
+            if stage in ("chain", "prior"):
+                self._generator.share.fill_(0.0)
+                if stage == "chain":
+                    assert isinstance(self._generator.prior, Prior)
+                    self._generator.prior = self._generator.prior.chain_alone()
                 return
             if not self._warm:
                 raise ModelError(f"{directory} has no weights of its likelihood warm start.")

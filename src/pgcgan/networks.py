@@ -8,8 +8,11 @@ combination has, and the embeddings of the columns add.
 
 from __future__ import annotations
 
+import copy
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 PAPER_NOISE = 100
+SINGLE_SITE = 3  # codes of a block at most that may be a single site: alleles, or dosages
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,6 @@ class NetworkConfig:
         identity.
     min_carriers, coverage, max_sites, max_codes
         Block templates: see `prior.find_blocks`.
-    sharpening : float
-        Factor on the log-probabilities when people are drawn. A sequence drawn step by step leaves the haplotypes it
-        knows a little too often; a factor just above 1 takes that back.
     critic_features, critic_components : int
         Channels of the critic's convolutions at the finest scale, and principal components it sees.
     """
@@ -56,7 +57,6 @@ class NetworkConfig:
     coverage: float = 0.97
     max_sites: int = 128
     max_codes: int = 256
-    sharpening: float = 1.04
     critic_features: int = 32
     critic_components: int = 64
 
@@ -87,31 +87,49 @@ class LabelEmbedding(nn.Module):
         return total
 
 
+class Prior(Protocol):
+    """What the generator asks of the closed-form prior that it starts from and is mixed with."""
+
+    @property
+    def ancestry(self) -> Any:
+        """Loadings of codes (`weights`) and the labels' `spread`."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of codes of each block."""
+
+    def walk(self, label: np.ndarray) -> Any:
+        """Start rows on their way through the blocks; the walk has `log_probs` and `step`."""
+
+
 class HaplotypeGenerator(nn.Module):
     """Block by block, the codes of a row (a haplotype, or an unphased person) given label, earlier blocks and mate.
 
-    The logits are the chain's log-probabilities plus a correction that is zero at the start: an untrained generator
-    is the chain.
+    The network's logits are the chain's log-probabilities plus a correction that is zero at the start: untrained, it
+    is the chain. What is drawn from is a mixture of the network, with weight `share`, and the prior with its contexts;
+    the two know different things, and neither knows anybody.
 
     Parameters
     ----------
     config : NetworkConfig
-    sizes : list of int
-        Codes per block.
+    prior : Prior
     label_table : array of int, shape (combinations, columns)
     rows_per_person : int
         2 if a person is two haplotypes; the second is conditioned on the first.
     """
 
-    chain: Tensor
     label_bias: Tensor
+    share: Tensor
+    sharpening: Tensor
+    spread: Tensor
+    loadings: Tensor
 
-    def __init__(self, config: NetworkConfig, sizes: list[int], label_table: np.ndarray, rows_per_person: int):
+    def __init__(self, config: NetworkConfig, prior: Prior, label_table: np.ndarray, rows_per_person: int):
         super().__init__()
-        self.sizes, self.rows_per_person = list(sizes), rows_per_person
-        self.ancestry_noise, self.sharpening = config.ancestry_noise, config.sharpening
-        self.offsets = np.concatenate([[0], np.cumsum(sizes)]).tolist()
-        total, blocks, n_labels = self.offsets[-1], len(sizes), len(label_table)
+        self.prior, self.sizes, self.rows_per_person = prior, prior.sizes, rows_per_person
+        self.ancestry_noise = config.ancestry_noise
+        self.offsets = np.concatenate([[0], np.cumsum(self.sizes)]).tolist()
+        total, blocks, n_labels = self.offsets[-1], len(self.sizes), len(label_table)
         # one row a code, then one "unknown" a block, then the start
         self.codes = nn.Embedding(total + blocks + 1, config.embedding)
         nn.init.normal_(self.codes.weight, std=0.5)
@@ -125,20 +143,21 @@ class HaplotypeGenerator(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.weight = nn.Parameter(torch.zeros(total, config.hidden))
         self.bias = nn.Parameter(torch.zeros(total))
-        # set in closed form, not trained
+        # set after training: raked frequencies, the network's share, a factor on the log-probabilities of what is drawn
         self.register_buffer("label_bias", torch.zeros(n_labels, total))
-        widths = [n_labels * ((sizes[b - 1] if b else 1) + 1) * sizes[b] for b in range(blocks)]
-        self.chain_offsets = np.concatenate([[0], np.cumsum(widths)]).tolist()
-        self.register_buffer("chain", torch.zeros(self.chain_offsets[-1]))
+        self.register_buffer("share", torch.tensor(1.0))
+        self.register_buffer("sharpening", torch.tensor(1.0))
+        # a copy of the prior's, on the device of the network
+        self.register_buffer("spread", torch.from_numpy(prior.ancestry.spread), persistent=False)
+        self.register_buffer("loadings", torch.from_numpy(np.concatenate(prior.ancestry.weights)), persistent=False)
 
-    def set_chain(self, tables: list[np.ndarray]) -> None:
-        """Take the chain's log-probabilities, one table (labels, codes before + 1, codes) a block."""
-        self.chain.copy_(torch.from_numpy(np.concatenate([t.ravel() for t in tables])))
-
-    def chain_table(self, block: int) -> Tensor:
-        """Return the chain's log-probabilities of a block: (labels, codes before + 1, codes)."""
-        part = self.chain[self.chain_offsets[block] : self.chain_offsets[block + 1]]
-        return part.view(len(self.label_bias), -1, self.sizes[block])
+    def __deepcopy__(self, memo: dict[int, Any]) -> HaplotypeGenerator:
+        """Copy the network; the prior, which never changes, is shared."""
+        memo[id(self.prior)] = self.prior
+        copied = self.__class__.__new__(self.__class__)
+        memo[id(self)] = copied
+        copied.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return copied
 
     def _index(self, codes: Tensor) -> Tensor:
         """Return embedding rows of codes (rows, blocks); -1 becomes the block's "unknown"."""
@@ -164,20 +183,34 @@ class HaplotypeGenerator(nn.Module):
             ancestry = ancestry + self.ancestry_noise * torch.randn_like(ancestry)
         return known + self.from_ancestry(ancestry)
 
-    def logits(self, state: Tensor, block: int, label: Tensor) -> Tensor:
-        """Return the correction of the chain in one block: (rows, codes)."""
-        part = slice(self.offsets[block], self.offsets[block + 1])
-        return functional.linear(state, self.weight[part], self.bias[part]) + self.label_bias[label, part]
+    def readouts(self) -> list[Callable[[Tensor, Tensor], Tensor]]:
+        """Return for each block what turns (state, the chain's log-probabilities) into the network's: (rows, codes).
 
-    def negative_log_likelihood(
-        self, codes: Tensor, label: Tensor, condition: Tensor, chain: list[Tensor], token_dropout: float = 0.0
-    ) -> Tensor:
-        """Return -log P(codes | condition) of each row in nats: (rows,); unknown codes count nothing.
+        Split once: a slice of the weights for each block would have a gradient of the size of all of them.
+        """
+
+        def readout(weight: Tensor, bias: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+            return lambda state, chain: functional.log_softmax(functional.linear(state, weight, bias) + chain, dim=1)
+
+        return [
+            readout(weight, bias)
+            for weight, bias in zip(self.weight.split(self.sizes), self.bias.split(self.sizes), strict=True)
+        ]
+
+    def mixed(self, network: Tensor, prior: Tensor, share: float) -> Tensor:
+        """Return the log-probabilities of the mixture of network and prior."""
+        if share in (0.0, 1.0):
+            return network if share else prior
+        return torch.logaddexp(network + math.log(share), prior + math.log1p(-share))
+
+    def own_log_probs(
+        self, codes: Tensor, condition: Tensor, chain: list[Tensor], token_dropout: float = 0.0
+    ) -> Iterator[Tensor]:
+        """Yield the network's log-probabilities of the codes of each block given the codes before: (rows, codes).
 
         Parameters
         ----------
         codes : tensor of long (rows, blocks)
-        label : tensor (rows,)
         condition : tensor (rows, embedding)
         chain : list of tensors (rows, codes of the block)
             The chain's log-probabilities for these rows.
@@ -191,12 +224,18 @@ class HaplotypeGenerator(nn.Module):
         start = torch.full_like(index[:, :1], self.codes.num_embeddings - 1)
         inputs = self.codes(torch.cat([start, index[:, :-1]], dim=1).T) + condition
         states = self.dropout(self.recurrent(inputs)[0])  # (blocks, rows, hidden)
-        total = torch.zeros(len(codes), device=codes.device)
-        for b in range(len(self.sizes)):
-            log_probs = functional.log_softmax(self.logits(states[b], b, label) + chain[b], dim=1)
-            taken = log_probs.gather(1, codes[:, b : b + 1].clamp(min=0))[:, 0]
-            total = total - torch.where(codes[:, b] >= 0, taken, torch.zeros_like(taken))
-        return total
+        for state, readout, known in zip(states.unbind(), self.readouts(), chain, strict=True):
+            yield readout(state, known)
+
+    def negative_log_likelihood(
+        self, codes: Tensor, condition: Tensor, chain: list[Tensor], token_dropout: float = 0.0
+    ) -> Tensor:
+        """Return the network's -log P(codes | condition) of each row in nats: (rows,); unknown codes count nothing.
+
+        Parameters as in `own_log_probs`.
+        """
+        log_probs = self.own_log_probs(codes, condition, chain, token_dropout)
+        return -torch.stack([taken(found, codes[:, b]) for b, found in enumerate(log_probs)]).sum(dim=0)
 
     def rows(
         self,
@@ -204,6 +243,7 @@ class HaplotypeGenerator(nn.Module):
         condition: Tensor,
         noise: torch.Generator,
         *,
+        ancestry: Tensor | None = None,
         relaxed: float = 0.0,
         rake: list[Tensor] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
@@ -211,16 +251,19 @@ class HaplotypeGenerator(nn.Module):
 
         Parameters
         ----------
-        label, condition
-            As in `negative_log_likelihood`.
+        label : tensor (rows,)
+        condition : tensor (rows, embedding)
+            From `condition`.
         noise : torch.Generator
             Source of the Gumbel noise, on the CPU, so that the draws do not depend on the device.
+        ancestry : tensor (rows, axes), optional
+            From `draw_ancestry`; drawn here if not given.
         relaxed : float
             With a temperature, also return for each block the one-hot codes with the gradient of the
             Gumbel-softmax at that temperature (straight-through; Jang et al. 2017).
-        rake : list of tensors (labels, codes), optional
-            Target code frequencies per label and block: each block's `label_bias` is set, before its codes are
-            drawn, so that the expected frequencies among these rows meet the targets.
+        rake : list of tensors (labels, codes) and, last, a tensor (labels,), optional
+            Target code frequencies per label and block, and the labels' training rows: each block's `label_bias` is
+            set, before its codes are drawn, so that the expected frequencies among these rows come to the targets.
 
         Returns
         -------
@@ -230,49 +273,118 @@ class HaplotypeGenerator(nn.Module):
         drawn: list[Tensor] = []
         onehots: list[Tensor] = []
         state = None
+        share, sharpening = float(self.share), float(self.sharpening)
+        if ancestry is None:
+            ancestry = self.draw_ancestry(label, noise)
         given = self.codes.weight[-1] + condition
+        walk = self.prior.walk(label.cpu().numpy())
+        readouts = self.readouts()
+        embeddings = self.codes.weight[: self.offsets[-1]].split(self.sizes)
         for b in range(len(self.sizes)):
-            hidden, state = self.recurrent(given[None], state)
-            previous = drawn[-1] if drawn else torch.zeros_like(label)
-            offset = self.chain_table(b)[label, previous]
+            chain, prior = (torch.from_numpy(found).to(label.device) for found in walk.log_probs())
+            own = chain
+            if share:
+                hidden, state = self.recurrent(given[None], state)
+                own = readouts[b](self.dropout(hidden[0]), chain)
+            part = slice(self.offsets[b], self.offsets[b + 1])
+            # a site of its own has no haplotype to stay on
+            factor = sharpening if self.sizes[b] > SINGLE_SITE else 1.0
+            logits = factor * self.mixed(own, prior, share) + ancestry @ self.loadings[part].T
             if rake is not None:
-                self._rake(b, hidden[0], label, offset, rake[b])
-            logits = self.sharpening * (self.logits(self.dropout(hidden[0]), b, label) + offset)
-            uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-10, 1 - 1e-7).to(logits.device)
-            perturbed = logits - torch.log(-torch.log(uniform))
-            code = perturbed.argmax(dim=1)
+                self.label_bias[:, part] = raked(logits, label, rake[b], rake[-1])
+            logits = logits + self.label_bias[label, part]
+            if rake is not None:
+                code = evenly_drawn(logits, label, noise)
+            else:
+                uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-10, 1 - 1e-7).to(logits.device)
+                perturbed = logits - torch.log(-torch.log(uniform))
+                code = perturbed.argmax(dim=1)
             drawn.append(code)
-            embeddings = self.codes.weight[self.offsets[b] : self.offsets[b + 1]]
+            walk.step(code.cpu().numpy())
             if relaxed:
                 soft = functional.softmax(perturbed / relaxed, dim=1)
                 onehot = functional.one_hot(code, self.sizes[b]).to(soft.dtype) + soft - soft.detach()
                 onehots.append(onehot)
-                given = onehot @ embeddings + condition
-            else:
-                given = embeddings[code] + condition
+                given = onehot @ embeddings[b] + condition
+            elif share:
+                given = embeddings[b][code] + condition
         return torch.stack(drawn, dim=1), onehots
 
-    def _rake(self, block: int, state: Tensor, label: Tensor, offset: Tensor, target: Tensor) -> None:
-        part = slice(self.offsets[block], self.offsets[block + 1])
-        member = functional.one_hot(label, len(self.label_bias)).T.to(state.dtype)
-        present = member.sum(dim=1) > 0
-        member = member / member.sum(dim=1, keepdim=True).clamp(min=1)
-        for _ in range(5):
-            expected = member @ functional.softmax(self.sharpening * (self.logits(state, block, label) + offset), dim=1)
-            step = torch.log((target + 1e-5) / (expected + 1e-5)).clamp(-1, 1)
-            self.label_bias[present, part] = (self.label_bias[:, part] + step)[present].clamp(-4, 4)
+    def draw_ancestry(self, label: Tensor, noise: torch.Generator) -> Tensor:
+        """Draw the ancestry of one person for each label: (people, axes)."""
+        drawn = torch.randn(len(label), self.spread.shape[1], generator=noise).to(self.spread.device)
+        return torch.einsum("pij,pj->pi", self.spread[label], drawn)
 
     def people(
         self, label: Tensor, noise: torch.Generator, *, relaxed: float = 0.0, rake: list[Tensor] | None = None
     ) -> tuple[Tensor, list[list[Tensor]]]:
         """Draw whole people: codes (people, rows per person, blocks), and the one-hots of each row if relaxed."""
-        codes, onehots = self.rows(label, self.condition(label, None), noise, relaxed=relaxed, rake=rake)
+        ancestry = self.draw_ancestry(label, noise)
+        codes, onehots = self.rows(
+            label, self.condition(label, None), noise, ancestry=ancestry, relaxed=relaxed, rake=rake
+        )
         if self.rows_per_person == 1:
             return codes[:, None], [onehots]
         second = self.condition(label, codes)
         # the bias raked on first haplotypes serves the second too: the two are exchangeable
-        other, other_onehots = self.rows(label, second, noise, relaxed=relaxed)
+        other, other_onehots = self.rows(label, second, noise, ancestry=ancestry, relaxed=relaxed)
         return torch.stack([codes, other], dim=1), [onehots, other_onehots]
+
+
+def taken(log_probs: Tensor, codes: Tensor) -> Tensor:
+    """Return the log-probability of each row's code, 0 where it is unknown: (rows, codes), (rows,) -> (rows,)."""
+    found = log_probs.gather(1, codes[:, None].clamp(min=0))[:, 0]
+    return torch.where(codes >= 0, found, torch.zeros_like(found))
+
+
+def raked(logits: Tensor, label: Tensor, target: Tensor, people: Tensor, own: float = 0.6) -> Tensor:
+    """Return the bias of each label at which the mean probabilities of its rows meet the targets: (labels, codes).
+
+    Parameters
+    ----------
+    logits : tensor (rows, codes)
+    label : tensor (rows,)
+    target : tensor (labels, codes)
+        Frequencies; labels without rows get no bias.
+    people : tensor (labels,)
+        How many rows the labels have among the training rows.
+    own : float
+        How far each label's own bias is followed beyond the one that makes all labels together meet their targets.
+        Pulling every row of a label to its frequencies makes the label too typical of itself: the haplotype that a row
+        is on says more.
+    """
+    member = functional.one_hot(label, len(target)).T.to(logits.dtype)
+    present = member.sum(dim=1, keepdim=True)
+    member = member / present.clamp(min=1)
+    weight = people * (present[:, 0] > 0)
+    weight = weight / weight.sum().clamp(min=1)
+
+    def solved(pool: Tensor) -> Tensor:
+        bias = torch.zeros(len(pool), target.shape[1], device=logits.device)
+        to_rows = torch.zeros_like(label) if len(pool) == 1 else label
+        for _ in range(6):
+            expected = pool @ member @ functional.softmax(logits + bias[to_rows], dim=1)
+            bias = (bias + torch.log((pool @ target + 1e-5) / (expected + 1e-5)).clamp(-1, 1)).clamp(-4, 4)
+        return bias
+
+    together = solved(weight[None].to(logits.dtype))
+    return (together + own * (solved(torch.eye(len(target), device=logits.device)) - together)) * (present > 0)
+
+
+def evenly_drawn(logits: Tensor, label: Tensor, noise: torch.Generator) -> Tensor:
+    """Draw a code for each row so that the counts among rows of a label are as near as can be to what is expected.
+
+    Each row's code has its own probabilities, but rows alike get uniform numbers that are spread evenly (multiples of
+    the golden ratio): what is raked must not follow the chance of a draw, which would add up from block to block.
+    """
+    probability = functional.softmax(logits, dim=1)
+    top, most = probability.max(dim=1)
+    order = torch.argsort((label * logits.shape[1] + most).double() + 0.999 * top.double())
+    golden = torch.arange(len(order), dtype=torch.float64) * ((5**0.5 - 1) / 2)
+    uniform = torch.empty(len(order), dtype=torch.float64, device=logits.device)
+    uniform[order] = ((golden + torch.rand(1, generator=noise, dtype=torch.float64)) % 1).to(logits.device)
+    drawn = (probability.double().cumsum(dim=1) < uniform[:, None]).sum(dim=1)
+    return drawn.clamp(max=logits.shape[1] - 1)
 
 
 class PersonCritic(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
+from .calibration import RAKED_ROWS, balanced_sharpening, rake
 from .losses import critic_terms, generator_terms
 from .networks import (
     PAPER_NOISE,
@@ -20,11 +21,13 @@ from .networks import (
     PaperDiscriminator,
     PaperGenerator,
     PersonCritic,
+    taken,
 )
-from .prior import Blocks, Chain, find_blocks, fit_chain
+from .prior import Blocks, Prior, find_blocks, fit_prior, no_ancestry
 from .training import TrainConfig, mixed_seed
 
 MAX_LOG_PROBS = 100_000_000  # numbers of 4 bytes
+SHARES = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)  # of the network in the mixture that is drawn from
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def clip_convolutions(critic: nn.Module, bound: float) -> None:
 
 
 class HaplotypeTask:
-    """The `haplotype` family: chain, likelihood warm start, adversarial steps, calibration.
+    """The `haplotype` family: prior, likelihood warm start, adversarial steps, calibration.
 
     Parameters
     ----------
@@ -108,7 +111,8 @@ class HaplotypeTask:
     seed : int
     device : torch.device
     steps : int, optional
-        Steps of the warm start, instead of what epochs and tokens give; 0 leaves the chain alone.
+        Steps of the warm start, instead of what epochs and tokens give; 0 leaves the prior alone, as data with axes of
+        ancestry do by default.
     """
 
     def __init__(
@@ -124,27 +128,39 @@ class HaplotypeTask:
         self.data, self.config, self.seed, self.device = data, config, seed, device
         people, per = len(data.label), data.rows_per_person
         self.row_label = np.repeat(data.label, per)
+        row_person = np.repeat(np.arange(people), per)
         self.blocks: Blocks = find_blocks(
             data.states,
-            np.repeat(np.arange(people), per),
+            row_person,
             breaks=data.breaks,
             states=data.n_states,
             min_carriers=network.min_carriers,
             coverage=network.coverage,
             max_sites=network.max_sites,
             max_codes=network.max_codes,
+            label=self.row_label,
         )
         self.codes = self.blocks.encode(data.states).astype(np.int64)
         n_labels = len(data.label_table)
-        self.chain: Chain = fit_chain(self.codes, self.row_label, self.blocks.sizes, n_labels)
+        self.prior: Prior = fit_prior(
+            self.codes, self.row_label, row_person, self.blocks.sizes, n_labels, network.min_carriers
+        )
+        centre, components, scores = _components(self.blocks, self.codes, network.critic_components)
+        by_person = (people, per, -1)
+        self.prior = self.prior.with_ancestry(
+            self.codes.reshape(by_person), data.label, scores.reshape(by_person), mixed_seed(seed, 6)
+        )
+        # the network learns ancestry by itself from the codes so far, and would count it twice
+        if self.prior.ancestry.axes and steps is None:
+            steps = 0
+        elif steps:
+            self.prior = replace(self.prior, ancestry=no_ancestry(self.blocks.sizes, n_labels))
         torch.manual_seed(mixed_seed(seed))
-        self.generator = HaplotypeGenerator(network, self.blocks.sizes, data.label_table, per).to(device)
-        self.generator.set_chain([self.chain.table(b) for b in range(len(self.blocks))])
+        self.generator = HaplotypeGenerator(network, self.prior, data.label_table, per).to(device)
         self.average = copy.deepcopy(self.generator)
         self.means = [
             torch.as_tensor(e @ np.arange(data.n_states, dtype=np.float32), device=device) for e in self.blocks.emission
         ]
-        centre, components = _components(self.blocks, self.codes, network.critic_components)
         self.critic = PersonCritic(network, self.blocks.edges, centre, components, data.label_table).to(device)
         self.train_people, self.validation_people = self._divide(config.validation)
         self.batch = min(config.batch, len(self.train_people))
@@ -152,19 +168,29 @@ class HaplotypeTask:
         self.rows_of_label = [train_rows[self.row_label[train_rows] == k] for k in range(n_labels)]
         # looked up where they fit into memory, computed in every step where they do not
         self.chain_log_probs = (
-            [self._own_log_probs(b) for b in range(len(self.blocks))]
+            [self._chain_log_probs_of(b, self.codes, self.row_label) for b in range(len(self.blocks))]
             if len(self.codes) * sum(self.blocks.sizes) <= MAX_LOG_PROBS
             else None
         )
+        rows = (self.validation_people[:, None] * per + np.arange(per)).ravel()
+        self.validation_rows = rows
+        self.validation_prior = [
+            (torch.from_numpy(chain).to(device), torch.from_numpy(refined).to(device))
+            for chain, refined in (
+                self.prior.own_log_probs(self.codes[rows], self.row_label[rows]) if len(rows) else ()
+            )
+        ]
         warm = steps if steps is not None else self._warm_steps()
         self.stages = [("likelihood", warm), ("adversarial", config.adversarial_steps if warm else 0)]
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
-        self.best: dict[str, Any] = {"score": float("inf"), "weights": {}, "since": 0}
+        share = config.share if config.share >= 0 else 0.5
+        self.best: dict[str, Any] = {"score": float("inf"), "weights": {}, "since": 0, "share": share}
         self.warm_weights: dict[str, Tensor] = {}
 
-    def _own_log_probs(self, block: int) -> Tensor:
-        before = self.codes[:, block - 1] if block else self.row_label
-        found = self.chain.log_probs(block, before, self.row_label, self.codes[:, block])
+    def _chain_log_probs_of(self, block: int, codes: np.ndarray, label: np.ndarray) -> Tensor:
+        """Return the chain's log-probabilities of rows, each row's own contribution to the counts left out."""
+        before = codes[:, block - 1] if block else label
+        found = self.prior.chain.log_probs(block, before, label, codes[:, block])
         return torch.from_numpy(found).to(self.device)
 
     def _divide(self, share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -220,33 +246,58 @@ class HaplotypeTask:
         return terms
 
     def finish(self, stage: str) -> None:
-        """Keep the best weights of the warm start, or calibrate the adversarial result."""
+        """Keep the best weights of the warm start and the network's share, or calibrate the result."""
         if stage == "likelihood":
             if self.best["weights"]:
                 self._load(self.average, self.best["weights"])
             self._load(self.generator, dict(self.average.named_parameters()))
+            trained = self.stages[0][1] > 0
+            for network in (self.generator, self.average):
+                network.share.fill_(self.best["share"] if trained else 0.0)
             self.warm_weights = {n: p.detach().clone() for n, p in self.average.named_parameters()}
-        elif self.config.calibrate and self.stages[0][1]:
-            self._calibrate()
+            return
+        sharpening = self.config.sharpening or balanced_sharpening(
+            self.average,
+            self.blocks,
+            self.data.states,
+            self.row_label,
+            (self.critic.centre.cpu().numpy(), self.critic.components[:10].cpu().numpy()),
+            seed=self.seed,
+            calibrate=self.config.calibrate,
+        )
+        self.average.sharpening.fill_(sharpening)
+        if self.config.calibrate:
+            rake(self.average, RAKED_ROWS, self.seed)
 
     def finite(self) -> bool:
         """Tell whether all weights of the generator are numbers."""
         return all(bool(p.isfinite().all()) for p in self.generator.parameters())
 
     def validate(self, stage: str) -> dict[str, float]:
-        """Return the likelihood of the validation people (nats a row) and, in the warm start, keep the best weights."""
+        """Return the likelihood of the validation people (nats a row) and, in the warm start, keep the best weights.
+
+        It is that of the mixture of network and prior, at the best share; that of the network alone stands beside it.
+        """
         if not len(self.validation_people):
             return {}
-        score = self._likelihood(self.average, self.validation_people)
+        nats = self._validation_nats(self.average)
         self.best["since"] += 1
+        share = self.config.share
+        if stage == "likelihood" and share < 0:
+            share = min(nats, key=nats.__getitem__)
+        elif stage == "adversarial":
+            share = float(self.average.share)
+        score = nats[min(nats, key=lambda s: abs(s - share))]
         if stage == "likelihood" and score < self.best["score"]:
             weights = {n: p.detach().clone() for n, p in self.average.named_parameters()}
-            self.best = {"score": score, "weights": weights, "since": 0}
-        return {"validation_nats": score}
+            self.best = {"score": score, "weights": weights, "since": 0, "share": share}
+        return {"validation_nats": score, "network_nats": nats[1.0], "prior_nats": nats[0.0], "network_share": share}
 
     def plateau(self, stage: str) -> bool:
-        """Tell whether the validation people have waited too long for a better likelihood."""
+        """Tell whether validation people have waited too long for a better likelihood, or the network has no share."""
         patience = self.config.patience
+        if stage == "adversarial":
+            return float(self.average.share) == 0.0
         return stage == "likelihood" and patience > 0 and self.best["since"] >= patience
 
     # ---- one step ---------------------------------------------------------------------------------------------
@@ -324,11 +375,7 @@ class HaplotypeTask:
             index = torch.as_tensor(sources, device=self.device)
             return [table[index[:, b]] for b, table in enumerate(self.chain_log_probs)]
         label = self.row_label[sources[:, 0]]
-        found = [
-            self.chain.log_probs(b, codes[:, b - 1] if b else label, label, codes[:, b])
-            for b in range(len(self.blocks))
-        ]
-        return [torch.from_numpy(f).to(self.device) for f in found]
+        return [self._chain_log_probs_of(b, codes, label) for b in range(len(self.blocks))]
 
     def _rows_likelihood(
         self, generator: HaplotypeGenerator, sources: np.ndarray, noise: np.random.Generator, token_dropout: float
@@ -341,35 +388,31 @@ class HaplotypeTask:
         flat = np.ascontiguousarray(sources.transpose(1, 0, 2)).reshape(-1, blocks)  # first haplotypes, then second
         codes = self.codes[flat, np.arange(blocks)]
         chain = self._chain_log_probs(flat, codes)
-        label = torch.as_tensor(self.row_label[flat[:, 0]], device=self.device)
+        label = torch.as_tensor(self.row_label[flat[:people, 0]], device=self.device)
         tensor = torch.as_tensor(codes, device=self.device)
-        condition = generator.condition(label[:people], None)
+        condition = generator.condition(label, None)
         if per == 2:
-            condition = torch.cat([condition, generator.condition(label[:people], tensor[:people])])
-        return generator.negative_log_likelihood(tensor, label, condition, chain, token_dropout)
+            condition = torch.cat([condition, generator.condition(label, tensor[:people])])
+        return generator.negative_log_likelihood(tensor, condition, chain, token_dropout)
 
     @torch.no_grad()
-    def _likelihood(self, generator: HaplotypeGenerator, people: np.ndarray) -> float:
+    def _validation_nats(self, generator: HaplotypeGenerator) -> dict[float, float]:
+        """Return -log P of the validation people (nats a row) for every share of the network."""
         generator.eval()
-        total = 0.0
         per = self.data.rows_per_person
-        for start in range(0, len(people), 256):
-            part = people[start : start + 256]
-            rows = (part[:, None] * per + np.arange(per))[:, :, None]
-            sources = np.broadcast_to(rows, (len(part), per, len(self.blocks)))
-            total += float(self._rows_likelihood(generator, sources, np.random.default_rng(0), 0.0).sum())
-        return total / (len(people) * per)
-
-    @torch.no_grad()
-    def _calibrate(self) -> None:
-        """Rake the code frequencies of each label to those of its training people (iterative proportional fitting)."""
-        self.average.eval()
-        self.average.label_bias.zero_()
-        n_labels = len(self.data.label_table)
-        label = torch.arange(n_labels).repeat_interleave(max(256, 8192 // n_labels)).to(self.device)
-        target = [torch.as_tensor(self.chain.label_frequency(b), device=self.device) for b in range(len(self.blocks))]
-        noise = torch.Generator().manual_seed(mixed_seed(self.seed, 5))
-        self.average.rows(label, self.average.condition(label, None), noise, rake=target)
+        codes = torch.as_tensor(self.codes[self.validation_rows], device=self.device)
+        label = torch.as_tensor(self.data.label[self.validation_people], device=self.device)
+        people = codes.view(len(label), per, -1)
+        condition = generator.condition(label, None)[:, None]
+        if per == 2:
+            # as they are drawn: the second haplotype given the first
+            condition = torch.cat([condition, generator.condition(label, people[:, 0])[:, None]], dim=1)
+        own = generator.own_log_probs(codes, condition.flatten(0, 1), [chain for chain, _ in self.validation_prior])
+        total = dict.fromkeys(sorted({*SHARES, max(self.config.share, 0.0)}), 0.0)
+        for b, (network, (_, prior)) in enumerate(zip(own, self.validation_prior, strict=True)):
+            for share in total:
+                total[share] -= float(taken(generator.mixed(network, prior, share), codes[:, b]).sum())
+        return {share: nats / len(codes) for share, nats in total.items()}
 
     # ---- state ------------------------------------------------------------------------------------------------
 
@@ -402,8 +445,8 @@ class HaplotypeTask:
                 optimiser.load_state_dict(state["optimisers"][name])
 
 
-def _components(blocks: Blocks, codes: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean state (sites,) and leading principal axes (components, sites) of rows given by their codes."""
+def _components(blocks: Blocks, codes: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean state (sites,), leading axes (components, sites) and scores (rows, components) of rows of codes."""
     states = np.empty((len(codes), blocks.edges[-1]), dtype=np.float32)
     for b, emission in enumerate(blocks.emission):
         mean = emission @ np.arange(emission.shape[2], dtype=np.float32)
@@ -413,9 +456,9 @@ def _components(blocks: Blocks, codes: np.ndarray, wanted: int) -> tuple[np.ndar
         states[:, blocks.edges[b] : blocks.edges[b + 1]] = part
     centre = states.mean(axis=0)
     count = max(1, min(wanted, min(states.shape) - 1))
-    _, size, axes = randomized_svd(states - centre, count, n_iter=2, random_state=0)
+    scores, size, axes = randomized_svd(states - centre, count, n_iter=2, random_state=0)
     # unit variance for the leading one: scores of a size that a network can use
-    return centre, axes / max(float(size[0]) / np.sqrt(len(states)), 1e-6)
+    return centre, axes / max(float(size[0]) / np.sqrt(len(states)), 1e-6), scores * size
 
 
 class PaperTask:

@@ -143,7 +143,9 @@ def _text_blocks(genotypes: Genotypes) -> Iterator[bytes]:
     step = max(1, _ROW_BYTES // max(1, n * words.itemsize))
     for start in range(0, genotypes.n_variants, step):
         codes = genotypes.calls[start : start + step] + np.int8(1)
-        text = words[codes[..., 0] if ploidy == 1 else codes[..., 0] * 3 + codes[..., 1]].view(np.uint8)
+        # people chosen from a larger cohort are not contiguous in memory, and words keep the layout of their index
+        index = np.ascontiguousarray(codes[..., 0] if ploidy == 1 else codes[..., 0] * 3 + codes[..., 1])
+        text = words[index].view(np.uint8)
         text[:, -1:] = ord("\n")
         lines = []
         for i, row in enumerate(text, start=start):

@@ -1,0 +1,233 @@
+"""What each part of the model adds: the default, and the default with one part taken out, on the HLA region.
+
+Unless --no-inner is given, the held-out people are not touched: a random three quarters of the train people are fitted
+and the rest take the place of held-out people. Choices may be made on that split. Every variant is added to
+benchmarks/results/ablation.json as soon as it is measured, in the place of an earlier one with the same name, people,
+epochs and seed; from that file comes the section of docs/benchmarks.md between the markers `ablation`.
+
+    python benchmarks/ablation.py [--data DIR] [--variants "full,prior alone"] [--seeds 1] [--no-inner] [--render]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from frontier import differing, floor_of, measure, numbers, over_seeds, people_by_label, settings_of
+from real_data import DATA_SETS, DOCUMENT, LABEL, ROOT, DataSet, machine, read_parts, write_result, write_section
+
+from pgcgan import Genotypes
+from pgcgan.errors import DataError, PgcganError
+from pgcgan.metrics import figure
+from pgcgan.provenance import VERSION, now, provenance
+
+DATA = DATA_SETS[0]
+# name -> what differs from the defaults
+VARIANTS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "no calibration": {"calibrate": False},
+    "no sharpening": {"sharpening": 1.0},
+    "60 adversarial steps": {"adversarial_steps": 60},
+    "no crossovers": {"crossover": 0.0},
+    "no token dropout": {"token_dropout": 0.0},
+    "no dropout": {"dropout": 0.0},
+    "haplotypes apart": {"ancestry": 0},
+    "1 carrier": {"min_carriers": 1},
+    "2 carriers": {"min_carriers": 2},
+    "network alone": {"share": 1.0},
+    "prior alone": {"steps": 0},
+}
+SHOWN = (
+    "AF RMSE", "LD RMSE", "far pairs r", "3-point r within labels", "PCA variance ratio", "sliced Wasserstein",
+    "AA_truth", "AA_syn", "C2ST AUC, gradient boosting", "TSTR accuracy", "label fidelity", "membership AUC",
+    "privacy loss",
+)  # fmt: skip
+INNER, HELD_OUT = "inner", "held-out"
+INNER_SHARE, INNER_SEED = 0.75, 1  # of the train people; the split is the same for every variant and seed
+
+
+def parts(folder: Path, data: DataSet, inner: bool) -> tuple[Genotypes, Genotypes]:
+    """Return who is fitted and who is measured against: two parts of the train people, or train and held-out people."""
+    train, holdout = read_parts(folder, data)
+    return train.split(INNER_SHARE, by=LABEL, seed=INNER_SEED) if inner else (train, holdout)
+
+
+def start(out: Path, people: str, train: Genotypes, holdout: Genotypes) -> dict[str, Any]:
+    """Return what was measured before, or a result without entries, knowing these people.
+
+    Raises
+    ------
+    DataError
+        If the file has entries of other people under the same name.
+    """
+    path = out / "ablation.json"
+    result: dict[str, Any] = {"name": "ablation", "title": DATA.title, "people": {}, "entries": []}
+    if path.exists():
+        result = json.loads(path.read_text(encoding="utf-8"))
+    about = {"sites": train.n_variants, "train": people_by_label(train), "holdout": people_by_label(holdout)}
+    before = result["people"].setdefault(people, {**about, "floors": {}})
+    if any(before[k] != about[k] for k in about):
+        raise DataError(
+            f"The {people} entries in {path.name} are of other people or sites; move it away to start again."
+        )
+    return result
+
+
+def measure_variants(
+    folder: Path,
+    out: Path,
+    *,
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    epochs: float | None = None,
+    inner: bool = True,
+) -> dict[str, Any]:
+    """Fit and measure variants, each added to the file in `out` at once, and return the result with all that is known.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the data.
+    out : Path
+        Folder of the JSON file.
+    variants : sequence of str
+        Names in `VARIANTS`.
+    seeds : sequence of int
+        Of the model and of the evaluation.
+    epochs : float, optional
+        In the place of the default, for all variants.
+    inner : bool
+        Whether both parts are of the train people.
+    """
+    from pgcgan import PGcGAN
+
+    train, holdout = parts(folder, DATA, inner)
+    people = INNER if inner else HELD_OUT
+    result = start(out, people, train, holdout)
+    print(f"{DATA.title}, {people}: {train.n_samples} people to fit, {holdout.n_samples} to measure against")
+    for name in variants:
+        for seed in seeds:
+            where, changed = machine(), VARIANTS[name]
+            settings: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
+            model = PGcGAN(LABEL, seed=seed, **settings, **changed)
+            began = time.perf_counter()
+            model.fit(train)
+            seconds = float(f"{time.perf_counter() - began:.5g}")
+            rows, floors = measure(train, model.sample(model.label_counts, seed=seed), holdout, seed)
+            entry = {"variant": name, "people": people, "epochs": epochs, "seed": seed, "changed": changed}
+            entry |= {"fit_seconds": seconds, "rows": rows, "settings": settings_of(model)}
+            add_entry(result, {**entry, "pgcgan": VERSION, "date": now()})
+            result["people"][people]["floors"][str(seed)] = floors
+            result["provenance"] = provenance(machine=where, command="benchmarks/ablation.py")
+            write_result(result, out)
+            brief = ", ".join(f"{n} {figure(rows[n])}" for n in ("AA_truth", "far pairs r", "membership AUC"))
+            print(f"  {name}, seed {seed}: {brief}", flush=True)
+    return result
+
+
+def add_entry(result: dict[str, Any], entry: dict[str, Any]) -> None:
+    """Put an entry in its place in the result: instead of an earlier one of the same variant, people, epochs, seed."""
+
+    def key(e: dict[str, Any]) -> tuple[bool, float, int, str, int]:
+        order = list(VARIANTS).index(e["variant"]) if e["variant"] in VARIANTS else len(VARIANTS)
+        return e["people"] != INNER, e["epochs"] or 0.0, order, e["variant"], e["seed"]
+
+    others = [e for e in result["entries"] if key(e) != key(entry)]
+    result["entries"] = sorted([*others, entry], key=key)
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """Return the section of docs/benchmarks.md: a table for each set of people and number of epochs."""
+    made, entries = result["provenance"], result["entries"]
+    dates = sorted({e["date"][:10] for e in entries})
+    where = made["machine"]
+    lines = [
+        f"### {result['title']}",
+        "",
+        f"pgcgan {', '.join(sorted({e['pgcgan'] for e in entries}))}, {' to '.join(dates[:: len(dates) - 1 or 1])}, "
+        f"{where['cores']} cores ({where['processor']}). Command: `python {made['command']}`. With several seeds a "
+        "number is their mean.",
+    ]
+    for people, epochs in dict.fromkeys((e["people"], e["epochs"]) for e in entries):
+        group = [e for e in entries if (e["people"], e["epochs"]) == (people, epochs)]
+        known = result["people"][people]
+        fitted, against = (sum(known[part].values()) for part in ("train", "holdout"))
+        lines += [
+            "",
+            f"**Inner split**: fitted on {fitted:,} of the train people, measured against the other {against:,}; "
+            "the held-out people of the other tables are not touched, and choices may be made here."
+            if people == INNER
+            else f"**Held-out people**: fitted on all {fitted:,} train people, measured against the {against:,} "
+            "held-out people; no choice is made here.",
+        ]
+        if epochs is not None:
+            lines[-1] += f" All variants with {epochs:g} epochs."
+        # a floor for each seed that was measured
+        floors = {"floors": {seed: f for seed, f in known["floors"].items() if int(seed) in {e["seed"] for e in group}}}
+        lines += [
+            "",
+            "| variant | what differs | seeds | " + " | ".join(SHOWN) + " | fit time, s |",
+            "|---|---|--:|" + "--:|" * (len(SHOWN) + 1),
+            "| floor |  |  | " + " | ".join(figure(floor_of(floors, m)) for m in SHOWN) + " |  |",
+        ]
+        for name in dict.fromkeys(e["variant"] for e in group):
+            runs = [e for e in group if e["variant"] == name]
+            cells = [name, ", ".join(f"`{k}={v}`" for k, v in runs[-1]["changed"].items()), str(len(runs))]
+            for metric in SHOWN:
+                found = over_seeds(runs, metric)
+                cells.append(figure(None if found is None else found[0]))
+            cells.append(f"{sum(e['fit_seconds'] for e in runs) / len(runs):.3g}")
+            lines.append("| " + " | ".join(cells) + " |")
+        changed = {name for e in group for name in e["changed"]}
+        other = differing([e["settings"] for e in group], but=sorted(changed))
+        if other:
+            lines += [
+                "",
+                f"- These variants also differ in {', '.join(other)}: they were measured with other defaults.",
+            ]
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real data")
+    parser.add_argument("--variants", help=f"some of: {','.join(VARIANTS)}")
+    parser.add_argument("--seeds", type=numbers(int), default=[1], help="joined by commas (default: 1)")
+    parser.add_argument("--epochs", type=float, help="for all variants, in the place of the default")
+    parser.add_argument(
+        "--inner", action=argparse.BooleanOptionalAction, default=True, help="on two parts of the train people"
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
+    parser.add_argument("--document", type=Path, default=DOCUMENT)
+    parser.add_argument("--render", action="store_true", help="write the document from the JSON file, run nothing")
+    given = parser.parse_args(argv)
+    variants = given.variants.split(",") if given.variants else list(VARIANTS)
+    unknown = [v for v in variants if v not in VARIANTS]
+    if unknown:
+        parser.error(f"unknown variant {unknown[0]!r}; accepted: {', '.join(VARIANTS)}")
+    path = given.out / "ablation.json"
+    try:
+        if given.render and not path.exists():
+            print(f"{DATA.title}: there is no {path.name} yet; nothing is written.")
+            return
+        if given.render:
+            result = json.loads(path.read_text(encoding="utf-8"))
+        elif not (given.data / DATA.vcf).exists():
+            print(f"{DATA.title}: {DATA.vcf} is not in the data folder (--data DIR); nothing is measured.")
+            return
+        else:
+            result = measure_variants(
+                given.data, given.out, variants=variants, seeds=given.seeds, epochs=given.epochs, inner=given.inner
+            )
+        write_section(given.document, "ablation", as_markdown(result))
+    except PgcganError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

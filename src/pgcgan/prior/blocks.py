@@ -1,0 +1,239 @@
+"""Haplotype blocks: sites cut along linkage disequilibrium, and the patterns ("codes") that enough people carry.
+
+Rows are haplotypes with states 0/1 where the data are phased, or people with dosages 0/1/2 where they are not. A
+missing state is -1; a row without any usable state in a block has the code -1 there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+UNKNOWN = -1
+_COMPARED_ROWS = 4000
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of consecutive sites and their templates.
+
+    Parameters
+    ----------
+    edges : array of int, shape (blocks + 1,)
+        Block b covers the sites edges[b] to edges[b + 1].
+    templates : list of int8 arrays, shape (codes of the block, sites of the block)
+        The states that a code stands for, most frequent code first.
+    emission : list of float32 arrays, shape (codes, sites, states)
+        Probability of each state at each site given the code: what the rows of a code have there. It keeps allele
+        frequencies right and lets rare alleles appear, without tying two of them together.
+    """
+
+    edges: np.ndarray
+    templates: list[np.ndarray]
+    emission: list[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.templates)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of codes of each block."""
+        return [len(t) for t in self.templates]
+
+    def encode(self, rows: np.ndarray) -> np.ndarray:
+        """Return the nearest template of each row in each block: int16, shape (rows, blocks).
+
+        Nearest is fewest mismatches among called sites; ties go to the more frequent template. A row with fewer than
+        half of a block's sites called has the code -1 there.
+        """
+        codes = np.empty((len(rows), len(self)), dtype=np.int16)
+        for b, templates in enumerate(self.templates):
+            part = rows[:, self.edges[b] : self.edges[b + 1]]
+            patterns, inverse = unique_rows(part)
+            mismatches = np.zeros((len(patterns), len(templates)), dtype=np.float32)
+            for state in np.unique(part[part >= 0]):
+                seen = (patterns == state).astype(np.float32)
+                mismatches += seen @ (templates != state).T.astype(np.float32)
+            nearest = mismatches.argmin(axis=1).astype(np.int16)
+            nearest[(patterns >= 0).mean(axis=1) < 0.5] = UNKNOWN
+            codes[:, b] = nearest[inverse]
+        return codes
+
+    def decode(self, codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Draw the states of rows from their codes: int8, shape (rows, sites)."""
+        rows = np.empty((len(codes), self.edges[-1]), dtype=np.int8)
+        for b, emission in enumerate(self.emission):
+            cumulative = emission.cumsum(axis=2)[:, :, :-1]
+            drawn = generator.random((len(codes), emission.shape[1]), dtype=np.float32)
+            rows[:, self.edges[b] : self.edges[b + 1]] = (drawn[:, :, None] >= cumulative[codes[:, b]]).sum(axis=2)
+        return rows
+
+
+def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct rows of a narrow int8 matrix and the index of each row among them."""
+    packed = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).ravel()
+    _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
+    return rows[first], inverse
+
+
+def find_blocks(
+    rows: np.ndarray,
+    person: np.ndarray,
+    *,
+    breaks: Sequence[int] = (),
+    states: int = 2,
+    min_carriers: int = 3,
+    coverage: float = 0.97,
+    max_sites: int = 128,
+    max_codes: int = 256,
+    label: np.ndarray | None = None,
+) -> Blocks:
+    """Cut the sites into blocks along linkage disequilibrium and collect their templates.
+
+    A block grows by doubling and bisection as long as its templates (patterns carried by at least `min_carriers`
+    people) cover `coverage` of the rows and number at most `max_codes`. A block whose patterns say less of its rows
+    than its sites do one after the other (by leave-one-out likelihood) is cut into single sites: so blocks are long
+    where there are few haplotypes, and single sites where sites are unlinked.
+
+    Parameters
+    ----------
+    rows : array of int8, shape (rows, sites)
+        States; -1 is missing. Rows with a missing state in a block do not make templates of it.
+    person : array of int, shape (rows,)
+        Which person each row belongs to: two haplotypes of one person are one carrier.
+    breaks : sequence of int
+        Sites that start a new block (the first site of each contig).
+    states : int
+        2 for haplotypes, 3 for dosages.
+    label : array of int, shape (rows,), optional
+        Label of each row, for the likelihoods.
+    """
+    n_sites = rows.shape[1]
+    starts = sorted({0, *breaks})
+    label = np.zeros(len(rows), dtype=np.int64) if label is None else label
+    edges, templates, emission = [0], [], []
+    for start, end in zip(starts, [*starts[1:], n_sites], strict=True):
+        left = start
+        length = 16
+        while left < end:
+            length, found = _longest(
+                rows, person, left, min(end - left, max_sites), length, min_carriers, coverage, max_codes
+            )
+            block = _with_emission(rows, left, left + length, found, states)
+            if length > 1 and _sites_say_more(rows[:, left : left + length], block, states, label):
+                for site in range(left, left + length):
+                    alone, _ = _templates(rows[:, site : site + 1], person, min_carriers)
+                    templates.append(alone)
+                    emission += _with_emission(rows, site, site + 1, alone, states).emission
+                    edges.append(site + 1)
+            else:
+                templates.append(found)
+                emission += block.emission
+                edges.append(left + length)
+            left += length
+    return Blocks(np.array(edges), templates, emission)
+
+
+def _with_emission(rows: np.ndarray, left: int, right: int, templates: np.ndarray, states: int) -> Blocks:
+    """Return one block of these templates, as if its sites were all there are."""
+    part = rows[:, left:right]
+    block = Blocks(np.array([0, right - left]), [templates], [])
+    return Blocks(block.edges, [templates], [_emission(part, block.encode(part)[:, 0], templates, states)])
+
+
+def _sites_say_more(part: np.ndarray, block: Blocks, states: int, label: np.ndarray) -> bool:
+    """Compare the leave-one-out likelihoods of rows as codes and as single sites, each given the site before."""
+    part, label = part[:_COMPARED_ROWS], label[:_COMPARED_ROWS]
+    codes = block.encode(part)[:, 0]
+    whole = (part >= 0).all(axis=1) & (codes >= 0)
+    part, label, codes = part[whole], label[whole].astype(np.int64), codes[whole].astype(np.int64)
+    if len(part) < 2:
+        return False
+    zero = np.zeros(len(part), dtype=np.int64)
+    score = _left_out(zero, label, codes, len(block.templates[0]))
+    for j in range(part.shape[1]):
+        # what is left to say of the site once the code is known: whether it is as in the template
+        differs = part[:, j] != block.templates[0][codes, j]
+        score += _left_out(zero, codes, differs.astype(np.int64), 2)
+        score -= _left_out(part[:, j - 1].astype(np.int64) if j else zero, label, part[:, j].astype(np.int64), states)
+    return score < 0
+
+
+def _left_out(before: np.ndarray, group: np.ndarray, value: np.ndarray, values: int) -> float:
+    """Return the leave-one-out log-likelihood (nats) of values given group and the value before.
+
+    Shrunk toward the value's frequency in all rows with weight 1, so that rare groups cost little.
+    """
+    n = len(value)
+    key = np.unique(group * (int(before.max()) + 1) + before, return_inverse=True)[1]
+    own = np.bincount(key * values + value, minlength=(int(key.max()) + 1) * values)[key * values + value] - 1
+    total = np.bincount(key)[key] - 1
+    frequency = (np.bincount(value, minlength=values)[value] - 1 + 1 / values) / n
+    return float(np.log((own + frequency) / (total + 1)).sum())
+
+
+def _longest(
+    rows: np.ndarray,
+    person: np.ndarray,
+    left: int,
+    limit: int,
+    guess: int,
+    min_carriers: int,
+    coverage: float,
+    max_codes: int,
+) -> tuple[int, np.ndarray]:
+    """Return the longest acceptable block that starts at `left`, and its templates (bracket, then bisect)."""
+
+    def attempt(length: int) -> np.ndarray | None:
+        found, covered = _templates(rows[:, left : left + length], person, min_carriers)
+        return found if length == 1 or (covered >= coverage and len(found) <= max_codes) else None
+
+    good, bad = 1, limit + 1
+    best = attempt(1)
+    step = min(guess, limit)
+    while bad - good > 1:
+        found = attempt(step)
+        if found is None:
+            bad = step
+        else:
+            good, best = step, found
+        step = min(2 * good, limit) if bad > limit else (good + bad) // 2
+        step = min(max(step, good + 1), bad - 1)
+    assert best is not None
+    return good, best
+
+
+def _templates(part: np.ndarray, person: np.ndarray, min_carriers: int) -> tuple[np.ndarray, float]:
+    """Return the patterns with enough carriers, most frequent first, and the share of complete rows that have one."""
+    complete = (part >= 0).all(axis=1)
+    if not complete.any():
+        fallback = np.zeros((1, part.shape[1]), dtype=np.int8)
+        return fallback, 0.0
+    patterns, inverse = unique_rows(part[complete])
+    counts = np.bincount(inverse, minlength=len(patterns))
+    carriers = np.unique(np.stack([inverse, person[complete]]), axis=1)[0]
+    kept = np.bincount(carriers, minlength=len(patterns)) >= min_carriers
+    # no template has enough carriers: a longer block would be somebody's own
+    enough = bool(kept.any())
+    if not enough:
+        kept[counts.argmax()] = True
+    order = np.flatnonzero(kept)
+    order = order[np.argsort(-counts[order], kind="stable")]
+    # missing calls say nothing about linkage: the share is one of complete rows, as long as most rows are
+    usable = enough and 2 * complete.sum() >= len(part)
+    return np.ascontiguousarray(patterns[order]), float(counts[order].sum() / complete.sum()) if usable else 0.0
+
+
+def _emission(part: np.ndarray, codes: np.ndarray, templates: np.ndarray, states: int) -> np.ndarray:
+    """Return P(state | code) at each site: the states of the rows that have the code."""
+    known = codes >= 0
+    onehot = np.zeros((len(templates), known.sum()), dtype=np.float32)
+    onehot[codes[known], np.arange(known.sum())] = 1
+    probability = np.empty((*templates.shape, states), dtype=np.float32)
+    for state in range(states):
+        probability[:, :, state] = onehot @ (part[known] == state).astype(np.float32)
+    total = probability.sum(axis=2, keepdims=True)
+    template = templates[:, :, None] == np.arange(states)
+    return np.where(total > 0, probability / np.maximum(total, 1), template).astype(np.float32)

@@ -1,0 +1,153 @@
+"""The chain: each block's code given the label and the code of the block before, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A Markov chain over block codes, conditional on the label.
+
+    The probability of code j after code i in a row with label l is
+
+        P_l(j | i)  =  (n_l(i, j) + a P°(j | i, l)) / (n_l(i) + a),    P°(j | i, l)  ∝  P(j | i) P_l(j) / P(j),
+
+    where n counts training rows, P(j | i) is the pooled transition shrunk toward the pooled frequency with weight
+    `pooled_weight`, P_l(j) the frequency in the label shrunk likewise, and a = `label_weight`. Where neighbours are
+    unlinked, P° is the label's own frequency; where a label has few people, it is the pooled transition tilted to
+    the label's frequencies.
+
+    Parameters
+    ----------
+    pairs : list of float32 arrays, shape (labels, codes of block b - 1, codes of block b)
+        Transition counts; entry 0 has one previous code.
+    singles : list of float32 arrays, shape (labels, codes of block b)
+        Code counts.
+    label_weight, pooled_weight : float
+        The weights of the shrinkages in P.
+    frequency_weight : float
+        The weight of the pooled frequencies in `label_frequency`.
+    """
+
+    pairs: list[np.ndarray]
+    singles: list[np.ndarray]
+    label_weight: float
+    pooled_weight: float
+    frequency_weight: float = 0.0
+    pooled_pairs: list[np.ndarray] = field(init=False, repr=False)
+    pooled_singles: list[np.ndarray] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pooled_pairs", [p.sum(axis=0) for p in self.pairs])
+        object.__setattr__(self, "pooled_singles", [s.sum(axis=0) for s in self.singles])
+
+    def label_frequency(self, block: int) -> np.ndarray:
+        """Return the code frequencies of each label, shrunk toward the pooled ones with weight `frequency_weight`.
+
+        What a label's people have by chance beyond the population they come from is left behind. Shape (labels, codes).
+        """
+        pooled = self.pooled_singles[block]
+        frequency = (pooled + 1 / len(pooled)) / (pooled.sum() + 1)
+        counts, weight = self.singles[block], np.float32(max(self.frequency_weight, 1e-3))
+        return (counts + weight * frequency) / (counts.sum(axis=1, keepdims=True) + weight)
+
+    def log_probs(
+        self, block: int, previous: np.ndarray, label: np.ndarray, own: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return log P_l(· | previous): float32, shape (rows, codes of the block).
+
+        Parameters
+        ----------
+        block : int
+            The block whose code is predicted.
+        previous, label : array of int, shape (rows,)
+            The code of the block before (ignored for block 0; -1 = unknown) and the label of each row.
+        own : array of int, shape (rows,), optional
+            The code that the row itself contributed to the counts: its contribution is left out. Without it a
+            training row is predicted from counts that contain it, and the network that corrects the chain learns to
+            undo a confidence that unseen people do not give. -1 = contributed nothing.
+        """
+        pairs, singles = self.pairs[block], self.singles[block]
+        known = previous >= 0 if block else np.ones(len(label), dtype=bool)
+        source = np.where(known, previous, 0) if block else np.zeros(len(label), dtype=np.int64)
+        lab_pair = pairs[label, source] * known[:, None]
+        all_pair = self.pooled_pairs[block][source] * known[:, None]
+        lab_single = singles[label]
+        all_single = np.broadcast_to(self.pooled_singles[block], lab_single.shape)
+        if own is not None:
+            mine = np.zeros((len(label), singles.shape[1]), dtype=np.float32)
+            rows = np.flatnonzero(own >= 0)
+            mine[rows, own[rows]] = 1
+            lab_single, all_single = lab_single - mine, all_single - mine
+            mine *= known[:, None]
+            lab_pair, all_pair = lab_pair - mine, all_pair - mine
+        frequency = (all_single + 1 / singles.shape[1]) / (all_single.sum(axis=1, keepdims=True) + 1)
+        weight = np.float32(self.pooled_weight)
+        in_label = (lab_single + weight * frequency) / (lab_single.sum(axis=1, keepdims=True) + weight)
+        pooled = (all_pair + weight * frequency) / (all_pair.sum(axis=1, keepdims=True) + weight)
+        base = pooled * in_label / frequency
+        base /= base.sum(axis=1, keepdims=True)
+        weight = np.float32(self.label_weight)
+        probability = (lab_pair + weight * base) / (lab_pair.sum(axis=1, keepdims=True) + weight)
+        return np.log(np.maximum(probability, 1e-12)).astype(np.float32)
+
+
+def fit_chain(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int) -> Chain:
+    """Count transitions and choose the shrinkage weights by leave-one-out likelihood.
+
+    Parameters
+    ----------
+    codes : array of int, shape (rows, blocks)
+        Codes of the training rows; -1 is unknown.
+    label : array of int, shape (rows,)
+        Label of each row.
+    sizes : sequence of int
+        Codes per block.
+    n_labels : int
+        Number of labels.
+    """
+    pairs, singles = [], []
+    for b, size in enumerate(sizes):
+        source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
+        both = (codes[:, b] >= 0) & (source >= 0)
+        pair = np.zeros((n_labels, sizes[b - 1] if b else 1, size), dtype=np.float32)
+        np.add.at(pair, (label[both], source[both], codes[both, b]), 1)
+        single = np.zeros((n_labels, size), dtype=np.float32)
+        known = codes[:, b] >= 0
+        np.add.at(single, (label[known], codes[known, b]), 1)
+        pairs.append(pair)
+        singles.append(single)
+    some_blocks = np.unique(np.linspace(0, len(sizes) - 1, 16).astype(int)).tolist()
+    some_rows = np.unique(np.linspace(0, len(codes) - 1, 2000).astype(int))
+    first = Chain(pairs, singles, 1.0, 1.0)
+    best = None
+    for label_weight in (1.0, 3.0, 10.0, 30.0, 100.0, 300.0):
+        for pooled_weight in (0.3, 1.0, 3.0, 10.0, 30.0, 100.0):
+            chain = replace(first, label_weight=label_weight, pooled_weight=pooled_weight)
+            score = sum(chain_likelihood(chain, codes[some_rows], label[some_rows], b).sum() for b in some_blocks)
+            if best is None or score > best[0]:
+                best = (score, chain)
+    assert best is not None
+    trials = [replace(best[1], frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
+    return max(trials, key=lambda chain: sum(_frequency_likelihood(chain, b) for b in some_blocks))
+
+
+def _frequency_likelihood(chain: Chain, block: int) -> float:
+    """Return the leave-one-out log-likelihood (nats) of all rows' codes under the frequencies of their labels."""
+    counts, pooled = chain.singles[block], chain.pooled_singles[block]
+    others = np.maximum(counts - 1, 0)
+    frequency = (np.maximum(pooled - 1, 0) + 1 / len(pooled)) / np.maximum(pooled.sum(), 1)
+    total = np.maximum(counts.sum(axis=1, keepdims=True) - 1, 0) + chain.frequency_weight
+    return float((counts * np.log((others + chain.frequency_weight * frequency) / total)).sum())
+
+
+def chain_likelihood(chain: Chain, codes: np.ndarray, label: np.ndarray, block: int) -> np.ndarray:
+    """Return the leave-one-out log-likelihood (nats) of each row's code in one block: shape (rows,); 0 if unknown."""
+    previous = codes[:, block - 1] if block else np.zeros(len(codes), dtype=np.int64)
+    own = codes[:, block]
+    log_probs = chain.log_probs(block, previous, label, own)
+    return np.where(own >= 0, log_probs[np.arange(len(own)), np.maximum(own, 0)], 0.0)

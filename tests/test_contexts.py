@@ -1,0 +1,162 @@
+"""Contexts of the prior, against a plain count of runs, and the walk through the blocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgcgan.prior import Prior, fit_prior
+from pgcgan.prior.contexts import LEVELS, find_contexts
+
+SIZES = [3, 2, 4, 3, 3, 2, 3, 4, 3, 2]
+
+
+def copied(seed: int, rows: int = 120, unknown: float = 0.03) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return codes that follow one of a few founders for long, their labels and their people (two rows each)."""
+    random = np.random.default_rng(seed)
+    founders = np.stack([random.integers(size, size=6) for size in SIZES], axis=1)
+    source = random.integers(6, size=rows)
+    label = (source + random.integers(2, size=rows)) % 2
+    codes = founders[source]
+    other = random.random(codes.shape) < 0.08
+    codes = np.where(other, np.stack([random.integers(size, size=rows) for size in SIZES], axis=1), codes)
+    codes[random.random(codes.shape) < unknown] = -1
+    return codes, label, np.arange(rows) // 2
+
+
+def by_hand(prior: Prior, codes: np.ndarray, label: np.ndarray, person: np.ndarray, row: np.ndarray, own_label: int,
+            block: int, left_out: int | None) -> np.ndarray:  # fmt: skip
+    """Return P(next code) of one row from the training rows themselves, all but one."""
+    kept = [i for i in range(len(codes)) if i != left_out]
+    last = int(row[block - 1]) if block else 0
+    own = None if left_out is None else codes[left_out, block : block + 1]
+    p = np.exp(prior.chain.log_probs(block, np.array([last]), np.array([own_label]), own))[0].astype(float)
+    for order, by_label in LEVELS:
+        run = tuple(row[block - order : block]) if block >= order else (-1,)
+        if -1 in run:
+            continue
+        carry = [i for i in range(len(codes)) if tuple(codes[i, block - order : block]) == run]
+        if by_label:
+            carry = [i for i in carry if label[i] == own_label]
+        # the people of the whole cohort count, one less for a training row
+        if len({person[i] for i in carry}) - (left_out is not None) < prior.contexts.min_carriers:
+            continue
+        after = [codes[i, block] for i in carry if i in kept and codes[i, block] >= 0]
+        k = np.bincount(np.array(after, dtype=int), minlength=SIZES[block]).astype(float)
+        a, d = prior.contexts.weights[order, by_label]
+        p = (np.maximum(k - d, 0) + (a + d * (k > 0).sum()) * p) / (k.sum() + a)
+    return p
+
+
+def fitted(seed: int = 1, min_carriers: int = 2) -> tuple[Prior, np.ndarray, np.ndarray, np.ndarray]:
+    codes, label, person = copied(seed)
+    return fit_prior(codes, label, person, SIZES, 2, min_carriers), codes, label, person
+
+
+@given(st.integers(0, 50), st.integers(1, 4))
+def test_probabilities_are_those_of_a_plain_count(seed: int, min_carriers: int) -> None:
+    prior, codes, label, person = fitted(seed, min_carriers)
+    # new rows: halves of two training rows
+    random = np.random.default_rng(seed)
+    new = np.concatenate([codes[:6, :5], codes[random.permutation(len(codes))[:6], 5:]], axis=1)
+    walk = prior.walk(label[:6])
+    for b in range(len(SIZES)):
+        _, found = walk.log_probs()
+        assert np.allclose(np.exp(found).sum(axis=1), 1, atol=1e-5)
+        for i in range(6):
+            expected = by_hand(prior, codes, label, person, new[i], int(label[i]), b, None)
+            assert np.allclose(np.exp(found[i]), expected, atol=1e-5)
+        walk.step(new[:, b])
+
+
+@given(st.integers(0, 50), st.integers(1, 3))
+def test_a_training_row_is_left_out(seed: int, min_carriers: int) -> None:
+    prior, codes, label, person = fitted(seed, min_carriers)
+    for b, (chain, found) in enumerate(prior.own_log_probs(codes, label)):
+        before = codes[:, b - 1] if b else label
+        assert np.array_equal(chain, prior.chain.log_probs(b, before, label, codes[:, b]))
+        for i in range(0, len(codes), 17):
+            if codes[i, b] >= 0:
+                expected = by_hand(prior, codes, label, person, codes[i], int(label[i]), b, i)
+                assert np.allclose(np.exp(found[i]), expected, atol=1e-5)
+
+
+def test_a_run_of_too_few_people_says_nothing() -> None:
+    codes, label, person = copied(3, unknown=0)
+    # one person whose two haplotypes are unlike anybody's: no run of theirs is followed, however often they carry it
+    codes = np.concatenate([codes, np.tile([2, 1, 3, 2, 2, 1, 2, 3, 2, 1], (2, 1))])
+    label, person = np.append(label, [0, 0]), np.append(person, [99, 99])
+    contexts = find_contexts(codes, label, person, SIZES, 2, min_carriers=2)
+    for b, levels in enumerate(contexts.runs):
+        for (order, by_label), runs in levels.items():
+            rows = [tuple(row[b - order : b]) for row in codes]
+            if by_label:
+                rows = [(*row, own) for row, own in zip(rows, label, strict=True)]
+            carriers = {run: len({person[i] for i, r in enumerate(rows) if r == run}) for run in rows}
+            assert sorted(runs.carriers) == sorted(n for n in carriers.values() if n >= 2)
+
+
+def test_long_runs_are_followed_where_several_people_share_them() -> None:
+    prior, codes, label, _ = fitted()
+    rows = np.arange(len(codes))
+
+    def nats(which: int) -> float:
+        total = 0.0
+        for b, found in enumerate(prior.own_log_probs(codes, label)):
+            known = codes[:, b] >= 0
+            total -= found[which][rows[known], codes[known, b]].sum()
+        return total / len(codes)
+
+    assert nats(1) < nats(0) - 1.0
+    # nothing is gained from codes without memory, and nothing is lost
+    random = np.random.default_rng(2)
+    free = np.stack([random.integers(size, size=400) for size in SIZES], axis=1)
+    prior = fit_prior(free, random.integers(2, size=400), np.arange(400) // 2, SIZES, 2, 2)
+    chain, refined = zip(*prior.own_log_probs(free, np.zeros(400, dtype=int)), strict=True)
+    difference = [r[np.arange(400), free[:, b]] - c[np.arange(400), free[:, b]]
+                  for b, (c, r) in enumerate(zip(chain, refined, strict=True))]  # fmt: skip
+    assert abs(np.sum(difference, axis=0).mean()) < 0.3
+
+
+def test_the_weights_are_the_best_of_a_coordinate() -> None:
+    prior, codes, label, _ = fitted(4)
+
+    def score(weights: dict[tuple[int, bool], tuple[float, float]]) -> float:
+        changed = replace(prior, contexts=replace(prior.contexts, weights=weights))
+        return sum(
+            float(found[np.flatnonzero(codes[:, b] >= 0), codes[codes[:, b] >= 0, b]].sum())
+            for b, (_, found) in enumerate(changed.own_log_probs(codes, label))
+        )
+
+    best = score(prior.contexts.weights)
+    last = LEVELS[-3]  # the last level that these blocks are long enough for
+    for weights in ((1.0, 0.5), (8.0, 0.0), (64.0, 0.95)):
+        assert score({**prior.contexts.weights, last: weights}) <= best + 1e-3
+
+
+def test_arrays_hold_the_whole_prior() -> None:
+    prior, codes, label, _ = fitted()
+    arrays = prior.arrays()
+    back = Prior.from_arrays(arrays, SIZES, 2)
+    for (_, a), (_, b) in zip(prior.own_log_probs(codes, label), back.own_log_probs(codes, label), strict=True):
+        assert np.array_equal(a, b)
+    assert all(np.array_equal(back.chain.label_frequency(b), prior.chain.label_frequency(b)) for b in range(len(SIZES)))
+    with pytest.raises(ValueError):
+        Prior.from_arrays({**arrays, "contexts.code": arrays["contexts.code"][1:]}, SIZES, 2)
+    with pytest.raises(ValueError):
+        Prior.from_arrays({**arrays, "contexts.code": arrays["contexts.code"] + 9}, SIZES, 2)
+    with pytest.raises((ValueError, IndexError)):
+        Prior.from_arrays(arrays, SIZES[:-1], 2)
+    # blocks too few for any run
+    short = fit_prior(codes[:, :2], label, np.arange(len(codes)), SIZES[:2], 2, 2)
+    assert Prior.from_arrays(short.arrays(), SIZES[:2], 2).contexts.runs == [{}, {}]
+
+
+def test_the_chain_alone_is_the_chain() -> None:
+    prior, codes, label, _ = fitted()
+    for chain, refined in prior.chain_alone().own_log_probs(codes, label):
+        assert np.allclose(chain, refined, atol=1e-6)
