@@ -10,7 +10,6 @@ of docs/benchmarks.md between the markers `real-data:NAME`.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from pgcgan import Genotypes, evaluate, read
-from pgcgan.errors import DataError, ModelError, PgcganError
+from pgcgan.errors import DataError, PgcganError
 from pgcgan.genotypes import Variants
 from pgcgan.io import read_split
 from pgcgan.metrics import figure
@@ -67,9 +66,9 @@ BASELINE_COLUMNS: dict[str, tuple[str, dict[str, Any]]] = {
     "PCA-Gaussian": ("pca-gaussian", {}),
     "SMOTE": ("smote", {}),
 }
-CHAIN, PRIOR, WARM, FINAL = "chain alone", "prior alone", "likelihood warm start", "pgcgan"
-COLUMNS = (*BASELINE_COLUMNS, CHAIN, PRIOR, WARM, FINAL)
-STAGES = {CHAIN: "chain", WARM: "likelihood", FINAL: "final"}
+CHAIN, FINAL = "chain alone", "pgcgan"
+COLUMNS = (*BASELINE_COLUMNS, CHAIN, FINAL)
+STAGES = {CHAIN: "chain", FINAL: "final"}
 
 ROWS = (
     "AF r", "AF RMSE", "AF RMSE, MAF < 5 %", "LD RMSE", "LD r", "LD decay RMSE", "far pairs r", "3-point r",
@@ -275,8 +274,7 @@ def measure(
 
     with tempfile.TemporaryDirectory() as temporary:
         calls, trained = Path(temporary) / "calls.npy", Path(temporary) / "model"
-        history = None
-        # the trained model comes first, because its warm start is read from it; the table has the order of COLUMNS
+        # the trained model comes first, because its chain is read from it; the table has the order of COLUMNS
         for column in sorted(columns, key=lambda c: c != FINAL):
             job: dict[str, Any] = {
                 "column": column,
@@ -284,9 +282,7 @@ def measure(
                 "calls": str(calls),
                 "settings": dict(settings or {}),
             }
-            if column == PRIOR:
-                job["settings"] = {**(_settings_of(model) if model else job["settings"]), "steps": 0}
-            elif column == FINAL and model is None:
+            if column == FINAL and model is None:
                 job["save"] = str(trained)
             elif column in STAGES:
                 job |= {"load": str(model or trained), "stage": STAGES[column]}
@@ -296,11 +292,8 @@ def measure(
                 )
             else:
                 costs = make(folder, data, job)
-            if column == FINAL:
-                history = json.loads(((model or trained) / "model.json").read_text(encoding="utf-8"))["history"]
             labels = {LABEL: np.array(costs.pop("labels"), dtype=object)}
             add(column, Genotypes(np.load(calls), train.variants, np.array(costs.pop("samples")), labels), costs)
-    _fit_times_from_log(generators, history)
     if set(columns) == set(COLUMNS):
         for column, file in data.published.items():
             costs = {"fit_seconds": None, "sample_seconds": None, "peak_bytes": None}
@@ -315,7 +308,6 @@ def measure(
         "sites": train.n_variants,
         "train": _composition(train),
         "holdout": _composition(holdout),
-        "trained_here": model is None,
         "rows": [{"metric": name, **floors[name]} for name in ROWS],
         "generators": {c: generators[c] for c in order},
         "provenance": provenance(seed, machine=before, command=_command(data, seed, model)),
@@ -325,26 +317,6 @@ def measure(
 def _command(data: DataSet, seed: int, model: Path | None) -> str:
     # not the command line as it was typed: folders of one machine say nothing on another
     return f"benchmarks/real_data.py --only {data.name} --seed {seed}" + (" --model DIR" if model else "")
-
-
-def _settings_of(model: Path) -> dict[str, Any]:
-    from pgcgan import PGcGAN
-
-    loaded = PGcGAN.load(model)
-    if loaded.preset != "haplotype":
-        raise ModelError(f"{model} is a model of the preset {loaded.preset!r}; the table is about 'haplotype'.")
-    return {"preset": loaded.preset, **dataclasses.asdict(loaded.network), **dataclasses.asdict(loaded.training)}
-
-
-def _fit_times_from_log(generators: dict[str, dict[str, Any]], history: list[dict[str, Any]] | None) -> None:
-    """Fill in the fit times of what was loaded: that of the prior, and the seconds of the model's training log."""
-    if history is None or PRIOR not in generators:
-        return
-    prior = generators[PRIOR]["fit_seconds"]
-    for column, stages in ((WARM, ("likelihood",)), (FINAL, ("likelihood", "adversarial"))):
-        seconds = [event["seconds"] for event in history if event["stage"] in stages]
-        if column in generators and generators[column]["fit_seconds"] is None and seconds:
-            generators[column]["fit_seconds"] = prior + max(seconds)
 
 
 def _short(number: float | None) -> float | None:
@@ -400,7 +372,7 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 def as_summary(result: dict[str, Any]) -> str:
     """Return the table of the README: some rows and columns of the whole one."""
-    wanted = ("independent", "Li-Stephens", CHAIN, PRIOR, FINAL)
+    wanted = ("independent", "Li-Stephens", "Li-Stephens, long", CHAIN, FINAL)
     rows = (
         "AF RMSE", "LD RMSE", "far pairs r", "PCA variance ratio", "AA_truth", "AA_syn", "C2ST AUC, gradient boosting",
         "TSTR accuracy", "label fidelity", "membership AUC", "privacy loss", "fit time, s",
@@ -412,7 +384,7 @@ def as_summary(result: dict[str, Any]) -> str:
         f"{result['title']} of 1000 Genomes, {result['sites']:,} sites: fitted on {sum(result['train'].values()):,} "
         f"people, measured against {sum(result['holdout'].values()):,} held-out people ({made['date'][:10]}, "
         f"{made['machine']['cores']} cores). The floor is what real training people get; the chain knows one haplotype "
-        "block back, the prior is the model before training. All rows and peers, and the 805 SNPs of the published "
+        "block back. All rows and peers, and the 805 SNPs of the published "
         "GAN and RBM: [docs/benchmarks.md](docs/benchmarks.md), by `python benchmarks/real_data.py`.",
         "",
         "| " + " | ".join(header[k] for k in columns) + " |",
@@ -426,9 +398,6 @@ def _notes(result: dict[str, Any]) -> list[str]:
     """Return what a reader of the table must know: what is missing and why, and where the model is not the best."""
     generators = result["generators"]
     lines = []
-    if WARM in generators:
-        whose = "is" if result["trained_here"] else f"and {FINAL} (trained beforehand) are"
-        lines.append(f"- The fit time of the {WARM} {whose} that of the prior plus the seconds in the training log.")
     reasons: dict[str, list[str]] = {}
     for generator in generators.values():
         for name, cell in generator["values"].items():

@@ -79,7 +79,7 @@ def written(
     document.write_text("before\n<!-- real-data:snp805 -->\nold\n<!-- /real-data:snp805 -->\nafter\n")
     options = ["--data", str(folder), "--only", "snp805", "--out", str(out), "--document", str(document)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(real_data, "COLUMNS", ("independent", *real_data.COLUMNS[-4:]))
+        patch.setattr(real_data, "COLUMNS", ("independent", *real_data.COLUMNS[-2:]))
         data = real_data.DATA_SETS[1]
         patch.setattr(
             real_data, "DATA_SETS", [replace(data, published={"published GAN": data.published["published GAN"]})]
@@ -90,7 +90,7 @@ def written(
 
 def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: tuple[dict[str, Any], str]) -> None:
     result, text = written
-    own = ["independent", "chain alone", "prior alone", "likelihood warm start", "pgcgan"]
+    own = ["independent", "chain alone", "pgcgan"]
     assert list(result["generators"]) == [*own, "published GAN"]
     assert [row["metric"] for row in result["rows"]] == list(real_data.ROWS)
     assert sum(result["train"].values()) + sum(result["holdout"].values()) == 150
@@ -98,9 +98,9 @@ def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: t
         generator = result["generators"][name]
         assert generator["sample_seconds"] > 0, name
         assert generator["values"]["TSTR accuracy"]["value"] is not None, name
-    # the chain is a part of the prior, and has no time of its own
+    # the chain is a part of the model, and has no time of its own
     times = {name: result["generators"][name]["fit_seconds"] for name in own if name != "chain alone"}
-    assert 0 < times["prior alone"] < times["likelihood warm start"] <= times["pgcgan"]
+    assert 0 < times["independent"] < times["pgcgan"]
     assert result["provenance"]["seed"] == 1 and result["provenance"]["machine"]["cores"] >= 1
     assert text.startswith("before\n<!-- real-data:snp805 -->\n### 805 SNPs") and text.endswith("-->\nafter\n")
     assert "old" not in text
@@ -139,15 +139,6 @@ def test_a_number_in_the_table_is_that_of_an_evaluation_by_hand(
     floor = next(r for r in result["rows"] if r["metric"] == "AF RMSE")["floor"]
     assert floor == pytest.approx(row.floor, rel=1e-4)
     assert f"| AF RMSE | lower | {row.floor:.4f} | {row.value:.4f} |" in text
-
-
-def test_the_prior_alone_is_the_prior_inside_the_model(people: Genotypes, tmp_path: Path) -> None:
-    # the script fits the prior by itself, to have its time; it must be the one that the trained model starts from
-    trained = pgcgan.PGcGAN(seed=1, **SETTINGS).fit(people).save(tmp_path / "model")
-    inside = pgcgan.PGcGAN.load(trained, stage="prior").sample(50, seed=1)
-    plain = {**SETTINGS, "steps": 0, "calibrate": False, "sharpening": 1.0}
-    alone = pgcgan.PGcGAN(seed=1, **plain).fit(people).sample(50, seed=1)
-    assert alone.equals(inside)
 
 
 def test_a_generator_in_its_own_process(real_data: ModuleType, folder: Path, capsys: pytest.CaptureFixture) -> None:

@@ -479,7 +479,7 @@ def test_settings_reach_the_model(run, folder: Path, tmp_path: Path) -> None:
     ("setting", "message"),
     [
         ("epochs", "--set 'epochs' cannot be read; accepted: NAME=VALUE, for example epochs=20."),
-        ("epochs=many", "Setting epochs is 'many'; accepted: a number, like its default 16"),
+        ("epochs=many", "Setting epochs is 'many'; accepted: a number, like its default 0"),
         ("hidden=1.5", "Setting hidden is 1.5; accepted: a whole number, like its default 256."),
         ("loss=hinge", "Unknown loss 'hinge'; accepted: relativistic, wgan, wgan-gp."),
         ("layers=2", "Unknown setting 'layers'; accepted: "),

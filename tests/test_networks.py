@@ -421,28 +421,19 @@ def test_raking_meets_the_targets() -> None:
 
     before = furthest()
     with torch.no_grad():
-        rake = [*target, torch.ones(3)]
-        made.rows(label, made.condition(label, None), torch.Generator().manual_seed(4), rake=rake)
-    assert furthest() < before
+        made.rows(label, made.condition(label, None), torch.Generator().manual_seed(4), rake=target)
+    assert furthest() < 4 * 0.5 / np.sqrt(4000) < before
 
 
-def test_raking_meets_all_labels_together_and_each_as_far_as_asked() -> None:
+def test_raked_means_are_the_targets() -> None:
     torch.manual_seed(3)
     label, logits = torch.arange(3).repeat_interleave(2000), torch.randn(6000, 4)
     target = torch.softmax(torch.randn(3, 4), dim=1)
-    people = torch.tensor([5.0, 1.0, 2.0])
-
-    def means(own: float) -> torch.Tensor:
-        bias = raked(logits, label, target, people, own)
-        return torch.stack([(logits[label == k] + bias[k]).softmax(dim=1).mean(dim=0) for k in range(3)])
-
-    assert torch.allclose(means(1.0), target, atol=2e-3)
-    together = people / people.sum()
-    assert torch.allclose(together @ means(0.0), together @ target, atol=2e-3)
-    apart = [float((means(own) - target).abs().sum()) for own in (0.0, 0.5, 1.0)]
-    assert apart[0] > apart[1] > apart[2]
+    bias = raked(logits, label, target)
+    means = torch.stack([(logits[label == k] + bias[k]).softmax(dim=1).mean(dim=0) for k in range(3)])
+    assert torch.allclose(means, target, atol=2e-3)
     # a label without rows is left alone
-    assert not raked(logits[:4000], label[:4000], target, people)[2].any()
+    assert not raked(logits[:4000], label[:4000], target)[2].any()
 
 
 def test_even_draws_have_the_expected_counts() -> None:

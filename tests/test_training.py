@@ -490,7 +490,7 @@ def test_the_likelihood_of_a_mixture_is_the_mean_of_the_probabilities() -> None:
 
 def test_steps_of_the_warm_start() -> None:
     def steps(**settings: Any) -> int:
-        config = dataclasses.replace(CONFIG, **settings)
+        config = dataclasses.replace(CONFIG, **{"epochs": 32.0, **settings})
         task = HaplotypeTask(cohort_rows(), NETWORK, config, seed=1, device=CPU)
         blocks = len(task.blocks)
         assert task.stages[1] == ("adversarial", 3)
@@ -499,6 +499,11 @@ def test_steps_of_the_warm_start() -> None:
     assert steps(epochs=40, min_steps=0) == 40 * 60 / 16
     assert steps(epochs=40, min_steps=400) == 400
     assert 40_000 <= steps(max_tokens=50_000, min_steps=400) <= 60_000
+    # by default there is no network
+    assert HaplotypeTask(cohort_rows(), NETWORK, TrainConfig(), seed=1, device=CPU).stages == [
+        ("likelihood", 0),
+        ("adversarial", 0),
+    ]
 
 
 def test_no_steps_leave_the_prior() -> None:

@@ -33,9 +33,8 @@ def rake(generator: HaplotypeGenerator, rows: int, seed: int) -> None:
     label = torch.arange(n_labels).repeat_interleave(max(128, rows // n_labels)).to(device)
     chain = generator.prior.chain
     target = [torch.as_tensor(chain.label_frequency(b), device=device) for b in range(len(generator.sizes))]
-    people = torch.as_tensor(np.maximum(chain.singles[0].sum(axis=1), 1), device=device)
     noise = torch.Generator().manual_seed(mixed_seed(seed, 5))
-    generator.rows(label, generator.condition(label, None), noise, rake=[*target, people])
+    generator.rows(label, generator.condition(label, None), noise, rake=target)
 
 
 def balanced_sharpening(

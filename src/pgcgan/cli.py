@@ -192,9 +192,10 @@ def train(
     preset
         haplotype (the default) or paper (the network of the PG-cGAN paper).
     minutes
-        Time budget of the training.
+        Add the network, and train it for so long. Without this, --steps or --set epochs=16, haplotype fits its prior
+        alone, in seconds.
     steps
-        Step budget of the training.
+        Step budget of the training of the network.
     device
         auto (the default), cpu, cuda, …
     resume
@@ -278,7 +279,8 @@ def generate(
     balance
         Fill every label up to the largest: as many as each lacks among the training people.
     stage
-        final (the default), or what the model was before: likelihood (after the warm start) or chain (untrained).
+        final (the default), or what the model was before: likelihood (after the warm start of the network), prior
+        (uncalibrated) or chain (without its longer contexts).
     seed
         The same seed gives the same people.
     prefix
@@ -456,7 +458,7 @@ def demo(
     length
         Length of the contig in base pairs.
     minutes
-        Time budget of the training; 1.75 by default.
+        Time budget of the training of the network; 1.75 by default.
     baseline
         Train a baseline in the place of the model.
     seed

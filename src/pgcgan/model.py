@@ -24,7 +24,7 @@ from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, P
 from .prior import Blocks, Prior
 from .provenance import provenance
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
-from .training import TRAINING, OnEvent, TrainConfig, train
+from .training import NETWORK_EPOCHS, TRAINING, OnEvent, TrainConfig, train
 
 STAGES = ("chain", "prior", "likelihood", "final")
 _SHEET, _SITES, _WEIGHTS, _WARM, _LOG = (
@@ -49,10 +49,10 @@ class PGcGAN:
     seed : int
         The same seed, data and versions give the same model on a CPU.
     minutes : float, optional
-        Time budget of the training. The schedule then follows the clock, and the result depends on the machine.
+        Time budget of the training of the network, which `haplotype` adds to its prior if this, `steps` or `epochs` is
+        given. The schedule then follows the clock, and the result depends on the machine.
     steps : int, optional
-        Steps of the main stage, instead of what the preset gives for the data; with `haplotype`, 0 leaves the
-        prior alone: seconds instead of minutes.
+        Steps of the main stage, instead of what the preset gives for the data.
     device : str
         "auto" (a GPU if torch sees one), "cpu", "cuda", "cuda:1", "mps".
     **settings
@@ -88,6 +88,8 @@ class PGcGAN:
         self.preset, self.seed, self.minutes, self.steps = preset, seed, minutes, steps
         self.device = _device(device)
         self.network, self.training = _settings(preset, settings)
+        if minutes is not None and self.network.family == "haplotype" and not self.training.epochs:
+            self.training = dataclasses.replace(self.training, epochs=NETWORK_EPOCHS)
         self.label_counts: dict[str, int] = {}
         self.history: list[dict[str, Any]] = []
 

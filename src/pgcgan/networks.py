@@ -261,9 +261,9 @@ class HaplotypeGenerator(nn.Module):
         relaxed : float
             With a temperature, also return for each block the one-hot codes with the gradient of the
             Gumbel-softmax at that temperature (straight-through; Jang et al. 2017).
-        rake : list of tensors (labels, codes) and, last, a tensor (labels,), optional
-            Target code frequencies per label and block, and the labels' training rows: each block's `label_bias` is
-            set, before its codes are drawn, so that the expected frequencies among these rows come to the targets.
+        rake : list of tensors (labels, codes), optional
+            Target code frequencies per label and block: each block's `label_bias` is set, before its codes are
+            drawn, so that the expected frequencies among these rows meet the targets.
 
         Returns
         -------
@@ -291,7 +291,7 @@ class HaplotypeGenerator(nn.Module):
             factor = sharpening if self.sizes[b] > SINGLE_SITE else 1.0
             logits = factor * self.mixed(own, prior, share) + ancestry @ self.loadings[part].T
             if rake is not None:
-                self.label_bias[:, part] = raked(logits, label, rake[b], rake[-1])
+                self.label_bias[:, part] = raked(logits, label, rake[b])
             logits = logits + self.label_bias[label, part]
             if rake is not None:
                 code = evenly_drawn(logits, label, noise)
@@ -337,7 +337,7 @@ def taken(log_probs: Tensor, codes: Tensor) -> Tensor:
     return torch.where(codes >= 0, found, torch.zeros_like(found))
 
 
-def raked(logits: Tensor, label: Tensor, target: Tensor, people: Tensor, own: float = 0.6) -> Tensor:
+def raked(logits: Tensor, label: Tensor, target: Tensor) -> Tensor:
     """Return the bias of each label at which the mean probabilities of its rows meet the targets: (labels, codes).
 
     Parameters
@@ -346,29 +346,15 @@ def raked(logits: Tensor, label: Tensor, target: Tensor, people: Tensor, own: fl
     label : tensor (rows,)
     target : tensor (labels, codes)
         Frequencies; labels without rows get no bias.
-    people : tensor (labels,)
-        How many rows the labels have among the training rows.
-    own : float
-        How far each label's own bias is followed beyond the one that makes all labels together meet their targets.
-        Pulling every row of a label to its frequencies makes the label too typical of itself: the haplotype that a row
-        is on says more.
     """
     member = functional.one_hot(label, len(target)).T.to(logits.dtype)
     present = member.sum(dim=1, keepdim=True)
     member = member / present.clamp(min=1)
-    weight = people * (present[:, 0] > 0)
-    weight = weight / weight.sum().clamp(min=1)
-
-    def solved(pool: Tensor) -> Tensor:
-        bias = torch.zeros(len(pool), target.shape[1], device=logits.device)
-        to_rows = torch.zeros_like(label) if len(pool) == 1 else label
-        for _ in range(6):
-            expected = pool @ member @ functional.softmax(logits + bias[to_rows], dim=1)
-            bias = (bias + torch.log((pool @ target + 1e-5) / (expected + 1e-5)).clamp(-1, 1)).clamp(-4, 4)
-        return bias
-
-    together = solved(weight[None].to(logits.dtype))
-    return (together + own * (solved(torch.eye(len(target), device=logits.device)) - together)) * (present > 0)
+    bias = torch.zeros_like(target)
+    for _ in range(6):
+        expected = member @ functional.softmax(logits + bias[label], dim=1)
+        bias = (bias + torch.log((target + 1e-5) / (expected + 1e-5)).clamp(-1, 1)).clamp(-4, 4)
+    return bias * (present > 0)
 
 
 def evenly_drawn(logits: Tensor, label: Tensor, noise: torch.Generator) -> Tensor:

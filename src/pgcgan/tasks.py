@@ -111,8 +111,7 @@ class HaplotypeTask:
     seed : int
     device : torch.device
     steps : int, optional
-        Steps of the warm start, instead of what epochs and tokens give; 0 leaves the prior alone, as data with axes of
-        ancestry do by default.
+        Steps of the warm start, instead of what epochs and tokens give; 0 leaves the prior alone.
     """
 
     def __init__(
@@ -150,10 +149,10 @@ class HaplotypeTask:
         self.prior = self.prior.with_ancestry(
             self.codes.reshape(by_person), data.label, scores.reshape(by_person), mixed_seed(seed, 6)
         )
-        # the network learns ancestry by itself from the codes so far, and would count it twice
-        if self.prior.ancestry.axes and steps is None:
+        if steps is None and not config.epochs:
             steps = 0
-        elif steps:
+        # the network learns ancestry by itself from the codes so far, and would count it twice
+        if steps != 0:
             self.prior = replace(self.prior, ancestry=no_ancestry(self.blocks.sizes, n_labels))
         torch.manual_seed(mixed_seed(seed))
         self.generator = HaplotypeGenerator(network, self.prior, data.label_table, per).to(device)
