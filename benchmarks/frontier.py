@@ -73,7 +73,7 @@ CURVES: dict[str, Curve] = {
     "pca-gaussian": Curve("PCA-Gaussian", "pca-gaussian", "components", (16, 64, 256, 512)),
     "smote": Curve("SMOTE", "smote", "neighbours", (1, 5, 25, 100)),
     "prior": Curve("prior alone", "pgcgan", "min_carriers", (1, 2, 3, 5, 10, 20), {"steps": 0}),
-    "pgcgan": Curve("pgcgan, network", "pgcgan", "epochs", (0.0, 4.0, 8.0, 16.0, 32.0)),
+    "pgcgan": Curve("pgcgan", "pgcgan", "epochs", (0.0, 4.0, 8.0, 16.0, 32.0)),
     "pgcgan-carriers": Curve("pgcgan, carriers", "pgcgan", "min_carriers", (1, 2, 5, 10), beside="pgcgan"),
     "published-gan": Curve("published GAN", "published", "published GAN"),
     "published-rbm": Curve("published RBM", "published", "published RBM"),

@@ -278,7 +278,7 @@ def test_the_default_lies_on_the_curve_of_carriers_too(frontier: ModuleType) -> 
     assert [value for value, _ in frontier.by_value(result, "pgcgan")] == [4.0, 32.0]
     assert "also differ" not in frontier.as_markdown(result)
     result["points"][0]["settings"]["dropout"] = 0.1
-    assert "- The points of pgcgan, network also differ in dropout." in frontier.as_markdown(result).splitlines()
+    assert "- The points of pgcgan also differ in dropout." in frontier.as_markdown(result).splitlines()
 
 
 # ---- frontier: table and figure -----------------------------------------------------------------------------------
