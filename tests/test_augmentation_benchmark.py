@@ -286,7 +286,7 @@ def test_where_a_generator_refuses_the_cell_says_why(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--labels", "XXX"], "There is no label 'XXX' in train; accepted: AFR, AMR, EAS, EUR, SAS."),
+        (["--labels", "OCE"], "There is no label 'OCE' in train; accepted: AFR, AMR, EAS, EUR, SAS."),
         (["--labels", "AMR", "--keep", "4,50"], r"50 people of AMR cannot be kept of \d+; accepted: fewer than that."),
         (["--epochs", "many"], "argument --epochs: invalid number value: 'many'"),
         (["--keep", "0"], "argument --keep: invalid comma_joined value: '0'"),

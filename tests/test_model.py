@@ -249,6 +249,13 @@ def test_the_chain_has_the_linkage_of_neighbours(cohort: Genotypes) -> None:
     assert np.corrcoef(found[0][keep], found[1][keep])[0, 1] > 0.95
 
 
+def test_what_asks_for_the_network() -> None:
+    assert PGcGAN().training.epochs == 0
+    assert PGcGAN(minutes=1).training.epochs == PGcGAN(adversarial_steps=5).training.epochs > 0
+    assert PGcGAN(epochs=3.0, minutes=1).training.epochs == 3
+    assert PGcGAN(adversarial_steps=5, steps=0).training.epochs == 0
+
+
 def test_stages_of_a_model(model: PGcGAN, saved: Path, cohort: Genotypes) -> None:
     chain = PGcGAN.load(saved, stage="chain").sample(50, seed=1)
     warm = PGcGAN.load(saved, stage="likelihood").sample(50, seed=1)

@@ -49,8 +49,8 @@ class PGcGAN:
     seed : int
         The same seed, data and versions give the same model on a CPU.
     minutes : float, optional
-        Time budget of the training of the network, which `haplotype` adds to its prior if this, `steps` or `epochs` is
-        given. The schedule then follows the clock, and the result depends on the machine.
+        Time budget of the training of the network, which `haplotype` adds to its prior if this, `steps`, `epochs` or
+        `adversarial_steps` is given. The schedule then follows the clock, and the result depends on the machine.
     steps : int, optional
         Steps of the main stage, instead of what the preset gives for the data.
     device : str
@@ -88,7 +88,8 @@ class PGcGAN:
         self.preset, self.seed, self.minutes, self.steps = preset, seed, minutes, steps
         self.device = _device(device)
         self.network, self.training = _settings(preset, settings)
-        if minutes is not None and self.network.family == "haplotype" and not self.training.epochs:
+        wanted = minutes is not None or self.training.adversarial_steps > 0
+        if wanted and steps is None and self.network.family == "haplotype" and not self.training.epochs:
             self.training = dataclasses.replace(self.training, epochs=NETWORK_EPOCHS)
         self.label_counts: dict[str, int] = {}
         self.history: list[dict[str, Any]] = []

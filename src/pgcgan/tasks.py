@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from .networks import (
     PersonCritic,
     taken,
 )
-from .prior import Blocks, Prior, find_blocks, fit_prior, no_ancestry
+from .prior import Blocks, Prior, find_blocks, fit_prior
 from .training import TrainConfig, mixed_seed
 
 MAX_LOG_PROBS = 100_000_000  # numbers of 4 bytes
@@ -145,15 +145,13 @@ class HaplotypeTask:
             self.codes, self.row_label, row_person, self.blocks.sizes, n_labels, network.min_carriers
         )
         centre, components, scores = _components(self.blocks, self.codes, network.critic_components)
-        by_person = (people, per, -1)
-        self.prior = self.prior.with_ancestry(
-            self.codes.reshape(by_person), data.label, scores.reshape(by_person), mixed_seed(seed, 6)
-        )
         if steps is None and not config.epochs:
             steps = 0
-        # the network learns ancestry by itself from the codes so far, and would count it twice
-        if steps != 0:
-            self.prior = replace(self.prior, ancestry=no_ancestry(self.blocks.sizes, n_labels))
+        if steps == 0:  # a network learns ancestry by itself from the codes so far, and would count it twice
+            by_person = (people, per, -1)
+            self.prior = self.prior.with_ancestry(
+                self.codes.reshape(by_person), data.label, scores.reshape(by_person), mixed_seed(seed, 6)
+            )
         torch.manual_seed(mixed_seed(seed))
         self.generator = HaplotypeGenerator(network, self.prior, data.label_table, per).to(device)
         self.average = copy.deepcopy(self.generator)
@@ -168,7 +166,7 @@ class HaplotypeTask:
         # looked up where they fit into memory, computed in every step where they do not
         self.chain_log_probs = (
             [self._chain_log_probs_of(b, self.codes, self.row_label) for b in range(len(self.blocks))]
-            if len(self.codes) * sum(self.blocks.sizes) <= MAX_LOG_PROBS
+            if steps != 0 and len(self.codes) * sum(self.blocks.sizes) <= MAX_LOG_PROBS
             else None
         )
         rows = (self.validation_people[:, None] * per + np.arange(per)).ravel()
@@ -176,7 +174,7 @@ class HaplotypeTask:
         self.validation_prior = [
             (torch.from_numpy(chain).to(device), torch.from_numpy(refined).to(device))
             for chain, refined in (
-                self.prior.own_log_probs(self.codes[rows], self.row_label[rows]) if len(rows) else ()
+                self.prior.own_log_probs(self.codes[rows], self.row_label[rows]) if steps != 0 and len(rows) else ()
             )
         ]
         warm = steps if steps is not None else self._warm_steps()
