@@ -99,7 +99,7 @@ class Prior(Protocol):
         """Number of codes of each block."""
 
     def walk(self, label: np.ndarray) -> Any:
-        """Start rows on their way through the blocks; the walk has `log_probs` and `step`."""
+        """Start rows on their way through the blocks; the walk has `log_probs`, `chain_log_probs` and `step`."""
 
 
 class HaplotypeGenerator(nn.Module):
@@ -281,15 +281,15 @@ class HaplotypeGenerator(nn.Module):
         readouts = self.readouts()
         embeddings = self.codes.weight[: self.offsets[-1]].split(self.sizes)
         for b in range(len(self.sizes)):
-            chain, prior = (torch.from_numpy(found).to(label.device) for found in walk.log_probs())
-            own = chain
+            found = prior = torch.from_numpy(walk.log_probs()).to(label.device)
             if share:
                 hidden, state = self.recurrent(given[None], state)
-                own = readouts[b](self.dropout(hidden[0]), chain)
+                chain = torch.from_numpy(walk.chain_log_probs()).to(label.device)
+                found = self.mixed(readouts[b](self.dropout(hidden[0]), chain), prior, share)
             part = slice(self.offsets[b], self.offsets[b + 1])
             # a site of its own has no haplotype to stay on
             factor = sharpening if self.sizes[b] > SINGLE_SITE else 1.0
-            logits = factor * self.mixed(own, prior, share) + ancestry @ self.loadings[part].T
+            logits = factor * found + ancestry @ self.loadings[part].T
             if rake is not None:
                 self.label_bias[:, part] = raked(logits, label, rake[b])
             logits = logits + self.label_bias[label, part]

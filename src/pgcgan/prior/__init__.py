@@ -2,7 +2,8 @@
 
 The prior is the state from which the generator starts, and a generator in its own right. `blocks` cuts the sites and
 collects the codes, `chain` predicts a code from the label and the code before, `contexts` refines that by longer runs
-of codes that several people share, `ancestry` adds what the two haplotypes of a person have in common.
+of codes that several people share, `sources` lets a label draw stretches from what is known of others, `walk` puts
+these three together; `ancestry` adds what the two haplotypes of a person have in common.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import numpy as np
 
 from .ancestry import Ancestry, fit_ancestry, no_ancestry, shared_components
 from .blocks import UNKNOWN, Blocks, find_blocks, unique_rows
-from .chain import Chain, chain_likelihood, fit_chain
-from .contexts import LEVELS, Contexts, Level, Runs, find_contexts, fit_contexts
+from .chain import Chain, fit_chain
+from .contexts import ORDERS, POWERS, Contexts, Runs, find_contexts, no_contexts
+from .sources import Sources, fit_sources, own_source
+from .walk import Walk
+from .weights import fit_weights
 
 __all__ = [
     "UNKNOWN",
@@ -25,15 +29,17 @@ __all__ = [
     "Contexts",
     "Prior",
     "Runs",
+    "Sources",
     "Walk",
-    "chain_likelihood",
     "find_blocks",
     "find_contexts",
     "fit_ancestry",
     "fit_chain",
-    "fit_contexts",
     "fit_prior",
+    "fit_sources",
+    "fit_weights",
     "no_ancestry",
+    "own_source",
     "shared_components",
     "unique_rows",
 ]
@@ -41,10 +47,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Prior:
-    """A distribution of rows of block codes given their label: a chain, refined by contexts, and people's ancestry."""
+    """A distribution of rows of block codes given their label: chain, contexts, sources, and people's ancestry."""
 
     chain: Chain
     contexts: Contexts
+    sources: Sources
     ancestry: Ancestry
 
     @property
@@ -54,12 +61,12 @@ class Prior:
 
     def walk(self, label: np.ndarray) -> Walk:
         """Start rows of these labels on their way through the blocks."""
-        return Walk(self, label)
+        return Walk(self.chain, self.contexts, self.sources, label)
 
     def chain_alone(self) -> Prior:
-        """Return the prior without its contexts and ancestry."""
-        contexts = replace(self.contexts, runs=[{} for _ in self.sizes])
-        return Prior(self.chain, contexts, no_ancestry(self.sizes, len(self.chain.singles[0])))
+        """Return the prior without its contexts, sources and ancestry."""
+        n_labels = len(self.sources.share)
+        return Prior(self.chain, no_contexts(len(self.sizes)), own_source(n_labels), no_ancestry(self.sizes, n_labels))
 
     def with_ancestry(self, codes: np.ndarray, label: np.ndarray, scores: np.ndarray, seed: int = 0) -> Prior:
         """Return the prior with the ancestry of its training people.
@@ -80,7 +87,7 @@ class Prior:
         rows = codes.reshape(-1, codes.shape[2])
         offsets = [refined for _, refined in self.own_log_probs(rows, np.repeat(label, 2))]
         start = scores[:, :, kept].mean(axis=1)
-        n_labels = len(self.chain.singles[0])
+        n_labels = len(self.sources.share)
         try:
             return replace(self, ancestry=fit_ancestry(codes, label, offsets, start, n_labels, seed))
         except np.linalg.LinAlgError:  # people too few for the axes: the prior as it is
@@ -97,11 +104,11 @@ class Prior:
         Yields
         ------
         chain, prior : arrays of float32, shape (rows, codes of the block)
-            See `Walk.log_probs`.
+            See `Walk`.
         """
         walk = self.walk(label)
         for b in range(codes.shape[1]):
-            yield walk.log_probs(own=codes[:, b])
+            yield walk.chain_log_probs(codes[:, b]), walk.log_probs(codes[:, b])
             walk.step(codes[:, b])
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -109,10 +116,10 @@ class Prior:
         counts = np.concatenate([pairs.ravel() for pairs in self.chain.pairs])
         used = np.flatnonzero(counts)
         table, columns = [], []
-        for b, levels in enumerate(self.contexts.runs):
-            for level, runs in levels.items():
-                table.append((b, LEVELS.index(level), runs.others, len(runs.keys), len(runs.code)))
-                columns.append((runs.keys, runs.first, runs.code, runs.count, runs.carriers))
+        for b, lengths in enumerate(self.contexts.runs):
+            for order, runs in lengths.items():
+                table.append((b, order, runs.others, len(runs.keys), len(runs.label_keys), len(runs.code)))
+                columns.append((runs.keys, runs.label_keys, runs.first, runs.code, runs.count, runs.carriers))
         named = zip(_COLUMNS, zip(*columns, strict=True) if columns else [()] * len(_COLUMNS), strict=True)
         return {
             "chain.used": used,
@@ -121,9 +128,12 @@ class Prior:
             "chain.weights": np.array([self.chain.label_weight, self.chain.pooled_weight, self.chain.frequency_weight]),
             "ancestry.weights": np.concatenate(self.ancestry.weights),
             "ancestry.spread": self.ancestry.spread,
-            "contexts.weights": np.array([self.contexts.weights[level] for level in LEVELS]),
+            "sources.share": self.sources.share,
+            "sources.switch": self.sources.switch,
+            "contexts.weights": np.array([self.contexts.weights[order] for order in ORDERS]),
             "contexts.min_carriers": np.array(self.contexts.min_carriers),
-            "contexts.table": np.array(table, dtype=np.int64).reshape(-1, 5),
+            "contexts.power": np.array(self.contexts.power),
+            "contexts.table": np.array(table, dtype=np.int64).reshape(-1, 6),
             **{f"contexts.{name}": np.concatenate([*parts, np.empty(0, kind)], dtype=kind)
                for (name, kind), parts in named},
         }  # fmt: skip
@@ -145,27 +155,36 @@ class Prior:
         singles = [p.reshape(n_labels, -1) for p in _parts(arrays["chain.singles"], [n_labels * k for k in sizes])]
         chain_weights = [float(w) for w in arrays["chain.weights"]]
         table = arrays["contexts.table"]
-        lengths = {"keys": table[:, 3], "first": table[:, 3] + 1, "carriers": table[:, 3]}
-        columns = [_parts(arrays[f"contexts.{name}"], lengths.get(name, table[:, 4])) for name, _ in _COLUMNS]
-        runs: list[dict[Level, Runs]] = [{} for _ in sizes]
-        for (block, level, others, _, _), (keys, first, code, count, carriers) in zip(
-            table.tolist(), zip(*columns, strict=True), strict=True
-        ):
+        lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
+        columns = [_parts(arrays[f"contexts.{name}"], lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
+        runs: list[dict[int, Runs]] = [{} for _ in sizes]
+        for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
+            keys, label_keys, first, code, count, carriers = parts
             if first[0] or first[-1] != len(code) or (len(code) and not 0 <= code.min() <= code.max() < sizes[block]):
                 raise ValueError(f"the contexts of block {block} do not fit together")
-            runs[block][LEVELS[level]] = Runs(keys, others, first, code, count, carriers)
+            if order not in ORDERS or order > block:
+                raise ValueError(f"block {block} has contexts of {order} blocks")
+            runs[block][order] = Runs(keys, others, label_keys, n_labels, first, code, count, carriers)
         weights = {
-            level: (float(a), float(d)) for level, (a, d) in zip(LEVELS, arrays["contexts.weights"], strict=True)
+            order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["contexts.weights"], strict=True)
         }
-        contexts = Contexts(runs, weights, int(arrays["contexts.min_carriers"]))
+        contexts = Contexts(runs, weights, int(arrays["contexts.min_carriers"]), float(arrays["contexts.power"]))
+        sources = Sources(arrays["sources.share"], arrays["sources.switch"])
+        if sources.share.shape != (n_labels, n_labels) or sources.switch.shape != (n_labels,):
+            raise ValueError(f"the sources have the shapes {sources.share.shape}, {sources.switch.shape}")
         spread = arrays["ancestry.spread"]
         if spread.shape != (n_labels, spread.shape[-1], spread.shape[-1]):
             raise ValueError(f"the ancestry has the shape {spread.shape}")
         ancestry = Ancestry(_parts(arrays["ancestry.weights"], sizes), spread)
-        return cls(Chain(pairs, singles, *chain_weights), contexts, ancestry)
+        return cls(Chain(pairs, singles, *chain_weights), contexts, sources, ancestry)
 
 
-_COLUMNS = (("keys", np.int64), ("first", np.int64), ("code", np.int32), ("count", np.int32), ("carriers", np.int32))
+_SOURCES_FITTED_ON = 400_000  # codes of training rows
+_GAIN = 0.01  # of the nats of a row: what contexts must be worth, which make a walk longer
+_COLUMNS = (
+    ("keys", np.int64), ("label_keys", np.int64), ("first", np.int64),
+    ("code", np.int32), ("count", np.float32), ("carriers", np.int32),
+)  # fmt: skip
 
 
 def _parts(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:
@@ -175,56 +194,10 @@ def _parts(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.nd
     return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
-class Walk:
-    """Rows on their way through the blocks: the prior's word on the next code, given the codes so far.
-
-    Parameters
-    ----------
-    prior : Prior
-    label : array of int, shape (rows,)
-    """
-
-    def __init__(self, prior: Prior, label: np.ndarray):
-        self.prior, self.label = prior, label
-        self._last = np.zeros(len(label), dtype=np.int64)
-        self._known: list[dict[Level, np.ndarray]] = []
-        prior.contexts.follow(self._last, label, self._known)
-
-    def log_probs(self, own: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return log P(·) for the next block, of the chain alone and refined by the contexts.
-
-        Parameters
-        ----------
-        own : array of int, shape (rows,), optional
-            See `Chain.log_probs`.
-
-        Returns
-        -------
-        chain, prior : arrays of float32, shape (rows, codes of the block)
-        """
-        block, run, last, label = len(self._known) - 1, self._known[-1], self._last, self.label
-        if own is None:  # rows with the same label and the same longest run are told the same
-            longest = last + 1
-            for i, (level, found) in enumerate(run.items()):
-                if level[0] > 1 and not level[1]:
-                    longest = np.where(found >= 0, (i + 1 << 40) + found, longest)
-            _, first, same = np.unique(longest * (int(label.max()) + 1) + label, return_index=True, return_inverse=True)
-            last, label, run = last[first], label[first], {level: found[first] for level, found in run.items()}
-        chain = self.prior.chain.log_probs(block, last, label, own)
-        refined = np.log(np.maximum(self.prior.contexts.refine(block, np.exp(chain), run, own), 1e-12))
-        return (chain, refined) if own is not None else (chain[same], refined[same])
-
-    def step(self, codes: np.ndarray) -> None:
-        """Take the codes of the block, shape (rows,); -1 = unknown."""
-        self._last = np.asarray(codes, dtype=np.int64)
-        if len(self._known) < len(self.prior.contexts.runs):
-            self.prior.contexts.follow(self._last, self.label, self._known)
-
-
 def fit_prior(
     codes: np.ndarray, label: np.ndarray, person: np.ndarray, sizes: Sequence[int], n_labels: int, min_carriers: int
 ) -> Prior:
-    """Fit chain and contexts to training rows; all their weights are chosen by leave-one-out likelihood.
+    """Fit chain, contexts and sources to training rows; all their weights are chosen by leave-one-out likelihood.
 
     Parameters
     ----------
@@ -237,7 +210,28 @@ def fit_prior(
     min_carriers : int
         People who must share a run of codes before it is followed.
     """
-    chain = fit_chain(codes, label, sizes, n_labels)
-    contexts = find_contexts(codes, label, person, sizes, n_labels, min_carriers)
-    own = np.exp(np.stack([chain_likelihood(chain, codes, label, b) for b in range(len(sizes))], axis=1))
-    return Prior(chain, fit_contexts(contexts, codes, label, sizes, own), no_ancestry(sizes, n_labels))
+    chain, contexts, nats = fit_weights(
+        fit_chain(codes, label, sizes, n_labels), no_contexts(len(sizes)), codes, label, sizes
+    )
+    enough = (1 - _GAIN) * nats
+    for power in POWERS:
+        found, share = find_contexts(codes, label, person, sizes, n_labels, min_carriers, power)
+        trial = fit_weights(fit_chain(codes, label, sizes, n_labels, share), found, codes, label, sizes)
+        if trial[2] < min(nats, enough):
+            chain, contexts, nats = trial
+    return Prior(chain, contexts, _sources(chain, contexts, codes, label, n_labels), no_ancestry(sizes, n_labels))
+
+
+def _sources(chain: Chain, contexts: Contexts, codes: np.ndarray, label: np.ndarray, n_labels: int) -> Sources:
+    """Fit the sources to as many training rows as are needed to know them."""
+    if n_labels == 1:
+        return own_source(1)
+    rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _SOURCES_FITTED_ON // codes.shape[1]))))
+    codes, label = codes[rows.astype(int)], label[rows.astype(int)]
+    every = Sources(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
+    walk = Walk(chain, contexts, every, label)
+    log_probs = np.empty((*codes.shape, n_labels), dtype=np.float32)
+    for b in range(codes.shape[1]):
+        log_probs[:, b] = walk.of_each_label(codes[:, b])
+        walk.step(codes[:, b])
+    return fit_sources(log_probs, label)

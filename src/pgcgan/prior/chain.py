@@ -24,7 +24,7 @@ class Chain:
     Parameters
     ----------
     pairs : list of float32 arrays, shape (labels, codes of block b - 1, codes of block b)
-        Transition counts; entry 0 has one previous code.
+        Transition counts; entry 0 has one previous code. They count less where longer runs explain them.
     singles : list of float32 arrays, shape (labels, codes of block b)
         Code counts.
     label_weight, pooled_weight : float
@@ -56,7 +56,13 @@ class Chain:
         return (counts + weight * frequency) / (counts.sum(axis=1, keepdims=True) + weight)
 
     def log_probs(
-        self, block: int, previous: np.ndarray, label: np.ndarray, own: np.ndarray | None = None
+        self,
+        block: int,
+        previous: np.ndarray,
+        label: np.ndarray,
+        own: np.ndarray | None = None,
+        contributed: np.ndarray | None = None,
+        at_home: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return log P_l(· | previous): float32, shape (rows, codes of the block).
 
@@ -70,6 +76,10 @@ class Chain:
             The code that the row itself contributed to the counts: its contribution is left out. Without it a
             training row is predicted from counts that contain it, and the network that corrects the chain learns to
             undo a confidence that unseen people do not give. -1 = contributed nothing.
+        contributed : array of float32, shape (rows,), optional
+            How much the row's code counted after the one before; by default 1.
+        at_home : array of bool, shape (rows,), optional
+            Whether the label asked is the one that the row contributed to; by default it is.
         """
         pairs, singles = self.pairs[block], self.singles[block]
         known = previous >= 0 if block else np.ones(len(label), dtype=bool)
@@ -82,21 +92,24 @@ class Chain:
             mine = np.zeros((len(label), singles.shape[1]), dtype=np.float32)
             rows = np.flatnonzero(own >= 0)
             mine[rows, own[rows]] = 1
-            lab_single, all_single = lab_single - mine, all_single - mine
-            mine *= known[:, None]
-            lab_pair, all_pair = lab_pair - mine, all_pair - mine
+            home = np.float32(1) if at_home is None else at_home[:, None]
+            lab_single, all_single = lab_single - mine * home, all_single - mine
+            mine *= (known if contributed is None else known * contributed)[:, None]
+            lab_pair, all_pair = lab_pair - mine * home, all_pair - mine
         frequency = (all_single + 1 / singles.shape[1]) / (all_single.sum(axis=1, keepdims=True) + 1)
         weight = np.float32(self.pooled_weight)
-        in_label = (lab_single + weight * frequency) / (lab_single.sum(axis=1, keepdims=True) + weight)
+        tilt = (lab_single + weight * frequency) / (lab_single.sum(axis=1, keepdims=True) + weight) / frequency
         pooled = (all_pair + weight * frequency) / (all_pair.sum(axis=1, keepdims=True) + weight)
-        base = pooled * in_label / frequency
+        base = pooled * tilt
         base /= base.sum(axis=1, keepdims=True)
         weight = np.float32(self.label_weight)
         probability = (lab_pair + weight * base) / (lab_pair.sum(axis=1, keepdims=True) + weight)
         return np.log(np.maximum(probability, 1e-12)).astype(np.float32)
 
 
-def fit_chain(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int) -> Chain:
+def fit_chain(
+    codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int, share: np.ndarray | None = None
+) -> Chain:
     """Count transitions and choose the shrinkage weights by leave-one-out likelihood.
 
     Parameters
@@ -109,30 +122,23 @@ def fit_chain(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labe
         Codes per block.
     n_labels : int
         Number of labels.
+    share : array of float32, shape (rows, blocks), optional
+        What each code counts after the one before; by default 1.
     """
     pairs, singles = [], []
     for b, size in enumerate(sizes):
         source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
         both = (codes[:, b] >= 0) & (source >= 0)
         pair = np.zeros((n_labels, sizes[b - 1] if b else 1, size), dtype=np.float32)
-        np.add.at(pair, (label[both], source[both], codes[both, b]), 1)
+        np.add.at(pair, (label[both], source[both], codes[both, b]), 1 if share is None else share[both, b])
         single = np.zeros((n_labels, size), dtype=np.float32)
         known = codes[:, b] >= 0
         np.add.at(single, (label[known], codes[known, b]), 1)
         pairs.append(pair)
         singles.append(single)
     some_blocks = np.unique(np.linspace(0, len(sizes) - 1, 16).astype(int)).tolist()
-    some_rows = np.unique(np.linspace(0, len(codes) - 1, 2000).astype(int))
     first = Chain(pairs, singles, 1.0, 1.0)
-    best = None
-    for label_weight in (1.0, 3.0, 10.0, 30.0, 100.0, 300.0):
-        for pooled_weight in (0.3, 1.0, 3.0, 10.0, 30.0, 100.0):
-            chain = replace(first, label_weight=label_weight, pooled_weight=pooled_weight)
-            score = sum(chain_likelihood(chain, codes[some_rows], label[some_rows], b).sum() for b in some_blocks)
-            if best is None or score > best[0]:
-                best = (score, chain)
-    assert best is not None
-    trials = [replace(best[1], frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
+    trials = [replace(first, frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
     return max(trials, key=lambda chain: sum(_frequency_likelihood(chain, b) for b in some_blocks))
 
 
@@ -143,11 +149,3 @@ def _frequency_likelihood(chain: Chain, block: int) -> float:
     frequency = (np.maximum(pooled - 1, 0) + 1 / len(pooled)) / np.maximum(pooled.sum(), 1)
     total = np.maximum(counts.sum(axis=1, keepdims=True) - 1, 0) + chain.frequency_weight
     return float((counts * np.log((others + chain.frequency_weight * frequency) / total)).sum())
-
-
-def chain_likelihood(chain: Chain, codes: np.ndarray, label: np.ndarray, block: int) -> np.ndarray:
-    """Return the leave-one-out log-likelihood (nats) of each row's code in one block: shape (rows,); 0 if unknown."""
-    previous = codes[:, block - 1] if block else np.zeros(len(codes), dtype=np.int64)
-    own = codes[:, block]
-    log_probs = chain.log_probs(block, previous, label, own)
-    return np.where(own >= 0, log_probs[np.arange(len(own)), np.maximum(own, 0)], 0.0)
