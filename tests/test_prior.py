@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pgcgan.prior import Blocks, Chain, chain_likelihood, find_blocks, fit_chain, unique_rows
+from pgcgan.prior import Blocks, Chain, find_blocks, fit_chain, fit_weights, unique_rows
+from pgcgan.prior.contexts import no_contexts
 
 
 def states(most: int = 1, least: int = 0, rows: tuple[int, int] = (1, 24)) -> st.SearchStrategy[np.ndarray]:
@@ -291,13 +292,10 @@ def test_leaving_a_row_out_is_counting_without_it(seed: int, label_weight: float
     chain = counted(codes, label, label_weight, pooled_weight)
     for b in range(len(SIZES)):
         found = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
-        score = chain_likelihood(chain, codes, label, b)
         for i in range(len(codes)):
             without = counted(np.delete(codes, i, axis=0), np.delete(label, i), label_weight, pooled_weight)
             expected = by_hand(without, b, int(codes[i, b - 1]) if b else 0, int(label[i]))
             assert np.allclose(np.exp(found[i]), expected, atol=1e-5)
-            own = codes[i, b]
-            assert score[i] == pytest.approx(np.log(expected[own]) if own >= 0 else 0.0, abs=1e-4)
 
 
 def test_without_shrinkage_the_chain_is_the_conditional_frequency() -> None:
@@ -322,23 +320,57 @@ def test_label_frequency_is_shrunk_toward_the_pooled_one() -> None:
     assert np.allclose(chain.label_frequency(0)[1], pooled)
 
 
+def fitted_chain(codes: np.ndarray, label: np.ndarray) -> tuple[Chain, float]:
+    """Return the chain with its weights, and the nats a row that they reach."""
+    chain, _, nats = fit_weights(fit_chain(codes, label, SIZES, 2), no_contexts(len(SIZES)), codes, label, SIZES)
+    return chain, nats
+
+
 def test_fit_counts_and_takes_the_weights_of_the_best_left_out_likelihood() -> None:
     for seed in (2, 3):
         codes, label = coded(seed, rows=200)
-        fitted = fit_chain(codes, label, SIZES, 2)
+        fitted, nats = fitted_chain(codes, label)
         plain = counted(codes, label, fitted.label_weight, fitted.pooled_weight)
         for b in range(len(SIZES)):
             assert np.array_equal(fitted.pairs[b], plain.pairs[b])
             assert np.array_equal(fitted.singles[b], plain.singles[b])
 
         def score(chain: Chain, codes: np.ndarray = codes, label: np.ndarray = label) -> float:
-            return sum(float(chain_likelihood(chain, codes, label, b).sum()) for b in range(len(SIZES)))
+            total = 0.0
+            for b in range(len(SIZES)):
+                known = np.flatnonzero(codes[:, b] >= 0)
+                found = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
+                total += float(found[known, codes[known, b]].sum())
+            return total
 
+        assert score(fitted) == pytest.approx(-nats * len(codes), rel=1e-4)
         # no other pair of weights that it tries is better
         for label_weight in (1.0, 3.0, 10.0, 30.0, 100.0):
             for pooled_weight in (0.3, 1.0, 3.0, 10.0, 30.0):
                 other = replace(fitted, label_weight=label_weight, pooled_weight=pooled_weight)
                 assert score(other) <= score(fitted) + 1e-3
+
+
+def test_what_a_code_counts_after_another_is_asked() -> None:
+    codes, label = coded(7, rows=100)
+    share = np.random.default_rng(1).random(codes.shape).astype(np.float32)
+    found = fit_chain(codes, label, SIZES, 2, share)
+    assert np.array_equal(found.singles[2], fit_chain(codes, label, SIZES, 2).singles[2])
+    rows = (label == 1) & (codes[:, 1] == 0) & (codes[:, 2] == 1)
+    assert found.pairs[2][1, 0, 1] == pytest.approx(share[rows, 2].sum())
+    # and what a row contributed is what is left out
+    row = np.flatnonzero(rows)[:1]
+    less = replace(found, pairs=[p.copy() for p in found.pairs], singles=[p.copy() for p in found.singles])
+    less.pairs[2][1, 0, 1] -= share[row[0], 2]
+    less.singles[2][1, 1] -= 1
+    less = replace(less)
+    one, two = np.array([0]), np.array([1])
+    left_out = found.log_probs(2, one, two, two, share[row, 2])
+    assert np.allclose(left_out, less.log_probs(2, one, two), atol=1e-5)
+    # another label is asked: only what is known of all labels changes
+    elsewhere = found.log_probs(2, one, one, two, share[row, 2], np.array([False]))
+    assert np.allclose(elsewhere, less.log_probs(2, one, one), atol=1e-5)
+    assert not np.allclose(elsewhere, found.log_probs(2, one, one), atol=1e-5)
 
 
 def test_the_weight_of_frequencies_has_the_best_left_out_likelihood() -> None:
@@ -361,7 +393,7 @@ def test_the_weight_of_frequencies_has_the_best_left_out_likelihood() -> None:
 def test_labels_that_are_alike_are_pooled_more() -> None:
     random = np.random.default_rng(4)
     codes, label = coded(5, rows=400, unknown=0)
-    alike = fit_chain(codes, random.permutation(label), SIZES, 2)
-    different = fit_chain(codes, label, SIZES, 2)
+    alike, _ = fitted_chain(codes, random.permutation(label))
+    different, _ = fitted_chain(codes, label)
     assert alike.label_weight > different.label_weight
     assert alike.frequency_weight > different.frequency_weight

@@ -28,7 +28,7 @@ from pgcgan.tasks import HaplotypeTask, PaperTask, TrainingRows
 from pgcgan.training import PAPER_TRAINING, STATE_FILE, TrainConfig, train
 
 NETWORK = NetworkConfig(embedding=8, hidden=16, critic_features=4)
-CONFIG = TrainConfig(adversarial_steps=3, batch=16, checkpoint_seconds=1e9)
+CONFIG = TrainConfig(adversarial_steps=3, batch=16, checkpoint_seconds=1e9, share=0.5)
 CPU = torch.device("cpu")
 
 
@@ -435,7 +435,7 @@ def test_crossovers_keep_the_codes_before() -> None:
 
 
 def test_the_best_step_of_the_warm_start_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = dataclasses.replace(CONFIG, adversarial_steps=0)
+    config = dataclasses.replace(CONFIG, adversarial_steps=0, share=-1.0)
     task = haplotype_task(config, people=220, steps=4)
     scores, kept = iter([3.0, 1.0, 2.0, 1.5]), list[Tensor]()
 
@@ -583,7 +583,7 @@ def test_the_warm_start_ends_when_validation_people_gain_nothing(monkeypatch: py
     scores = iter(range(10, 100))  # worse and worse
     shares = (0.0, 0.5, 1.0)
     monkeypatch.setattr(HaplotypeTask, "_validation_nats", lambda *_: dict.fromkeys(shares, float(next(scores))))
-    config = dataclasses.replace(CONFIG, patience=3, validation=0.25)
+    config = dataclasses.replace(CONFIG, patience=3, validation=0.25, share=-1.0)
     task = HaplotypeTask(cohort_rows(), NETWORK, config, seed=1, device=CPU, steps=40)
     events: list[dict[str, Any]] = []
     weights: list[Tensor] = []
