@@ -5,7 +5,7 @@ and the rest take the place of held-out people. Choices may be made on that spli
 benchmarks/results/ablation.json as soon as it is measured, in the place of an earlier one with the same name, people,
 epochs and seed; from that file comes the section of docs/benchmarks.md between the markers `ablation`.
 
-    python benchmarks/ablation.py [--data DIR] [--variants "full,prior alone"] [--seeds 1] [--no-inner] [--render]
+    python benchmarks/ablation.py [--data DIR] [--variants "default,no sources"] [--seeds 1] [--no-inner] [--render]
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from pgcgan.provenance import VERSION, now, provenance
 DATA = DATA_SETS[0]
 # name -> what differs from the defaults
 VARIANTS: dict[str, dict[str, Any]] = {
-    "full": {},
+    "default": {},
+    "chain alone": {"contexts": False, "sources": False},
+    "no contexts": {"contexts": False},
+    "no sources": {"sources": False},
     "no calibration": {"calibrate": False},
     "no sharpening": {"sharpening": 1.0},
-    "60 adversarial steps": {"adversarial_steps": 60},
-    "no crossovers": {"crossover": 0.0},
-    "no token dropout": {"token_dropout": 0.0},
-    "no dropout": {"dropout": 0.0},
-    "haplotypes apart": {"ancestry": 0},
     "1 carrier": {"min_carriers": 1},
     "2 carriers": {"min_carriers": 2},
-    "network alone": {"share": 1.0},
-    "prior alone": {"steps": 0},
+    "5 carriers": {"min_carriers": 5},
+    "network added": {"epochs": 16.0},
+    "network alone": {"epochs": 16.0, "share": 1.0},
+    "network and critic": {"epochs": 16.0, "adversarial_steps": 60},
 }
 SHOWN = (
     "AF RMSE", "LD RMSE", "far pairs r", "3-point r within labels", "PCA variance ratio", "sliced Wasserstein",

@@ -407,19 +407,19 @@ def test_every_variant_changes_the_model(ablation: ModuleType, frontier: ModuleT
     for name, changed in ablation.VARIANTS.items():
         settings = frontier.settings_of(pgcgan.PGcGAN(**changed))
         assert {k for k in usual if settings[k] != usual[k]} == set(changed), name
-    assert ablation.VARIANTS["full"] == {}
+    assert ablation.VARIANTS["default"] == {}
 
 
 def test_variants_measured_with_other_defaults_are_named(ablation: ModuleType, frontier: ModuleType) -> None:
     people = {"sites": 60, "train": {"AFR": 20}, "holdout": {"AFR": 10}, "floors": {"1": rows_of(frontier, 0.5, 0.5)}}
     result: dict[str, Any] = {"title": "HLA region", "people": {"inner": people}, "entries": []}
     result["provenance"] = {"command": "benchmarks/ablation.py", "machine": {"cores": 2, "processor": "x"}}
-    for name, dropout in (("no crossovers", 0.6), ("full", 0.6)):
+    for name, dropout in (("no sources", 0.6), ("default", 0.6)):
         changed = ablation.VARIANTS[name]
         entry = {"variant": name, "people": "inner", "epochs": None, "seed": 1, "changed": changed, "fit_seconds": 1.0}
         entry |= {"rows": rows_of(frontier, 0.5, 0.6), "pgcgan": "0.1.0", "date": "2026-01-01"}
         ablation.add_entry(result, {**entry, "settings": {"dropout": dropout, "crossover": 0.5, **changed}})
-    assert [e["variant"] for e in result["entries"]] == ["full", "no crossovers"]
+    assert [e["variant"] for e in result["entries"]] == ["default", "no sources"]
     assert "other defaults" not in ablation.as_markdown(result)
     result["entries"][0]["settings"]["dropout"] = 0.5
     said = "- These variants also differ in dropout: they were measured with other defaults."

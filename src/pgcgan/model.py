@@ -34,7 +34,7 @@ _SHEET, _SITES, _WEIGHTS, _WARM, _LOG = (
     "warmstart.safetensors",
     "log.jsonl",
 )
-_STREAM = 128  # people drawn from one random stream; see `_streams`
+_STREAM = 512  # people drawn from one random stream; see `_streams`
 
 
 class PGcGAN:
@@ -349,7 +349,7 @@ class PGcGAN:
         )
 
     def _streams(self, plan: Mapping[str, int], seed: int) -> Iterator[np.ndarray]:
-        # One random stream for each label and each 128 people of it, always drawn whole: what a person is depends on
+        # One random stream for each label and each 512 people of it, always drawn whole: what a person is depends on
         # the seed, the label and the number alone, and matrix products have one shape whatever is asked for.
         for name, count in plan.items():
             label = np.full(_STREAM, list(self.label_counts).index(name))

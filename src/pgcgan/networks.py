@@ -43,6 +43,8 @@ class NetworkConfig:
         identity.
     min_carriers, coverage, max_sites, max_codes
         Block templates: see `prior.find_blocks`.
+    contexts, sources : bool
+        Whether the prior has long runs, and labels that draw from each other; see `prior`.
     critic_features, critic_components : int
         Channels of the critic's convolutions at the finest scale, and principal components it sees.
     """
@@ -57,6 +59,8 @@ class NetworkConfig:
     coverage: float = 0.97
     max_sites: int = 128
     max_codes: int = 256
+    contexts: bool = True
+    sources: bool = True
     critic_features: int = 32
     critic_components: int = 64
 
@@ -293,12 +297,12 @@ class HaplotypeGenerator(nn.Module):
             if rake is not None:
                 self.label_bias[:, part] = raked(logits, label, rake[b])
             logits = logits + self.label_bias[label, part]
-            if rake is not None:
-                code = evenly_drawn(logits, label, noise)
-            else:
+            if relaxed:
                 uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-10, 1 - 1e-7).to(logits.device)
                 perturbed = logits - torch.log(-torch.log(uniform))
                 code = perturbed.argmax(dim=1)
+            else:
+                code = evenly_drawn(logits, label, noise)
             drawn.append(code)
             walk.step(code.cpu().numpy())
             if relaxed:
@@ -361,11 +365,15 @@ def evenly_drawn(logits: Tensor, label: Tensor, noise: torch.Generator) -> Tenso
     """Draw a code for each row so that the counts among rows of a label are as near as can be to what is expected.
 
     Each row's code has its own probabilities, but rows alike get uniform numbers that are spread evenly (multiples of
-    the golden ratio): what is raked must not follow the chance of a draw, which would add up from block to block.
+    the golden ratio; systematic sampling): what is raked must not follow the chance of a draw, which would add up from
+    block to block, and people drawn together are as varied as they are expected to be.
     """
     probability = functional.softmax(logits, dim=1)
     top, most = probability.max(dim=1)
-    order = torch.argsort((label * logits.shape[1] + most).double() + 0.999 * top.double())
+    key = (label * logits.shape[1] + most).double() + 0.999 * top.double()
+    # rows that are just alike in a random order: neighbours in the cohort, and the haplotypes of a person, are no pair
+    order = torch.randperm(len(key), generator=noise).to(key.device)
+    order = order[torch.argsort(key[order], stable=True)]
     golden = torch.arange(len(order), dtype=torch.float64) * ((5**0.5 - 1) / 2)
     uniform = torch.empty(len(order), dtype=torch.float64, device=logits.device)
     uniform[order] = ((golden + torch.rand(1, generator=noise, dtype=torch.float64)) % 1).to(logits.device)

@@ -142,7 +142,14 @@ class HaplotypeTask:
         self.codes = self.blocks.encode(data.states).astype(np.int64)
         n_labels = len(data.label_table)
         self.prior: Prior = fit_prior(
-            self.codes, self.row_label, row_person, self.blocks.sizes, n_labels, network.min_carriers
+            self.codes,
+            self.row_label,
+            row_person,
+            self.blocks.sizes,
+            n_labels,
+            network.min_carriers,
+            contexts=network.contexts,
+            sources=network.sources,
         )
         centre, components, scores = _components(self.blocks, self.codes, network.critic_components)
         if steps is None and not config.epochs:

@@ -195,7 +195,15 @@ def _parts(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.nd
 
 
 def fit_prior(
-    codes: np.ndarray, label: np.ndarray, person: np.ndarray, sizes: Sequence[int], n_labels: int, min_carriers: int
+    codes: np.ndarray,
+    label: np.ndarray,
+    person: np.ndarray,
+    sizes: Sequence[int],
+    n_labels: int,
+    min_carriers: int,
+    *,
+    contexts: bool = True,
+    sources: bool = True,
 ) -> Prior:
     """Fit chain, contexts and sources to training rows; all their weights are chosen by leave-one-out likelihood.
 
@@ -209,23 +217,23 @@ def fit_prior(
     n_labels : int
     min_carriers : int
         People who must share a run of codes before it is followed.
+    contexts, sources : bool
+        Whether there are any: without them, the prior is the chain.
     """
-    chain, contexts, nats = fit_weights(
-        fit_chain(codes, label, sizes, n_labels), no_contexts(len(sizes)), codes, label, sizes
-    )
+    plain = fit_chain(codes, label, sizes, n_labels)
+    chain, runs, nats = fit_weights(plain, no_contexts(len(sizes)), codes, label, sizes)
     enough = (1 - _GAIN) * nats
-    for power in POWERS:
+    for power in POWERS if contexts else ():
         found, share = find_contexts(codes, label, person, sizes, n_labels, min_carriers, power)
         trial = fit_weights(fit_chain(codes, label, sizes, n_labels, share), found, codes, label, sizes)
         if trial[2] < min(nats, enough):
-            chain, contexts, nats = trial
-    return Prior(chain, contexts, _sources(chain, contexts, codes, label, n_labels), no_ancestry(sizes, n_labels))
+            chain, runs, nats = trial
+    drawn_from = _sources(chain, runs, codes, label, n_labels) if sources and n_labels > 1 else own_source(n_labels)
+    return Prior(chain, runs, drawn_from, no_ancestry(sizes, n_labels))
 
 
 def _sources(chain: Chain, contexts: Contexts, codes: np.ndarray, label: np.ndarray, n_labels: int) -> Sources:
     """Fit the sources to as many training rows as are needed to know them."""
-    if n_labels == 1:
-        return own_source(1)
     rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _SOURCES_FITTED_ON // codes.shape[1]))))
     codes, label = codes[rows.astype(int)], label[rows.astype(int)]
     every = Sources(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))

@@ -3,12 +3,12 @@
 A chain over block codes forgets everything but the block before. Here the codes that followed a longer run of codes
 in a label refine it, the longest run last, each weighed against what the shorter ones say by how often it was seen: a
 context tree with Pitman-Yor weights (as in Wood et al., "A stochastic memoizer for sequence data", ICML 2009), at run
-lengths that double. What shorter runs say is asked where longer ones fall silent, so that a code counts less there the
-more often longer runs have explained it (as in Kneser and Ney, "Improved backing-off for m-gram language modeling",
-ICASSP 1995): without that, haplotypes that are common anyway are drawn too often. Only runs that at least `min_carriers` people of the label carry count: a haplotype is followed
-for as long as several people share it, nobody's own haplotype is. Where sites are unlinked no run helps, and the
-chain stays as it is. What other labels know reaches a label by its `sources` alone: runs counted over all labels would
-lead rows out of their label, a little at every block.
+lengths that double. Shorter runs are asked where longer ones fall silent, so that a code counts less there the more
+often longer runs have explained it (as in Kneser and Ney, "Improved backing-off for m-gram language modeling", ICASSP
+1995): without that, haplotypes that are common anyway are drawn too often. Only runs that at least `min_carriers`
+people of the label carry count: a haplotype is followed for as long as several people share it, nobody's own is. Where
+sites are unlinked no run helps, and the chain stays as it is. What other labels know reaches a label by its `sources`
+alone: runs counted over all labels would lead rows out of their label, a little at every block.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Contexts:
     ----------
     runs : list (blocks) of dicts {length: Runs}
     weights : dict {length: (concentration, discount)}
-        Of the counts n after a run, k are of a code, and p is the probability that shorter runs give it: its probability
-        is (k - min(k, d) + (a + s) p) / (n + a), where s is the sum of min(k, d) over the codes.
+        Of the counts n after a run, k are of a code to which shorter runs give the probability p. With the run, it is
+        (k - min(k, d) + (a + s) p) / (n + a), where s is the sum of min(k, d) over all codes.
     min_carriers : int
         Runs of fewer people are not used; for a training row, runs of fewer other people.
     power : float
