@@ -181,7 +181,7 @@ def test_without_held_out_people_floors_are_absent_and_rows_say_so(
     assert all(r.floor is None for r in found.rows if r.topic in ("linkage", "structure", "utility"))
     row = found.get("membership AUC")
     assert row.value is None
-    assert row.note == "needs held-out people (holdout=…, --holdout)"
+    assert row.note == "needs held-out people (holdout=…, --split)"
     assert "needs held-out people" in str(found)
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..cohort import combination
 from ..errors import DataError, UsageError, listed
@@ -30,7 +31,8 @@ PREFERRED_LABEL = "super_pop"
 
 # topic, the metrics it yields with their aims (for the rows that say why not), the function, and whether per label too
 MEASURES: tuple[tuple[str, tuple[tuple[str, str], ...], Callable[[Sets], list[Row]], bool], ...] = (
-    ("frequency", (("AF RMSE", "lower"), ("AF r", "higher")), frequency.allele_frequencies, True),
+    ("frequency", (("AF RMSE", "lower"), ("AF max error", "lower"), ("AF r", "higher")),
+     frequency.allele_frequencies, True),
     ("frequency", (("sites lost", "lower"),), frequency.sites_lost, True),
     ("frequency", (("SFS distance", "lower"), ("singleton share", "floor")), frequency.spectra, True),
     ("linkage", (("LD RMSE", "lower"), ("LD r", "higher"), ("LD decay RMSE", "lower")),
@@ -46,13 +48,14 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, str], ...], Callable[[Sets], list[Ro
     ("haplotypes", (("longest shared tract", "floor"),), haplotypes.shared_tracts, False),
     ("indistinguishable", (("AA_truth", "0.5"), ("AA_syn", "0.5"), ("AA_truth, against train", "0.5"),
                            ("AA_syn, against train", "0.5")), haplotypes.nearest_neighbours, True),
+    ("indistinguishable", (("density", "floor"), ("coverage", "floor")), haplotypes.neighbourhoods, True),
     ("indistinguishable", (("C2ST AUC, gradient boosting", "0.5"), ("C2ST AUC, logistic", "0.5")),
      haplotypes.classifiers, False),
     ("privacy", (("privacy loss", "0"),), privacy.privacy_loss, True),
     ("privacy", (("membership AUC", "0.5"), ("membership TPR at 1 % FPR", "0.01")), privacy.membership, True),
-    ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, False),
+    ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, True),
     ("privacy", (("closest record, median", "floor"), ("closest record, 5 % quantile", "floor"),
-                 ("exact copies", "at most floor")), privacy.closest_records, True),
+                 ("exact copies", "at most floor"), ("near copies", "at most floor")), privacy.closest_records, True),
     ("utility", (("TSTR accuracy", "higher"), ("label fidelity", "floor")), utility.labels, False),
 )  # fmt: skip
 
@@ -296,6 +299,13 @@ def evaluate(
 
 
 def _measure(sets: Sets, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
+    # One thread: many of the products are small, and threads that wait for each other on a busy machine cost up to
+    # twenty times what they save; the numbers then do not depend on the number of cores, either.
+    with threadpool_limits(1):
+        return _measure_all(sets, on_event)
+
+
+def _measure_all(sets: Sets, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
     parts = sets.by_label if len(sets.by_label) > 1 else {}
     total = sum(1 + len(parts) * per_label for *_, per_label in MEASURES)
     done = 0

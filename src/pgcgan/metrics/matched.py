@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
+
+NO_HOLDOUT = "needs held-out people (holdout=…, --split)"
 BOOTSTRAPS = 200
 CUTS = 10
 MIN_PEOPLE = 5
@@ -97,7 +100,7 @@ class Row:
             return _grade(value, 0.03, 0.06)
         if self.floor is None:
             return None
-        if self.metric == "exact copies":
+        if self.metric in ("exact copies", "near copies"):
             return _grade(value - self.floor, 0.005, 0.02)
         return _grade(self.floor - value, 0.1 * abs(self.floor), 0.25 * abs(self.floor))
 
@@ -306,6 +309,7 @@ class Sets:
         self.figures: dict[str, Any] = {}
         self.projections: dict[str, dict[str, np.ndarray]] = {}
         self._distances: dict[tuple[str, str], np.ndarray] = {}
+        self._kept: dict[str, Any] = {}
 
     @property
     def root(self) -> Sets:
@@ -326,8 +330,19 @@ class Sets:
         """Return one set by name; raise NotComputable if there is none."""
         found = getattr(self, name)
         if found is None:
-            raise NotComputable("needs held-out people (holdout=…, --holdout)")
+            raise NotComputable(NO_HOLDOUT)
         return found
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the sets there are."""
+        return [name for name in ("train", "synthetic", "holdout") if getattr(self, name) is not None]
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` returned the first time that it was asked for under this name."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
 
     def require(self, people: int = MIN_PEOPLE) -> None:
         """Raise NotComputable if any set has fewer people than given."""
@@ -465,6 +480,32 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
+def moments(a: np.ndarray, b: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return n, Σa, Σb, Σa², Σb², Σab of each stretch of two columns of numbers: float, shape (stretches, 6).
+
+    Parameters
+    ----------
+    a, b : arrays of float, shape (numbers,)
+    starts : array of int
+        Where each stretch starts, as `stretches` gives.
+    """
+    columns = np.stack([np.ones(len(a)), a, b, a * a, b * b, a * b], axis=1)
+    return np.add.reduceat(columns, starts, axis=0)
+
+
+def rmse_of(moments: np.ndarray) -> float:
+    """Return the root mean square difference from n, Σa, Σb, Σa², Σb², Σab."""
+    n, _, _, aa, bb, ab = moments
+    return float(np.sqrt(max(aa + bb - 2 * ab, 0.0) / n))
+
+
+def correlation_of(moments: np.ndarray) -> float:
+    """Return Pearson's correlation from n, Σa, Σb, Σa², Σb², Σab; NaN where one side is constant."""
+    n, a, b, aa, bb, ab = moments
+    spread = (aa - a * a / n) * (bb - b * b / n)
+    return float((ab - a * b / n) / np.sqrt(spread)) if spread > 0 else float("nan")
+
+
 @dataclass
 class Measured:
     """Rows that a measure made, in order."""
@@ -497,6 +538,10 @@ class Measured:
                 note,
             )
         )
+
+    def cannot(self, metric: str, aim: str, reason: str) -> None:
+        """Append a row without a value, with the reason."""
+        self.rows.append(Row(self.topic, metric, self.sets.label, None, aim=aim, note=reason))
 
 
 def _finite(number: float | None) -> float | None:

@@ -10,6 +10,7 @@ from .haplotypes import adversarial_accuracy, roc_auc
 from .matched import Measured, People, Row, Sets, interval
 
 FALSE_POSITIVES = 0.01
+NEAR = 0.1  # of the distance between training people: what counts as a near copy
 
 
 def true_positive_rate(members: np.ndarray, others: np.ndarray, false_positives: float = FALSE_POSITIVES) -> float:
@@ -41,7 +42,8 @@ def roc_curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.n
 def privacy_loss(sets: Sets) -> list[Row]:
     """Compare how well nearest neighbours tell the synthetic set from held-out and from training people.
 
-    AATS(H, S) - AATS(T, S), both at the size of the held-out set (Yale et al. 2020); positive means nearer to train.
+    AATS(H, S) - AATS(T, S), AATS = (AA_truth + AA_syn) / 2, both at the size of the held-out set (Yale et al. 2020);
+    positive means nearer to train.
     """
     sets.cohort("holdout")
     sets.require()
@@ -122,7 +124,8 @@ def likelihood_ratio_scores(
 def frequency_attack(sets: Sets) -> list[Row]:
     """Attack membership by the allele frequencies of the synthetic set alone.
 
-    Half of the held-out people give the background frequencies, the other half are the others; then they change places.
+    The score of a person is the log-likelihood ratio of their genotypes under the frequencies of S and of a background
+    (`likelihood_ratio_scores`), AUC of train against held-out people. Half of the held-out people give the background frequencies, the other half are the others; then they change places.
     """
     held = sets.cohort("holdout")
     sets.require(2 * 5)
@@ -154,30 +157,99 @@ def frequency_attack(sets: Sets) -> list[Row]:
     return measured.rows
 
 
+def isolation(within: np.ndarray, per_person: int) -> np.ndarray:
+    """Return the distance from each training row to the nearest row of another training person.
+
+    Parameters
+    ----------
+    within : array, shape (training rows, training rows)
+        Distances; consecutive rows belong to one person.
+    per_person : int
+        Rows a person has.
+
+    Returns
+    -------
+    array of float32, shape (training rows,)
+    """
+    other = within.astype(np.float32, copy=True)
+    rows = np.arange(len(other))
+    for k in range(per_person):  # a person is not their own neighbour
+        other[rows, rows // per_person * per_person + k] = np.inf
+    return np.asarray(other.min(axis=1))
+
+
+def near_copies(across: np.ndarray, isolated: np.ndarray) -> np.ndarray:
+    """Return for each row whether it nearly copies one training person: bool, shape (rows,).
+
+    The distance d(s, t) to the nearest training row t is at most a tenth of what separates t from the nearest other
+    training person (a nearest-neighbour distance ratio, as in Zhao et al. 2021). A haplotype that several training
+    people carry is nobody's: equal to it is no copy.
+
+    Parameters
+    ----------
+    across : array, shape (training rows, rows)
+        Distances.
+    isolated : array, shape (training rows,)
+        As `isolation` gives.
+    """
+    limit = NEAR * isolated[:, None]
+    return np.asarray(((across <= limit) & (limit > 0)).any(axis=0))
+
+
 def closest_records(sets: Sets) -> list[Row]:
-    """Compare distances to the nearest training row: synthetic beside held-out; and exact copies."""
+    """Compare distances to the nearest training row, in shares of the sites: synthetic beside held-out.
+
+    Median and 5 % quantile of min_t d(s, t); exact copies, the share of rows with min_t d = 0; and near copies
+    (`near_copies`), which sees a few copied people among many, with some alleles changed, too. Unseen people equal
+    training haplotypes as well where haplotypes are common, so only the excess over the floor is a leak; the intervals
+    of both kinds of copies therefore hold the noise of the floor, resampling held-out people as well.
+    """
     sets.require()
     length = sets.train.sites * sets.train.top
-    near = {"synthetic": sets.distances("train", "synthetic").min(axis=0) / length}
-    if sets.holdout:
-        near["holdout"] = sets.distances("train", "holdout").min(axis=0) / length
+    width = sets.train.per_person
+    apart = isolation(sets.distances("train", "train"), width)
+    near, copied = {}, {}
+    for name in sets.names[1:]:
+        across = sets.distances("train", name)
+        near[name] = across.min(axis=0) / length
+        copied[name] = near_copies(across, apart).reshape(-1, width).mean(axis=1)
     measured = Measured(sets, "privacy")
     own, held = near["synthetic"], near.get("holdout")
-    people = own.reshape(-1, sets.train.per_person)
+    people = own.reshape(-1, width)
     for name, statistic in (
         ("closest record, median", lambda d: float(np.median(d))),
         ("closest record, 5 % quantile", lambda d: float(np.quantile(d, 0.05))),
-        ("exact copies", lambda d: float((d == 0).mean())),
     ):
-        copies = name == "exact copies"
         measured.add(
             name,
             statistic(own),
             None if held is None else statistic(held),
-            "at most floor" if copies else "floor",
+            "floor",
             interval(lambda i, f=statistic: f(people[i].ravel()), len(people), sets.seed),
-            "share of rows equal to a training row" if copies else "share of sites; below the floor is too near",
+            "share of sites; below the floor is too near",
         )
+    exact = {name: (d == 0).reshape(-1, width).mean(axis=1) for name, d in near.items()}
+    for name, shares, note in (
+        ("exact copies", exact, "share of rows equal to a training row"),
+        (
+            "near copies",
+            copied,
+            f"share of rows within {NEAR:g} of the distance from a training row to the next person",
+        ),
+    ):
+        value = shares["synthetic"]
+        if held is None:
+            span = interval(lambda i, v=value: float(v[i].mean()), len(value), sets.seed)
+            measured.add(name, float(value.mean()), None, "at most floor", span, note)
+            continue
+        unseen = shares["holdout"]
+        floor = float(unseen.mean())
+        span = interval(
+            lambda i, j, v=value, u=unseen, f=floor: float(v[i].mean() - u[j].mean() + f),
+            (len(value), len(unseen)),
+            sets.seed,
+        )
+        measured.add(name, float(value.mean()), floor, "at most floor", span, note)
     if sets.parent is None:
         edges = np.linspace(0, max(float(np.quantile(np.concatenate(list(near.values())), 0.995)), 1 / length), 41)
         sets.figures["nearest"] = {

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from .matched import Measured, NotComputable, People, Row, Sets, filled, interval
+from .matched import NO_HOLDOUT, Measured, NotComputable, People, Row, Sets, filled, interval
 from .structure import principal_components
 
 COMPONENTS = 200
@@ -64,8 +64,7 @@ def labels(sets: Sets) -> list[Row]:
         tested, floor = by_synthetic.right(sets.holdout), by_real.right(sets.holdout)
         _add(measured, "TSTR accuracy", tested, sets.holdout, floor, sets.holdout, "higher")
     else:
-        reason = "needs held-out people (holdout=…, --holdout)"
-        measured.rows.append(Row("utility", "TSTR accuracy", "all", None, aim="higher", note=reason))
+        measured.cannot("TSTR accuracy", "higher", NO_HOLDOUT)
     _add(measured, "label fidelity", fidelity, sets.synthetic, floor, sets.holdout, "floor")
     return measured.rows
 
