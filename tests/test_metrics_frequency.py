@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pgcgan.metrics.frequency import allele_frequencies, folded_spectrum, sites_lost, spectra
-from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.rows import NotComputable
 
 
 def people(calls: np.ndarray) -> People:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pgcgan.metrics.linkage import far_pairs, linkage_disequilibrium, standardised, third_moments, three_point
-from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.rows import NotComputable
 
 
 def chain(seed: int, sites: int, people: int, switch: float = 0.1) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.matched import People, Sets
 from pgcgan.metrics.privacy import (
     closest_records,
     frequency_attack,
@@ -17,6 +17,7 @@ from pgcgan.metrics.privacy import (
     privacy_loss,
     true_positive_rate,
 )
+from pgcgan.metrics.rows import NotComputable
 
 FREQUENCY = np.random.default_rng(100).beta(0.8, 2, 400).clip(0.02, 0.98)
 

@@ -8,7 +8,8 @@ import pytest
 from scipy.stats import wasserstein_distance
 from sklearn.decomposition import PCA
 
-from pgcgan.metrics.matched import People, Sets, wasserstein
+from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.resampling import wasserstein
 from pgcgan.metrics.structure import (
     fst,
     heterozygosities,

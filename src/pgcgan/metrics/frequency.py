@@ -7,19 +7,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import gammaln
 
-from .matched import (
-    Measured,
-    NotComputable,
-    People,
-    Row,
-    Sets,
-    correlation,
-    correlation_of,
-    interval,
-    moments,
-    rmse_of,
-    stretches,
-)
+from .matched import People, Sets
+from .resampling import correlation, correlation_of, interval, moments, rmse_of, stretches
+from .rows import Measured, NotComputable, Row
 
 RARE = 0.05
 LOST_BINS = (0.0, 0.001, 0.01, 0.05, 0.5)
@@ -39,7 +29,7 @@ def allele_frequencies(sets: Sets) -> list[Row]:
     frequency that splits the sites is that of train. Frequencies equal `allel.AlleleCountsArray.to_frequencies` and
     `plink2 --freq`; the three summaries are those of Yelmen et al. (2021).
     """
-    measured = Measured(sets, "frequency")
+    measured = Measured(sets.label, "frequency")
     rare = minor(sets.train.frequency) < RARE
     subsets = {"": np.ones(len(rare), dtype=bool), ", MAF < 5 %": rare}
     for suffix, chosen in subsets.items():
@@ -85,7 +75,7 @@ def sites_lost(sets: Sets) -> list[Row]:
     Share of the sites i with 0 < MAF_i(T) that have MAF_i(S) = 0. The floor is what chance takes from train itself: the
     mean share over 20 bootstrap samples of its people, of the same number (for a singleton (1 - 1/n)^n, about .37).
     """
-    measured = Measured(sets, "frequency")
+    measured = Measured(sets.label, "frequency")
     train = sets.train
     maf = minor(train.frequency)
     polymorphic = maf > 0
@@ -188,7 +178,7 @@ def spectra(sets: Sets) -> list[Row]:
     All spectra are projected to one number of alleles first (at most 100), so that sizes do not matter. The spectrum is
     that of `allel.sfs_folded` (`folded_spectrum`); the interval of the singletons resamples stretches of sites.
     """
-    measured = Measured(sets, "frequency")
+    measured = Measured(sets.label, "frequency")
     cohorts = [c for c in (sets.train, sets.synthetic, sets.holdout) if c is not None]
     size = min(PROJECTED, *(int(np.median(c.called)) for c in cohorts))
     if size < 4:

@@ -11,7 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .matched import MIN_PEOPLE, Measured, NotComputable, People, Row, Sets, filled, interval
+from .matched import MIN_PEOPLE, People, Sets, filled
+from .resampling import interval
+from .rows import Measured, NotComputable, Row
 from .structure import principal_components
 
 WINDOW = 100  # sites, for H1 and H12
@@ -40,7 +42,7 @@ def pairwise_distances(sets: Sets) -> list[Row]:
     S and H, to the distribution within H.
     """
     sets.require()
-    measured = Measured(sets, "haplotypes")
+    measured = Measured(sets.label, "haplotypes")
     length = sets.train.sites * sets.train.top
     held = {}
     for a, b in (
@@ -107,7 +109,7 @@ def homozygosity(sets: Sets) -> list[Row]:
         cohort = sets.cohort(name)
         codes = _window_codes(cohort.values[:, cohort.rows_of(cut[name])], size, sets.seed)
         found[name] = np.array([garud_h(window) for window in codes])
-    measured = Measured(sets, "haplotypes")
+    measured = Measured(sets.label, "haplotypes")
     for column, name in enumerate(("H1 RMSE", "H12 RMSE")):
         squares = (found["synthetic"] - found[sets.reference_name])[:, column] ** 2
         floor = None
@@ -166,7 +168,7 @@ def shared_tracts(sets: Sets) -> list[Row]:
             found[name] = longest_shared_tracts(cohort.values[:, chosen], sets.train.values, sets.seed)
     floor = float(np.median(found["holdout"])) if sets.holdout else None
     own = found["synthetic"]
-    measured = Measured(sets, "haplotypes")
+    measured = Measured(sets.label, "haplotypes")
     measured.add(
         "longest shared tract",
         float(np.median(own)),
@@ -238,7 +240,7 @@ def nearest_neighbours(sets: Sets) -> list[Row]:
     A high AA_truth is missing variety, a low one (against train) copying; the mean of the two hides both.
     """
     sets.require()
-    measured = Measured(sets, "indistinguishable")
+    measured = Measured(sets.label, "indistinguishable")
     floors: tuple[float, float] | None = None
     if sets.holdout:
         truth, syn = adversarial_accuracy(sets, "holdout", "train")
@@ -310,7 +312,7 @@ def neighbourhoods(sets: Sets) -> list[Row]:
                 count[rows] += 1
         with np.errstate(invalid="ignore"):
             found[other] = {name: total / count for name, (total, count) in sums.items()}
-    measured = Measured(sets, "indistinguishable")
+    measured = Measured(sets.label, "indistinguishable")
     for name, aim in (("density", "floor"), ("coverage", "floor")):
         values = found["synthetic"][name]
         floor = float(np.nanmean(found["train"][name])) if sets.holdout else None
@@ -405,7 +407,7 @@ def classifiers(sets: Sets) -> list[Row]:
     floor = None
     if sets.holdout:
         floor = two_sample_scores(rows(sets.train, "train"), reference, sets.train.per_person, sets.seed)
-    measured = Measured(sets, "indistinguishable")
+    measured = Measured(sets.label, "indistinguishable")
     absent = any(c is not None and c.missing for c in (sets.train, sets.synthetic, sets.holdout))
     remark = "; missing calls take the pooled mean, which alone can tell the sets apart" if absent else ""
     for name, scores in own.items():

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .frequency import minor
-from .matched import (
-    Measured,
-    NotComputable,
-    People,
-    Row,
-    Sets,
-    correlation,
-    correlation_of,
-    filled,
-    interval,
-    moments,
-    rmse_of,
-    stretches,
-)
+from .matched import People, Sets, filled
+from .resampling import correlation, correlation_of, interval, moments, rmse_of, stretches
+from .rows import Measured, NotComputable, Row
 
 COMMON = 0.05
 WINDOW = 500  # sites
@@ -110,7 +100,7 @@ def linkage_disequilibrium(sets: Sets) -> list[Row]:
     distance bins on one contig, and its RMSE that of the curve.
     """
     sets.require()
-    measured = Measured(sets, "linkage")
+    measured = Measured(sets.label, "linkage")
     sites = common_sites(sets)
     done = _pass(sets, sites)
     own = done.sums["synthetic", sets.reference_name]
@@ -196,7 +186,7 @@ def far_pairs(sets: Sets) -> list[Row]:
         times = np.bincount(i, minlength=pieces).astype(float)
         return correlation_of(np.einsum("a,b,abk->k", times, times, sums))
 
-    measured = Measured(sets, "linkage")
+    measured = Measured(sets.label, "linkage")
     note = f"signed r of {len(first)} pairs more than {WINDOW} sites apart"
     span = interval(resampled, pieces, sets.seed)
     measured.add("far pairs r", correlation(own, reference), floor, "higher", span, note)
@@ -241,7 +231,7 @@ def three_point(sets: Sets) -> list[Row]:
     generator = root.generator(6)
     regular = _triples(len(sites), generator)
     scattered = np.stack([generator.permutation(len(sites))[:3] for _ in range(5000)])
-    measured = Measured(sets, "linkage")
+    measured = Measured(sets.label, "linkage")
 
     def agreement(part: Sets, which: np.ndarray) -> tuple[float, float | None, tuple[float | None, float | None]]:
         found = {}
@@ -261,7 +251,7 @@ def three_point(sets: Sets) -> list[Row]:
         )
 
     if sets.parent is not None:
-        value, floor, span = sets.kept("3-point", lambda: agreement(sets, regular))
+        value, floor, span = sets.kept("3-point", partial(agreement, sets, regular))
         note = f"{len(regular)} triples, gaps 1 to {GAPS[-1]}"
         measured.add("3-point r within labels", value, floor, "higher", span, note)
         return measured.rows
@@ -275,7 +265,7 @@ def three_point(sets: Sets) -> list[Row]:
     for part in sets.by_label.values():
         try:
             part.require()
-            found.append(part.kept("3-point", lambda part=part: agreement(part, regular)))
+            found.append(part.kept("3-point", partial(agreement, part, regular)))
         except NotComputable:
             continue
     if not found:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from .haplotypes import adversarial_accuracy, roc_auc
-from .matched import Measured, People, Row, Sets, interval
+from .matched import People, Sets
+from .resampling import interval
+from .rows import Measured, Row
 
 FALSE_POSITIVES = 0.01
 NEAR = 0.1  # of the distance between training people: what counts as a near copy
@@ -62,7 +64,7 @@ def privacy_loss(sets: Sets) -> list[Row]:
         truth, syn, truth_train, syn_train = (x[i].mean() for x, i in zip(groups, indices, strict=True))
         return float(truth + syn - truth_train - syn_train) / 2
 
-    measured = Measured(sets, "privacy")
+    measured = Measured(sets.label, "privacy")
     span = interval(resampled, [len(x) for x in groups], sets.seed)
     measured.add("privacy loss", value, 0.0, "0", span, "AATS(holdout) - AATS(train); floor: what no leak gives")
     return measured.rows
@@ -80,7 +82,7 @@ def membership(sets: Sets) -> list[Row]:
     members = -sets.distances("train", "synthetic").min(axis=1).reshape(-1, width)  # (people, rows a person)
     others = -sets.distances("holdout", "synthetic").min(axis=1).reshape(-1, width)
     trials = [(members[cut["train"]].ravel(), others[cut["holdout"]].ravel()) for cut in sets.cuts]
-    measured = Measured(sets, "privacy")
+    measured = Measured(sets.label, "privacy")
     for name, attack, floor, aim in (
         ("membership AUC", roc_auc, 0.5, "0.5"),
         ("membership TPR at 1 % FPR", true_positive_rate, FALSE_POSITIVES, "0.01"),
@@ -125,7 +127,8 @@ def frequency_attack(sets: Sets) -> list[Row]:
     """Attack membership by the allele frequencies of the synthetic set alone.
 
     The score of a person is the log-likelihood ratio of their genotypes under the frequencies of S and of a background
-    (`likelihood_ratio_scores`), AUC of train against held-out people. Half of the held-out people give the background frequencies, the other half are the others; then they change places.
+    (`likelihood_ratio_scores`), AUC of train against held-out people. Half of the held-out people give the background
+    frequencies, the other half are the others; then they change places.
     """
     held = sets.cohort("holdout")
     sets.require(2 * 5)
@@ -150,7 +153,7 @@ def frequency_attack(sets: Sets) -> list[Row]:
     def resampled(i: np.ndarray, *j: np.ndarray) -> float:
         return float(np.mean([roc_auc(m[i], o[k]) for m, o, k in zip(members, others, j, strict=True)]))
 
-    measured = Measured(sets, "privacy")
+    measured = Measured(sets.label, "privacy")
     span = interval(resampled, [len(members[0]), *map(len, others)], sets.seed)
     note = "likelihood ratio per person; background: half of the held-out people; floor: chance"
     measured.add("frequency attack AUC", value, 0.5, "0.5", span, note)
@@ -213,7 +216,7 @@ def closest_records(sets: Sets) -> list[Row]:
         across = sets.distances("train", name)
         near[name] = across.min(axis=0) / length
         copied[name] = near_copies(across, apart).reshape(-1, width).mean(axis=1)
-    measured = Measured(sets, "privacy")
+    measured = Measured(sets.label, "privacy")
     own, held = near["synthetic"], near.get("holdout")
     people = own.reshape(-1, width)
     for name, statistic in (
@@ -234,7 +237,7 @@ def closest_records(sets: Sets) -> list[Row]:
         (
             "near copies",
             copied,
-            f"share of rows within {NEAR:g} of the distance from a training row to the next person",
+            f"share of rows within {NEAR:g} of the way from a training row to the next person",
         ),
     ):
         value = shares["synthetic"]

@@ -7,7 +7,9 @@ from itertools import combinations
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
-from .matched import Measured, NotComputable, People, Row, Sets, filled, interval, stretches, wasserstein
+from .matched import People, Sets, filled
+from .resampling import interval, stretches, wasserstein
+from .rows import Measured, NotComputable, Row
 
 COMPONENTS = 10
 SLICED_COMPONENTS = 20
@@ -137,7 +139,7 @@ def pca(sets: Sets) -> list[Row]:
     ways: train fits its own components better than anybody unseen.
     """
     sets.require()
-    measured = Measured(sets, "structure")
+    measured = Measured(sets.label, "structure")
     for kind, suffix in (("rows", ""), ("people", ", people")):
         if kind == "people" and not sets.train.phased:
             continue  # the rows are people's dosages already
@@ -243,7 +245,7 @@ def fst(sets: Sets) -> list[Row]:
     parts = {k: v for k, v in sets.by_label.items() if min(v.synthetic.people, v.reference.people) >= 2}
     if len(parts) < 2:
         raise NotComputable("needs at least two labels with two people in each set")
-    measured = Measured(sets, "structure")
+    measured = Measured(sets.label, "structure")
     starts = stretches(sets.train.sites)
     pairs = []
     for first, second in combinations(parts, 2):
@@ -319,11 +321,11 @@ def inbreeding(cohort: People) -> float:
 def heterozygosities(sets: Sets) -> list[Row]:
     """Compare heterozygosity per person and the inbreeding coefficient F within labels.
 
-    The first is the 1-Wasserstein distance between the distributions over people of S and of H, the second |F(S) - F(H)|
-    within a label, overall its mean over labels. Intervals resample people, and for F stretches of sites.
+    The first is the 1-Wasserstein distance between the distributions over people of S and of H, the second
+    |F(S) - F(H)| within a label, overall its mean over labels. Intervals resample people, and for F stretches of sites.
     """
     sets.require()
-    measured = Measured(sets, "structure")
+    measured = Measured(sets.label, "structure")
     own, reference = heterozygosity(sets.synthetic), heterozygosity(sets.reference)
     floor = wasserstein(heterozygosity(sets.train), reference) if sets.holdout else None
     note = f"mean synthetic {own.mean():.4f}, {sets.reference_name} {reference.mean():.4f}"
