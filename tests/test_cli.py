@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import pytest
 
 import pgcgan
 from pgcgan import cli
+from pgcgan.cli import progress
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setattr(sys, "argv", ["pgcgan"])
 
     def one(line: str) -> tuple[int, str, str]:
-        status = cli.main(line.split())
+        status = cli.main(shlex.split(line))
         said = capsys.readouterr()
         return status, said.out, said.err
 
@@ -289,7 +291,8 @@ EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"
         ),
         (
             "generate smote.model -n 5 -o new.vcf --split split.tsv",
-            "--split goes with --like, whose people it restricts to those for training.",
+            "--split goes with --like, whose people it restricts to those for training, or with --real, which it "
+            "divides into those trained on and those held out.",
         ),
         ("generate smote.model -n GBR=1 -o new.vcf", "Unknown label 'GBR'; the model knows: AFR, AMR, EAS, EUR, SAS."),
         ("generate smote.model -n EUR=x -o new.vcf", "-n EUR=x: 'x' is not a whole number, 0 or more."),
@@ -439,8 +442,8 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moments = iter([0.0, 3.0, 10.0, 10.0, 12.0, 21.0, 21.0])
-    monkeypatch.setattr(cli.time, "monotonic", lambda: next(moments))
-    with cli._progress("training") as on_event:
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(moments))
+    with progress.progress("training") as on_event:
         on_event({"stage": "prior", "step": 1, "fraction": 0.1, "loss": 2.0})
         on_event({"stage": "likelihood", "step": 20, "fraction": 0.25, "loss": 1.5, "metrics": {"AF RMSE": 0.01234567}})
         on_event({"stage": "likelihood", "step": 21, "fraction": 0.3, "loss": 1.5})
@@ -456,7 +459,7 @@ def test_progress_is_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with cli._progress("training") as on_event:
+    with progress.progress("training") as on_event:
         on_event({"stage": "adversarial", "step": 7, "fraction": 0.5, "loss": 1.5})
     text = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert "adversarial" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -84,18 +85,18 @@ class Evaluation:
         return self.table() + ("\n" + remarks if remarks else "")
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            "<tr>"
-            + "".join(
-                f"<td>{html.escape(c)}</td>"
-                for c in (r.topic, r.metric, figure(r.value), figure(r.floor), r.aim, r.note)
-            )
-            + "</tr>"
-            for r in self.rows
-            if r.label == "all"
-        )
-        head = "".join(f"<th>{c}</th>" for c in ("topic", "metric", "value", "floor", "aim", "note"))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
+        """Return the overall rows as a table for notebooks; names are escaped."""
+        head = ("topic", "metric", "value", "floor", "aim", "interval", "standing", "note")
+        lines = ["".join(f"<th>{name}</th>" for name in head)]
+        for row in self.rows:
+            if row.label == "all":
+                span = "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}"
+                cells = (row.topic, row.metric, figure(row.value), figure(row.floor), row.aim, span, row.standing or "")
+                lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in (*cells, row.note)))
+        remarks = "".join(f"<li>{html.escape(str(text))}</li>" for text in self.provenance.get("remarks", []))
+        body = "".join(f"<tr>{line}</tr>" for line in lines[1:])
+        table = f"<table><thead><tr>{lines[0]}</tr></thead><tbody>{body}</tbody></table>"
+        return table + (f"<ul>{remarks}</ul>" if remarks else "")
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the rows as a pandas DataFrame, one column a field of Row.
@@ -114,12 +115,13 @@ class Evaluation:
         return pandas.DataFrame([asdict(r) for r in self.rows], columns=[f.name for f in fields(Row)])
 
     def to_json(self) -> str:
-        """Return everything as one JSON object; a value that cannot be computed is null."""
-        return json.dumps(
-            {"rows": [asdict(r) for r in self.rows], "figures": self.figures, "provenance": self.provenance},
-            allow_nan=False,
-            ensure_ascii=False,
-        )
+        """Return everything as one JSON object, from which `from_json` makes an equal evaluation.
+
+        A value that cannot be computed is null. JSON has no word for a number that is not finite: such a number is
+        written as {"float": "nan"}, "inf" or "-inf".
+        """
+        content = {"rows": [asdict(r) for r in self.rows], "figures": self.figures, "provenance": self.provenance}
+        return json.dumps(_finite(content), allow_nan=False, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Evaluation:
@@ -131,14 +133,31 @@ class Evaluation:
             If the text is not such an object.
         """
         try:
-            content = json.loads(text)
+            content = json.loads(text, object_hook=_number)
             rows = tuple(Row(**row) for row in content["rows"])
-            return cls(rows, content["figures"], content["provenance"])
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            figures, provenance = content["figures"], content["provenance"]
+            if not isinstance(figures, dict) or not isinstance(provenance, dict):
+                raise TypeError("figures and provenance must be objects")
+            return cls(rows, figures, provenance)
+        except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"This is not an evaluation in JSON ({error}); accepted: what Evaluation.to_json() or "
                 "`pgcgan evaluate` wrote."
             ) from None
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float) and not math.isfinite(content):
+        return {"float": str(content)}
+    if isinstance(content, dict):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return content
+
+
+def _number(content: dict[str, Any]) -> Any:
+    return float(content["float"]) if content.keys() == {"float"} else content
 
 
 def figure(number: float | None) -> str:

@@ -7,6 +7,7 @@ A limit is written as text, so that the command line, JSON and the documentation
 ``0.4..0.6``          between the two
 ``2x``                at most twice the floor
 ``+0.01``             at most the floor and .01 more
+``-0.01``             the floor less .01 (at least, where the aim is ``higher``)
 ``off``               not asked
 ====================  ==================================================
 """
@@ -167,9 +168,7 @@ def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -
             said += ")"
         elif null is not None:
             said += f" (real people: {figure(null)})"
-        checks.append(
-            Check(metric, limit, inside or by_chance, row.value, row.floor, null, row.low, row.high, said)
-        )
+        checks.append(Check(metric, limit, inside or by_chance, row.value, row.floor, null, row.low, row.high, said))
     return Gate(tuple(checks))
 
 
@@ -230,11 +229,11 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
     """
     if text == "off":
         return None
-    if found := re.fullmatch(rf"-?{_NUMBER}", text):
+    if re.fullmatch(_NUMBER, text):
         return Bounds(plain=float(text))
     if found := re.fullmatch(rf"({_NUMBER})x", text):
         return Bounds(times=float(found[1]))
-    if re.fullmatch(rf"\+{_NUMBER}", text):
+    if re.fullmatch(rf"[+-]{_NUMBER}", text):
         return Bounds(more=float(text))
     found = re.fullmatch(rf"(-?{_NUMBER})?\.\.(-?{_NUMBER})?", text)
     if found and (found[1] or found[2]):
@@ -243,7 +242,7 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
             return Bounds(low=low, high=high)
     raise UsageError(
         f"The threshold {text!r} of {metric!r} cannot be read; accepted: a number, LOW..HIGH, 2x (times the floor), "
-        "+0.01 (above the floor), or off."
+        "+0.01 or -0.01 (from the floor), or off."
     )
 
 
