@@ -52,7 +52,8 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, str], ...], Callable[[Sets], list[Ro
     ("privacy", (("membership AUC", "0.5"), ("membership TPR at 1 % FPR", "0.01")), privacy.membership, True),
     ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, True),
     ("privacy", (("closest record, median", "floor"), ("closest record, 5 % quantile", "floor"),
-                 ("exact copies", "at most floor"), ("near copies", "at most floor")), privacy.closest_records, True),
+                 ("exact copies", "at most floor"), ("near copies", "at most floor"),
+                 ("copied people", "at most floor")), privacy.closest_records, True),
     ("utility", (("TSTR accuracy", "higher"), ("label fidelity", "floor")), utility.labels, False),
 )  # fmt: skip
 

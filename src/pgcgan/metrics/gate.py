@@ -54,6 +54,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "privacy loss": Threshold("0.03", 0.0, "unseen people give 0"),
     "exact copies": Threshold("+0.01", None, "unseen people share common haplotypes: the floor"),
     "near copies": Threshold("+0.01", None, "unseen people come near by chance: the floor"),
+    "copied people": Threshold("+0.01", None, "nobody is in both haplotypes near another person: the floor, about 0"),
     "AF RMSE": Threshold("2x", None, "two sets of real people differ by the floor, at most 1.5 times"),
     "LD RMSE": Threshold("2x", None, "two sets of real people differ by the floor, at most 1.5 times"),
     "AA_truth": Threshold("0.4..0.6", 0.5, "two sets of real people give .5"),

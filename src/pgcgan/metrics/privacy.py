@@ -160,62 +160,71 @@ def frequency_attack(sets: Sets) -> list[Row]:
     return measured.rows
 
 
-def isolation(within: np.ndarray, per_person: int) -> np.ndarray:
-    """Return the distance from each training row to the nearest row of another training person.
+def person_distances(rows: np.ndarray, per_person: int) -> np.ndarray:
+    """Return the distance between people: of their two haplotypes paired the better way, summed.
+
+    Parameters
+    ----------
+    rows : array, shape (rows of one set, rows of another)
+        Distances; consecutive rows belong to one person.
+    per_person : int
+        Rows a person has; with one (dosages, haploids) the distances are returned as they are, with two paired.
+
+    Returns
+    -------
+    array, shape (people of one set, people of another)
+    """
+    if per_person != 2:
+        return rows if per_person == 1 else rows.reshape(len(rows) // per_person, per_person, -1, per_person).min((1, 3))
+    straight = rows[::2, ::2] + rows[1::2, 1::2]
+    crossed = rows[::2, 1::2] + rows[1::2, ::2]
+    return np.minimum(straight, crossed)
+
+
+def near_copies(within: np.ndarray, across: np.ndarray, per_person: int = 1) -> np.ndarray:
+    """Return for each row (or person) of another set whether it nearly copies one training person: bool, shape (rows,).
+
+    The distance d(s, t) to a training row t is at most a tenth of what separates t from the nearest row of another
+    training person (a nearest-neighbour distance ratio, Zhao et al. 2021). A haplotype that several training people
+    carry is nobody's: to equal it is no copy.
 
     Parameters
     ----------
     within : array, shape (training rows, training rows)
-        Distances; consecutive rows belong to one person.
+    across : array, shape (training rows, rows)
+        Distances.
     per_person : int
-        Rows a person has.
-
-    Returns
-    -------
-    array of float32, shape (training rows,)
+        Consecutive training rows of one person.
     """
     other = within.astype(np.float32, copy=True)
     rows = np.arange(len(other))
     for k in range(per_person):  # a person is not their own neighbour
         other[rows, rows // per_person * per_person + k] = np.inf
-    return np.asarray(other.min(axis=1))
-
-
-def near_copies(across: np.ndarray, isolated: np.ndarray) -> np.ndarray:
-    """Return for each row whether it nearly copies one training person: bool, shape (rows,).
-
-    The distance d(s, t) to the nearest training row t is at most a tenth of what separates t from the nearest other
-    training person (a nearest-neighbour distance ratio, as in Zhao et al. 2021). A haplotype that several training
-    people carry is nobody's: equal to it is no copy.
-
-    Parameters
-    ----------
-    across : array, shape (training rows, rows)
-        Distances.
-    isolated : array, shape (training rows,)
-        As `isolation` gives.
-    """
-    limit = NEAR * isolated[:, None]
+    limit = NEAR * other.min(axis=1, keepdims=True)
+    limit[np.isinf(limit)] = 0
     return np.asarray(((across <= limit) & (limit > 0)).any(axis=0))
 
 
 def closest_records(sets: Sets) -> list[Row]:
     """Compare distances to the nearest training row, in shares of the sites: synthetic beside held-out.
 
-    Median and 5 % quantile of min_t d(s, t); exact copies, the share of rows with min_t d = 0; and near copies
-    (`near_copies`), which sees a few copied people among many, with some alleles changed, too. Unseen people equal
-    training haplotypes as well where haplotypes are common, so only the excess over the floor is a leak; the intervals
-    of both kinds of copies therefore hold the noise of the floor, resampling held-out people as well.
+    Median and 5 % quantile of min_t d(s, t); exact copies, the share of rows with min_t d = 0; near copies, the share of
+    rows, and copied people, the share of people in both haplotypes at once (`person_distances`), that nearly copy one
+    training person (`near_copies`): these see a few copies among many, with some alleles changed, too. Unseen people
+    equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a leak; the
+    intervals of all kinds of copies therefore hold the noise of the floor, resampling held-out people as well.
     """
     sets.require()
     length = sets.train.sites * sets.train.top
     width = sets.train.per_person
-    apart = isolation(sets.distances("train", "train"), width)
-    near, copied = {}, {}
+    within = sets.distances("train", "train")
+    people_within = person_distances(within, width)
+    near, copied, whole = {}, {}, {}
     for name in sets.names[1:]:
         across = sets.distances("train", name)
         near[name] = across.min(axis=0) / length
-        copied[name] = near_copies(across, apart).reshape(-1, width).mean(axis=1)
+        copied[name] = near_copies(within, across, width).reshape(-1, width).mean(axis=1)
+        whole[name] = near_copies(people_within, person_distances(across, width)).astype(float)
     measured = Measured(sets.label, "privacy")
     own, held = near["synthetic"], near.get("holdout")
     people = own.reshape(-1, width)
@@ -239,6 +248,7 @@ def closest_records(sets: Sets) -> list[Row]:
             copied,
             f"share of rows within {NEAR:g} of the way from a training row to the next person",
         ),
+        ("copied people", whole, f"share of people within {NEAR:g} of the way from a training person to the next"),
     ):
         value = shares["synthetic"]
         if held is None:

@@ -78,7 +78,9 @@ def rmse_of(moments: np.ndarray) -> float:
 
 
 def correlation_of(moments: np.ndarray) -> float:
-    """Return Pearson's correlation from n, Σa, Σb, Σa², Σb², Σab; NaN where one side is constant."""
+    """Return Pearson's correlation from n, Σa, Σb, Σa², Σb², Σab; NaN where one side is constant or nothing is."""
     n, a, b, aa, bb, ab = moments
+    if n == 0:
+        return float("nan")
     spread = (aa - a * a / n) * (bb - b * b / n)
     return float((ab - a * b / n) / np.sqrt(spread)) if spread > 0 else float("nan")

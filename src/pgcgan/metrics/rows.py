@@ -86,7 +86,7 @@ class Row:
             return _grade(value, 0.03, 0.06)
         if self.floor is None:
             return None
-        if self.metric in ("exact copies", "near copies"):
+        if self.metric in ("exact copies", "near copies", "copied people"):
             return _grade(value - self.floor, 0.005, 0.02)
         return _grade(self.floor - value, 0.1 * abs(self.floor), 0.25 * abs(self.floor))
 
