@@ -64,7 +64,7 @@ def test_five_percent_of_copied_people_are_flagged(parts: Parts) -> None:
 
 
 def test_copies_with_some_alleles_changed_are_flagged_though_nothing_is_equal(parts: Parts) -> None:
-    found, gate = judged(parts, copied(parts, 0.05, changed=0.005))
+    _, gate = judged(parts, copied(parts, 0.05, changed=0.005))
     failed = {check.metric for check in gate.failures}
     assert "copied people" in failed
     assert "exact copies" not in failed

@@ -32,9 +32,7 @@ def nearest(made: Genotypes, train: Genotypes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("distance", [1, 4, 0.02])
-def test_nobody_is_nearer_than_asked_and_counts_are_exact(
-    mosaic: Baseline, train: Genotypes, distance: float
-) -> None:
+def test_nobody_is_nearer_than_asked_and_counts_are_exact(mosaic: Baseline, train: Genotypes, distance: float) -> None:
     counts = {"EUR": 30, "AFR": 11}
     made, refused = sample_apart(mosaic, counts, train, distance, seed=5)
     sites = distance * train.n_variants if distance < 1 else distance
@@ -68,7 +66,9 @@ def test_more_sites_and_unphased_people_are_compared_at_the_sites_of_the_generat
 
 
 def test_a_distance_that_nobody_keeps_is_given_up(mosaic: Baseline, train: Genotypes) -> None:
-    message = r"Only 0 of 3 people of EUR keep a distance of 150 from every training haplotype, after 1000 draws; give a"
+    message = (
+        r"Only 0 of 3 people of EUR keep a distance of 150 from every training haplotype, after 1000 draws; give a"
+    )
     with pytest.raises(UsageError, match=message):
         sample_apart(mosaic, {"EUR": 3}, train, 150)
 

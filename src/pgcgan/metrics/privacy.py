@@ -175,7 +175,9 @@ def person_distances(rows: np.ndarray, per_person: int) -> np.ndarray:
     array, shape (people of one set, people of another)
     """
     if per_person != 2:
-        return rows if per_person == 1 else rows.reshape(len(rows) // per_person, per_person, -1, per_person).min((1, 3))
+        return (
+            rows if per_person == 1 else rows.reshape(len(rows) // per_person, per_person, -1, per_person).min((1, 3))
+        )
     straight = rows[::2, ::2] + rows[1::2, 1::2]
     crossed = rows[::2, 1::2] + rows[1::2, ::2]
     return np.minimum(straight, crossed)
@@ -208,11 +210,11 @@ def near_copies(within: np.ndarray, across: np.ndarray, per_person: int = 1) -> 
 def closest_records(sets: Sets) -> list[Row]:
     """Compare distances to the nearest training row, in shares of the sites: synthetic beside held-out.
 
-    Median and 5 % quantile of min_t d(s, t); exact copies, the share of rows with min_t d = 0; near copies, the share of
-    rows, and copied people, the share of people in both haplotypes at once (`person_distances`), that nearly copy one
-    training person (`near_copies`): these see a few copies among many, with some alleles changed, too. Unseen people
-    equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a leak; the
-    intervals of all kinds of copies therefore hold the noise of the floor, resampling held-out people as well.
+    Median and 5 % quantile of min_t d(s, t); exact copies, the share of rows with min_t d = 0; near copies, the share
+    of rows, and copied people, the share of people in both haplotypes at once (`person_distances`), that nearly copy
+    one training person (`near_copies`): these see a few copies among many, with some alleles changed, too. Unseen
+    people equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a leak;
+    the intervals of all kinds of copies therefore hold the noise of the floor, resampling held-out people as well.
     """
     sets.require()
     length = sets.train.sites * sets.train.top
