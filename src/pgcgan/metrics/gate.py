@@ -7,6 +7,7 @@ A limit is written as text, so that the command line, JSON and the documentation
 ``0.4..0.6``          between the two
 ``2x``                at most twice the floor
 ``+0.01``             at most the floor and .01 more
+``~0.1``              at most .1 from the floor, either way
 ``-0.01``             the floor less .01 (at least, where the aim is ``higher``)
 ``off``               not asked
 ====================  ==================================================
@@ -37,11 +38,14 @@ class Threshold:
         What two sets of real people give in expectation; None where that is the floor itself.
     why : str
         Where the limit comes from.
+    by_chance : bool
+        Whether a value beyond the limit passes where its interval holds the null.
     """
 
     limit: str
     null: float | None
     why: str
+    by_chance: bool = True
 
 
 # Between two sets of real people a ratio to the floor lies between .5 and 2.5 in the noisiest rows (maxima,
@@ -54,11 +58,13 @@ THRESHOLDS: dict[str, Threshold] = {
     "privacy loss": Threshold("0.03", 0.0, "unseen people give 0"),
     "exact copies": Threshold("+0.01", None, "unseen people share common haplotypes: the floor"),
     "near copies": Threshold("+0.01", None, "unseen people come near by chance: the floor"),
-    "copied people": Threshold("+0.01", None, "nobody is in both haplotypes near another person: the floor, about 0"),
+    "copied people": Threshold(
+        "+0.02", None, "nobody nearly equals another person: the floor, about 0; no excuse by chance", by_chance=False
+    ),
     "AF RMSE": Threshold("2x", None, "two sets of real people differ by the floor, at most 1.5 times"),
     "LD RMSE": Threshold("2x", None, "two sets of real people differ by the floor, at most 1.5 times"),
-    "AA_truth": Threshold("0.4..0.6", None, "two sets of real people give .5, less where many haplotypes are equal"),
-    "AA_syn": Threshold("0.4..0.6", None, "two sets of real people give .5, less where many haplotypes are equal"),
+    "AA_truth": Threshold("~0.1", None, "real people give the floor: .5, less where many haplotypes are equal"),
+    "AA_syn": Threshold("~0.1", None, "real people give the floor: .5, less where many haplotypes are equal"),
     "C2ST AUC, gradient boosting": Threshold("0.6", None, "two sets of real people give .5"),
 }
 
@@ -117,9 +123,9 @@ class Gate:
 def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -> Gate:
     """Compare an evaluation with the limits of a release.
 
-    A value passes within its limit. Beyond it, it still passes where its 95 % interval holds the null: what is not told
-    from chance is not held against anybody, and the check of `held-out people` sees to it that the interval is short. A
-    metric that could not be computed fails: it was asked for, and nobody knows.
+    A value passes within its limit. Beyond it, it still passes where its 95 % interval holds the null (but for copied
+    people): what is not told from chance is not held against anybody, and the check of `held-out people` sees to it
+    that the interval is short. A metric that could not be computed fails: it was asked for, and nobody knows.
 
     Parameters
     ----------
@@ -161,7 +167,9 @@ def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -
             continue
         low, high = bounds.range(row.floor, row.aim)
         inside = (low is None or row.value >= low) and (high is None or row.value <= high)
-        by_chance = null is not None and row.low is not None and row.high is not None and row.low <= null <= row.high
+        by_chance = default is None or default.by_chance
+        if null is None or row.low is None or row.high is None or not row.low <= null <= row.high:
+            by_chance = False
         said = figure(row.value) + ("" if inside else f" is {_beyond(row.value, low, high)}")
         if row.low is not None and row.high is not None:
             said += f" (interval {figure(row.low)} … {figure(row.high)}"
@@ -200,11 +208,12 @@ class Bounds:
     plain: float | None = None
     times: float | None = None
     more: float | None = None
+    around: float | None = None
 
     @property
     def of_floor(self) -> bool:
         """Whether the limit is relative to the floor."""
-        return self.times is not None or self.more is not None
+        return any(part is not None for part in (self.times, self.more, self.around))
 
     def range(self, floor: float | None, aim: str) -> tuple[float | None, float | None]:
         """Return the lowest and highest value that passes; None is no bound."""
@@ -212,6 +221,8 @@ class Bounds:
             return (self.plain, None) if aim == "higher" else (None, self.plain)
         if self.of_floor:
             assert floor is not None
+            if self.around is not None:
+                return floor - self.around, floor + self.around
             bound = self.times * floor if self.times is not None else floor + (self.more or 0.0)
             return (bound, None) if aim == "higher" else (None, bound)
         return self.low, self.high
@@ -234,6 +245,8 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
         return Bounds(plain=float(text))
     if found := re.fullmatch(rf"({_NUMBER})x", text):
         return Bounds(times=float(found[1]))
+    if found := re.fullmatch(rf"~({_NUMBER})", text):
+        return Bounds(around=float(found[1]))
     if re.fullmatch(rf"[+-]{_NUMBER}", text):
         return Bounds(more=float(text))
     found = re.fullmatch(rf"(-?{_NUMBER})?\.\.(-?{_NUMBER})?", text)
@@ -243,7 +256,7 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
             return Bounds(low=low, high=high)
     raise UsageError(
         f"The threshold {text!r} of {metric!r} cannot be read; accepted: a number, LOW..HIGH, 2x (times the floor), "
-        "+0.01 or -0.01 (from the floor), or off."
+        "+0.01 or -0.01 (from the floor), ~0.1 (either way from the floor), or off."
     )
 
 
