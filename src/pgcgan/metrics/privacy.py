@@ -260,7 +260,7 @@ def closest_records(sets: Sets) -> list[Row]:
         unseen = shares["holdout"]
         floor = float(unseen.mean())
         span = interval(
-            lambda i, j, v=value, u=unseen, f=floor: float(v[i].mean() - u[j].mean() + f),
+            lambda i, j, v=value, u=unseen, f=floor: max(0.0, float(v[i].mean() - u[j].mean() + f)),
             (len(value), len(unseen)),
             sets.seed,
         )
