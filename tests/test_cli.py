@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -17,7 +18,10 @@ import numpy as np
 import pytest
 
 import pgcgan
+import pgcgan.report
 from pgcgan import cli
+from pgcgan.cli import progress
+from pgcgan.metrics.gate import THRESHOLDS
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     monkeypatch.setattr(sys, "argv", ["pgcgan"])
 
     def one(line: str) -> tuple[int, str, str]:
-        status = cli.main(line.split())
+        status = cli.main(shlex.split(line))
         said = capsys.readouterr()
         return status, said.out, said.err
 
@@ -178,6 +182,109 @@ def test_evaluate_prints_the_table_and_writes_json_and_report(run, tmp_path: Pat
     assert re.search(r"AF RMSE +EUR ", run(f"{line} --per-label")[1])
 
 
+JUDGED = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --synthetic made.vcf.gz"
+
+
+def test_a_report_is_drawn_again_from_json_and_two_are_compared(run, tmp_path: Path) -> None:
+    status, _, err = run(f"{JUDGED} -o {tmp_path}/smote.json")
+    assert (status, err) == (0, f"written: {tmp_path}/smote.json\n")
+    status, _, err = run(f"report {tmp_path}/smote.json -o {tmp_path}/smote.html")
+    assert (status, err) == (0, f"written: {tmp_path}/smote.html\n")
+    saved = pgcgan.Evaluation.from_json((tmp_path / "smote.json").read_text())
+    assert (tmp_path / "smote.html").read_text() == pgcgan.report.render(saved)
+    assert run(f"{JUDGED} --seed 1 -o {tmp_path}/other.json")[0] == 0
+    status, out, err = run(f"compare {tmp_path}/smote.json {tmp_path}/other.json --json {tmp_path}/both.json")
+    assert (status, err) == (0, f"written: {tmp_path}/both.json\n")
+    assert out.splitlines()[0].split() == ["topic", "metric", "floor", "smote", "other", "aim", "nearer", "intervals"]
+    assert "- They differ in seed: 0 and 1." in out
+    content = json.loads((tmp_path / "both.json").read_text())
+    assert len(content["lines"]) == len(saved.rows)
+    assert json.loads(run(f"compare {tmp_path}/smote.json {tmp_path}/other.json --json -")[1]) == content
+
+
+def test_the_gate_ends_with_3_and_the_report_is_written_all_the_same(run, tmp_path: Path) -> None:
+    status, out, err = run(f"{JUDGED} --gate -o {tmp_path}/report.html")
+    assert status == 3
+    assert "AF RMSE" in out
+    assert (tmp_path / "report.html").exists()
+    assert re.search(r"^pgcgan: gate failed: \d+ of \d+ checks$", err, re.MULTILINE)
+    assert re.search(r"^  held-out people: \d+ people is below 50$", err, re.MULTILINE)
+    off = " ".join(f"--threshold '{m}=off'" for m in THRESHOLDS if m != "AF RMSE")
+    status, _, err = run(f"{JUDGED} --gate {off} --threshold 'AF RMSE=5x'")
+    assert (status, err) == (0, "gate passed: all 1 checks\n")
+    assert run(f"{JUDGED} --gate {off} --threshold 'AF RMSE=0.1x'")[0] == 3
+
+
+def test_a_release_is_written_only_if_the_gate_passes(run, tmp_path: Path) -> None:
+    line = "generate smote.model --like cohort.panel.tsv --split split.tsv --release --real cohort.vcf.gz"
+    line += f" --panel cohort.panel.tsv -o {tmp_path}/out.vcf.gz"
+    status, out, err = run(line)
+    assert (status, out) == (3, "")
+    assert err.startswith("pgcgan: gate failed: ") and err.endswith("  nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+    limits = " ".join(f"--threshold '{m}=off'" for m in THRESHOLDS if m != "AF RMSE")
+    status, _, err = run(f"{line} {limits}")
+    assert status == 0
+    assert "gate passed: all 1 checks" in err
+    assert people_of(tmp_path / "out.vcf.gz") == trained(Path())
+
+
+def test_near_copies_are_refused_and_counted(run, folder: Path, tmp_path: Path) -> None:
+    line = "generate smote.model -n EUR=12 --real cohort.vcf.gz --split split.tsv --min-distance 3 --seed 2"
+    status, _, err = run(f"{line} -o {tmp_path}/a.vcf")
+    assert status == 0
+    refused = int(
+        re.match(r"(\d+) people refused: a haplotype nearer than 3 sites to one of a training person\n", err)[1]
+    )
+    made = pgcgan.read(tmp_path / "a.vcf")
+    real = pgcgan.read("cohort.vcf.gz").select(samples=_train_samples(folder))
+    rows = real.select(sites=np.isin(real.variants.position, made.variants.position)).haplotypes()
+    nearest = [int((rows != haplotype).sum(axis=1).min()) for haplotype in made.haplotypes()]
+    assert people_of(tmp_path / "a.vcf") == {"EUR": 12}
+    assert min(nearest) >= 3
+    assert refused > 0
+    assert run(f"{line} -o {tmp_path}/b.vcf")[0] == 0
+    assert [v.genotypes for v in cyvcf2.VCF(f"{tmp_path}/a.vcf")] == [
+        v.genotypes for v in cyvcf2.VCF(f"{tmp_path}/b.vcf")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("simulate", "evaluate", "metric", "reason"),
+    [
+        ("--people 60 --population EUR", "--split split.tsv", "Fst error", "needs at least two labels with two people"),
+        ("--people 60 --population EUR", "--split split.tsv", "label fidelity", "needs at least two labels"),
+        ("--people 60", "", "membership AUC", "needs held-out people (holdout=…, --split)"),
+        ("--people 60 --unphased", "--split split.tsv", "H12 RMSE", "needs phased haplotypes"),
+        (
+            "--people 16 --population EUR",
+            "--split split.tsv",
+            "LD RMSE",
+            "needs at least 5 people, the holdout set has 4",
+        ),
+    ],
+)
+def test_odd_cohorts_get_a_table_with_reasons_a_report_and_a_gate_that_fails(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulate: str, evaluate: str, metric: str, reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in (
+        f"simulate --length 30000 --seed 4 --split split.tsv -o c.vcf.gz {simulate}",
+        "train c.vcf.gz --panel c.panel.tsv --split split.tsv --baseline independent -o m",
+        "generate m --like c.panel.tsv --split split.tsv -o s.vcf.gz",
+    ):
+        assert run(line)[0] == 0
+    line = f"evaluate --real c.vcf.gz --panel c.panel.tsv --synthetic s.vcf.gz --gate --per-label {evaluate}"
+    status, out, err = run(f"{line} --json e.json -o r.html --threshold '{metric}=1'")
+    assert status == 3
+    assert f"  {metric}: cannot be computed: {reason}" in err
+    found = pgcgan.Evaluation.from_json((tmp_path / "e.json").read_text())
+    assert found.get(metric).note.startswith(reason)
+    assert found.get("AF RMSE").value > 0
+    assert reason in out and reason in (tmp_path / "r.html").read_text()
+    assert all(row.note for row in found.rows if row.value is None)
+
+
 def test_info_of_a_file_and_of_a_model(run, folder: Path) -> None:
     status, out, _ = run("info cohort.vcf.gz --panel cohort.panel.tsv --json")
     assert status == 0
@@ -289,7 +396,8 @@ EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"
         ),
         (
             "generate smote.model -n 5 -o new.vcf --split split.tsv",
-            "--split goes with --like, whose people it restricts to those for training.",
+            "--split goes with --like, whose people it restricts to those for training, or with --real, which it "
+            "divides into those trained on and those held out.",
         ),
         ("generate smote.model -n GBR=1 -o new.vcf", "Unknown label 'GBR'; the model knows: AFR, AMR, EAS, EUR, SAS."),
         ("generate smote.model -n EUR=x -o new.vcf", "-n EUR=x: 'x' is not a whole number, 0 or more."),
@@ -332,6 +440,35 @@ EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"
         (
             f"{EVALUATE} --synthetic made.vcf.gz --split all.tsv",
             "all.tsv holds out nobody: every sample is 'train'; leave --split out to go without floors.",
+        ),
+        (
+            f"{EVALUATE} --synthetic made.vcf.gz -o new.txt",
+            "The form of new.txt is not known; accepted: names that end…",
+        ),
+        (f"{EVALUATE} --synthetic made.vcf.gz --threshold 'AF RMSE=1'", "--threshold goes with --gate."),
+        (
+            f"{EVALUATE} --synthetic made.vcf.gz --gate --threshold AF",
+            "--threshold 'AF' cannot be read; accepted: METRIC…",
+        ),
+        ("report none.json -o new.html", "There is no file none.json; pgcgan evaluate … -o none.json makes one."),
+        ("report split.tsv -o new.html", "split.tsv: This is not an evaluation in JSON (…"),
+        ("report none.json -o new.json", "The output new.json is not a report; accepted: a name that ends in .html."),
+        ("compare none.json none.json", "There is no file none.json; pgcgan evaluate … -o none.json makes one."),
+        (
+            "generate smote.model -n 1 -o new.vcf --min-distance 3",
+            "--min-distance needs --real: the people that the mo…",
+        ),
+        ("generate smote.model -n 1 -o new.vcf --release", "--release needs --real, --panel and --split: the people…"),
+        ("generate smote.model -n 1 -o new.vcf --real cohort.vcf.gz", "--real goes with --release or --min-distance;…"),
+        ("generate smote.model -n 1 -o new.vcf --panel cohort.panel.tsv", "--panel goes with --release."),
+        (
+            "generate smote.model -n 1 -o new.vcf --region 1",
+            "The reading options are for the file of --real, which is…",
+        ),
+        (
+            "generate smote.model -n 1 -o new.vcf --real cohort.vcf.gz --min-distance 0",
+            "The minimum distance is 0; accepted: a whole number of sites (1 or more), or a share of the sites between "
+            "0 and 1.",
         ),
         (
             "info smote.model --panel cohort.panel.tsv",
@@ -408,7 +545,7 @@ def test_version_and_help(run) -> None:
     status, out, _ = run("--help")
     assert status == 0
     assert all(f"│ {command} " in out for command in ("simulate", "train", "generate", "evaluate", "info", "demo"))
-    for command in ("simulate", "train", "generate", "evaluate", "info", "demo"):
+    for command in ("simulate", "train", "generate", "evaluate", "report", "compare", "info", "demo"):
         status, out, _ = run(f"{command} --help")
         assert status == 0
         assert out.startswith(f"Usage: pgcgan {command}")
@@ -439,8 +576,8 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moments = iter([0.0, 3.0, 10.0, 10.0, 12.0, 21.0, 21.0])
-    monkeypatch.setattr(cli.time, "monotonic", lambda: next(moments))
-    with cli._progress("training") as on_event:
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(moments))
+    with progress.progress("training") as on_event:
         on_event({"stage": "prior", "step": 1, "fraction": 0.1, "loss": 2.0})
         on_event({"stage": "likelihood", "step": 20, "fraction": 0.25, "loss": 1.5, "metrics": {"AF RMSE": 0.01234567}})
         on_event({"stage": "likelihood", "step": 21, "fraction": 0.3, "loss": 1.5})
@@ -456,7 +593,7 @@ def test_progress_is_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with cli._progress("training") as on_event:
+    with progress.progress("training") as on_event:
         on_event({"stage": "adversarial", "step": 7, "fraction": 0.5, "loss": 1.5})
     text = sys.stderr.getvalue()  # type: ignore[attr-defined]
     assert "adversarial" in text

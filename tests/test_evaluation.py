@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msprime
 import numpy as np
 import pytest
@@ -129,9 +131,31 @@ def test_the_same_seed_gives_the_same_numbers_and_json_round_trips(
     assert list(fresh.to_frame().columns)[:4] == ["topic", "metric", "label", "value"]
 
 
+def test_json_keeps_numbers_that_are_not_finite_and_none_apart() -> None:
+    row = Row("t", "m", "all", float("nan"), float("inf"), "lower", None, float("-inf"))
+    made = Evaluation((row,), {"f": {"x": [1.5, float("nan"), None], "float": 2.0}}, {"label": ["NaN"], "seed": None})
+    text = made.to_json()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    back = Evaluation.from_json(text)
+    assert repr(back.rows) == repr(made.rows)
+    assert repr(back.figures) == repr(made.figures)
+    assert back.provenance == made.provenance
+    assert back.to_json() == text
+
+
+def test_a_notebook_shows_the_overall_rows_and_the_remarks(fresh: Evaluation) -> None:
+    page = fresh._repr_html_()
+    overall = [r for r in fresh.rows if r.label == "all"]
+    assert page.count("<tr>") == len(overall) + 1
+    assert "<th>interval</th>" in page
+    assert "80 of 100 &lt;b&gt;" in Evaluation((), {}, {"remarks": ["80 of 100 <b>"]})._repr_html_()
+
+
 def test_other_json_is_refused() -> None:
     with pytest.raises(DataError, match="This is not an evaluation in JSON"):
         Evaluation.from_json('{"rows": 3}')
+    with pytest.raises(DataError, match="figures and provenance must be objects"):
+        Evaluation.from_json('{"rows": [], "figures": [], "provenance": {}}')
 
 
 def test_rows_keep_their_order_and_the_table_shows_the_overall_ones(fresh: Evaluation) -> None:
@@ -181,7 +205,7 @@ def test_without_held_out_people_floors_are_absent_and_rows_say_so(
     assert all(r.floor is None for r in found.rows if r.topic in ("linkage", "structure", "utility"))
     row = found.get("membership AUC")
     assert row.value is None
-    assert row.note == "needs held-out people (holdout=…, --holdout)"
+    assert row.note == "needs held-out people (holdout=…, --split)"
     assert "needs held-out people" in str(found)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pgcgan.metrics.frequency import allele_frequencies, folded_spectrum, sites_lost, spectra
-from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.rows import NotComputable
 
 
 def people(calls: np.ndarray) -> People:
@@ -100,3 +101,43 @@ def test_a_spectrum_of_monomorphic_sites_says_why_not() -> None:
     nothing = np.zeros((5, 10, 2))
     with pytest.raises(NotComputable, match="no site is polymorphic"):
         spectra(sets(nothing, nothing))
+
+
+def test_rare_sites_are_apart_and_where_there_are_none_the_rows_say_so() -> None:
+    generator = np.random.default_rng(3)
+    frequency = np.r_[np.full(40, 0.02), np.full(60, 0.4)]
+    train, synthetic, holdout = (drawn(generator, frequency, 200) for _ in range(3))
+    rows = by_name(allele_frequencies(sets(train, synthetic, holdout)))
+    rare = np.minimum(train.mean(axis=(1, 2)), 1 - train.mean(axis=(1, 2))) < 0.05
+    a, b = synthetic.mean(axis=(1, 2))[rare], holdout.mean(axis=(1, 2))[rare]
+    assert rows["AF max error, MAF < 5 %"].value == pytest.approx(np.abs(a - b).max())
+    assert rows["AF r, MAF < 5 %"].value == pytest.approx(np.corrcoef(a, b)[0, 1])
+    assert rows["AF r"].low < rows["AF r"].value < rows["AF r"].high
+    common = by_name(allele_frequencies(sets(*(c[~rare] for c in (train, synthetic, holdout)))))
+    for name in ("AF RMSE", "AF max error", "AF r"):
+        assert common[f"{name}, MAF < 5 %"].value is None
+        assert common[f"{name}, MAF < 5 %"].note == "no site has a MAF < 5 % in train"
+        assert common[name].value is not None
+
+
+def test_lost_sites_by_frequency_bin() -> None:
+    train = np.zeros((30, 100, 2))
+    train[np.arange(10), np.arange(10), 0] = 1  # MAF .005
+    train[10:, :20] = 1  # MAF .2
+    synthetic = train.copy()
+    synthetic[:5] = 0
+    rows = by_name(sites_lost(sets(train, synthetic)))
+    assert rows["sites lost, MAF 0.001-0.01"].value == 0.5
+    assert rows["sites lost, MAF 0.001-0.01"].floor == pytest.approx((1 - 1 / 100) ** 100, abs=0.1)
+    assert rows["sites lost, MAF 0.05-0.5"].value == rows["sites lost, MAF 0.05-0.5"].floor == 0
+    assert rows["sites lost, MAF 0.01-0.05"].note == "no polymorphic site of train has such a MAF"
+
+
+def test_the_share_of_singletons_has_an_interval_around_it() -> None:
+    generator = np.random.default_rng(4)
+    train, synthetic = (drawn(generator, generator.beta(0.2, 1.5, 500), 40) for _ in range(2))
+    row = by_name(spectra(sets(train, synthetic)))["singleton share"]
+    counts = allel.GenotypeArray(synthetic.astype(np.int8)).count_alleles(max_allele=1)
+    folded = allel.sfs_folded(counts)[1:]
+    assert row.value == pytest.approx(folded[0] / folded.sum())  # 80 alleles: nothing is projected
+    assert row.low < row.value < row.high

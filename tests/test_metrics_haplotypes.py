@@ -5,16 +5,20 @@ from __future__ import annotations
 import allel
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from prdc import compute_prdc
 from sklearn.metrics import roc_auc_score
 
 from pgcgan.metrics.haplotypes import (
+    NEIGHBOURS,
     adversarial_accuracy,
+    density_and_coverage,
     farther_than_own,
     garud_h,
     longest_shared_tracts,
     nearest_neighbours,
+    neighbourhoods,
     pairwise_distances,
     roc_auc,
     two_sample_scores,
@@ -117,3 +121,59 @@ def test_both_haplotypes_of_a_person_stay_in_one_fold() -> None:
     first, second = (np.repeat(drawn(s, 120, sites=60)[:, :, :1], 2, axis=2).reshape(60, -1) for s in (14, 15))
     for scores in two_sample_scores(first, second, 2).values():
         assert roc_auc_score(np.repeat([1, 0], 240), scores) < 0.65
+
+
+def line(*places: int) -> np.ndarray:
+    """Return haplotypes on a line, two a person: the distance between two is that of their places."""
+    return (np.arange(60)[:, None] < np.array(places)[None, :]).astype(np.int8).reshape(60, -1, 2)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "truth", "syn"),
+    [
+        (
+            (2, 3),
+            0.5,
+            0.5,
+        ),  # the nearer row of each pair is 1 away from the other set, which is no farther than its own
+        ((3, 4), 1.0, 1.0),
+        ((1, 2), 0.0, 0.0),
+        ((0, 1), 0.0, 0.0),  # copies
+        ((4, 4), 1.0, 1.0),  # pairs of equal rows beside the real ones
+    ],
+)
+def test_adversarial_accuracy_of_places_on_a_line(offsets: tuple[int, int], truth: float, syn: float) -> None:
+    real = [p for k in range(5) for p in (10 * k, 10 * k + 1)]
+    made = [p for k in range(5) for p in (10 * k + offsets[0], 10 * k + offsets[1])]
+    found = adversarial_accuracy(sets(line(*real), line(*made), None), "train", "synthetic")
+    assert [x.mean() for x in found] == [truth, syn]
+
+
+def test_a_collapsed_set_is_seen_in_one_number_and_hidden_in_their_mean() -> None:
+    real = [p for k in range(5) for p in (10 * k, 10 * k + 1)]
+    truth, syn = adversarial_accuracy(sets(line(*real), line(*[10] * 10), None), "train", "synthetic")
+    assert (truth.mean(), syn.mean()) == (0.8, 0.0)  # .4 together, as for a set that is nearly right
+
+
+@settings(max_examples=12)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([12, 30]))
+def test_density_and_coverage_equal_prdc(seed: int, sites: int) -> None:
+    generator = np.random.default_rng(seed)
+    real, other = ((generator.random((sites, n)) < generator.uniform(0.1, 0.5)).astype(np.int8) for n in (20, 27))
+    density, coverage = density_and_coverage(hamming(real, real), hamming(real, other))
+    theirs = compute_prdc(real.T.astype(float), other.T.astype(float), nearest_k=NEIGHBOURS)
+    assert density.mean() == pytest.approx(theirs["density"])
+    assert coverage.mean() == pytest.approx(theirs["coverage"])
+
+
+def test_density_and_coverage_of_equal_typical_and_collapsed_sets() -> None:
+    train, fresh, holdout = (drawn(seed, n, 0.3, 400) for seed, n in ((16, 120), (17, 120), (18, 60)))
+    own = {r.metric: r for r in neighbourhoods(sets(train, fresh, holdout))}
+    assert own["density"].value == pytest.approx(1, abs=0.2)
+    assert own["coverage"].value == pytest.approx(1 - 2.0**-NEIGHBOURS, abs=0.06)
+    assert own["coverage"].low < own["coverage"].value < own["coverage"].high
+    few = np.repeat(fresh[:, :2], 60, axis=1)
+    collapsed = {r.metric: r for r in neighbourhoods(sets(train, few, holdout))}
+    assert collapsed["coverage"].value < 0.5 * collapsed["coverage"].floor
+    typical = {r.metric: r for r in neighbourhoods(sets(train, drawn(19, 120, 0.2, 400), holdout))}
+    assert typical["density"].value > 1.5 * typical["density"].floor

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+from pathlib import Path
+
 import allel
 import numpy as np
 import pytest
 
+import pgcgan
 from pgcgan.metrics.linkage import far_pairs, linkage_disequilibrium, standardised, third_moments, three_point
-from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.rows import NotComputable
 
 
 def chain(seed: int, sites: int, people: int, switch: float = 0.1) -> np.ndarray:
@@ -36,6 +42,38 @@ def test_dosage_correlations_equal_scikit_allel() -> None:
     z = standardised(people.columns)
     found = (z @ z.T)[np.triu_indices(30, 1)]
     assert np.allclose(found, expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def common(cohort: pgcgan.Genotypes) -> pgcgan.Genotypes:
+    return cohort.select(sites=slice(0, 60))
+
+
+@pytest.mark.oracle("plink2")
+def test_haplotype_r2_equals_plink2(common: pgcgan.Genotypes, tmp_path: Path) -> None:
+    z = standardised(People(common.calls, None, phased=True).columns)
+    ours = (z @ z.T) ** 2
+    pgcgan.write(common, tmp_path / "common.vcf")
+    plink2 = ["plink2", "--threads", "1"]
+    made = ["--vcf", "common.vcf", "--set-all-var-ids", "@:#", "--make-pgen", "--out", "common"]
+    subprocess.run([*plink2, *made], cwd=tmp_path, check=True, capture_output=True)
+    for i, j in ((0, 1), (2, 9), (30, 31), (5, 50)):
+        ids = [f"1:{common.variants.position[k]}" for k in (i, j)]
+        run = subprocess.run(
+            [*plink2, "--pfile", "common", "--ld", *ids], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        theirs = float(re.search(r"r\^2 = (\S+)", run.stdout)[1])
+        assert ours[i, j] == pytest.approx(theirs, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.oracle("plink1.9")
+def test_dosage_r2_of_all_pairs_equals_plink(common: pgcgan.Genotypes, tmp_path: Path) -> None:
+    z = standardised(People(common.calls, None, phased=False).columns)
+    pgcgan.write(common, tmp_path / "common.vcf")
+    line = "plink1.9 --vcf common.vcf --double-id --set-missing-var-ids @:# --r2 square bin --out r2 --threads 1"
+    subprocess.run(line.split(), cwd=tmp_path, check=True, capture_output=True)
+    theirs = np.fromfile(tmp_path / "r2.ld.bin").reshape(60, 60)
+    assert np.allclose((z @ z.T) ** 2, theirs, atol=1e-5)
 
 
 def test_ld_rmse_and_r_equal_a_sum_over_all_pairs() -> None:
@@ -89,6 +127,7 @@ def test_far_pairs_see_what_neighbours_do_not() -> None:
     row = by_name(far_pairs(sets(cohort(1, False), cohort(2, True), cohort(3, False))))["far pairs r"]
     assert row.floor > 0.9
     assert row.value < row.floor - 0.2
+    assert row.low < row.value < row.high < row.floor
 
 
 def test_far_pairs_of_few_sites_say_why_not() -> None:
@@ -116,3 +155,20 @@ def test_three_point_is_one_for_the_same_people_and_near_zero_for_independent_si
     assert lost["3-point r"].floor > 0.8
     assert abs(lost["3-point r"].value) < 0.3
     assert lost["3-point r within labels"].value is None
+
+
+def test_decay_bins_end_with_the_farthest_pair_and_stay_on_one_contig() -> None:
+    train = chain(12, 1200, 30)
+    parts = sets(train, chain(13, 1200, 30))
+    linkage_disequilibrium(parts)
+    distance = parts.figures["ld_decay"]["distance"]
+    assert 0.8 * 50_000 < distance[-1] < 50_000  # 500 sites of 100 bp
+    two = Sets(
+        parts.train,
+        parts.synthetic,
+        None,
+        position=np.tile(np.arange(1, 301) * 100, 4),
+        contig=np.repeat(np.array(["1", "2", "10", "X"], dtype=object), 300),
+    )
+    linkage_disequilibrium(two)
+    assert two.figures["ld_decay"]["distance"][-1] < 30_000

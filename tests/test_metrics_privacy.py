@@ -8,15 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.matched import People, Sets
 from pgcgan.metrics.privacy import (
     closest_records,
     frequency_attack,
     likelihood_ratio_scores,
     membership,
+    near_copies,
+    person_distances,
     privacy_loss,
     true_positive_rate,
 )
+from pgcgan.metrics.rows import NotComputable
 
 FREQUENCY = np.random.default_rng(100).beta(0.8, 2, 400).clip(0.02, 0.98)
 
@@ -88,3 +91,38 @@ def test_attacks_without_held_out_people_say_what_they_need() -> None:
         with pytest.raises(NotComputable, match="needs held-out people"):
             attack(whole)
     assert closest_records(whole)[0].floor is None
+
+
+def test_near_copies_by_hand() -> None:
+    # three people of two rows; the second person carries a row of the first, the third is 20 from everybody
+    within = np.array(
+        [
+            [0, 5, 0, 9, 20, 21],
+            [5, 0, 6, 9, 20, 20],
+            [0, 6, 0, 9, 20, 20],
+            [9, 9, 9, 0, 20, 20],
+            [20, 20, 20, 20, 0, 1],
+            [21, 20, 20, 20, 1, 0],
+        ]
+    )
+    across = np.array([[0, 5, 9], [5, 5, 9], [0, 5, 9], [9, 5, 9], [20, 2, 3], [20, 20, 9]])
+    # a row that two people carry is nobody's; 2 is a tenth of 20, although the person's own rows are 1 apart; 3 is not
+    assert near_copies(within, across, 2).tolist() == [False, True, False]
+    assert near_copies(np.zeros((2, 2)), np.zeros((2, 3)), 2).tolist() == [False] * 3  # one person has no neighbour
+
+
+def test_people_are_compared_with_their_haplotypes_either_way_round() -> None:
+    rows = np.array([[1, 9, 7, 2], [9, 2, 3, 8]])
+    assert person_distances(rows, 2).tolist() == [[3, 5]]
+    assert person_distances(rows, 1) is rows
+
+
+def test_a_person_copied_with_haplotypes_exchanged_is_a_copied_person_and_half_a_copy_is_not() -> None:
+    synthetic = drawn(2, 200)
+    original = drawn(0, 200)
+    synthetic[:, 0] = original[:, 3, ::-1]
+    synthetic[:, 1, 0] = original[:, 4, 0]
+    rows = attacked(synthetic)
+    assert rows["copied people"].value == pytest.approx(1 / 200)
+    assert rows["near copies"].value == rows["exact copies"].value == pytest.approx(3 / 400)
+    assert rows["copied people"].floor == 0

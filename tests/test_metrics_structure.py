@@ -8,7 +8,9 @@ import pytest
 from scipy.stats import wasserstein_distance
 from sklearn.decomposition import PCA
 
-from pgcgan.metrics.matched import People, Sets, wasserstein
+from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.resampling import wasserstein
+from pgcgan.metrics.rows import NotComputable
 from pgcgan.metrics.structure import (
     fst,
     heterozygosities,
@@ -115,3 +117,32 @@ def test_variance_ratio_and_distance_notice_a_collapsed_set() -> None:
     first = float(bad["PCA variance ratio"].note.split(": ")[1].split()[0])
     assert first < 0.5
     assert bad["sliced Wasserstein"].value > 2 * good["sliced Wasserstein"].value
+
+
+def test_dosages_are_projected_apart_as_scikit_learn_does() -> None:
+    train, synthetic, holdout = (two_populations(s) for s in (15, 16, 17))
+    rows = by_name(pca(sets(train, synthetic, holdout)))
+    dosages = [part[0].sum(axis=2).T.astype(float) for part in (train, synthetic, holdout)]
+    fitted = PCA(10, svd_solver="full").fit(dosages[0])
+    made, real = (fitted.transform(d).var(axis=0) for d in dosages[1:])
+    first = [float(rows[f"PCA variance ratio{s}"].note.split(": ")[1].split()[0]) for s in (", people", "")]
+    assert first[0] == pytest.approx((made / real)[0], abs=0.01)
+    haplotypes = [part[0].reshape(300, -1).T.astype(float) for part in (train, synthetic, holdout)]
+    fitted = PCA(10, svd_solver="full").fit(haplotypes[0])
+    made, real = (fitted.transform(h).var(axis=0) for h in haplotypes[1:])
+    assert first[1] == pytest.approx((made / real)[0], abs=0.01)
+
+
+def test_errors_of_fst_and_inbreeding_have_intervals() -> None:
+    train, synthetic, holdout = (two_populations(s) for s in (18, 19, 20))
+    parts = sets(train, synthetic, holdout)
+    for row in (*fst(parts), *heterozygosities(parts)):
+        assert row.low is not None and row.low <= row.value * 1.5 and row.high >= row.value / 1.5, row.metric
+
+
+def test_labels_that_do_not_differ_have_no_fst() -> None:
+    same = np.zeros((50, 20, 2), dtype=np.int8)
+    same[:, 0, 0] = 0
+    labels = np.repeat(["A", "B"], 10).astype(object)
+    with pytest.raises(NotComputable, match="no site differs between any two labels"):
+        fst(sets((same, labels), (same, labels), (same, labels)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pgcgan.metrics.matched import NotComputable, People, Sets
+from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.rows import NotComputable
 from pgcgan.metrics.utility import LabelClassifier, labels
 
 SITES = 60

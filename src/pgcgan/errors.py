@@ -27,6 +27,12 @@ class ModelError(PgcganError):
     """A model directory cannot be read, or does not fit what is asked of it."""
 
 
+class GateFailed(PgcganError):
+    """What is to be released does not hold what the gate asks for; the message names every check that failed."""
+
+    exit_code = 3
+
+
 class MissingExtra(PgcganError):
     """An optional dependency is not installed; the message names the command that installs it."""
 

@@ -6,31 +6,30 @@ for the training people: an ideal generator meets the floor, and copying the tra
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..cohort import combination
-from ..errors import DataError, UsageError, listed
+from ..errors import DataError, listed
 from ..genotypes import Genotypes
 from ..provenance import provenance
 from . import frequency, haplotypes, linkage, privacy, structure, utility
-from .matched import MAX_BYTES, MAX_PEOPLE, NotComputable, People, Row, Sets, filled, hamming
+from .evaluation import Evaluation, figure
+from .matched import MAX_BYTES, MAX_PEOPLE, People, Sets
+from .monitor import quick
+from .rows import NotComputable, Row
 
-if TYPE_CHECKING:
-    import pandas
-
-__all__ = ["Evaluation", "NotComputable", "Row", "evaluate", "quick"]
+__all__ = ["Evaluation", "NotComputable", "Row", "evaluate", "figure", "quick"]
 
 PREFERRED_LABEL = "super_pop"
 
 # topic, the metrics it yields with their aims (for the rows that say why not), the function, and whether per label too
 MEASURES: tuple[tuple[str, tuple[tuple[str, str], ...], Callable[[Sets], list[Row]], bool], ...] = (
-    ("frequency", (("AF RMSE", "lower"), ("AF r", "higher")), frequency.allele_frequencies, True),
+    ("frequency", (("AF RMSE", "lower"), ("AF max error", "lower"), ("AF r", "higher")),
+     frequency.allele_frequencies, True),
     ("frequency", (("sites lost", "lower"),), frequency.sites_lost, True),
     ("frequency", (("SFS distance", "lower"), ("singleton share", "floor")), frequency.spectra, True),
     ("linkage", (("LD RMSE", "lower"), ("LD r", "higher"), ("LD decay RMSE", "lower")),
@@ -46,155 +45,17 @@ MEASURES: tuple[tuple[str, tuple[tuple[str, str], ...], Callable[[Sets], list[Ro
     ("haplotypes", (("longest shared tract", "floor"),), haplotypes.shared_tracts, False),
     ("indistinguishable", (("AA_truth", "0.5"), ("AA_syn", "0.5"), ("AA_truth, against train", "0.5"),
                            ("AA_syn, against train", "0.5")), haplotypes.nearest_neighbours, True),
+    ("indistinguishable", (("density", "floor"), ("coverage", "floor")), haplotypes.neighbourhoods, True),
     ("indistinguishable", (("C2ST AUC, gradient boosting", "0.5"), ("C2ST AUC, logistic", "0.5")),
      haplotypes.classifiers, False),
     ("privacy", (("privacy loss", "0"),), privacy.privacy_loss, True),
     ("privacy", (("membership AUC", "0.5"), ("membership TPR at 1 % FPR", "0.01")), privacy.membership, True),
-    ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, False),
+    ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, True),
     ("privacy", (("closest record, median", "floor"), ("closest record, 5 % quantile", "floor"),
-                 ("exact copies", "at most floor")), privacy.closest_records, True),
+                 ("exact copies", "at most floor"), ("near copies", "at most floor"),
+                 ("copied people", "at most floor")), privacy.closest_records, True),
     ("utility", (("TSTR accuracy", "higher"), ("label fidelity", "floor")), utility.labels, False),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The result: rows of the table, data of the figures, and how it was made.
-
-    Parameters
-    ----------
-    rows : tuple of Row
-        In a fixed order: by topic, overall rows before those of each label.
-    figures : dict
-        Plain lists, by figure name.
-    provenance : dict
-        Version, command, seed, people used, and remarks on what was matched or left out.
-    """
-
-    rows: tuple[Row, ...]
-    figures: dict[str, Any]
-    provenance: dict[str, Any]
-
-    def get(self, metric: str, label: str = "all") -> Row:
-        """Return one row.
-
-        Raises
-        ------
-        UsageError
-            If there is no such row; the message lists the metrics there are.
-        """
-        for row in self.rows:
-            if row.metric == metric and row.label == label:
-                return row
-        names = dict.fromkeys(r.metric for r in self.rows if r.label == label)
-        raise UsageError(
-            f"There is no row {metric!r} for the label {label!r}; metrics for it: {listed(names, 40)}; "
-            f"labels: {listed(dict.fromkeys(r.label for r in self.rows), 40)}."
-        )
-
-    def table(self, per_label: bool = False) -> str:
-        """Return the table as aligned plain text.
-
-        Parameters
-        ----------
-        per_label : bool
-            Whether to add the rows of each label.
-        """
-        shown = [r for r in self.rows if per_label or r.label == "all"]
-        head = ["topic", "metric", "value", "floor", "aim", "interval"]
-        if per_label:
-            head.insert(2, "label")
-        lines = [head]
-        notes: list[str] = [""]
-        for row in shown:
-            span = "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}"
-            line = [row.topic, row.metric, figure(row.value), figure(row.floor), row.aim, span]
-            if per_label:
-                line.insert(2, row.label)
-            lines.append(line)
-            notes.append(row.note if row.value is None else "")
-        widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-        numeric = {head.index("value"), head.index("floor")}
-        text = []
-        for line, note in zip(lines, notes, strict=True):
-            columns = enumerate(zip(line, widths, strict=True))
-            cells = [c.rjust(w) if k in numeric else c.ljust(w) for k, (c, w) in columns]
-            text.append(("  ".join(cells) + (f"  {note}" if note else "")).rstrip())
-        return "\n".join(text)
-
-    def __str__(self) -> str:
-        remarks = "".join(f"\n- {remark}" for remark in self.provenance.get("remarks", []))
-        return self.table() + ("\n" + remarks if remarks else "")
-
-    def _repr_html_(self) -> str:
-        cells = "".join(
-            "<tr>"
-            + "".join(
-                f"<td>{html.escape(c)}</td>"
-                for c in (r.topic, r.metric, figure(r.value), figure(r.floor), r.aim, r.note)
-            )
-            + "</tr>"
-            for r in self.rows
-            if r.label == "all"
-        )
-        head = "".join(f"<th>{c}</th>" for c in ("topic", "metric", "value", "floor", "aim", "note"))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{cells}</tbody></table>"
-
-    def to_frame(self) -> pandas.DataFrame:
-        """Return the rows as a pandas DataFrame, one column a field of Row.
-
-        Raises
-        ------
-        MissingExtra
-            If pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError:
-            from ..errors import MissingExtra
-
-            raise MissingExtra("pandas", "frame", "Evaluation.to_frame()") from None
-        return pandas.DataFrame([asdict(r) for r in self.rows], columns=[f.name for f in fields(Row)])
-
-    def to_json(self) -> str:
-        """Return everything as one JSON object; a value that cannot be computed is null."""
-        return json.dumps(
-            {"rows": [asdict(r) for r in self.rows], "figures": self.figures, "provenance": self.provenance},
-            allow_nan=False,
-            ensure_ascii=False,
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> Evaluation:
-        """Return the evaluation that `to_json` wrote.
-
-        Raises
-        ------
-        DataError
-            If the text is not such an object.
-        """
-        try:
-            content = json.loads(text)
-            rows = tuple(Row(**row) for row in content["rows"])
-            return cls(rows, content["figures"], content["provenance"])
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(
-                f"This is not an evaluation in JSON ({error}); accepted: what Evaluation.to_json() or "
-                "`pgcgan evaluate` wrote."
-            ) from None
-
-
-def figure(number: float | None) -> str:
-    """Return a number for the table: three significant digits at least, without exponent where that is short."""
-    if number is None:
-        return "–"
-    if number == 0:
-        return "0"
-    if abs(number) >= 100 or (abs(number) >= 10 and number == round(number)):
-        return f"{number:.0f}"
-    if abs(number) >= 0.1:
-        return f"{number:.3f}"
-    return f"{number:.4f}" if abs(number) >= 0.0005 else f"{number:.2g}"
 
 
 # ---- preparation --------------------------------------------------------------------------------------------------
@@ -296,6 +157,13 @@ def evaluate(
 
 
 def _measure(sets: Sets, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
+    # One thread: many of the products are small, and threads that wait for each other on a busy machine cost up to
+    # twenty times what they save; the numbers then do not depend on the number of cores, either.
+    with threadpool_limits(1):
+        return _measure_all(sets, on_event)
+
+
+def _measure_all(sets: Sets, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
     parts = sets.by_label if len(sets.by_label) > 1 else {}
     total = sum(1 + len(parts) * per_label for *_, per_label in MEASURES)
     done = 0
@@ -435,80 +303,3 @@ def _counts(labels: np.ndarray | None, used: np.ndarray) -> dict[str, int]:
         return {"all": len(used)}
     names, counts = np.unique(labels[used].astype(str), return_counts=True)
     return dict(zip(map(str, names), map(int, counts), strict=True))
-
-
-# ---- during training ----------------------------------------------------------------------------------------------
-
-
-def quick(
-    train: np.ndarray, synthetic: np.ndarray, valid: np.ndarray, *, seed: int = 0, floor: bool = False
-) -> dict[str, float]:
-    """Return a few metrics of synthetic haplotypes against validation haplotypes, in about a second.
-
-    Parameters
-    ----------
-    train, synthetic, valid : arrays of int8, shape (haplotypes, sites)
-        Rows of 0, 1 and -1 (missing), as `Genotypes.haplotypes()` gives; any numbers of rows.
-    seed : int
-        Of the cuts and of the sample of pairs; keep it fixed during a training.
-    floor : bool
-        Whether to put the training haplotypes in the place of the synthetic ones (the privacy numbers then mean
-        nothing and are left out).
-
-    Returns
-    -------
-    dict of str to float
-        af_rmse, ld_rmse (a fixed sample of neighbouring pairs), far_r (NaN if no sites are far apart), aa_truth, aa_syn
-        (at equal n), membership_auc, nn_gap (median distance to the nearest synthetic haplotype, validation minus
-        train, as a share of the sites). Definitions as in `evaluate`.
-    """
-    generator = np.random.default_rng([seed, 2])
-    if floor:
-        synthetic = train
-    of = {"train": train.T, "synthetic": synthetic.T, "valid": valid.T}
-    columns = {n: of[n] for n in ("synthetic", "valid")}
-    p, q = (_frequencies(columns[n]) for n in ("synthetic", "valid"))
-    found = {"af_rmse": float(np.sqrt(np.nanmean((p - q) ** 2)))}
-
-    common = np.flatnonzero(frequency.minor(_frequencies(of["train"])) >= linkage.COMMON)
-    near: list[list[np.ndarray]] = [[], []]
-    if len(common) >= 3:
-        starts = generator.permutation(np.arange(0, len(common) - 1, 64))[:8]
-        for start in starts:
-            chosen = common[start : start + 64 + linkage.WINDOW]
-            for k, name in enumerate(columns):
-                z = linkage.standardised(filled(columns[name][chosen]))
-                r = z[:64] @ z.T
-                offset = np.arange(len(chosen))[None, :] - np.arange(len(r))[:, None]
-                near[k].append(r[(offset > 0) & (offset <= linkage.WINDOW)] ** 2)
-        a, b = (np.concatenate(parts) for parts in near)
-        found["ld_rmse"] = float(np.sqrt(np.mean((a - b) ** 2)))
-    else:
-        found["ld_rmse"] = float("nan")
-    picked = np.sort(generator.permutation(len(common))[:600])
-    i, j = np.nonzero(np.triu(picked[None, :] - picked[:, None] > linkage.WINDOW))
-    found["far_r"] = float("nan")
-    if len(i) >= 3:
-        signed = []
-        for values in columns.values():
-            z = linkage.standardised(filled(values[common[picked]]))
-            signed.append((z @ z.T)[i, j])
-        found["far_r"] = float(np.corrcoef(*signed)[0, 1])
-
-    cut = min(len(train), len(synthetic), len(valid))
-    rows = {n: np.ascontiguousarray(v[:, np.sort(generator.permutation(v.shape[1])[:cut])]) for n, v in of.items()}
-    across = hamming(rows["valid"], rows["synthetic"])
-    within = {n: hamming(rows[n], rows[n]) for n in ("valid", "synthetic")}
-    found["aa_truth"] = float(haplotypes.farther_than_own(across, within["valid"]).mean())
-    found["aa_syn"] = float(haplotypes.farther_than_own(across.T, within["synthetic"]).mean())
-    if not floor:
-        released = np.ascontiguousarray(of["synthetic"])
-        seen, unseen = (hamming(rows[n], released).min(axis=1) for n in ("train", "valid"))
-        found["membership_auc"] = haplotypes.roc_auc(-seen, -unseen)
-        found["nn_gap"] = float(np.median(unseen) - np.median(seen)) / train.shape[1]
-    return found
-
-
-def _frequencies(values: np.ndarray) -> np.ndarray:
-    called = (values >= 0).sum(axis=1)
-    return (values > 0).sum(axis=1) / np.maximum(called, 1)

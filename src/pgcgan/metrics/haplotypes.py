@@ -11,7 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .matched import MIN_PEOPLE, Measured, NotComputable, People, Row, Sets, filled, interval
+from .matched import MIN_PEOPLE, People, Sets, filled
+from .resampling import interval
+from .rows import Measured, NotComputable, Row
 from .structure import principal_components
 
 WINDOW = 100  # sites, for H1 and H12
@@ -19,6 +21,7 @@ TRACT_UNIT = 16  # sites
 TRACT_ROWS = 300
 CLASSIFIER_COMPONENTS = 50
 FOLDS = 5
+NEIGHBOURS = 5  # of a real row, within which its ball ends
 
 
 # ---- distances ----------------------------------------------------------------------------------------------------
@@ -33,12 +36,13 @@ def _histogram(distances: np.ndarray, length: int, within: bool) -> np.ndarray:
 
 
 def pairwise_distances(sets: Sets) -> list[Row]:
-    """Compare distributions of pairwise distances, in shares of the sites: within a set, and across to the reference.
+    """Compare distributions of pairwise Hamming distances, in shares of the sites: within a set, and across to H.
 
-    The 1-Wasserstein distance is taken to the distribution within the reference.
+    The 1-Wasserstein distance (`scipy.stats.wasserstein_distance`) of the distribution within S, and of the one between
+    S and H, to the distribution within H.
     """
     sets.require()
-    measured = Measured(sets, "haplotypes")
+    measured = Measured(sets.label, "haplotypes")
     length = sets.train.sites * sets.train.top
     held = {}
     for a, b in (
@@ -91,7 +95,11 @@ def _require_complete_haplotypes(sets: Sets) -> None:
 
 
 def homozygosity(sets: Sets) -> list[Row]:
-    """Compare H1 and H12 in windows of 100 sites, at equal numbers of haplotypes: RMSE over windows."""
+    """Compare H1 and H12 in windows of 100 sites, at equal numbers of haplotypes: RMSE over windows.
+
+    H1 = Σ p_h², H12 = (p_1 + p_2)² + Σ_{h>2} p_h², p_h the frequencies of the haplotypes of a window in falling order
+    (Garud et al. 2015; `allel.garud_h`).
+    """
     sets.require()
     _require_complete_haplotypes(sets)
     size = min(WINDOW, sets.train.sites)
@@ -101,7 +109,7 @@ def homozygosity(sets: Sets) -> list[Row]:
         cohort = sets.cohort(name)
         codes = _window_codes(cohort.values[:, cohort.rows_of(cut[name])], size, sets.seed)
         found[name] = np.array([garud_h(window) for window in codes])
-    measured = Measured(sets, "haplotypes")
+    measured = Measured(sets.label, "haplotypes")
     for column, name in enumerate(("H1 RMSE", "H12 RMSE")):
         squares = (found["synthetic"] - found[sets.reference_name])[:, column] ** 2
         floor = None
@@ -143,7 +151,11 @@ def longest_shared_tracts(queries: np.ndarray, panel: np.ndarray, seed: int = 0)
 
 
 def shared_tracts(sets: Sets) -> list[Row]:
-    """Compare the longest tract that a haplotype shares with any training haplotype: synthetic beside held-out."""
+    """Compare the longest tract that a haplotype shares with any training haplotype: synthetic beside held-out.
+
+    The longest run of sites at which the haplotype equals one haplotype of train (`longest_shared_tracts`), median over
+    haplotypes.
+    """
     _require_complete_haplotypes(sets)
     if sets.train.sites < TRACT_UNIT * 2:
         raise NotComputable(f"needs at least {2 * TRACT_UNIT} sites")
@@ -156,7 +168,7 @@ def shared_tracts(sets: Sets) -> list[Row]:
             found[name] = longest_shared_tracts(cohort.values[:, chosen], sets.train.values, sets.seed)
     floor = float(np.median(found["holdout"])) if sets.holdout else None
     own = found["synthetic"]
-    measured = Measured(sets, "haplotypes")
+    measured = Measured(sets.label, "haplotypes")
     measured.add(
         "longest shared tract",
         float(np.median(own)),
@@ -221,9 +233,14 @@ def _people_interval(by_row: np.ndarray, per_person: int, seed: int) -> tuple[fl
 
 
 def nearest_neighbours(sets: Sets) -> list[Row]:
-    """Tell sets apart by nearest neighbours: AA_truth and AA_syn against held-out and training people."""
+    """Tell sets apart by nearest neighbours: AA_truth and AA_syn against held-out and training people.
+
+    AA_truth = P(d_RS > d_RR), the share of real rows whose nearest synthetic row is farther than their nearest real
+    one; AA_syn = P(d_SR > d_SS) the other way round; equal n, strict (Yale et al. 2020). Both are .5 for an ideal set.
+    A high AA_truth is missing variety, a low one (against train) copying; the mean of the two hides both.
+    """
     sets.require()
-    measured = Measured(sets, "indistinguishable")
+    measured = Measured(sets.label, "indistinguishable")
     floors: tuple[float, float] | None = None
     if sets.holdout:
         truth, syn = adversarial_accuracy(sets, "holdout", "train")
@@ -241,6 +258,67 @@ def nearest_neighbours(sets: Sets) -> list[Row]:
         for k, (name, values) in enumerate((("AA_truth", truth), ("AA_syn", syn))):
             span = _people_interval(values, sets.train.per_person, sets.seed)
             measured.add(name + suffix, float(np.nanmean(values)), floors and floors[k], "0.5", span, note)
+    return measured.rows
+
+
+def density_and_coverage(
+    own: np.ndarray, across: np.ndarray, neighbours: int = NEIGHBOURS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return density by row of the other set and coverage by real row (Naeem et al. 2020; `prdc.compute_prdc`).
+
+    Each real row has a ball that reaches to its k-th nearest real row. Density: the number of balls that a row of the
+    other set lies in, divided by k; its mean is 1 for two samples of one distribution and above 1 for a set that is too
+    typical. Coverage: whether a ball holds any row of the other set; at equal n its mean is near 1 - 1 / 2^k for two
+    samples of one distribution, and small where variety is missing. Both strictly inside.
+
+    Parameters
+    ----------
+    own : array, shape (real rows, real rows)
+        Distances within the real set; the diagonal is 0.
+    across : array, shape (real rows, other rows)
+    neighbours : int
+        k.
+
+    Returns
+    -------
+    density : array of float, shape (other rows,)
+    coverage : array of bool, shape (real rows,)
+    """
+    radius = np.partition(own, neighbours, axis=1)[:, neighbours, None]
+    return (across < radius).sum(axis=0) / neighbours, across.min(axis=1) < radius[:, 0]
+
+
+def neighbourhoods(sets: Sets) -> list[Row]:
+    """Compare density and coverage of the balls around real rows (k = 5), at equal numbers of people, over ten cuts.
+
+    Definitions in `density_and_coverage`. Balls are those of the held-out people (of train where there are none), the
+    floor puts train in the place of the synthetic set.
+    """
+    sets.require()
+    real = sets.reference_name
+    if len(sets.cuts[0][real]) * sets.train.per_person <= NEIGHBOURS:
+        raise NotComputable(f"needs more than {NEIGHBOURS} rows in each set")
+    others = ["synthetic", "train"] if sets.holdout else ["synthetic"]
+    within = sets.distances(real, real)
+    found = {}
+    for other in others:
+        across = sets.distances(real, other)
+        sums = {"density": np.zeros((2, sets.cohort(other).size)), "coverage": np.zeros((2, sets.cohort(real).size))}
+        for cut in sets.cuts:
+            a, b = (sets.cohort(name).rows_of(cut[name]) for name in (real, other))
+            both = density_and_coverage(within[np.ix_(a, a)], across[np.ix_(a, b)])
+            for (total, count), values, rows in zip(sums.values(), both, (b, a), strict=True):
+                total[rows] += values
+                count[rows] += 1
+        with np.errstate(invalid="ignore"):
+            found[other] = {name: total / count for name, (total, count) in sums.items()}
+    measured = Measured(sets.label, "indistinguishable")
+    for name, aim in (("density", "floor"), ("coverage", "floor")):
+        values = found["synthetic"][name]
+        floor = float(np.nanmean(found["train"][name])) if sets.holdout else None
+        span = _people_interval(values, sets.train.per_person, sets.seed)
+        note = f"{NEIGHBOURS} neighbours, equal n, mean of {len(sets.cuts)} cuts"
+        measured.add(name, float(np.nanmean(values)), floor, aim, span, note)
     return measured.rows
 
 
@@ -311,7 +389,11 @@ def two_sample_scores(first: np.ndarray, second: np.ndarray, per_person: int, se
 
 
 def classifiers(sets: Sets) -> list[Row]:
-    """Tell sets apart by classifiers trained for it: cross-validated AUC at equal numbers of people."""
+    """Tell sets apart by classifiers trained for it (C2ST): cross-validated AUC at equal numbers of people.
+
+    The area under the ROC curve of the probabilities of `two_sample_scores`, S against H, beside T against H; .5 is
+    indistinguishable. The interval resamples people, not the training of the classifiers.
+    """
     cut = sets.cuts[0]
     if len(cut["train"]) < 4 * MIN_PEOPLE:
         raise NotComputable(f"needs at least {4 * MIN_PEOPLE} people in each set, there are {len(cut['train'])}")
@@ -325,7 +407,7 @@ def classifiers(sets: Sets) -> list[Row]:
     floor = None
     if sets.holdout:
         floor = two_sample_scores(rows(sets.train, "train"), reference, sets.train.per_person, sets.seed)
-    measured = Measured(sets, "indistinguishable")
+    measured = Measured(sets.label, "indistinguishable")
     absent = any(c is not None and c.missing for c in (sets.train, sets.synthetic, sets.holdout))
     remark = "; missing calls take the pooled mean, which alone can tell the sets apart" if absent else ""
     for name, scores in own.items():

@@ -1,112 +1,25 @@
-"""What all the topics share: rows of the table, the three matched sets of people, their distances and equal-size cuts.
+"""The three matched sets of people, their distances and their cuts to equal size.
 
-A *value row* is a haplotype (0/1) when all sets are phased, else a person's dosage (0/1/2). Everything below that says
-"row" means that.
+A *value row* is a haplotype (0/1) when all sets are phased, else a person's dosage (0/1/2). Everything in this package
+that says "row" means that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-BOOTSTRAPS = 200
+from .rows import NO_HOLDOUT, NotComputable
+
+T = TypeVar("T")
+
 CUTS = 10
 MIN_PEOPLE = 5
 MAX_PEOPLE = 3000
 MAX_BYTES = 500_000_000  # of one set as float32; people beyond it are left out by seed
-
-
-class NotComputable(Exception):
-    """A metric has no meaning for these sets; the message is the reason that its row shows."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Parameters
-    ----------
-    topic, metric : str
-        What is measured.
-    label : str
-        "all", a label value, or for Fst a pair of them.
-    value : float or None
-        The metric for the synthetic set; None if it cannot be computed, with the reason in `note`.
-    floor : float or None
-        The same metric for the real training people in the place of the synthetic ones.
-    aim : str
-        "lower", "higher", "floor" (as near to the floor as can be), "at most floor", or a number.
-    low, high : float or None
-        95 % bootstrap interval of `value`.
-    note : str
-        Definition details and reservations.
-    """
-
-    topic: str
-    metric: str
-    label: str
-    value: float | None
-    floor: float | None = None
-    aim: str = "lower"
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
-
-    @property
-    def standing(self) -> str | None:
-        """Return "good", "fair" or "poor", or None where there is nothing to judge by.
-
-        An error is compared with the error of unseen real people (the floor): up to 1.5 times is good, up to 2.5 times
-        fair, because two groups of real people differ that much in the noisiest metrics. A number with an ideal is good
-        within .05 of it (or of what the floor misses it by), fair within .1.
-        """
-        if self.value is None:
-            return None
-        if self.topic == "privacy":
-            return self._privacy_standing()
-        if self.aim in ("lower", "higher"):
-            if self.floor is None:
-                return None
-            best = 0.0 if self.aim == "lower" else 1.0
-            gap, unavoidable = abs(best - self.value), abs(best - self.floor)
-            if self.aim == "higher" and self.value >= self.floor:
-                return "good"
-            return _grade(gap, 1.5 * unavoidable + 1e-9, 2.5 * unavoidable + 1e-9)
-        target = self.floor if self.aim in ("floor", "at most floor") else float(self.aim)
-        if target is None:
-            return None
-        slack = 0.0
-        if self.floor is not None and self.aim not in ("floor", "at most floor"):
-            slack = abs(self.floor - target)
-        gap = self.value - target if self.aim == "at most floor" else abs(self.value - target)
-        scale = abs(target) if self.aim in ("floor", "at most floor") else 1.0
-        return _grade(gap, 0.05 * scale + slack, 0.1 * scale + slack)
-
-    def _privacy_standing(self) -> str | None:
-        value = self.value
-        assert value is not None
-        if self.metric.startswith("membership AUC") or self.metric.startswith("frequency attack AUC"):
-            return _grade(value - 0.5, 0.03, 0.06)
-        if self.metric.startswith("membership TPR"):
-            return _grade(value, 0.02, 0.04)
-        if self.metric == "privacy loss":
-            return _grade(value, 0.03, 0.06)
-        if self.floor is None:
-            return None
-        if self.metric == "exact copies":
-            return _grade(value - self.floor, 0.005, 0.02)
-        return _grade(self.floor - value, 0.1 * abs(self.floor), 0.25 * abs(self.floor))
-
-
-def _grade(gap: float, good: float, fair: float) -> str:
-    return "good" if gap <= good else "fair" if gap <= fair else "poor"
-
-
-# ---- sets of people -----------------------------------------------------------------------------------------------
 
 
 class People:
@@ -306,6 +219,7 @@ class Sets:
         self.figures: dict[str, Any] = {}
         self.projections: dict[str, dict[str, np.ndarray]] = {}
         self._distances: dict[tuple[str, str], np.ndarray] = {}
+        self._kept: dict[str, Any] = {}
 
     @property
     def root(self) -> Sets:
@@ -326,8 +240,19 @@ class Sets:
         """Return one set by name; raise NotComputable if there is none."""
         found = getattr(self, name)
         if found is None:
-            raise NotComputable("needs held-out people (holdout=…, --holdout)")
+            raise NotComputable(NO_HOLDOUT)
         return found
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the sets there are."""
+        return [name for name in ("train", "synthetic", "holdout") if getattr(self, name) is not None]
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` returned the first time that it was asked for under this name."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        return self._kept[name]
 
     def require(self, people: int = MIN_PEOPLE) -> None:
         """Raise NotComputable if any set has fewer people than given."""
@@ -413,91 +338,3 @@ class Sets:
             count = len(made[0]["train"])
             raise NotComputable(f"needs {MIN_PEOPLE} people or more of the same labels in each set, there are {count}")
         return made
-
-
-# ---- intervals ----------------------------------------------------------------------------------------------------
-
-
-def interval(
-    statistic: Callable[..., float], counts: int | Sequence[int], seed: int
-) -> tuple[float | None, float | None]:
-    """Return the 95 % percentile bootstrap interval of a statistic of one or more groups of units.
-
-    Parameters
-    ----------
-    statistic : callable
-        Takes one array of indices of resampled units (people, or stretches of sites) per group.
-    counts : int or sequence of int
-        Number of units of each group; with fewer than two in one there is no interval.
-    seed : int
-        Of the resampling.
-    """
-    sizes = [counts] if isinstance(counts, int) else list(counts)
-    if min(sizes) < 2:
-        return None, None
-    generator = np.random.default_rng([seed, 77])
-    draws = np.array([statistic(*(generator.integers(0, n, n) for n in sizes)) for _ in range(BOOTSTRAPS)])
-    draws = draws[np.isfinite(draws)]
-    if len(draws) < BOOTSTRAPS // 2:
-        return None, None
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def stretches(count: int, pieces: int = 100) -> np.ndarray:
-    """Return the start of each of up to `pieces` stretches of neighbouring sites, which are resampled together."""
-    return np.unique(np.linspace(0, count, min(pieces, count) + 1)[:-1].astype(int))
-
-
-def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the 1-Wasserstein distance between two samples of numbers (equals scipy.stats.wasserstein_distance)."""
-    a, b = np.sort(a), np.sort(b)
-    both = np.sort(np.concatenate([a, b]))
-    cdf_a = np.searchsorted(a, both[:-1], side="right") / len(a)
-    cdf_b = np.searchsorted(b, both[:-1], side="right") / len(b)
-    return float(np.sum(np.abs(cdf_a - cdf_b) * np.diff(both)))
-
-
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Pearson's correlation; raise NotComputable below three numbers or where one side is constant."""
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        raise NotComputable("needs at least three different values on each side for a correlation")
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-@dataclass
-class Measured:
-    """Rows that a measure made, in order."""
-
-    sets: Sets
-    topic: str
-    rows: list[Row] = field(default_factory=list)
-
-    def add(
-        self,
-        metric: str,
-        value: float,
-        floor: float | None = None,
-        aim: str = "lower",
-        interval: tuple[float | None, float | None] = (None, None),
-        note: str = "",
-        label: str | None = None,
-    ) -> None:
-        """Append one row; a number that is not finite becomes None."""
-        self.rows.append(
-            Row(
-                self.topic,
-                metric,
-                label or self.sets.label,
-                _finite(value),
-                _finite(floor),
-                aim,
-                _finite(interval[0]),
-                _finite(interval[1]),
-                note,
-            )
-        )
-
-
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not np.isfinite(number) else float(number)

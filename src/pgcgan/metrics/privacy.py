@@ -7,9 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 from .haplotypes import adversarial_accuracy, roc_auc
-from .matched import Measured, People, Row, Sets, interval
+from .matched import People, Sets
+from .resampling import interval
+from .rows import Measured, Row
 
 FALSE_POSITIVES = 0.01
+NEAR = 0.1  # of the distance between training people: what counts as a near copy
 
 
 def true_positive_rate(members: np.ndarray, others: np.ndarray, false_positives: float = FALSE_POSITIVES) -> float:
@@ -41,7 +44,8 @@ def roc_curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.n
 def privacy_loss(sets: Sets) -> list[Row]:
     """Compare how well nearest neighbours tell the synthetic set from held-out and from training people.
 
-    AATS(H, S) - AATS(T, S), both at the size of the held-out set (Yale et al. 2020); positive means nearer to train.
+    AATS(H, S) - AATS(T, S), AATS = (AA_truth + AA_syn) / 2, both at the size of the held-out set (Yale et al. 2020);
+    positive means nearer to train.
     """
     sets.cohort("holdout")
     sets.require()
@@ -60,7 +64,7 @@ def privacy_loss(sets: Sets) -> list[Row]:
         truth, syn, truth_train, syn_train = (x[i].mean() for x, i in zip(groups, indices, strict=True))
         return float(truth + syn - truth_train - syn_train) / 2
 
-    measured = Measured(sets, "privacy")
+    measured = Measured(sets.label, "privacy")
     span = interval(resampled, [len(x) for x in groups], sets.seed)
     measured.add("privacy loss", value, 0.0, "0", span, "AATS(holdout) - AATS(train); floor: what no leak gives")
     return measured.rows
@@ -78,7 +82,7 @@ def membership(sets: Sets) -> list[Row]:
     members = -sets.distances("train", "synthetic").min(axis=1).reshape(-1, width)  # (people, rows a person)
     others = -sets.distances("holdout", "synthetic").min(axis=1).reshape(-1, width)
     trials = [(members[cut["train"]].ravel(), others[cut["holdout"]].ravel()) for cut in sets.cuts]
-    measured = Measured(sets, "privacy")
+    measured = Measured(sets.label, "privacy")
     for name, attack, floor, aim in (
         ("membership AUC", roc_auc, 0.5, "0.5"),
         ("membership TPR at 1 % FPR", true_positive_rate, FALSE_POSITIVES, "0.01"),
@@ -122,7 +126,9 @@ def likelihood_ratio_scores(
 def frequency_attack(sets: Sets) -> list[Row]:
     """Attack membership by the allele frequencies of the synthetic set alone.
 
-    Half of the held-out people give the background frequencies, the other half are the others; then they change places.
+    The score of a person is the log-likelihood ratio of their genotypes under the frequencies of S and of a background
+    (`likelihood_ratio_scores`), AUC of train against held-out people. Half of the held-out people give the background
+    frequencies, the other half are the others; then they change places.
     """
     held = sets.cohort("holdout")
     sets.require(2 * 5)
@@ -147,37 +153,118 @@ def frequency_attack(sets: Sets) -> list[Row]:
     def resampled(i: np.ndarray, *j: np.ndarray) -> float:
         return float(np.mean([roc_auc(m[i], o[k]) for m, o, k in zip(members, others, j, strict=True)]))
 
-    measured = Measured(sets, "privacy")
+    measured = Measured(sets.label, "privacy")
     span = interval(resampled, [len(members[0]), *map(len, others)], sets.seed)
     note = "likelihood ratio per person; background: half of the held-out people; floor: chance"
     measured.add("frequency attack AUC", value, 0.5, "0.5", span, note)
     return measured.rows
 
 
+def person_distances(rows: np.ndarray, per_person: int) -> np.ndarray:
+    """Return the distance between people: of their two haplotypes paired the better way, summed.
+
+    Parameters
+    ----------
+    rows : array, shape (rows of one set, rows of another)
+        Distances; consecutive rows belong to one person.
+    per_person : int
+        Rows a person has; with one (dosages, haploids) the distances are returned as they are, with two paired.
+
+    Returns
+    -------
+    array, shape (people of one set, people of another)
+    """
+    if per_person != 2:
+        return (
+            rows if per_person == 1 else rows.reshape(len(rows) // per_person, per_person, -1, per_person).min((1, 3))
+        )
+    straight = rows[::2, ::2] + rows[1::2, 1::2]
+    crossed = rows[::2, 1::2] + rows[1::2, ::2]
+    return np.minimum(straight, crossed)
+
+
+def near_copies(within: np.ndarray, across: np.ndarray, per_person: int = 1) -> np.ndarray:
+    """Return for each row (or person) of another set whether it nearly copies one training person: bool, shape (rows,).
+
+    The distance d(s, t) to a training row t is at most a tenth of what separates t from the nearest row of another
+    training person (a nearest-neighbour distance ratio, Zhao et al. 2021). A haplotype that several training people
+    carry is nobody's: to equal it is no copy.
+
+    Parameters
+    ----------
+    within : array, shape (training rows, training rows)
+    across : array, shape (training rows, rows)
+        Distances.
+    per_person : int
+        Consecutive training rows of one person.
+    """
+    other = within.astype(np.float32, copy=True)
+    rows = np.arange(len(other))
+    for k in range(per_person):  # a person is not their own neighbour
+        other[rows, rows // per_person * per_person + k] = np.inf
+    limit = NEAR * other.min(axis=1, keepdims=True)
+    limit[np.isinf(limit)] = 0
+    return np.asarray(((across <= limit) & (limit > 0)).any(axis=0))
+
+
 def closest_records(sets: Sets) -> list[Row]:
-    """Compare distances to the nearest training row: synthetic beside held-out; and exact copies."""
+    """Compare distances to the nearest training row, in shares of the sites: synthetic beside held-out.
+
+    Median and 5 % quantile of min_t d(s, t); exact copies, the share of rows with min_t d = 0; near copies, the share
+    of rows, and copied people, the share of people in both haplotypes at once (`person_distances`), that nearly copy
+    one training person (`near_copies`): these see a few copies among many, with some alleles changed, too. Unseen
+    people equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a leak;
+    the intervals of all kinds of copies therefore hold the noise of the floor, resampling held-out people as well.
+    """
     sets.require()
     length = sets.train.sites * sets.train.top
-    near = {"synthetic": sets.distances("train", "synthetic").min(axis=0) / length}
-    if sets.holdout:
-        near["holdout"] = sets.distances("train", "holdout").min(axis=0) / length
-    measured = Measured(sets, "privacy")
+    width = sets.train.per_person
+    within = sets.distances("train", "train")
+    people_within = person_distances(within, width)
+    near, copied, whole = {}, {}, {}
+    for name in sets.names[1:]:
+        across = sets.distances("train", name)
+        near[name] = across.min(axis=0) / length
+        copied[name] = near_copies(within, across, width).reshape(-1, width).mean(axis=1)
+        whole[name] = near_copies(people_within, person_distances(across, width)).astype(float)
+    measured = Measured(sets.label, "privacy")
     own, held = near["synthetic"], near.get("holdout")
-    people = own.reshape(-1, sets.train.per_person)
+    people = own.reshape(-1, width)
     for name, statistic in (
         ("closest record, median", lambda d: float(np.median(d))),
         ("closest record, 5 % quantile", lambda d: float(np.quantile(d, 0.05))),
-        ("exact copies", lambda d: float((d == 0).mean())),
     ):
-        copies = name == "exact copies"
         measured.add(
             name,
             statistic(own),
             None if held is None else statistic(held),
-            "at most floor" if copies else "floor",
+            "floor",
             interval(lambda i, f=statistic: f(people[i].ravel()), len(people), sets.seed),
-            "share of rows equal to a training row" if copies else "share of sites; below the floor is too near",
+            "share of sites; below the floor is too near",
         )
+    exact = {name: (d == 0).reshape(-1, width).mean(axis=1) for name, d in near.items()}
+    for name, shares, note in (
+        ("exact copies", exact, "share of rows equal to a training row"),
+        (
+            "near copies",
+            copied,
+            f"share of rows within {NEAR:g} of the way from a training row to the next person",
+        ),
+        ("copied people", whole, f"share of people within {NEAR:g} of the way from a training person to the next"),
+    ):
+        value = shares["synthetic"]
+        if held is None:
+            span = interval(lambda i, v=value: float(v[i].mean()), len(value), sets.seed)
+            measured.add(name, float(value.mean()), None, "at most floor", span, note)
+            continue
+        unseen = shares["holdout"]
+        floor = float(unseen.mean())
+        span = interval(
+            lambda i, j, v=value, u=unseen, f=floor: max(0.0, float(v[i].mean() - u[j].mean() + f)),
+            (len(value), len(unseen)),
+            sets.seed,
+        )
+        measured.add(name, float(value.mean()), floor, "at most floor", span, note)
     if sets.parent is None:
         edges = np.linspace(0, max(float(np.quantile(np.concatenate(list(near.values())), 0.995)), 1 / length), 41)
         sets.figures["nearest"] = {

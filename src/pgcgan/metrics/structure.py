@@ -7,7 +7,9 @@ from itertools import combinations
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
-from .matched import Measured, NotComputable, People, Row, Sets, filled, interval, wasserstein
+from .matched import People, Sets, filled
+from .resampling import interval, stretches, wasserstein
+from .rows import Measured, NotComputable, Row
 
 COMPONENTS = 10
 SLICED_COMPONENTS = 20
@@ -128,14 +130,16 @@ def _variance_ratios(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def pca(sets: Sets) -> list[Row]:
-    """Compare the clouds of haplotypes (and of people) on the principal components of train.
+    """Compare the clouds of haplotypes, and apart the clouds of people's dosages, on the principal components of train.
 
-    The variance ratio is the variance of the synthetic scores over that of the reference, mean of the first 10
-    components; the sliced Wasserstein distance is taken in the first 20 and divided by the SD of train on the first.
-    The floor takes one half of train on the components of the other half, mean of both ways.
+    Variance ratio: var_c(S) / var_c(H) of the scores on component c, mean of the first 10; each is in the note. Sliced
+    Wasserstein (Bonneel et al. 2015): the mean 1-Wasserstein distance of the scores along 200 random directions in the
+    first 20 components, divided by the SD of train on the first. The components are those of
+    `sklearn.decomposition.PCA`. The floor takes one half of train on the components of the other half, mean of both
+    ways: train fits its own components better than anybody unseen.
     """
     sets.require()
-    measured = Measured(sets, "structure")
+    measured = Measured(sets.label, "structure")
     for kind, suffix in (("rows", ""), ("people", ", people")):
         if kind == "people" and not sets.train.phased:
             continue  # the rows are people's dosages already
@@ -200,59 +204,85 @@ def _pca_figure(sets: Sets) -> dict:
     return figure
 
 
+def hudson_sums(
+    alts_a: np.ndarray, called_a: np.ndarray, alts_b: np.ndarray, called_b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return numerator and denominator of Hudson's Fst by site; sites with fewer than two called alleles give 0.
+
+    Equals `allel.hudson_fst`. Parameters as in `hudson_fst`.
+    """
+    usable = (called_a > 1) & (called_b > 1)
+    n, m = np.maximum(called_a, 2).astype(float), np.maximum(called_b, 2).astype(float)
+    p, q = alts_a / n, alts_b / m
+    between = p * (1 - q) + q * (1 - p)
+    within = p * (1 - p) * n / (n - 1) + q * (1 - q) * m / (m - 1)
+    return np.where(usable, between - within, 0.0), np.where(usable, between, 0.0)
+
+
 def hudson_fst(alts_a: np.ndarray, called_a: np.ndarray, alts_b: np.ndarray, called_b: np.ndarray) -> float:
     """Return Hudson's Fst between two groups as a ratio of averages (Bhatia et al. 2013; allel.average_hudson_fst).
+
+    With p, q the alt-allele frequencies among n, m called alleles: Σ [p(1-q) + q(1-p) - p(1-p) n/(n-1)
+    - q(1-q) m/(m-1)] / Σ [p(1-q) + q(1-p)], sums over sites.
 
     Parameters
     ----------
     alts_a, called_a, alts_b, called_b : arrays of int, shape (sites,)
         Alt alleles and called alleles of each group; sites with fewer than two called alleles in a group are left out.
     """
-    usable = (called_a > 1) & (called_b > 1)
-    n, m = called_a[usable].astype(float), called_b[usable].astype(float)
-    p, q = alts_a[usable] / n, alts_b[usable] / m
-    between = p * (1 - q) + q * (1 - p)
-    within = p * (1 - p) * n / (n - 1) + q * (1 - q) * m / (m - 1)
-    total = between.sum()
+    numerator, denominator = hudson_sums(alts_a, called_a, alts_b, called_b)
+    total = denominator.sum()
     if total == 0:
         raise NotComputable("no site differs between the two labels")
-    return float((between - within).sum() / total)
+    return float(numerator.sum() / total)
 
 
 def fst(sets: Sets) -> list[Row]:
-    """Compare Hudson's Fst of each pair of labels: absolute error, and its mean over pairs."""
+    """Compare Hudson's Fst of each pair of labels: |Fst(S) - Fst(H)|, and the mean of that over pairs.
+
+    A pair without any difference between its labels is left out. Intervals resample stretches of sites.
+    """
     parts = {k: v for k, v in sets.by_label.items() if min(v.synthetic.people, v.reference.people) >= 2}
     if len(parts) < 2:
         raise NotComputable("needs at least two labels with two people in each set")
-    measured = Measured(sets, "structure")
+    measured = Measured(sets.label, "structure")
+    starts = stretches(sets.train.sites)
     pairs = []
     for first, second in combinations(parts, 2):
-        found = {}
-        for name in ("train", "synthetic", "holdout"):
-            if getattr(sets, name) is not None:
-                a, b = parts[first].cohort(name), parts[second].cohort(name)
-                found[name] = hudson_fst(a.alts, a.called, b.alts, b.called)
-        error = abs(found["synthetic"] - found[sets.reference_name])
-        floor = abs(found["train"] - found["holdout"]) if sets.holdout else None
-        note = f"synthetic {found['synthetic']:.4f}, {sets.reference_name} {found[sets.reference_name]:.4f}"
-        pairs.append((f"{first} - {second}", error, floor, note))
-    errors = np.array([e for _, e, _, _ in pairs])
-    measured.add(
-        "Fst error",
-        errors.mean(),
-        None if sets.holdout is None else float(np.mean([f for _, _, f, _ in pairs])),
-        "lower",
-        note=f"Hudson, mean absolute error of {len(pairs)} pairs of labels",
-    )
-    for label, error, floor, note in pairs:
-        measured.add("Fst error", error, floor, "lower", note=note, label=label)
+        sums = {}
+        for name in sets.names:
+            a, b = parts[first].cohort(name), parts[second].cohort(name)
+            by_site = np.stack(hudson_sums(a.alts, a.called, b.alts, b.called), axis=1)
+            sums[name] = np.add.reduceat(by_site, starts, axis=0)
+        if all(s[:, 1].sum() > 0 for s in sums.values()):
+            pairs.append((f"{first} - {second}", sums))
+    if not pairs:
+        raise NotComputable("no site differs between any two labels")
+
+    def error(sums: dict[str, np.ndarray], one: str, other: str, i: np.ndarray | slice = slice(None)) -> float:
+        top, bottom = sums[one][i].sum(axis=0), sums[other][i].sum(axis=0)
+        return float(abs(top[0] / top[1] - bottom[0] / bottom[1])) if top[1] > 0 < bottom[1] else float("nan")
+
+    def of_pairs(chosen: list[dict[str, np.ndarray]], label: str, note: str) -> None:
+        def mean(one: str, other: str, i: np.ndarray | slice = slice(None)) -> float:
+            return float(np.mean([error(sums, one, other, i) for sums in chosen]))
+
+        floor = mean("train", "holdout") if sets.holdout else None
+        span = interval(lambda i: mean("synthetic", sets.reference_name, i), len(starts), sets.seed)
+        measured.add("Fst error", mean("synthetic", sets.reference_name), floor, "lower", span, note, label)
+
+    of_pairs([s for _, s in pairs], "all", f"Hudson, mean absolute error of {len(pairs)} pairs of labels")
+    for label, sums in pairs:
+        found = {name: s.sum(axis=0) for name, s in sums.items()}
+        shown = {name: found[name][0] / found[name][1] for name in ("synthetic", sets.reference_name)}
+        of_pairs([sums], label, ", ".join(f"{name} {value:.4f}" for name, value in shown.items()))
     return measured.rows
 
 
 def heterozygosity(cohort: People) -> np.ndarray:
     """Return the share of heterozygous among called genotypes of each person: float, shape (people,).
 
-    Equals `allel.GenotypeArray.count_het(axis=0)` over the called genotypes.
+    Equals `allel.GenotypeArray.count_het(axis=0)` over the called genotypes, and 1 - O(HOM) / OBS_CT of `plink2 --het`.
     """
     if cohort.calls.shape[2] != 2:
         raise NotComputable("needs diploid genotypes")
@@ -260,46 +290,73 @@ def heterozygosity(cohort: People) -> np.ndarray:
     return (cohort.dosages == 1).sum(axis=0) / np.maximum(called, 1)
 
 
-def inbreeding(cohort: People) -> float:
-    """Return 1 - observed / expected heterozygosity over all sites (Weir's F; expectation 2pq · 2n / (2n - 1))."""
+def heterozygote_shares(cohort: People) -> tuple[np.ndarray, np.ndarray]:
+    """Return observed and expected heterozygosity by site: floats, shape (sites,); 0 where fewer than two are called.
+
+    Observed as `allel.heterozygosity_observed`; expected 2pq · n / (n - 1) with n called alleles (Nei 1978), that is
+    `allel.heterozygosity_expected` without its bias.
+    """
     if cohort.calls.shape[2] != 2:
         raise NotComputable("needs diploid genotypes")
     called = (cohort.dosages >= 0).sum(axis=1)
     usable = (called > 1) & (cohort.called > 1)
-    p, n = cohort.frequency[usable], cohort.called[usable]
-    expected = (2 * p * (1 - p) * n / (n - 1)).sum()
-    if expected == 0:
+    p, n = cohort.frequency, np.maximum(cohort.called, 2)
+    expected = 2 * p * (1 - p) * n / (n - 1)
+    observed = (cohort.dosages == 1).sum(axis=1) / np.maximum(called, 1)
+    return np.where(usable, observed, 0.0), np.where(usable, expected, 0.0)
+
+
+def inbreeding(cohort: People) -> float:
+    """Return F = 1 - Σ observed / Σ expected heterozygosity over all sites (`heterozygote_shares`).
+
+    It is where the two haplotypes of a person must agree: 0 under random mating, above 0 if they are too alike, below 0
+    if they come from groups that differ.
+    """
+    observed, expected = heterozygote_shares(cohort)
+    if expected.sum() == 0:
         raise NotComputable("no site is polymorphic")
-    observed = ((cohort.dosages == 1).sum(axis=1)[usable] / called[usable]).sum()
-    return float(1 - observed / expected)
+    return float(1 - observed.sum() / expected.sum())
 
 
 def heterozygosities(sets: Sets) -> list[Row]:
-    """Compare heterozygosity per person (1-Wasserstein) and the inbreeding coefficient within labels."""
+    """Compare heterozygosity per person and the inbreeding coefficient F within labels.
+
+    The first is the 1-Wasserstein distance between the distributions over people of S and of H, the second
+    |F(S) - F(H)| within a label, overall its mean over labels. Intervals resample people, and for F stretches of sites.
+    """
     sets.require()
-    measured = Measured(sets, "structure")
-    value, floor = sets.compare(lambda a, b: wasserstein(heterozygosity(a), heterozygosity(b)))
-    means = f"mean synthetic {heterozygosity(sets.synthetic).mean():.4f}, "
-    note = means + f"{sets.reference_name} {heterozygosity(sets.reference).mean():.4f}"
-    measured.add("heterozygosity W1", value, floor, "lower", note=note)
+    measured = Measured(sets.label, "structure")
+    own, reference = heterozygosity(sets.synthetic), heterozygosity(sets.reference)
+    floor = wasserstein(heterozygosity(sets.train), reference) if sets.holdout else None
+    note = f"mean synthetic {own.mean():.4f}, {sets.reference_name} {reference.mean():.4f}"
+    span = interval(lambda i, j: wasserstein(own[i], reference[j]), (len(own), len(reference)), sets.seed)
+    measured.add("heterozygosity W1", wasserstein(own, reference), floor, "lower", span, note)
     parts = [sets] if sets.parent is not None or not sets.by_label else list(sets.by_label.values())
-    found = []
+    starts = stretches(sets.train.sites)
+    sums = []
     for part in parts:
         try:
             part.require()
-            found.append(part.compare(lambda a, b: abs(inbreeding(a) - inbreeding(b))))
+            by_set = {n: np.stack(heterozygote_shares(part.cohort(n)), axis=1) for n in sets.names}
+            if all(shares[:, 1].sum() > 0 for shares in by_set.values()):
+                sums.append({n: np.add.reduceat(shares, starts, axis=0) for n, shares in by_set.items()})
         except NotComputable:
             continue
-    if not found:
-        reason = "needs polymorphic sites and 5 people in each set"
-        measured.rows.append(Row("structure", "inbreeding error", sets.label, None, note=reason))
+    if not sums:
+        measured.cannot("inbreeding error", "lower", "needs polymorphic sites and 5 people in each set")
         return measured.rows
-    floors = [f for _, f in found if f is not None]
+
+    def mean_error(one: str, other: str, i: np.ndarray | slice = slice(None)) -> float:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratios = [[s[n][i].sum(axis=0)[0] / s[n][i].sum(axis=0)[1] for n in (one, other)] for s in sums]
+        return float(np.mean([abs(a - b) for a, b in ratios]))
+
     measured.add(
         "inbreeding error",
-        float(np.mean([v for v, _ in found])),
-        float(np.mean(floors)) if floors else None,
+        mean_error("synthetic", sets.reference_name),
+        mean_error("train", "holdout") if sets.holdout else None,
         "lower",
-        note="absolute error of F within labels" + ("" if len(parts) == 1 else f", mean of {len(found)}"),
+        interval(lambda i: mean_error("synthetic", sets.reference_name, i), len(starts), sets.seed),
+        "absolute error of F within labels" + ("" if len(parts) == 1 else f", mean of {len(sums)}"),
     )
     return measured.rows

@@ -7,7 +7,9 @@ import warnings
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from .matched import Measured, NotComputable, People, Row, Sets, filled, interval
+from .matched import People, Sets, filled
+from .resampling import interval
+from .rows import NO_HOLDOUT, Measured, NotComputable, Row
 from .structure import principal_components
 
 COMPONENTS = 200
@@ -55,18 +57,17 @@ def labels(sets: Sets) -> list[Row]:
         raise NotComputable("needs labels")
     if len(np.unique(sets.train.labels.astype(str))) < 2:
         raise NotComputable("needs at least two labels")
-    measured = Measured(sets, "utility")
+    measured = Measured(sets.label, "utility")
     by_real = LabelClassifier(sets.train, sets.seed)
     fidelity = by_real.right(sets.synthetic)
     floor = None
     if sets.holdout:
         by_synthetic = LabelClassifier(sets.synthetic, sets.seed)
         tested, floor = by_synthetic.right(sets.holdout), by_real.right(sets.holdout)
-        _add(measured, "TSTR accuracy", tested, sets.holdout, floor, sets.holdout, "higher")
+        _add(measured, "TSTR accuracy", tested, sets.holdout, floor, sets.holdout, "higher", sets.seed)
     else:
-        reason = "needs held-out people (holdout=…, --holdout)"
-        measured.rows.append(Row("utility", "TSTR accuracy", "all", None, aim="higher", note=reason))
-    _add(measured, "label fidelity", fidelity, sets.synthetic, floor, sets.holdout, "floor")
+        measured.cannot("TSTR accuracy", "higher", NO_HOLDOUT)
+    _add(measured, "label fidelity", fidelity, sets.synthetic, floor, sets.holdout, "floor", sets.seed)
     return measured.rows
 
 
@@ -78,6 +79,7 @@ def _add(
     floor: np.ndarray | None,
     floor_cohort: People | None,
     aim: str,
+    seed: int,
 ) -> None:
     unit = "haplotypes" if cohort.phased else "people"
     assert cohort.labels is not None
@@ -92,7 +94,7 @@ def _add(
             float(mine.mean()),
             None if theirs is None or not len(theirs) else float(theirs.mean()),
             aim,
-            interval(lambda i, p=people: float(p[i].mean()), len(people), measured.sets.seed),
+            interval(lambda i, p=people: float(p[i].mean()), len(people), seed),
             f"logistic regression on {COMPONENTS} components, {unit}",
             label=str(value),
         )

@@ -1,0 +1,129 @@
+"""Reading people as the options say, and writing outputs whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError, ModelError, UsageError, listed
+from .app import Reading
+
+if TYPE_CHECKING:
+    from ..baselines import Baseline
+    from ..genotypes import Genotypes
+    from ..model import PGcGAN
+
+
+def read_options(reading: Reading) -> dict[str, Any]:
+    """Return the options of `pgcgan.read`."""
+    return asdict(reading)
+
+
+def read_train(vcf: str, panel: str, split: str | None, reading: Reading) -> Genotypes:
+    """Return the people to train on: those of the split, at the sites that are common among them."""
+    from ..io import read
+
+    # frequencies are those of the people trained on: the filter comes after the split
+    options = read_options(reading) | {"min_maf": None}
+    people = read(vcf, panel, **options)
+    if split is not None:
+        people, _ = divided(people, split, reading.intersect)
+    if reading.min_maf is not None:
+        people = people.select(min_maf=reading.min_maf)
+        if not people.n_variants:
+            raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
+    return people
+
+
+def divided(people: Genotypes, split: str, intersect: bool) -> tuple[Genotypes, Genotypes]:
+    """Return those for training and everybody else."""
+    from ..io import read_split
+
+    part = read_split(split)
+    absent = [name for name in people.samples if name not in part]
+    if absent and not intersect:
+        raise DataError(
+            f"{len(absent)} samples are not in {split}: {listed(absent, 3)}; --intersect goes on without them."
+        )
+    train = [name for name in people.samples if part.get(name) == "train"]
+    if not train:
+        raise DataError(f"None of the {people.n_samples} samples is 'train' in {split}.")
+    rest = [name for name in people.samples if part.get(name, "train") != "train"]
+    import numpy as np
+
+    return people.select(samples=train), people.select(samples=np.array(rest, dtype=object))
+
+
+def at_sites_of(real: Genotypes, made: Genotypes) -> Genotypes:
+    """Return the real people at the sites of the artificial ones, which may be fewer (a region, a frequency filter)."""
+    import numpy as np
+
+    def keys(genotypes: Genotypes) -> list[tuple[Any, ...]]:
+        v = genotypes.variants
+        return list(zip(v.contig, v.position.tolist(), v.ref, v.alt, strict=True))
+
+    wanted = set(keys(made))
+    mask = np.array([key in wanted for key in keys(real)], dtype=bool)
+    return real if mask.all() else real.select(sites=mask)
+
+
+def panel_beside(path: str) -> str:
+    """Return the panel file that `write` put beside a genotype file."""
+    beside = re.sub(r"\.(vcf|vcf\.gz|vcf\.bgz|bcf)$", "", path) + ".panel.tsv"
+    if not Path(beside).is_file():
+        raise UsageError(
+            f"The labels of the artificial people are looked for in {beside}, which is not there; name them by "
+            "--synthetic-panel."
+        )
+    return beside
+
+
+def load(path: str, stage: str = "final") -> Baseline | PGcGAN:
+    """Return the model or baseline of a directory."""
+    if not Path(path).is_dir():
+        raise ModelError(f"There is no model directory {path}; pgcgan train … -o {path} makes one.")
+    if (Path(path) / "baseline.json").is_file():
+        from ..baselines import Baseline
+
+        if stage != "final":
+            raise UsageError(f"--stage {stage} is for models; {path} is a baseline.")
+        return Baseline.load(path)
+    from ..model import PGcGAN
+
+    return PGcGAN.load(path, stage=stage)
+
+
+def output_free(path: str, force: bool, *, standard_output: bool = False) -> None:
+    """Stop before the work, and not after it, where an output cannot be written."""
+    if path == "-" and standard_output:
+        return
+    if path.startswith("-"):
+        accepted = "a name, or - for standard output" if standard_output else "a name"
+        raise UsageError(
+            f"The output {path!r} looks like an option; accepted: {accepted} (./{path} if that is the name)."
+        )
+    if Path(path).exists() and not force:
+        raise UsageError(f"{path} exists; --force replaces it, or choose another name.")
+    if not Path(path).parent.is_dir():
+        raise UsageError(f"The folder {Path(path).parent} of the output {path} does not exist.")
+
+
+def write_text(path: str, text: str, force: bool) -> Path:
+    """Write a text file whole or not at all."""
+    target = Path(path)
+    output_free(path, force)
+    with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=target.parent) as workspace:
+        partial = Path(workspace) / target.name
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, target)
+    return target
+
+
+def names(paths: Sequence[Path]) -> str:
+    """Return file names for a message."""
+    return ", ".join(map(str, paths))

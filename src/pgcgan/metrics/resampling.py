@@ -1,0 +1,86 @@
+"""Bootstrap intervals, and summaries of two columns of numbers that can be resampled by stretches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .rows import NotComputable
+
+BOOTSTRAPS = 200
+
+
+def interval(
+    statistic: Callable[..., float], counts: int | Sequence[int], seed: int
+) -> tuple[float | None, float | None]:
+    """Return the 95 % percentile bootstrap interval of a statistic of one or more groups of units.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes one array of indices of resampled units (people, or stretches of sites) per group.
+    counts : int or sequence of int
+        Number of units of each group; with fewer than two in one there is no interval.
+    seed : int
+        Of the resampling.
+    """
+    sizes = [counts] if isinstance(counts, int) else list(counts)
+    if min(sizes) < 2:
+        return None, None
+    generator = np.random.default_rng([seed, 77])
+    draws = np.array([statistic(*(generator.integers(0, n, n) for n in sizes)) for _ in range(BOOTSTRAPS)])
+    draws = draws[np.isfinite(draws)]
+    if len(draws) < BOOTSTRAPS // 2:
+        return None, None
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def stretches(count: int, pieces: int = 100) -> np.ndarray:
+    """Return the start of each of up to `pieces` stretches of neighbouring sites, which are resampled together."""
+    return np.unique(np.linspace(0, count, min(pieces, count) + 1)[:-1].astype(int))
+
+
+def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the 1-Wasserstein distance between two samples of numbers (equals scipy.stats.wasserstein_distance)."""
+    a, b = np.sort(a), np.sort(b)
+    both = np.sort(np.concatenate([a, b]))
+    cdf_a = np.searchsorted(a, both[:-1], side="right") / len(a)
+    cdf_b = np.searchsorted(b, both[:-1], side="right") / len(b)
+    return float(np.sum(np.abs(cdf_a - cdf_b) * np.diff(both)))
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Pearson's correlation; raise NotComputable below three numbers or where one side is constant."""
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        raise NotComputable("needs at least three different values on each side for a correlation")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def moments(a: np.ndarray, b: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return n, Σa, Σb, Σa², Σb², Σab of each stretch of two columns of numbers: float, shape (stretches, 6).
+
+    Parameters
+    ----------
+    a, b : arrays of float, shape (numbers,)
+    starts : array of int
+        Where each stretch starts, as `stretches` gives.
+    """
+    columns = np.stack([np.ones(len(a)), a, b, a * a, b * b, a * b], axis=1)
+    return np.add.reduceat(columns, starts, axis=0)
+
+
+def rmse_of(moments: np.ndarray) -> float:
+    """Return the root mean square difference from n, Σa, Σb, Σa², Σb², Σab."""
+    n, _, _, aa, bb, ab = moments
+    return float(np.sqrt(max(aa + bb - 2 * ab, 0.0) / n))
+
+
+def correlation_of(moments: np.ndarray) -> float:
+    """Return Pearson's correlation from n, Σa, Σb, Σa², Σb², Σab; NaN where one side is constant or nothing is."""
+    n, a, b, aa, bb, ab = moments
+    if n == 0:
+        return float("nan")
+    spread = (aa - a * a / n) * (bb - b * b / n)
+    return float((ab - a * b / n) / np.sqrt(spread)) if spread > 0 else float("nan")

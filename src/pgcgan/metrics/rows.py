@@ -1,0 +1,137 @@
+"""Lines of the table: a number beside its floor, its aim and its interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+NO_HOLDOUT = "needs held-out people (holdout=…, --split)"
+
+
+class NotComputable(Exception):
+    """A metric has no meaning for these sets; the message is the reason that its row shows."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Parameters
+    ----------
+    topic, metric : str
+        What is measured.
+    label : str
+        "all", a label value, or for Fst a pair of them.
+    value : float or None
+        The metric for the synthetic set; None if it cannot be computed, with the reason in `note`.
+    floor : float or None
+        The same metric for the real training people in the place of the synthetic ones.
+    aim : str
+        "lower", "higher", "floor" (as near to the floor as can be), "at most floor", or a number.
+    low, high : float or None
+        95 % bootstrap interval of `value`.
+    note : str
+        Definition details and reservations.
+    """
+
+    topic: str
+    metric: str
+    label: str
+    value: float | None
+    floor: float | None = None
+    aim: str = "lower"
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+    @property
+    def standing(self) -> str | None:
+        """Return "good", "fair" or "poor", or None where there is nothing to judge by.
+
+        An error is compared with the error of unseen real people (the floor): up to 1.5 times is good, up to 2.5 times
+        fair, because two groups of real people differ that much in the noisiest metrics. A number with an ideal is good
+        within .05 of it (or of what the floor misses it by), fair within .1.
+        """
+        if self.value is None:
+            return None
+        if self.topic == "privacy":
+            return self._privacy_standing()
+        if self.aim in ("lower", "higher"):
+            if self.floor is None:
+                return None
+            best = 0.0 if self.aim == "lower" else 1.0
+            gap, unavoidable = abs(best - self.value), abs(best - self.floor)
+            if self.aim == "higher" and self.value >= self.floor:
+                return "good"
+            return _grade(gap, 1.5 * unavoidable + 1e-9, 2.5 * unavoidable + 1e-9)
+        target = self.floor if self.aim in ("floor", "at most floor") else float(self.aim)
+        if target is None:
+            return None
+        slack = 0.0
+        if self.floor is not None and self.aim not in ("floor", "at most floor"):
+            slack = abs(self.floor - target)
+        gap = self.value - target if self.aim == "at most floor" else abs(self.value - target)
+        scale = abs(target) if self.aim in ("floor", "at most floor") else 1.0
+        return _grade(gap, 0.05 * scale + slack, 0.1 * scale + slack)
+
+    def _privacy_standing(self) -> str | None:
+        value = self.value
+        assert value is not None
+        if self.metric.startswith("membership AUC") or self.metric.startswith("frequency attack AUC"):
+            return _grade(value - 0.5, 0.03, 0.06)
+        if self.metric.startswith("membership TPR"):
+            return _grade(value, 0.02, 0.04)
+        if self.metric == "privacy loss":
+            return _grade(value, 0.03, 0.06)
+        if self.floor is None:
+            return None
+        if self.metric in ("exact copies", "near copies", "copied people"):
+            return _grade(value - self.floor, 0.005, 0.02)
+        return _grade(self.floor - value, 0.1 * abs(self.floor), 0.25 * abs(self.floor))
+
+
+def _grade(gap: float, good: float, fair: float) -> str:
+    return "good" if gap <= good else "fair" if gap <= fair else "poor"
+
+
+@dataclass
+class Measured:
+    """Rows that a measure made of one topic and one label, in order."""
+
+    label: str
+    topic: str
+    rows: list[Row] = field(default_factory=list)
+
+    def add(
+        self,
+        metric: str,
+        value: float,
+        floor: float | None = None,
+        aim: str = "lower",
+        interval: tuple[float | None, float | None] = (None, None),
+        note: str = "",
+        label: str | None = None,
+    ) -> None:
+        """Append one row; a number that is not finite becomes None."""
+        self.rows.append(
+            Row(
+                self.topic,
+                metric,
+                label or self.label,
+                _finite(value),
+                _finite(floor),
+                aim,
+                _finite(interval[0]),
+                _finite(interval[1]),
+                note,
+            )
+        )
+
+    def cannot(self, metric: str, aim: str, reason: str) -> None:
+        """Append a row without a value, with the reason."""
+        self.rows.append(Row(self.topic, metric, self.label, None, aim=aim, note=reason))
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else float(number)

@@ -1,0 +1,151 @@
+"""The release gate: copied people are flagged, fresh people are not; limits are read and judged as documented."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import pgcgan
+from pgcgan.errors import UsageError
+from pgcgan.genotypes import Genotypes
+from pgcgan.metrics import Evaluation, Row, evaluate
+from pgcgan.metrics.gate import HELD_OUT, THRESHOLDS, Gate, judge, parse_limit, parse_thresholds
+
+Parts = tuple[Genotypes, Genotypes, Genotypes]
+
+
+@pytest.fixture(scope="module")
+def parts() -> Parts:
+    """Return train, fresh people in the place of artificial ones, and held-out people, of one simulation."""
+    people = pgcgan.simulate(600, length=250_000, seed=11).select(min_maf=0.02)
+    order = np.random.default_rng(0).permutation(600)
+    train, fresh, holdout = (people.select(samples=np.sort(order[k])) for k in np.split(np.arange(600), [240, 480]))
+    return train, fresh, holdout
+
+
+def with_calls(people: Genotypes, calls: np.ndarray) -> Genotypes:
+    names = [f"SYN_{i}" for i in range(people.n_samples)]
+    return Genotypes(calls, people.variants, names, people.labels, people.phased)
+
+
+def copied(parts: Parts, share: float, changed: float = 0.0) -> Genotypes:
+    """Return the fresh people, a share of them replaced by training people with a share of alleles changed."""
+    train, fresh, _ = parts
+    generator = np.random.default_rng(1)
+    calls = fresh.calls.copy()
+    count = round(share * fresh.n_samples)
+    victims = generator.permutation(train.n_samples)[:count]
+    calls[:, :count] = train.calls[:, victims] ^ (generator.random((len(calls), count, 2)) < changed)
+    return with_calls(fresh, calls)
+
+
+def judged(parts: Parts, synthetic: Genotypes) -> tuple[Evaluation, Gate]:
+    found = evaluate(parts[0], synthetic, holdout=parts[2])
+    return found, judge(found)
+
+
+def test_fresh_people_of_the_same_simulation_pass(parts: Parts) -> None:
+    found, gate = judged(parts, with_calls(parts[1], parts[1].calls))
+    assert gate.passed, str(gate)
+    assert str(gate) == f"gate passed: all {len(THRESHOLDS)} checks"
+    for metric in ("exact copies", "near copies", "copied people"):
+        row = found.get(metric)
+        assert row.low <= row.floor <= row.high
+
+
+def test_five_percent_of_copied_people_are_flagged(parts: Parts) -> None:
+    found, gate = judged(parts, copied(parts, 0.05))
+    assert "copied people" in {check.metric for check in gate.failures}
+    row = found.get("copied people")
+    assert row.value == pytest.approx(0.05 + row.floor, abs=0.01)
+    assert row.low > row.floor
+    assert row.standing == "poor"
+    assert "  copied people: " in str(gate)
+
+
+def test_copies_with_some_alleles_changed_are_flagged_though_nothing_is_equal(parts: Parts) -> None:
+    _, gate = judged(parts, copied(parts, 0.05, changed=0.005))
+    failed = {check.metric for check in gate.failures}
+    assert "copied people" in failed
+    assert "exact copies" not in failed
+
+
+def test_lost_linkage_fails_on_fidelity_alone(parts: Parts) -> None:
+    train = parts[0]
+    generator = np.random.default_rng(2)
+    apart = generator.permuted(train.calls.reshape(train.n_variants, -1), axis=1).reshape(train.calls.shape)
+    _, gate = judged(parts, with_calls(train, apart))
+    failed = {check.metric for check in gate.failures}
+    assert {"LD RMSE", "AA_truth", "C2ST AUC, gradient boosting"} <= failed
+    assert not failed & {"membership AUC", "exact copies", "near copies", "copied people", "privacy loss"}
+
+
+def test_what_cannot_be_computed_fails_and_says_so(parts: Parts) -> None:
+    gate = judge(evaluate(parts[0], with_calls(parts[1], parts[1].calls)))
+    reasons = {check.metric: check.reason for check in gate.failures}
+    assert reasons["membership AUC"] == "cannot be computed: needs held-out people (holdout=…, --split)"
+    assert reasons["AF RMSE"] == "the limit 2x is relative to the floor, and there is none (no held-out people)"
+    assert reasons[HELD_OUT] == "0 people is below 50"
+
+
+# ---- limits -------------------------------------------------------------------------------------------------------
+
+
+def verdict(row: Row, limit: str) -> bool:
+    """Judge one row alone."""
+    others = {metric: "off" for metric in THRESHOLDS} | {row.metric: limit}
+    gate = judge(Evaluation((row,), {}, {}), others)
+    assert [check.metric for check in gate.checks] == [row.metric]
+    return gate.passed
+
+
+AUC = Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5", 0.52, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("row", "limit", "passed"),
+    [
+        (AUC, "0.53", False),
+        (AUC, "0.57", True),
+        (Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5", 0.49, 0.63), "0.53", True),  # holds chance
+        (Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5"), "0.53", False),  # no interval, no excuse
+        (Row("linkage", "LD RMSE", "all", 0.019, 0.01), "2x", True),
+        (Row("linkage", "LD RMSE", "all", 0.021, 0.01), "2x", False),
+        (Row("linkage", "LD r", "all", 0.94, 0.95, "higher"), "0.9", True),
+        (Row("linkage", "LD r", "all", 0.89, 0.95, "higher"), "0.9", False),
+        (Row("utility", "TSTR accuracy", "all", 0.76, 0.78, "higher"), "-0.01", False),
+        (Row("utility", "TSTR accuracy", "all", 0.775, 0.78, "higher"), "-0.01", True),
+        (Row("privacy", "exact copies", "all", 0.045, 0.04, "at most floor"), "+0.01", True),
+        (Row("privacy", "exact copies", "all", 0.055, 0.04, "at most floor"), "+0.01", False),
+        (Row("privacy", "copied people", "all", 0.05, 0.01, "at most floor", 0.0, 0.09), "+0.02", False),  # no excuse
+        (Row("indistinguishable", "AA_truth", "all", 0.36, 0.44, "0.5"), "~0.1", True),
+        (Row("indistinguishable", "AA_truth", "all", 0.55, 0.44, "0.5"), "~0.1", False),
+        (Row("indistinguishable", "AA_truth", "all", 0.39, 0.5, "0.5"), "0.4..0.6", False),
+        (Row("indistinguishable", "AA_truth", "all", 0.61, 0.5, "0.5"), "0.4..", True),
+        (Row("indistinguishable", "AA_truth", "all", 0.61, 0.5, "0.5"), "..0.6", False),
+    ],
+)
+def test_a_row_against_a_limit(row: Row, limit: str, passed: bool) -> None:
+    assert verdict(row, limit) is passed
+
+
+@pytest.mark.parametrize("limit", ["", "x", "2 x", "..", "0.6..0.4", "0.5%", "nan", "--1", "on"])
+def test_a_limit_that_cannot_be_read_is_refused(limit: str) -> None:
+    with pytest.raises(UsageError, match=r"of 'LD r' cannot be read; accepted: a number, LOW\.\.HIGH, 2x \(times"):
+        parse_limit("LD r", limit)
+
+
+def test_thresholds_are_read_and_their_metrics_must_exist() -> None:
+    assert parse_thresholds(["membership AUC=0.55", "LD RMSE = 1.5x"]) == {"membership AUC": "0.55", "LD RMSE": "1.5x"}
+    with pytest.raises(UsageError, match="--threshold 'membership AUC' cannot be read; accepted: METRIC=LIMIT"):
+        parse_thresholds(["membership AUC"])
+    with pytest.raises(UsageError, match="There is no metric 'AUC' to set a threshold for; metrics: held-out people"):
+        judge(Evaluation((AUC,), {}, {}), {"AUC": "0.5"})
+
+
+def test_every_default_can_be_read_and_names_a_row(parts: Parts) -> None:
+    small = [part.select(samples=np.arange(8)) for part in parts]
+    rows = {row.metric for row in evaluate(small[0], with_calls(small[1], small[1].calls), holdout=small[2]).rows}
+    for metric, threshold in THRESHOLDS.items():
+        assert parse_limit(metric, threshold.limit) is not None
+        assert metric == HELD_OUT or metric in rows

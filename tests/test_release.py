@@ -1,0 +1,86 @@
+"""Refusing near-copies: distances by brute force, exact counts, the same people again."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pgcgan.baselines import BASELINES, Baseline
+from pgcgan.errors import DataError, UsageError
+from pgcgan.genotypes import Genotypes
+from pgcgan.release import sample_apart
+
+
+@pytest.fixture(scope="module")
+def train(cohort: Genotypes) -> Genotypes:
+    return cohort.select(sites=slice(0, 150))
+
+
+@pytest.fixture(scope="module")
+def mosaic(train: Genotypes) -> Baseline:
+    """Return a generator that often copies: long segments of training haplotypes."""
+    return BASELINES["li-stephens"]("super_pop", seed=1, segment_length=100_000.0).fit(train)
+
+
+def nearest(made: Genotypes, train: Genotypes) -> np.ndarray:
+    """Return each person's distance to the nearest training haplotype, the nearer of their two, one by one."""
+    rows = train.haplotypes()
+    own = made.haplotypes().reshape(made.n_samples, 2, -1)
+    return np.array([min(int((rows != h).sum(axis=1).min()) for h in person) for person in own])
+
+
+@pytest.mark.parametrize("distance", [1, 4, 0.02])
+def test_nobody_is_nearer_than_asked_and_counts_are_exact(mosaic: Baseline, train: Genotypes, distance: float) -> None:
+    counts = {"EUR": 30, "AFR": 11}
+    made, refused = sample_apart(mosaic, counts, train, distance, seed=5)
+    sites = distance * train.n_variants if distance < 1 else distance
+    assert nearest(made, train).min() >= sites
+    assert Counter(made.label("super_pop")) == counts
+    assert made.samples[0] == "SYN_AFR_000001" and made.samples[-1] == "SYN_EUR_000030"
+    # those kept are the first ones far enough of those that the generator makes, and the others were refused
+    expected = 0
+    for label, count in counts.items():
+        drawn = mosaic.sample({label: 1000}, seed=5)
+        passed = np.flatnonzero(nearest(drawn, train) >= sites)[:count]
+        assert np.array_equal(made.calls[:, made.label("super_pop") == label], drawn.calls[:, passed])
+        expected += passed[-1] + 1 - count
+    assert refused == expected > 0
+
+
+def test_the_same_seed_gives_the_same_people(mosaic: Baseline, train: Genotypes) -> None:
+    first, second = (sample_apart(mosaic, 40, train, 2, seed=9) for _ in range(2))
+    assert np.array_equal(first[0].calls, second[0].calls) and first[1] == second[1]
+    assert not np.array_equal(first[0].calls, sample_apart(mosaic, 40, train, 2, seed=10)[0].calls)
+
+
+def test_more_sites_and_unphased_people_are_compared_at_the_sites_of_the_generator(
+    train: Genotypes, cohort: Genotypes
+) -> None:
+    dosages = BASELINES["smote"]("super_pop", seed=1).fit(train.without_phase())
+    made, _ = sample_apart(dosages, 20, cohort, 3, seed=2)
+    rows = train.calls.sum(axis=2)
+    for person in made.calls.sum(axis=2).T:
+        assert np.abs(rows - person[:, None]).sum(axis=0).min() >= 3
+
+
+def test_a_distance_that_nobody_keeps_is_given_up(mosaic: Baseline, train: Genotypes) -> None:
+    message = (
+        r"Only 0 of 3 people of EUR keep a distance of 150 from every training haplotype, after 1000 draws; give a"
+    )
+    with pytest.raises(UsageError, match=message):
+        sample_apart(mosaic, {"EUR": 3}, train, 150)
+
+
+@pytest.mark.parametrize("distance", [0, -1, 1.5, float("nan")])
+def test_a_distance_that_is_none_is_refused(mosaic: Baseline, train: Genotypes, distance: float) -> None:
+    with pytest.raises(UsageError, match="The minimum distance is .*; accepted: a whole number of sites"):
+        sample_apart(mosaic, 3, train, distance)
+
+
+def test_people_without_the_sites_or_the_phase_are_refused(mosaic: Baseline, train: Genotypes) -> None:
+    with pytest.raises(DataError, match="1 of the 150 sites of the model are not among those of the real people, the "):
+        sample_apart(mosaic, 3, train.select(sites=slice(1, None)), 1)
+    with pytest.raises(DataError, match="The real people are unphased and the model makes haplotypes"):
+        sample_apart(mosaic, 3, train.without_phase(), 1)
