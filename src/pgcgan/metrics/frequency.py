@@ -45,7 +45,15 @@ def allele_frequencies(sets: Sets) -> list[Row]:
             "reference": sets.reference.frequency[sites].round(4).tolist(),
             "synthetic": sets.synthetic.frequency[sites].round(4).tolist(),
             "train": sets.train.frequency[sites].round(4).tolist() if sets.holdout else None,
+            "by_label": {},
         }
+    else:
+        figure = sets.parent.figures["allele_frequency"]["by_label"]
+        sites = np.sort(sets.generator(3).permutation(len(rare))[: min(400, 8000 // len(sets.parent.by_label))])
+        named = {"reference": sets.reference, "synthetic": sets.synthetic}
+        if sets.holdout:
+            named["train"] = sets.train
+        figure[sets.label] = {n: c.frequency[sites].round(4).tolist() for n, c in named.items()}
     return measured.rows
 
 
@@ -147,6 +155,12 @@ def spectra(sets: Sets) -> list[Row]:
     if sets.holdout:
         note += f"; held-out {shares['holdout']:.4f}"
     measured.add("singleton share", shares["synthetic"], shares["train"], "floor", note=note)
+    if sets.parent is None:
+        named = {"train": sets.train, "holdout": sets.holdout, "synthetic": sets.synthetic}
+        sets.figures["sfs"] = {
+            "alleles": size,
+            **{n: spectrum[c].round(7).tolist() for n, c in named.items() if c is not None},
+        }
     return measured.rows
 
 
