@@ -332,6 +332,7 @@ def evaluate(
     synthetic_panel: str | None = None,
     label: list[str] | None = None,
     output: Annotated[str | None, _OUTPUT] = None,
+    figures: str | None = None,
     json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
     per_label: bool = False,
     reading: Reading | None = None,
@@ -357,6 +358,8 @@ def evaluate(
         Label column; repeat it for several. Default: super_pop if there is one.
     output
         Also write an HTML report that opens without a network.
+    figures
+        Also write each figure of the report as SVG into this folder.
     json_output
         Also write everything as JSON; "-" prints it in the place of the table.
     per_label
@@ -368,7 +371,7 @@ def evaluate(
     """
     from .io import read
     from .metrics import evaluate
-    from .report import write_report
+    from .report import write_figures, write_report
 
     if output is not None:
         _output_free(output, force)
@@ -393,6 +396,8 @@ def evaluate(
         written.append(_write_text(str(json_output), evaluation.to_json() + "\n", force))
     if output is not None:
         written.append(write_report(evaluation, output, force=force))
+    if figures is not None:
+        written += write_figures(evaluation, figures, force=force)
     if written:
         _say(f"written: {_names(written)}")
 
