@@ -377,6 +377,11 @@ def evaluate(
         _output_free(output, force)
     if json_output is not None:
         _output_free(json_output, force, standard_output=True)
+    if figures is not None and Path(figures).exists():
+        if not Path(figures).is_dir():
+            raise UsageError(f"--figures {figures} is a file; give a folder, which is made if it does not exist.")
+        if any(Path(figures).glob("*.svg")) and not force:
+            raise UsageError(f"{figures} holds SVG files already; --force replaces them, or choose another folder.")
     how = reading or Reading()
     labels = synthetic_panel or _panel_beside(synthetic)
     made = read(synthetic, labels)

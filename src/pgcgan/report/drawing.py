@@ -360,7 +360,7 @@ class Figure:
                     )
                 )
             top += 22 + max(p.height for p in row)
-        return str(
+        text = str(
             Markup(
                 '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img">'
                 '<title>{title}</title><desc>{caption}</desc><style>{style}</style><rect width="{w}" height="{h}" '
@@ -375,6 +375,7 @@ class Figure:
                 drawn=Markup("").join(drawn),
             )
         )
+        return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)  # XML has no such characters
 
 
 def _shape(series: Series, scale: float | None = None) -> str:

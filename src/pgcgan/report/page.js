@@ -27,7 +27,7 @@
     const left = Math.max(4, Math.min(box.left + x * scale + 12, document.documentElement.clientWidth - size.width - 4));
     let top = box.top + y * scale - size.height - 12;
     if (top < 4) top = box.top + y * scale + 16;
-    tip.style.transform = `translate(${left}px, ${top}px)`;
+    tip.style.transform = `translate(${left + scrollX}px, ${top + scrollY}px)`;
     spoken.textContent = lines.join(", ");
   }
 
@@ -137,5 +137,4 @@
       });
     });
   }
-  addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 })();

@@ -156,7 +156,8 @@ def _fidelity(rows: Sequence[Row], drawn: Mapping[str, Any]) -> list[Finding]:
     told = {r.metric for r in rows if r.value or r.floor}  # where both are 0 there was nothing to keep
     kept = [words for words, names in STRENGTHS if (own := [standing[n] for n in names if n in standing])
             and all(s == "good" for s in own) and told.intersection(names)]  # fmt: skip
-    text = f"{len(good)} of {len(rows)} rows are as near to unseen people as other real people are"
+    text = f"{len(good)} of {len(rows)} rows {'is' if len(good) == 1 else 'are'} as near to unseen people "
+    text += "as other real people are"
     text += f": {', '.join(kept)}." if kept else "."
     found = [Finding("Good", "good", text)] if good else []
     groups: dict[str, list[Row]] = {}
