@@ -176,6 +176,7 @@ def test_many_labels_are_summed_up(evaluation: Evaluation) -> None:
     drawn = {"pca": many, "allele_frequency": frequencies | {"by_label": by_label}}
     text = render(Evaluation(evaluation.rows, drawn, evaluation.provenance))
     assert "<span>17 other labels</span>" in text
+    assert len(text.encode()) < 4_000_000
     assert text.count("<b>L") == 11 and "<b>L39</b>" in text  # the label that is farthest off is among those drawn
 
 

@@ -323,10 +323,11 @@ def test_every_word_has_contrast(opened: Callable[..., Page], scheme: str, media
 
 
 def test_print_holds_every_figure_whole(opened: Callable[..., Page]) -> None:
-    page = opened(color_scheme="dark")
+    page = opened((720, 1000), color_scheme="dark")  # about the width of A4 within its margins
     printed = page.pdf(format="A4")
     assert printed.startswith(b"%PDF-")
     page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720  # nothing is cut off at the right
     assert page.locator("#pca svg[role=img]").first.is_visible()
     assert page.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
 

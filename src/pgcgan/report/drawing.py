@@ -118,8 +118,11 @@ class Plot:
     description: str
     title: str = ""
     height: int = 300
-    left: int = 50
+    left: int = 0  # 0: room for the ticks
     marks: list[tuple[float, float, str, str]] = field(default_factory=list)  # x, y, words, anchor
+
+    def __post_init__(self) -> None:
+        self.left = self.left or max(46, 24 + round(6.3 * max(len(words) for _, words in self.y.ticks)))
 
     def across(self, values: Any) -> np.ndarray:
         """Return pixels from the left."""
@@ -250,10 +253,13 @@ class Triangles:
             '<image href="{png}" width="{side:.2f}" height="{side:.2f}" class="pixels" '
             'transform="translate({edge} {middle}) rotate(-45)"/>'
             '<path class="axis" d="M{edge} {middle}h{long}"/>'
+            '<image href="{ramp}" x="268" y="14" width="70" height="9" preserveAspectRatio="none" class="pixels"/>'
+            '<text class="tick" x="262" y="22" text-anchor="end">r² 0</text><text class="tick" x="344" y="22">1</text>'
             '<text class="name" x="4" y="22">{above}</text><text class="name" x="4" y="{low}">{below}</text>'
             '<text class="tick" x="356" y="{low}" text-anchor="end">{span}</text>'
         ).format(
             png=_png(both),
+            ramp=_png(np.linspace(0, 1, 70)[None]),
             side=long / math.sqrt(2),
             edge=self.edge,
             middle=self.height / 2,
@@ -310,6 +316,11 @@ class Figure:
         """Return what the script shows, by panel."""
         return [p.values(self.numbers) for p in self.panels]
 
+    @property
+    def keyed(self) -> bool:
+        """Whether the page shows the legend: curves of a training have a panel each, with its title."""
+        return {"augmentation": True, "training": False}.get(self.key, len(self.legend) > 1)
+
     def svg(self, panel: Plot | Triangles) -> Markup:
         """Return one panel as an element of the page."""
         return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
@@ -336,7 +347,7 @@ class Figure:
         total = WIDTH * min(len(self.panels), 3)
         y, x = 48, 12
         keys: list[Markup] = []
-        for series in self.legend if len(self.legend) > 1 else []:
+        for series in self.legend if self.keyed else []:
             wide = 38 + 6.6 * len(series.name)
             if x > 12 and x + wide > total:
                 x, y = 12, y + 18

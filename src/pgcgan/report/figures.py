@@ -15,6 +15,7 @@ from .drawing import HUES, SET_SHAPES, Axis, Figure, Plot, Series, Triangles, pa
 
 SETS = {"train": "trained on", "holdout": "held out", "synthetic": "synthetic"}
 MOST_LABELS = 12  # drawn one by one; further ones are summed up
+LEAST_RATIO = 0.25
 _GUIDE = ""  # a series without a name is in no legend
 TOPICS = (("frequency", "linkage"), ("structure", "haplotypes", "utility"))
 
@@ -68,17 +69,19 @@ def _errors(rows: Sequence[Row]) -> Figure | None:
     ratios = {r.metric: found for r in overall if (found := error_ratio(r)) is not None}
     panels: list[Plot | Triangles] = []
     if ratios:
-        span = min(0.4, 0.8 * min(max(v, 0.05) for v in ratios.values())), max(6.0, 1.4 * max(ratios.values()))
+        span = 0.8 * LEAST_RATIO, max(6.0, 1.4 * max(ratios.values()))
         for topics in TOPICS:
             shown = [r for r in overall if r.topic in topics and r.metric in ratios][::-1]
             if shown:
                 title = ", ".join(dict.fromkeys(r.topic for r in shown[::-1])).capitalize()
-                panels.append(_judged(shown, [max(ratios[r.metric], 0.05) for r in shown], span, title))
+                panels.append(_judged(shown, [max(ratios[r.metric], LEAST_RATIO) for r in shown], span, title))
     apart = [r for r in overall if "AUC" in r.metric or r.metric.startswith("AA_")]
     apart = [r for r in apart if r.value is not None][::-1]
     if apart:
         panels.append(_chances(apart))
     caption = "Dashed: 1, 1.5 and 2.5 times the error of real people. Up to 1.5 is like real; past 2.5 is clearly off. "
+    if any(v < LEAST_RATIO for v in ratios.values()):
+        caption += f"Less than {LEAST_RATIO} is drawn there. "
     if not ratios:
         caption = ""
     if apart:
