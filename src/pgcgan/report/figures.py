@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..metrics import Evaluation, Row, figure
-from .drawing import HUES, SET_SHAPES, Axis, Figure, Plot, Series, Triangles, padded
+from .drawing import HUES, SET_SHAPES, Axis, Figure, Plot, Series, padded
+from .triangles import Triangles
 
 SETS = {"train": "trained on", "holdout": "held out", "synthetic": "synthetic"}
 MOST_LABELS = 12  # drawn one by one; further ones are summed up

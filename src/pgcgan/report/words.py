@@ -121,16 +121,12 @@ FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("LD ",), "Linkage between neighbouring sites is off"),
     (("far pairs",), "What far sites have to do with each other (ancestry, long haplotypes) is not kept"),
     (("3-point",), "Patterns over three sites are not those of real haplotypes"),
-    (("PCA variance ratio, people",), "people's spread"),
-    (("PCA variance ratio",), "haplotypes' spread"),
     (("sliced Wasserstein",), "On the principal components they do not lie where real ones lie"),
     (("Fst",), "Labels are not as far from each other as in real people"),
     (("heterozygosity", "inbreeding"), "A person's two haplotypes do not go together as in real people"),
     (("pairwise distance",), "Haplotypes differ from each other more, or less, than real ones do"),
     (("H1 ", "H12 "), "Common haplotypes are too common or too rare"),
-    (("longest shared tract",), "tracts"),
     (("TSTR",), "A classifier of labels trained on them does worse on real people than it should"),
-    (("label fidelity",), "typicality"),
 )
 STRENGTHS = (
     ("allele frequencies", ("AF RMSE", "AF r")),
@@ -181,30 +177,29 @@ def _fidelity(rows: Sequence[Row], drawn: Mapping[str, Any]) -> list[Finding]:
 
 
 def _fault(row: Row, drawn: Mapping[str, Any]) -> str:
-    words = next((w for names, w in FAULTS if row.metric.startswith(names)), f"{row.metric} is off")
+    """Return what is off, and in which direction where the row says so."""
     value, floor = row.value or 0.0, row.floor
+    more = floor is not None and value > floor
     if row.metric.startswith("PCA variance ratio"):
-        whom = "haplotypes" if words.startswith("hap") else "people"
+        whom = "people" if row.metric.endswith("people") else "haplotypes"
         if value < 1:
             return f"Too little variety: {whom} spread only {100 * value:.0f} % as much as real ones"
         return f"Too much spread: {whom} vary {100 * value:.0f} % as much as real ones"
-    if words == "tracts":
-        if floor is not None and value > floor:
+    if row.metric == "longest shared tract":
+        if more:
             return "They share longer stretches with people trained on than unseen people do: copying"
         return "The stretches they share with real people are too short"
-    if words == "typicality":
-        if floor is not None and value > floor:
+    if row.metric == "label fidelity":
+        if more:
             return "They are too typical of their label: a classifier is surer of them than of real people"
         return "Their labels fit them less than real people's labels do"
+    if row.metric == "singleton share":
+        return f"Too {'many' if more else 'few'} alleles are seen only once"
     if row.metric == "LD decay RMSE" and "ld_decay" in drawn:
         curves = drawn["ld_decay"]
-        real = curves.get("holdout") or curves.get("train")
-        if real:
-            gap = sum(curves["synthetic"]) - sum(real)
-            return f"Linkage is too {'strong' if gap > 0 else 'weak'}, averaged over distance"
-    if row.metric == "singleton share" and floor is not None:
-        return f"Too {'many' if value > floor else 'few'} alleles are seen only once"
-    return words
+        stronger = sum(curves["synthetic"]) > sum(curves.get("holdout") or curves["train"])
+        return f"Linkage is too {'strong' if stronger else 'weak'}, averaged over distance"
+    return next((words for names, words in FAULTS if row.metric.startswith(names)), f"{row.metric} is off")
 
 
 def _told_apart(overall: Mapping[str, Row]) -> list[Finding]:
