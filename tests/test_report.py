@@ -311,12 +311,14 @@ def test_the_verdict_on_a_cloud_of_its_own() -> None:
         (0.011, 0.010, 0.47, "Like real people; no leak found"),
         (0.100, 0.010, 0.47, "Unlike real people in most respects; no leak found"),
         (0.011, 0.010, 0.52, "Like real people; those trained on can be told"),
+        (0.011, 0.010, 0.51, "Like real people; a slight leak found"),
         (0.011, None, None, "Compared with the people trained on, so not judged; privacy not measured"),
     ],
 )
 def test_the_headline(value: float, floor: float | None, low: float | None, line: str) -> None:
     rows = [Row("frequency", "AF RMSE", "all", value, floor)]
-    rows.append(Row("privacy", "membership AUC", "all", None if low is None else 0.55, 0.5, "0.5", low, 0.6))
+    attack = None if low is None else 0.52 if low < 0.515 else 0.55
+    rows.append(Row("privacy", "membership AUC", "all", attack, 0.5, "0.5", low, 0.6))
     assert headline(Evaluation(tuple(rows), {}, {})) == line
 
 
@@ -332,6 +334,19 @@ def test_the_verdict_on_privacy_goes_by_the_interval(low: float, high: float, se
     text = said(Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", low, high))["Privacy"].text
     assert sentence in text
     assert text.endswith("finding none does not prove privacy.")
+
+
+def test_copies_are_told_where_the_attacks_find_nothing() -> None:
+    rows = (
+        Row("frequency", "AF RMSE", "all", 0.01, 0.01),
+        Row("privacy", "membership AUC", "all", 0.51, 0.5, "0.5", 0.48, 0.54),
+        Row("privacy", "exact copies", "all", 0.05, 0.0, "at most floor"),
+    )
+    assert headline(Evaluation(rows, {}, {})) == "Like real people; some are too near to people trained on"
+    found = said(*rows)["Privacy"]
+    assert found.standing == "poor"
+    assert "5 % of the synthetic rows equal a training row; of unseen people 0 %." in found.text
+    assert "Off as well: exact copies 0.0500 (real people: 0)." in found.text
 
 
 def test_without_attacks_the_verdict_says_that_privacy_was_not_measured() -> None:

@@ -84,8 +84,12 @@ def headline(evaluation: Evaluation) -> str:
     attacks = [r for r in overall if r.topic == "privacy" and "AUC" in r.metric and r.value is not None]
     if not attacks:
         return f"{fidelity}; privacy not measured"
-    leaks = any((r.low if r.low is not None else r.value or 0) > 0.5 for r in attacks)
-    return f"{fidelity}; {'those trained on can be told' if leaks else 'no leak found'}"
+    found = [r.standing for r in attacks if (r.low if r.low is not None else r.value or 0) > 0.5]
+    if set(found) - {"good"}:
+        return f"{fidelity}; those trained on can be told"
+    near = any(r.standing == "poor" for r in overall if r.topic == "privacy")
+    weak = "a slight leak found" if found else "no leak found"
+    return f"{fidelity}; {'some are too near to people trained on' if near else weak}"
 
 
 # ---- whom ---------------------------------------------------------------------------------------------------------
@@ -113,7 +117,7 @@ def _measured_on(made: Mapping[str, Any]) -> Finding:
 
 # what it means that rows are off, in words; the first whose names begin a metric's is taken
 FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("AF RMSE, MAF",), "Rare alleles do not have the frequency they should"),
+    (("AF RMSE, MAF <", "AF max error, MAF <", "AF r, MAF <"), "Rare alleles do not have the frequency they should"),
     (("AF ",), "Allele frequencies are off"),
     (("sites lost",), "Variants are lost: sites where real people vary do not vary"),
     (("SFS", "singleton"), "The balance of rare and common alleles is off"),
@@ -203,7 +207,8 @@ def _fault(row: Row, drawn: Mapping[str, Any]) -> str:
 
 
 def _told_apart(overall: Mapping[str, Row]) -> list[Finding]:
-    said, standings = [], []
+    said = []
+    rows = [r for r in overall.values() if r.topic == "indistinguishable"]
     classifier = overall.get("C2ST AUC, gradient boosting")
     if classifier and classifier.value is not None:
         how = "cannot tell" if classifier.standing == "good" else "can tell"
@@ -211,13 +216,11 @@ def _told_apart(overall: Mapping[str, Row]) -> list[Finding]:
         said.append(
             f"A trained classifier {how} synthetic from real rows: AUC {_with_floor(classifier)}; .5 is guessing."
         )
-        standings.append(classifier.standing)
     truth, syn = overall.get("AA_truth"), overall.get("AA_syn")
     if truth and syn and truth.value is not None and syn.value is not None:
         said.append(
             f"Nearest neighbours: AA_truth {_with_floor(truth)}, AA_syn {_with_floor(syn)}; .5 each is perfect."
         )
-        standings += [truth.standing, syn.standing]
         for row, above, below in (
             (
                 truth,
@@ -238,9 +241,8 @@ def _told_apart(overall: Mapping[str, Row]) -> list[Finding]:
                 said.append(above)
             elif row.value < min(0.4, usual - 0.1):
                 said.append(below)
-    if not said:
-        return []
-    return [Finding("Told apart", _worst(standings), " ".join(said))]
+    said += _also_off(rows, ("C2ST", "AA_"))
+    return [Finding("Told apart", _worst(r.standing for r in rows), " ".join(said))] if said else []
 
 
 # ---- privacy ------------------------------------------------------------------------------------------------------
@@ -252,8 +254,9 @@ def _privacy(overall: Mapping[str, Row]) -> Finding:
         text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
         return Finding("Privacy", None, text)
     text = f"An attack by distance tells who was trained on with an AUC of {_with_interval(attack)}; .5 is guessing."
-    leaks = attack.low is not None and attack.low > 0.5
-    if leaks:
+    frequencies = overall.get("frequency attack AUC")
+    leaks = any(r is not None and r.low is not None and r.low > 0.5 for r in (attack, frequencies))
+    if attack.low is not None and attack.low > 0.5:
         text += " The interval lies above .5: the synthetic people are measurably nearer to those trained on."
     elif attack.high is not None and attack.high < 0.5:
         text += (
@@ -266,21 +269,24 @@ def _privacy(overall: Mapping[str, Row]) -> Finding:
         text += f" Privacy loss {_with_interval(loss)}; 0 is none."
     if found and found.value is not None and found.low is not None and found.low > 0.01:
         text += f" At 1 % false alarms {100 * found.value:.1f} % of the training rows are found."
-    frequencies = overall.get("frequency attack AUC")
     if frequencies and frequencies.low is not None and frequencies.low > 0.5:
         text += f" An attack by allele frequencies finds them too: AUC {_with_interval(frequencies)}."
-        leaks = True
     copies = overall.get("exact copies")
     if copies and copies.value is not None and copies.floor is not None:
         text += f" {100 * copies.value:.2g} % of the synthetic rows equal a training row"
         text += f"; of unseen people {100 * copies.floor:.2g} %."
-    text += (
-        " This holds only if the generator never saw the held-out people. Attacks can show a leak; finding none does "
-    )
-    text += "not prove privacy."
-    others = [loss.standing if loss else None, copies.standing if copies else None, attack.standing]
-    standing = _worst(others)
+    rows = [r for r in overall.values() if r.topic == "privacy"]
+    text += "".join(f" {words}" for words in _also_off(rows, ("membership", "frequency attack", "privacy loss")))
+    text += " This holds only if the generator never saw the held-out people."
+    text += " Attacks can show a leak; finding none does not prove privacy."
+    standing = _worst(r.standing for r in rows)
     return Finding("Privacy", "fair" if leaks and standing == "good" else standing, text)
+
+
+def _also_off(rows: Iterable[Row], told: tuple[str, ...]) -> list[str]:
+    """Return a sentence that names the poor rows that no other sentence told of."""
+    off = [f"{r.metric} {_with_floor(r)}" for r in rows if r.standing == "poor" and not r.metric.startswith(told)]
+    return [f"Off as well: {'; '.join(off)}."] if off else []
 
 
 def label_standings(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
