@@ -184,20 +184,24 @@ def _pca(data: Mapping[str, Any]) -> Figure:
 def _allele_frequency(data: Mapping[str, Any]) -> Figure:
     real = SETS[data["reference_name"]]
 
+    by_label = data.get("by_label") or {}
+    parts = (data, *by_label.values())
+    every = [v for part in parts for n in ("reference", "synthetic", "train") for v in part.get(n) or []]
+    top = min(1.0, math.ceil(10 * max(every) + 0.2) / 10)  # one scale for all panels
+
     def panel(points: Mapping[str, Any], title: str) -> Plot:
-        series = [Series(_GUIDE, "guide", "guide", [0, 1], [0, 1])]
+        series = [Series(_GUIDE, "guide", "guide", [0, top], [0, top])]
         if points.get("train") is not None and data["reference_name"] != "train":
             series.append(_set("train", "dots", points["reference"], points["train"]))
         series.append(_set("synthetic", "dots", points["reference"], points["synthetic"]))
         return Plot(
-            Axis(f"allele frequency, {real}", 0, 1),
-            Axis("allele frequency, other set", 0, 1),
+            Axis(f"allele frequency, {real}", 0, top),
+            Axis("allele frequency, other set", 0, top),
             series,
             f"Allele frequencies against those of the people {real}, {title}",
             title,
         )
 
-    by_label = data.get("by_label") or {}
     panels: list[Plot | Triangles] = [panel(data, "All people")]
     shown = list(by_label)
     if len(shown) > MOST_LABELS - 1:
