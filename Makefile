@@ -5,11 +5,12 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-browser lint bench clean
 
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
 	@echo "make test   run the tests"
+	@echo "make test-browser  run those of the report in a browser; chromium must be installed"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  run the scripts in benchmarks/"
 	@echo "make clean  remove .venv, demo-output and caches"
@@ -19,6 +20,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+
+test-browser: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group browser
+	$(BIN)/pytest tests/browser
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

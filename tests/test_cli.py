@@ -158,11 +158,14 @@ def test_the_same_command_line_twice_gives_the_same_bytes(
 
 def test_evaluate_prints_the_table_and_writes_json_and_report(run, tmp_path: Path) -> None:
     line = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --synthetic made.vcf.gz"
-    status, out, err = run(f"{line} --json {tmp_path}/e.json -o {tmp_path}/report.html")
+    status, out, err = run(f"{line} --json {tmp_path}/e.json -o {tmp_path}/report.html --figures {tmp_path}/figures")
     assert status == 0
     assert out.splitlines()[0].split()[:4] == ["topic", "metric", "value", "floor"]
     assert re.search(r"^frequency +AF RMSE +0\.\d+ +0\.\d+", out, re.MULTILINE)
-    assert f"written: {tmp_path}/e.json, {tmp_path}/report.html\n" in err
+    drawn = re.findall('<figure id="([^"]+)"', (tmp_path / "report.html").read_text())
+    names = "".join(f", {tmp_path}/figures/{name}.svg" for name in drawn)
+    assert f"written: {tmp_path}/e.json, {tmp_path}/report.html{names}\n" in err
+    assert sorted(p.stem for p in (tmp_path / "figures").iterdir()) == sorted(drawn)
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     saved = pgcgan.Evaluation.from_json((tmp_path / "e.json").read_text())
     status, again, _ = run(f"{line} --json -")
@@ -283,6 +286,19 @@ def test_odd_cohorts_get_a_table_with_reasons_a_report_and_a_gate_that_fails(
     assert found.get("AF RMSE").value > 0
     assert reason in out and reason in (tmp_path / "r.html").read_text()
     assert all(row.note for row in found.rows if row.value is None)
+
+
+def test_figures_replace_nothing_unasked(run, tmp_path: Path) -> None:
+    line = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --synthetic made.vcf.gz --figures"
+    (tmp_path / "file").write_text("")
+    status, out, err = run(f"{line} {tmp_path}/file")
+    assert (status, out) == (2, "")
+    assert f"--figures {tmp_path}/file is a file; give a folder, which is made if it does not exist." in err
+    (tmp_path / "pca.svg").write_text("mine")
+    status, out, err = run(f"{line} {tmp_path}")
+    assert (status, out) == (2, "")
+    assert f"{tmp_path} holds SVG files already; --force replaces them, or choose another folder." in err
+    assert (tmp_path / "pca.svg").read_text() == "mine"
 
 
 def test_info_of_a_file_and_of_a_model(run, folder: Path) -> None:

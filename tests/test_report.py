@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
-from dataclasses import replace
+import xml.etree.ElementTree
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +17,9 @@ import pytest
 from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
-from pgcgan.report import render, verdict, write_report
+from pgcgan.report import render, verdict, write_figures, write_report
+from pgcgan.report.drawing import DARK, HUES, LIGHT
+from pgcgan.report.words import Finding, headline
 
 NASTY = "<script>alert(1)</script>"
 
@@ -35,20 +41,19 @@ def evaluation() -> Evaluation:
 class Page(HTMLParser):
     """Collects tags, attributes and whether every tag is closed."""
 
-    VOID = frozenset({"meta", "line", "image", "br", "path", "polyline", "rect"})
-
     def __init__(self, text: str):
         super().__init__()
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.open: list[str] = []
+        self.texts: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note a tag."""
         self.tags.append(tag)
         self.attributes += attrs
-        if tag not in ("meta",):
+        if tag not in ("meta", "link"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -60,34 +65,164 @@ class Page(HTMLParser):
         """Check that the last open tag is closed."""
         assert self.open.pop() == tag
 
+    def handle_data(self, data: str) -> None:
+        """Note what is read as text."""
+        self.texts.append(data)
+
 
 def test_the_page_is_well_formed_and_asks_nothing_of_a_network(evaluation: Evaluation) -> None:
     text = render(evaluation)
     page = Page(text)
     assert page.open == []
-    assert "script" not in page.tags
-    assert not {"link", "iframe", "object", "embed", "base"} & set(page.tags)
+    assert page.tags.count("script") == 2  # the values and what shows them
+    assert not {"iframe", "object", "embed", "base", "form"} & set(page.tags)
     addresses = [v for k, v in page.attributes if k in ("href", "src", "xlink:href", "action", "srcset", "data")]
-    assert addresses and all(v is not None and v.startswith("data:image/png;base64,") for v in addresses)
-    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[A-Za-z0-9+/=]+", "", text))
-    assert len(text) < 4_000_000
+    assert addresses and all(v is not None and v.startswith(("data:image/png;base64,", "data:,")) for v in addresses)
+    bare = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text).replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", bare)
+    assert len(text.encode()) < 4_000_000
 
 
-def test_names_are_escaped_everywhere(evaluation: Evaluation) -> None:
+def test_the_only_script_that_may_run_is_the_one_of_the_page(evaluation: Evaluation) -> None:
+    text = render(evaluation)
+    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert script is not None
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in text
+
+
+def test_names_are_escaped_everywhere(evaluation: Evaluation, tmp_path: Path) -> None:
     text = render(evaluation)
     assert NASTY not in text
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 4  # key of the figure, tables, provenance
     assert "B&amp;B" in text
     assert "B&B" not in text
+    values = json.loads(text.split('<script type="application/json" id="values">')[1].split("</script>")[0])
+    assert {s["name"] for s in values["pca"][0]["series"]} == {NASTY, "B&B"}
+    write_figures(evaluation, tmp_path)
+    drawn = xml.etree.ElementTree.parse(tmp_path / "pca.svg").getroot()
+    assert NASTY in [e.text for e in drawn.iter() if e.text]
+    assert not [e for e in drawn.iter() if e.tag.endswith("script")]
+
+
+FIGURES = [
+    "at-a-glance", "pca", "allele-frequency", "ld", "ld-decay", "sfs", "nearest", "membership", "frontier",
+]  # fmt: skip
 
 
 def test_all_figures_and_all_rows_are_there(evaluation: Evaluation) -> None:
     text = render(evaluation)
-    assert text.count("<figure") == 6
-    assert text.count('<svg viewBox="0 0') == 9  # three clouds, two scatters, and one each
+    assert re.findall(r'<figure id="([^"]+)"', text) == FIGURES
+    # three panels of rows, three clouds, frequencies of all people and of two labels, and one each
+    assert text.count('<div class="plot"><svg viewBox="0 0 360') == 3 + 3 + 3 + 6
     for row in evaluation.rows:
         assert f"<td>{row.metric.replace('<', '&lt;')}</td>" in text
     assert f'<td class="note">{evaluation.get("far pairs r").note}</td>' in text
+
+
+def test_what_an_evaluation_brings_besides_is_drawn(evaluation: Evaluation) -> None:
+    brought = {
+        "baselines": {"a & b": [asdict(r) for r in evaluation.rows]},
+        "augmentation": {"label": "X", "score": "F1 of X", "kept": [10, 25], "curves": {"none": [0.2, None]}},
+        "training": {"step": [1, 2, 3], "curves": {"loss (nats)": [3.0, None, 1.0], "gap": [None, None, None]}},
+    }
+    text = render(Evaluation(evaluation.rows, evaluation.figures | brought, evaluation.provenance))
+    assert re.findall(r'<figure id="([^"]+)"', text) == [*FIGURES, "augmentation", "training"]
+    values = json.loads(text.split('<script type="application/json" id="values">')[1].split("</script>")[0])
+    frontier = {s["name"]: s for s in values["frontier"][0]["series"]}
+    assert set(frontier) == {"real people", "this set", "a & b"}
+    assert frontier["a & b"]["px"] == frontier["this set"]["px"]  # the same rows
+    assert [s["y"] for s in values["augmentation"][0]["series"]] == [[0.2]]
+    assert [(s["x"], s["y"]) for p in values["training"] for s in p["series"]] == [([1, 3], [3, 1])]
+
+
+def test_the_values_to_hover_on_are_those_of_the_figure(evaluation: Evaluation) -> None:
+    text = render(evaluation)
+    values = json.loads(text.split('<script type="application/json" id="values">')[1].split("</script>")[0])
+    decay = evaluation.figures["ld_decay"]
+    shown = {s["name"]: s for s in values["ld-decay"][0]["series"]}
+    assert shown["synthetic"]["y"] == pytest.approx(decay["synthetic"], rel=1e-3)
+    assert shown["held out"]["x"] == pytest.approx(decay["distance"], rel=1e-3)
+    r2 = np.array(evaluation.figures["ld_matrix"]["reference"])
+    above, _ = values["ld"][0]["percent"]
+    assert above == np.rint(100 * r2[np.triu_indices(len(r2), 1)]).astype(int).tolist()
+    spectrum = {s["name"]: s for s in values["sfs"][0]["series"]}["synthetic"]
+    single = [(w, y) for w, y in zip(spectrum["words"], spectrum["y"], strict=True) if " to " not in w]
+    whole = evaluation.figures["sfs"]["synthetic"]
+    assert len(single) >= 3
+    assert [y for _, y in single] == pytest.approx([whole[int(w.split()[0]) - 1] for w, _ in single], rel=1e-3)
+    spans = [w.split() for w in spectrum["words"]]
+    counts = [int(w[2]) - int(w[0]) + 1 if w[1] == "to" else 1 for w in spans]
+    assert np.dot(counts, spectrum["y"]) == pytest.approx(1, rel=1e-3)  # shares per count, times counts
+
+
+def test_an_evaluation_of_before_the_newer_figures_is_drawn(evaluation: Evaluation) -> None:
+    old = json.loads(evaluation.to_json())
+    del old["figures"]["sfs"], old["figures"]["allele_frequency"]["by_label"], old["figures"]["ld_matrix"]["contig"]
+    text = render(Evaluation.from_json(json.dumps(old)))
+    assert re.findall(r'<figure id="([^"]+)"', text) == [f for f in FIGURES if f != "sfs"]
+
+
+def test_many_labels_are_summed_up(evaluation: Evaluation) -> None:
+    points = evaluation.figures["pca"]
+    many = {
+        name: part | {"label": [f"L{i % 40:02d}" for i in range(len(part["label"]))]} for name, part in points.items()
+    }
+    frequencies = evaluation.figures["allele_frequency"]
+    first = next(iter(frequencies["by_label"].values()))
+    far = first | {"synthetic": [1 - v for v in first["reference"]]}
+    by_label = {f"L{i:02d}": first for i in range(39)} | {"L39": far}
+    drawn = {"pca": many, "allele_frequency": frequencies | {"by_label": by_label}}
+    text = render(Evaluation(evaluation.rows, drawn, evaluation.provenance))
+    assert "<span>17 other labels</span>" in text
+    assert len(text.encode()) < 4_000_000
+    assert text.count("<b>L") == 11 and "<b>L39</b>" in text  # the label that is farthest off is among those drawn
+
+
+def contrast(a: str, b: str) -> float:
+    """Return the contrast ratio of WCAG 2 of two colours, #rrggbb."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_colours_can_be_seen_on_the_paper(palette: dict[str, str]) -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    for name in ("ink", "soft", "good", "fair", "poor"):
+        assert contrast(palette[name], palette["paper"]) >= 4.5, name
+    for name in ("train", "holdout", "synthetic", "guide", *(f"hue{k}" for k in range(HUES))):
+        assert contrast(palette[name], palette["paper"]) >= 3, name
+
+
+def test_figures_are_files_that_need_no_browser(evaluation: Evaluation, tmp_path: Path) -> None:
+    written = write_figures(evaluation, tmp_path / "new" / "folder")
+    assert [p.name for p in written] == [f"{name}.svg" for name in FIGURES]
+    for path in written:
+        root = xml.etree.ElementTree.parse(path).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(" not in path.read_text()  # drawing programs do not know them
+        assert sum(e.tag.endswith(("path", "image")) for e in root.iter()) >= 2
+    again = write_figures(Evaluation.from_json(evaluation.to_json()), tmp_path / "again")
+    assert [p.read_bytes() for p in again] == [p.read_bytes() for p in written]
+    written[3].unlink()
+    with pytest.raises(UsageError, match=r"at-a-glance\.svg exists; choose another name or give force=True"):
+        write_figures(evaluation, tmp_path / "new" / "folder")
+    assert not written[3].exists()
+    write_figures(evaluation, tmp_path / "new" / "folder", force=True)
+    assert written[3].exists()
+
+
+def test_a_folder_of_figures_that_is_a_file_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UsageError, match="taken is not a folder and cannot be made one"):
+        write_figures(evaluation, tmp_path / "taken")
 
 
 def test_it_can_be_drawn_again_from_json(evaluation: Evaluation) -> None:
@@ -101,37 +236,121 @@ def test_it_is_drawn_without_held_out_people_without_figures_and_without_rows(ev
         assert Page(render(Evaluation(rows, data, evaluation.provenance))).open == []
 
 
-def said(*rows: Row) -> dict[str, str]:
-    return dict(verdict(Evaluation(rows, {}, {})))
+def said(*rows: Row, figures: dict | None = None) -> dict[str, Finding]:
+    return {f.heading: f for f in verdict(Evaluation(rows, figures or {}, {}))}
 
 
-def test_the_verdict_names_what_is_off_and_on_whom() -> None:
+def test_the_verdict_names_what_is_good_what_is_off_and_on_whom() -> None:
     words = said(
         Row("frequency", "AF RMSE", "all", 0.011, 0.010),
         Row("linkage", "far pairs r", "all", 0.20, 0.88, "higher"),
         Row("frequency", "AF RMSE", "EUR", 0.011, 0.010),
         Row("frequency", "AF RMSE", "AMR", 0.090, 0.010),
     )
-    assert words["Fidelity"].startswith("1 of 2 rows are as near to unseen people as other real people are (AF RMSE).")
-    assert "Clearly farther off: far pairs r 0.200 (real people: 0.880)." in words["Fidelity"]
-    assert words["On whom"] == "Least like the real people: AMR (1 of 1 rows off); most: EUR (0 of 1)."
+    assert words["Good"].text == "1 of 2 rows is as near to unseen people as other real people are: allele frequencies."
+    assert words["Not good"].text == "1 of 2 rows is clearly farther off than real people are:"
+    assert words["Not good"].items == (
+        (
+            "What far sites have to do with each other (ancestry, long haplotypes) is not kept.",
+            "far pairs r 0.200, real people 0.880",
+        ),
+    )
+    assert words["By label"].text == "Least like the real people: AMR (1 of 1 rows off); most: EUR (0 of 1)."
 
 
 @pytest.mark.parametrize(
-    ("low", "sentence"),
+    ("row", "words"),
     [
-        (0.52, "The interval lies above .5: the synthetic people are measurably nearer to those trained on."),
-        (0.48, "The interval holds .5: this attack finds no leak."),
+        (Row("structure", "PCA variance ratio", "all", 0.66, 0.99, "1"), "haplotypes spread only 66 % as much"),
+        (
+            Row("structure", "PCA variance ratio, people", "all", 1.5, 1.0, "1"),
+            "people vary 150 % as much as",
+        ),
+        (Row("haplotypes", "longest shared tract", "all", 90, 20, "floor"), "longer stretches with people trained on"),
+        (Row("haplotypes", "longest shared tract", "all", 5, 20, "floor"), "share with real people are too short"),
+        (Row("utility", "label fidelity", "all", 0.95, 0.78, "floor"), "too typical of their label"),
+        (Row("utility", "label fidelity", "all", 0.30, 0.78, "floor"), "Their labels fit them less"),
+        (Row("frequency", "singleton share", "all", 0.01, 0.1, "floor"), "Too few alleles are seen only once"),
+        (Row("linkage", "LD decay RMSE", "all", 0.1, 0.01), "Linkage is too weak, averaged over distance"),
+        (Row("somewhere", "a new metric", "all", 0.1, 0.01), "a new metric is off."),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_the_verdict_says_in_which_way_a_row_is_off(row: Row, words: str) -> None:
+    decay = {"ld_decay": {"distance": [1, 2], "train": [0.3, 0.2], "holdout": [0.3, 0.2], "synthetic": [0.1, 0.1]}}
+    assert words in said(row, figures=decay)["Not good"].items[0][0]
+
+
+def test_the_worst_comes_first_and_rows_of_one_fault_are_one_item() -> None:
+    items = said(
+        Row("linkage", "LD RMSE", "all", 0.03, 0.01),
+        Row("frequency", "AF RMSE", "all", 0.10, 0.01),
+        Row("frequency", "AF max error", "all", 0.30, 0.10),
+    )["Not good"].items
+    assert items == (
+        ("Allele frequencies are off.", "AF RMSE 0.100, real people 0.0100; AF max error 0.300, real people 0.100"),
+        ("Linkage between neighbouring sites is off.", "LD RMSE 0.0300, real people 0.0100"),
+    )
+
+
+def test_the_verdict_on_a_cloud_of_its_own() -> None:
+    words = said(
+        Row("indistinguishable", "AA_truth", "all", 0.27, 0.49, "0.5"),
+        Row("indistinguishable", "AA_syn", "all", 0.98, 0.45, "0.5"),
+        Row("indistinguishable", "C2ST AUC, gradient boosting", "all", 0.97, 0.47, "0.5"),
+    )["Told apart"]
+    assert words.standing == "poor"
+    assert "A trained classifier tells, with ease, synthetic from real rows: AUC 0.970" in words.text
+    assert "they repeat themselves, in a cloud of their own." in words.text
+    assert "Many real people lie nearer to a synthetic one than to any real one" in words.text
+
+
+@pytest.mark.parametrize(
+    ("value", "floor", "low", "line"),
+    [
+        (0.011, 0.010, 0.47, "Like real people; no leak found"),
+        (0.100, 0.010, 0.47, "Unlike real people in most respects; no leak found"),
+        (0.011, 0.010, 0.52, "Like real people; those trained on can be told"),
+        (0.011, 0.010, 0.51, "Like real people; a slight leak found"),
+        (0.011, None, None, "Compared with the people trained on, so not judged; privacy not measured"),
     ],
 )
-def test_the_verdict_on_privacy_goes_by_the_interval(low: float, sentence: str) -> None:
-    words = said(Row("privacy", "membership AUC", "all", 0.55, 0.5, "0.5", low, 0.6))
-    assert sentence in words["Privacy"]
-    assert words["Privacy"].endswith("finding none does not prove privacy.")
+def test_the_headline(value: float, floor: float | None, low: float | None, line: str) -> None:
+    rows = [Row("frequency", "AF RMSE", "all", value, floor)]
+    attack = None if low is None else 0.52 if low < 0.515 else 0.55
+    rows.append(Row("privacy", "membership AUC", "all", attack, 0.5, "0.5", low, 0.6))
+    assert headline(Evaluation(tuple(rows), {}, {})) == line
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sentence"),
+    [
+        (0.52, 0.6, "The interval lies above .5: the synthetic people are measurably nearer to those trained on."),
+        (0.48, 0.6, "The interval holds .5: this attack finds no leak."),
+        (0.40, 0.45, "The interval lies below .5: those trained on are farther away than others"),
+    ],
+)
+def test_the_verdict_on_privacy_goes_by_the_interval(low: float, high: float, sentence: str) -> None:
+    text = said(Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", low, high))["Privacy"].text
+    assert sentence in text
+    assert text.endswith("finding none does not prove privacy.")
+
+
+def test_copies_are_told_where_the_attacks_find_nothing() -> None:
+    rows = (
+        Row("frequency", "AF RMSE", "all", 0.01, 0.01),
+        Row("privacy", "membership AUC", "all", 0.51, 0.5, "0.5", 0.48, 0.54),
+        Row("privacy", "exact copies", "all", 0.05, 0.0, "at most floor"),
+    )
+    assert headline(Evaluation(rows, {}, {})) == "Like real people; some are too near to people trained on"
+    found = said(*rows)["Privacy"]
+    assert found.standing == "poor"
+    assert "5 % of the synthetic rows equal a training row; of unseen people 0 %." in found.text
+    assert "Off as well: exact copies 0.0500 (real people: 0)." in found.text
 
 
 def test_without_attacks_the_verdict_says_that_privacy_was_not_measured() -> None:
-    assert said(Row("privacy", "membership AUC", "all", None))["Privacy"].startswith("Not measured")
+    assert said(Row("privacy", "membership AUC", "all", None))["Privacy"].text.startswith("Not measured")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def evaluate(
     synthetic_panel: str | None = None,
     label: list[str] | None = None,
     output: Annotated[str | None, OUTPUT] = None,
+    figures: str | None = None,
     json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
     per_label: bool = False,
     gate: bool = False,
@@ -55,6 +56,8 @@ def evaluate(
         Label column; repeat it for several. Default: super_pop if there is one.
     output
         Also write the evaluation: NAME.html, a report that opens without a network, or NAME.json, everything.
+    figures
+        Also write each figure of the report as SVG into this folder.
     json_output
         Also write everything as JSON; "-" prints it in the place of the table.
     per_label
@@ -80,6 +83,11 @@ def evaluate(
         _form(output)
     if json_output is not None:
         output_free(json_output, force, standard_output=True)
+    if figures is not None and Path(figures).exists():
+        if not Path(figures).is_dir():
+            raise UsageError(f"--figures {figures} is a file; give a folder, which is made if it does not exist.")
+        if any(Path(figures).glob("*.svg")) and not force:
+            raise UsageError(f"{figures} holds SVG files already; --force replaces them, or choose another folder.")
     how = reading or Reading()
     labels = synthetic_panel or panel_beside(synthetic)
     made = read(synthetic, labels)
@@ -99,6 +107,10 @@ def evaluate(
         written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
     if output is not None:
         written.append(_write_evaluation(evaluation, output, force))
+    if figures is not None:
+        from ..report import write_figures
+
+        written += write_figures(evaluation, figures, force=force)
     if written:
         say(f"written: {names(written)}")
     if verdict is not None:

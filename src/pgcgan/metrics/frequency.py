@@ -65,7 +65,15 @@ def allele_frequencies(sets: Sets) -> list[Row]:
             "reference": sets.reference.frequency[sites].round(4).tolist(),
             "synthetic": sets.synthetic.frequency[sites].round(4).tolist(),
             "train": sets.train.frequency[sites].round(4).tolist() if sets.holdout else None,
+            "by_label": {},
         }
+    else:
+        figure = sets.parent.figures["allele_frequency"]["by_label"]
+        sites = np.sort(sets.generator(3).permutation(len(rare))[: min(400, 8000 // len(sets.parent.by_label))])
+        named = {"reference": sets.reference, "synthetic": sets.synthetic}
+        if sets.holdout:
+            named["train"] = sets.train
+        figure[sets.label] = {n: c.frequency[sites].round(4).tolist() for n, c in named.items()}
     return measured.rows
 
 
@@ -196,6 +204,12 @@ def spectra(sets: Sets) -> list[Row]:
     first, total = pieces[:, 0], pieces.sum(axis=1)
     span = interval(lambda i: _ratio(first[i].sum(), total[i].sum()), len(starts), sets.seed)
     measured.add("singleton share", shares["synthetic"], shares["train"], "floor", span, note)
+    if sets.parent is None:
+        named = {"train": sets.train, "holdout": sets.holdout, "synthetic": sets.synthetic}
+        sets.figures["sfs"] = {
+            "alleles": size,
+            **{n: spectrum[c].round(7).tolist() for n, c in named.items() if c is not None},
+        }
     return measured.rows
 
 

@@ -144,6 +144,7 @@ def linkage_disequilibrium(sets: Sets) -> list[Row]:
         }
         sets.figures["ld_matrix"] = {
             "reference_name": sets.reference_name,
+            "contig": sets.contig[shown].astype(str).tolist(),
             "position": sets.position[shown].tolist(),
             **{
                 key: np.clip((z @ z.T) ** 2, 0, 1).round(2).astype(float).tolist()

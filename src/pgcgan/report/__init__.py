@@ -1,0 +1,189 @@
+"""One HTML file with the verdict, the figures, the table with its floors, and how it was made; it opens offline."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from ..errors import UsageError
+from ..metrics import Evaluation, Row, figure
+from .drawing import DARK, LIGHT
+from .figures import figures
+from .words import headline, verdict
+
+__all__ = ["render", "verdict", "write_figures", "write_report"]
+
+STANDING = {"good": ("✓", "like real"), "fair": ("~", "near"), "poor": ("✗", "off")}
+BY_LABEL = (
+    "AF RMSE", "LD RMSE", "3-point r within labels", "PCA variance ratio", "AA_truth", "AA_syn",
+    "membership AUC", "TSTR accuracy", "label fidelity",
+)  # fmt: skip
+
+
+def render(evaluation: Evaluation) -> str:
+    """Return the report as one HTML document without any external address.
+
+    The same evaluation gives the same text. The page forbids itself every address and every script but its own.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        From `evaluate`, or read back from JSON; figures that it does not have are left out.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(_part("page.html.j2"))
+    rows = evaluation.rows
+    made = evaluation.provenance
+    labels = [v for v in made.get("people_by_label", {}).get("train", {}) if v != "all"]
+    drawn = figures(evaluation)
+    script = _part("page.js")
+    return template.render(
+        script=Markup(script),
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=Markup(_part("page.css")),
+        plots=Markup(_part("plots.css")),
+        light=LIGHT,
+        dark=DARK,
+        headline=headline(evaluation),
+        findings=verdict(evaluation),
+        counts=_counts(rows),
+        figures=drawn,
+        values=_embedded({f.key: f.values for f in drawn}),
+        overall=_by_topic([r for r in rows if r.label == "all"]),
+        per_label=_by_topic([r for r in rows if r.label != "all"]),
+        matrix=_matrix(rows, labels),
+        number=figure,
+        standing=STANDING,
+        remarks=made.get("remarks", []),
+        provenance=[(k, _plain(v)) for k, v in made.items() if k not in ("remarks", "people", "people_by_label")],
+        composition=_composition(made.get("people_by_label", {})),
+    )
+
+
+def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bool = False) -> Path:
+    """Write the report to a file; it appears whole or not at all.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    path : path
+        The HTML file.
+    force : bool
+        Whether to replace a file that exists.
+
+    Raises
+    ------
+    UsageError
+        If the file exists and `force` is not given, or its folder does not exist.
+    """
+    target = Path(path)
+    _check_free([target], force)
+    if not target.parent.is_dir():
+        raise UsageError(f"The folder {target.parent} does not exist; make it first.")
+    _write(target, render(evaluation))
+    return target
+
+
+def write_figures(evaluation: Evaluation, folder: str | os.PathLike[str], force: bool = False) -> list[Path]:
+    """Write each figure of the report as an SVG file, drawn on white, and return their paths.
+
+    SVG goes into slides and papers as it is. There is no PNG, which would need a drawing library or a browser:
+    Inkscape, `rsvg-convert` or any browser makes one of the SVG at the size wanted.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    folder : path
+        Made if it does not exist.
+    force : bool
+        Whether to replace files that exist.
+
+    Raises
+    ------
+    UsageError
+        If one of the files exists and `force` is not given, or the folder cannot be made.
+    """
+    place = Path(folder)
+    drawn = {place / f"{f.key}.svg": f for f in figures(evaluation)}
+    _check_free(drawn, force)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{place} is not a folder and cannot be made one ({error.strerror}).") from None
+    style = _part("plots.css")
+    for target, one in drawn.items():
+        _write(target, one.file(style))
+    return list(drawn)
+
+
+def _check_free(targets: Iterable[Path], force: bool) -> None:
+    for target in targets:
+        if target.exists() and not force:
+            raise UsageError(f"{target} exists; choose another name or give force=True (--force).")
+
+
+def _write(target: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)  # gone already where it was renamed
+
+
+def _part(name: str) -> str:
+    return importlib.resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _embedded(values: Any) -> Markup:
+    """Return JSON that cannot end the element it stands in, whatever the names say."""
+    text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _counts(rows: Iterable[Row]) -> dict[str, int]:
+    standings = [r.standing for r in rows if r.label == "all"]
+    return {name: standings.count(name) for name in STANDING}
+
+
+def _by_topic(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    topics: dict[str, list[Row]] = {}
+    for row in rows:
+        topics.setdefault(row.topic, []).append(row)
+    return topics
+
+
+def _matrix(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
+    """Return the main rows by label: labels down, metrics across."""
+    found = {(r.metric, r.label): r for r in rows}
+    shown = [m for m in BY_LABEL if any((m, label) in found for label in labels)]
+    return {"metrics": shown, "rows": [(label, [found.get((m, label)) for m in shown]) for label in labels]}
+
+
+def _composition(people: Mapping[str, Mapping[str, int]]) -> list[tuple[str, list[tuple[str, int]]]]:
+    labels = list(people.get("train", {}))
+    return [(label, [(name, counts.get(label, 0)) for name, counts in people.items()]) for label in labels]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

@@ -1,0 +1,394 @@
+"""The figures of an evaluation; one whose data is not there is left out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from ..metrics import Evaluation, Row, figure
+from .drawing import HUES, SET_SHAPES, Axis, Figure, Plot, Series, padded
+from .triangles import Triangles
+
+SETS = {"train": "trained on", "holdout": "held out", "synthetic": "synthetic"}
+MOST_LABELS = 12  # drawn one by one; further ones are summed up
+LEAST_RATIO = 0.25
+_GUIDE = ""  # a series without a name is in no legend
+TOPICS = (("frequency", "linkage"), ("structure", "haplotypes", "utility"))
+
+
+def figures(evaluation: Evaluation) -> list[Figure]:
+    """Return the figures that the evaluation has data for, in the order of the page.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of its `figures` are drawn: pca, allele_frequency, sfs, ld_decay, ld_matrix, nearest, membership_roc, and,
+        where somebody put them there, baselines ({name: rows as in the JSON}), augmentation ({"label", "score",
+        "kept": [...], "curves": {name: [...]}}) and training ({"step": [...], "curves": {name: [...]}}).
+    """
+    data = evaluation.figures
+    drawn = [_errors(evaluation.rows)]
+    for key, draw in (
+        ("pca", _pca),
+        ("allele_frequency", _allele_frequency),
+        ("ld_matrix", _ld_matrix),
+        ("ld_decay", _ld_decay),
+        ("sfs", _sfs),
+        ("nearest", _nearest),
+        ("membership_roc", _roc),
+    ):
+        drawn.append(draw(data[key]) if data.get(key) else None)
+    drawn.append(_frontier(evaluation.rows, data.get("baselines") or {}))
+    drawn.append(_augmentation(data["augmentation"]) if data.get("augmentation") else None)
+    drawn.append(_training(data["training"]) if data.get("training") else None)
+    return [f for f in drawn if f is not None and f.panels]
+
+
+def _set(name: str, kind: str, x: Sequence[float], y: Sequence[float], called: str = "") -> Series:
+    return Series(called or SETS[name], name, kind, x, y, SET_SHAPES[name])
+
+
+# ---- all rows at a glance -----------------------------------------------------------------------------------------
+
+
+def error_ratio(row: Row) -> float | None:
+    """Return the error of a row over that of real people; None for a row without both, or which is no error."""
+    if row.value is None or row.floor is None or row.aim not in ("lower", "higher") or row.topic == "privacy":
+        return None
+    best = 0.0 if row.aim == "lower" else 1.0
+    unavoidable = abs(best - row.floor)
+    return abs(best - row.value) / unavoidable if unavoidable > 1e-9 else None
+
+
+def _errors(rows: Sequence[Row]) -> Figure | None:
+    overall = [r for r in rows if r.label == "all"]
+    ratios = {r.metric: found for r in overall if (found := error_ratio(r)) is not None}
+    panels: list[Plot | Triangles] = []
+    if ratios:
+        span = 0.8 * LEAST_RATIO, max(6.0, 1.4 * max(ratios.values()))
+        for topics in TOPICS:
+            shown = [r for r in overall if r.topic in topics and r.metric in ratios][::-1]
+            if shown:
+                title = ", ".join(dict.fromkeys(r.topic for r in shown[::-1])).capitalize()
+                panels.append(_judged(shown, [max(ratios[r.metric], LEAST_RATIO) for r in shown], span, title))
+    apart = [r for r in overall if "AUC" in r.metric or r.metric.startswith("AA_")]
+    apart = [r for r in apart if r.value is not None][::-1]
+    if apart:
+        panels.append(_chances(apart))
+    caption = "Dashed: 1, 1.5 and 2.5 times the error of real people. Up to 1.5 is like real; past 2.5 is clearly off. "
+    if any(v < LEAST_RATIO for v in ratios.values()):
+        caption += f"Less than {LEAST_RATIO} is drawn there. "
+    if not ratios:
+        caption = ""
+    if apart:
+        caption += "On the right .5 is best, and bars are 95 % intervals."
+    return Figure("at-a-glance", "All rows at a glance", caption, panels, wide=True) if panels else None
+
+
+def _judged(rows: Sequence[Row], ratios: Sequence[float], span: tuple[float, float], title: str) -> Plot:
+    places = range(len(rows))
+    series = [Series(_GUIDE, "guide", "guide", [at, at], [-0.6, len(rows) - 0.4]) for at in (1.0, 1.5, 2.5)]
+    for standing, shape, words in (("good", 0, "like real"), ("fair", 3, "near"), ("poor", 6, "off")):
+        own = [k for k in places if rows[k].standing == standing]
+        if own:
+            said = [f"{rows[k].metric}: {figure(rows[k].value)}; real people: {figure(rows[k].floor)}" for k in own]
+            series.append(Series(words, standing, "points", [ratios[k] for k in own], own, shape, said))
+    return Plot(
+        Axis("error, times that of real people", *span, log=True),
+        Axis("", -0.6, len(rows) - 0.4, words=tuple(_clipped(r.metric, 27) for r in rows)),
+        series,
+        f"{title}, as multiples of the error of real people",
+        title,
+        height=62 + 18 * len(rows),
+        left=172,
+    )
+
+
+def _chances(rows: Sequence[Row]) -> Plot:
+    places = list(range(len(rows)))
+    reach = [v for r in rows for v in (r.value, r.low, r.high, r.floor) if v is not None]
+    span = min(0.35, *reach) - 0.02, max(0.75, *reach) + 0.02
+    series = [
+        Series(_GUIDE, "guide", "guide", [0.5, 0.5], [-0.6, len(rows) - 0.4]),
+        Series(
+            "real people", "holdout", "points", [r.floor for r in rows if r.floor is not None],
+            [k for k in places if rows[k].floor is not None], SET_SHAPES["holdout"],
+            [r.metric for r in rows if r.floor is not None],
+        ),
+        Series(
+            SETS["synthetic"], "synthetic", "points", [r.value for r in rows if r.value is not None], places,
+            SET_SHAPES["synthetic"],
+            [r.metric + ("" if r.low is None else f", {figure(r.low)} to {figure(r.high)}") for r in rows],
+            [r.low for r in rows], [r.high for r in rows],
+        ),
+    ]  # fmt: skip
+    title = "Told apart, or found out"
+    return Plot(
+        Axis("best at .5", *span),
+        Axis("", -0.6, len(rows) - 0.4, words=tuple(_clipped(r.metric, 27) for r in rows)),
+        [s for s in series if s.x],
+        "Areas under curves and shares of nearest neighbours, with their intervals",
+        title,
+        height=62 + 18 * len(rows),
+        left=172,
+    )
+
+
+def _clipped(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+# ---- structure and frequency --------------------------------------------------------------------------------------
+
+
+def _pca(data: Mapping[str, Any]) -> Figure:
+    sets = [n for n in SETS if n in data]
+    counts: dict[str, int] = {}
+    for name in sets:
+        for value in data[name]["label"]:
+            counts[value] = counts.get(value, 0) + 1
+    largest = sorted(counts, key=lambda v: (-counts[v], v))
+    own = set(largest if len(largest) <= 24 else largest[:23])
+    labels = [v for v in sorted(counts) if v in own]
+    rest = len(counts) - len(labels)
+    x = Axis("first component of the people trained on", *padded(v for n in sets for v in data[n]["x"]))
+    y = Axis("second component", *padded(v for n in sets for v in data[n]["y"]))
+    panels: list[Plot | Triangles] = []
+    for name in sets:
+        points = data[name]
+        found: dict[str, tuple[list[float], list[float]]] = {v: ([], []) for v in labels}
+        if rest:
+            found[f"{rest} other labels"] = ([], [])
+        for a, b, value in zip(points["x"], points["y"], points["label"], strict=True):
+            place = found[value if value in own else f"{rest} other labels"]
+            place[0].append(a)
+            place[1].append(b)
+        series = []
+        for k, (value, (xs, ys)) in enumerate(found.items()):
+            called = "all people" if labels == ["all"] else value
+            # the shape moves on where the colours begin again
+            style = "train" if k >= len(labels) else f"hue{k % HUES}"
+            series.append(Series(called, style, "dots", xs, ys, k + k // HUES))
+        panels.append(Plot(x, y, series, f"Principal components, {SETS[name]}", SETS[name].capitalize()))
+    most = max(len(data[n]["x"]) for n in sets)
+    caption = f"Up to {most} rows of each set on the components of the people trained on. The clouds should look alike"
+    caption += "." if labels == ["all"] else ", label by label."
+    return Figure("pca", "Principal components", caption, panels, wide=True)
+
+
+def _allele_frequency(data: Mapping[str, Any]) -> Figure:
+    real = SETS[data["reference_name"]]
+
+    by_label = data.get("by_label") or {}
+    parts = (data, *by_label.values())
+    every = [v for part in parts for n in ("reference", "synthetic", "train") for v in part.get(n) or []]
+    top = min(1.0, math.ceil(10 * max(every) + 0.2) / 10)  # one scale for all panels
+
+    def panel(points: Mapping[str, Any], title: str) -> Plot:
+        series = [Series(_GUIDE, "guide", "guide", [0, top], [0, top])]
+        if points.get("train") is not None and data["reference_name"] != "train":
+            series.append(_set("train", "dots", points["reference"], points["train"]))
+        series.append(_set("synthetic", "dots", points["reference"], points["synthetic"]))
+        return Plot(
+            Axis(f"allele frequency, {real}", 0, top),
+            Axis("allele frequency, other set", 0, top),
+            series,
+            f"Allele frequencies against those of the people {real}, {title}",
+            title,
+        )
+
+    panels: list[Plot | Triangles] = [panel(data, "All people")]
+    shown = list(by_label)
+    if len(shown) > MOST_LABELS - 1:
+        shown = sorted(shown, key=lambda v: -_distance(by_label[v]["reference"], by_label[v]["synthetic"]))
+        shown = shown[: MOST_LABELS - 1]
+    panels += [panel(by_label[v], str(v)) for v in shown]
+    caption = "One mark a site."
+    if data.get("train") is not None and data["reference_name"] != "train":
+        caption += " Grey is the scatter between two groups of real people; no generator can be expected to beat it."
+    if len(shown) < len(by_label):
+        caption += f" Of {len(by_label)} labels the {len(shown)} that are farthest off."
+    return Figure("allele-frequency", "Allele frequencies", caption, panels, wide=len(panels) > 1)
+
+
+def _distance(a: Sequence[float], b: Sequence[float]) -> float:
+    return float(np.mean((np.asarray(a) - np.asarray(b)) ** 2))
+
+
+def _sfs(data: Mapping[str, Any]) -> Figure:
+    names = [n for n in SETS if n in data]
+    length = len(data[names[0]])
+    # single counts while there are few, then counts joined in bins of equal width on the axis
+    edges = np.unique(np.concatenate([np.arange(1, 9), np.geomspace(9, length + 1, 16).round()])).astype(int)
+    edges = np.concatenate([edges[edges < length + 1], [length + 1]])
+    middle = [math.sqrt(a * (b - 1)) for a, b in pairwise(edges)]
+    words = [f"{a} to {b - 1} copies" if b - 1 > a else f"{a} cop{'y' if a == 1 else 'ies'}"
+             for a, b in pairwise(edges)]  # fmt: skip
+    series = []
+    for name in names:
+        each = np.add.reduceat(np.asarray(data[name], dtype=float), edges[:-1] - 1) / np.diff(edges)
+        there = np.flatnonzero(each > 0)
+        series.append(
+            Series(SETS[name], name, "line", [middle[k] for k in there], each[there].tolist(), SET_SHAPES[name],
+                   [words[k] for k in there])
+        )  # fmt: skip
+    values = [v for s in series for v in s.y]
+    plot = Plot(
+        Axis("copies of the minor allele", 0.85, length * 1.15, log=True),
+        Axis("share of sites, per count", min(values) * 0.7, max(values) * 1.5, log=True),
+        series,
+        "Folded site-frequency spectra",
+    )
+    caption = (
+        f"Of the polymorphic sites, folded and projected to {data['alleles']} alleles. Rare alleles are at the left."
+    )
+    return Figure("sfs", "Site-frequency spectrum", caption, [plot])
+
+
+# ---- linkage ------------------------------------------------------------------------------------------------------
+
+
+def _ld_decay(data: Mapping[str, Any]) -> Figure:
+    names = [n for n in SETS if n in data]
+    distance = data["distance"]
+    low, high = min(distance), max(distance)
+    plot = Plot(
+        Axis("distance (bp)", low * 0.9, max(high * 1.1, low * 1.2), log=True),
+        Axis("mean r²", 0, 1.08 * max(max(data[n]) for n in names) or 1),
+        [_set(n, "line", distance, data[n]) for n in names],
+        "Mean r² by distance",
+    )
+    caption = "Sites with a minor allele frequency of at least 5 %, up to 500 sites apart."
+    return Figure("ld-decay", "Decay of linkage disequilibrium", caption, [plot])
+
+
+def _ld_matrix(data: Mapping[str, Any]) -> Figure:
+    real, synthetic = (np.array(data[k], dtype=float) for k in ("reference", "synthetic"))
+    position = data.get("position") or [0] * len(real)
+    contig = [str(c) for c in data.get("contig") or [""] * len(real)]
+    sites = [f"{c}:{p:,}" if c else f"{p:,}" for c, p in zip(contig, position, strict=True)]
+    if len(set(contig)) == 1 and len(position) > 1:
+        span = f"{contig[0] + ': ' if contig[0] else ''}{_place(position[0])} to {_place(position[-1])}"
+    else:
+        span = f"{len(set(contig))} contigs"
+    names = (SETS[data["reference_name"]].capitalize(), "Synthetic")
+    panel = Triangles(real, synthetic, names, sites, span, f"r² of pairs of {len(sites)} sites, real above synthetic")
+    caption = (
+        f"r² of {len(sites)} sites in order, real above the line, synthetic below. The triangles should mirror each "
+    )
+    caption += "other; what is pale below and dark above is correlation lost."
+    return Figure("ld", "Linkage disequilibrium", caption, [panel])
+
+
+def _place(position: float) -> str:
+    unit, factor = next(u for u in (("Mb", 1e6), ("kb", 1e3), ("bp", 1)) if position >= u[1] or u[1] == 1)
+    return f"{position / factor:.4g} {unit}"
+
+
+# ---- privacy ------------------------------------------------------------------------------------------------------
+
+
+def _nearest(data: Mapping[str, Any]) -> Figure:
+    names = [n for n in ("holdout", "synthetic") if n in data]
+    plot = Plot(
+        Axis("share of sites that differ", data["edges"][0], data["edges"][-1]),
+        Axis("share of rows", 0, 1.08 * max(max(data[n]) for n in names) or 1),
+        [_set(n, "steps", data["edges"], data[n]) for n in names],
+        "Histogram of distances to the nearest row trained on",
+    )
+    caption = "Farther left than held-out people: copies of those trained on. Farther right: unlike anybody."
+    return Figure("nearest", "Distance to the nearest person trained on", caption, [plot])
+
+
+def _roc(data: Mapping[str, Any]) -> Figure:
+    plot = Plot(
+        Axis("false alarms", 0, 1),
+        Axis("rows trained on that are found", 0, 1),
+        [
+            Series("guessing", "guide", "guide", [0, 1], [0, 1]),
+            Series("attack by distance", "synthetic", "curve", data["fpr"], data["tpr"]),
+        ],
+        "ROC curve of the membership attack",
+    )
+    caption = (
+        "Who was trained on, guessed from the distance to the nearest synthetic row. On the diagonal: no leak found."
+    )
+    return Figure("membership", "Membership attack", caption, [plot])
+
+
+def typical_error(rows: Sequence[Row]) -> tuple[float, int] | None:
+    """Return the median error over that of real people, and of how many rows it is; None without floors."""
+    ratios = [v for r in rows if r.label == "all" and (v := error_ratio(r)) is not None]
+    return (median(ratios), len(ratios)) if ratios else None
+
+
+def _frontier(rows: Sequence[Row], baselines: Mapping[str, Any]) -> Figure | None:
+    found: list[tuple[str, str, int, Row, float]] = []
+    count = 0
+    every = [("this set", rows), *((str(n), [Row(**r) for r in given]) for n, given in baselines.items())]
+    for k, (name, given) in enumerate(every):
+        attack = next((r for r in given if r.metric == "membership AUC" and r.label == "all"), None)
+        typical = typical_error(given)
+        if attack is None or attack.value is None or typical is None:
+            continue
+        if not k:
+            count = typical[1]
+        style = "synthetic" if not k else f"hue{2 + (k - 1) % (HUES - 2)}"
+        found.append((name, style, k, attack, typical[0]))
+    if not found or found[0][0] != "this set":
+        return None
+    series = [Series("real people", "holdout", "points", [0.5], [1.0], SET_SHAPES["holdout"])]
+    for name, style, shape, attack, error in found:
+        assert attack.value is not None
+        said = [f"{figure(attack.low)} to {figure(attack.high)}"] if attack.low is not None else []
+        series.append(Series(name, style, "points", [attack.value], [error], shape, said, [attack.low], [attack.high]))
+    ends = [v for *_, a, _ in found for v in (a.value, a.low, a.high) if v is not None]
+    top = max(3.0, 1.3 * max(t for *_, t in found))
+    plot = Plot(
+        Axis("membership AUC: .5 is guessing", min(0.44, *ends) - 0.01, max(0.7, *ends) + 0.01),
+        Axis("typical error, times real", min(0.7, 0.8 * min(t for *_, t in found)), top, log=True),
+        series,
+        "Typical error against membership AUC",
+    )
+    caption = f"Median error of {count} rows over that of real people. Low and left is best; copying is low and right."
+    return Figure("frontier", "Fidelity and privacy", caption, [plot])
+
+
+# ---- what an evaluation may bring ---------------------------------------------------------------------------------
+
+
+def _augmentation(data: Mapping[str, Any]) -> Figure:
+    kept, curves = data["kept"], data["curves"]
+    values = [v for c in curves.values() for v in c if v is not None]
+    series = []
+    for k, (name, curve) in enumerate(curves.items()):
+        there = [i for i, v in enumerate(curve) if v is not None]
+        series.append(
+            Series(str(name), f"hue{k % HUES}", "line", [kept[i] for i in there], [curve[i] for i in there], k)
+        )
+    plot = Plot(
+        Axis(f"people of {data['label']} kept", min(kept) * 0.8, max(kept) * 1.25, log=True),
+        Axis(str(data["score"]), *padded(values)),
+        series,
+        "Score of a classifier by the people kept",
+    )
+    caption = "A classifier of labels with few people of one label, topped up with people of each generator."
+    return Figure("augmentation", "Gain by augmentation", caption, [plot])
+
+
+def _training(data: Mapping[str, Any]) -> Figure:
+    step = data["step"]
+    panels: list[Plot | Triangles] = []
+    for k, (name, curve) in enumerate(data["curves"].items()):
+        there = [i for i, v in enumerate(curve) if v is not None and math.isfinite(v)]
+        if not there:
+            continue
+        own = Series(str(name), f"hue{k % HUES}", "line", [step[i] for i in there], [curve[i] for i in there], k)
+        plot = Plot(Axis("step", *padded(step, 0.02)), Axis("", *padded(own.y)), [own], f"{name} by step", str(name))
+        panels.append(plot)
+    return Figure("training", "Training", "Each curve on its own scale.", panels, wide=len(panels) > 1)
