@@ -379,7 +379,7 @@ def test_variants_add_up_by_people_epochs_and_seed(
         found = json.loads((place / "ablation.json").read_text())["entries"]
         return {(e["variant"], e["people"], e["epochs"], e["seed"]): e["rows"]["LD RMSE"] for e in found}
 
-    run = [*where(folder, place), "--variants", "prior alone"]
+    run = [*where(folder, place), "--variants", "no sources"]
     ablation.main(run)
     first = entries()
     shown = section(place / "benchmarks.md", "ablation")
@@ -388,15 +388,15 @@ def test_variants_add_up_by_people_epochs_and_seed(
     ablation.main([*run, "--no-inner", "--seeds", "2"])
     ablation.main([*run, "--epochs", "2"])
     assert list(entries()) == [
-        ("prior alone", "inner", None, 1), ("prior alone", "inner", 2.0, 1), ("prior alone", "held-out", None, 2),
+        ("no sources", "inner", None, 1), ("no sources", "inner", 2.0, 1), ("no sources", "held-out", None, 2),
     ]  # fmt: skip
     assert first.items() <= entries().items()
     ablation.main(run)
-    assert len(entries()) == 3 and entries()["prior alone", "inner", None, 1] != first["prior alone", "inner", None, 1]
+    assert len(entries()) == 3 and entries()["no sources", "inner", None, 1] != first["no sources", "inner", None, 1]
     result = json.loads((place / "ablation.json").read_text())
     shown = section(place / "benchmarks.md", "ablation")
     assert shown == ablation.as_markdown(result).strip()
-    assert "All variants with 2 epochs." in shown and "| prior alone | `steps=0` | 1 |" in shown
+    assert "All variants with 2 epochs." in shown and "| no sources | `sources=False` | 1 |" in shown
     held_out = set(people.split(0.7, by="super_pop", seed=1)[1].samples)
     seen = [held_out & {*train.samples, *holdout.samples} for train, _, holdout, _ in pretended]
     assert [bool(s) for s in seen] == [False, True, False, False]
