@@ -274,12 +274,12 @@ def test_where_a_generator_refuses_the_cell_says_why(
 ) -> None:
     # one person is nobody to learn from for the model, and the others go on
     augmentation.main(
-        [*target, "--labels", "AMR", "--keep", "1", "--generators", "none,prior", "--seeds", "1"], settings=SETTINGS
+        [*target, "--labels", "AMR", "--keep", "1", "--generators", "none,pgcgan", "--seeds", "1"], settings=SETTINGS
     )
-    cell = cell_of(results(tmp_path), "AMR", 1, "prior")
+    cell = cell_of(results(tmp_path), "AMR", 1, "pgcgan")
     assert "f1" not in cell and "AMR" in cell["note"]
     text = (tmp_path / "doc.md").read_text()
-    assert f"- No value (–): AMR, 1 kept, prior alone — {cell['note']}" in text
+    assert f"- No value (–): AMR, 1 kept, pgcgan — {cell['note']}" in text
     assert next(line for line in text.splitlines() if line.startswith("| AMR")).endswith("| – |")
 
 
@@ -324,7 +324,7 @@ def test_where_pgcgan_is_behind_the_document_says_so(augmentation: ModuleType) -
         return {"label": "AMR", "keep": keep, "generator": generator, "f1": f1}
 
     cells = [
-        cell(10, "pgcgan", [0.4, 0.5]), cell(10, "smote", [0.6, 0.4]), cell(10, "prior", [0.3, 0.3]),
+        cell(10, "pgcgan", [0.4, 0.5]), cell(10, "smote", [0.6, 0.4]), cell(10, "li-stephens", [0.3, 0.3]),
         cell(10, "real", [0.9]), cell(25, "pgcgan", [0.6]), cell(25, "smote", [0.5]), cell(50, "smote", [0.9]),
     ]  # fmt: skip
     assert augmentation._behind({"cells": cells}) == ["- AMR, 10 kept: 0.450; SMOTE 0.500."]

@@ -234,7 +234,7 @@ def test_every_curve_can_be_built_and_drawn(frontier: ModuleType) -> None:
 
 
 def test_a_trained_model_finds_its_curve(frontier: ModuleType) -> None:
-    for name in ("prior", "pgcgan", "pgcgan-carriers"):
+    for name in ("pgcgan", "pgcgan-network"):
         for value in frontier.CURVES[name].values:
             assert frontier.place_of(frontier.build(name, value, 2)) == (name, value)
     assert frontier.place_of(pgcgan.PGcGAN(seed=3))[0] == "pgcgan"
@@ -252,11 +252,11 @@ def test_a_trained_model_becomes_a_point(
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     train, _ = people.split(0.7, by="super_pop", seed=1)
-    model = pgcgan.PGcGAN(seed=5, steps=0, min_carriers=5).fit(train)
+    model = pgcgan.PGcGAN(seed=5, min_carriers=5).fit(train)
     run = [*where(folder, place), "--only", "hla", "--model"]
     frontier.main([*run, str(model.save(place / "model"))])
     (point,) = json.loads((place / "frontier-hla.json").read_text())["points"]
-    assert (point["curve"], point["value"], point["seed"], point["fit_seconds"]) == ("prior", 5, 5, None)
+    assert (point["curve"], point["value"], point["seed"], point["fit_seconds"]) == ("pgcgan", 5, 5, None)
     assert pretended[0][1].equals(model.sample(train.n_samples, seed=5)) and pretended[0][3] == 5
     # of other train people: one of them is held out
     other = place / "other"
@@ -268,14 +268,15 @@ def test_a_trained_model_becomes_a_point(
     assert not (elsewhere / "frontier-hla.json").exists()
 
 
-def test_the_default_lies_on_the_curve_of_carriers_too(frontier: ModuleType) -> None:
-    result = result_of(frontier, {"pgcgan": [(4.0, 0.51, 0.7), (32.0, 0.52, 0.6)], "pgcgan-carriers": [(1, 0.54, 0.5)]})
+def test_the_default_lies_on_the_curve_of_epochs_too(frontier: ModuleType) -> None:
+    result = result_of(frontier, {"pgcgan": [(1, 0.54, 0.5), (3, 0.52, 0.6)], "pgcgan-network": [(16.0, 0.51, 0.7)]})
     for point in result["points"]:
-        carriers = point["value"] if point["curve"] == "pgcgan-carriers" else 3
-        point["settings"] = {"epochs": point["value"] if point["curve"] == "pgcgan" else 32.0, "min_carriers": carriers}
-    found = frontier.by_value(result, "pgcgan-carriers")
-    assert [(value, points[0]["rows"]["membership AUC"]) for value, points in found] == [(1, 0.54), (3, 0.52)]
-    assert [value for value, _ in frontier.by_value(result, "pgcgan")] == [4.0, 32.0]
+        epochs = point["value"] if point["curve"] == "pgcgan-network" else 0.0
+        carriers = point["value"] if point["curve"] == "pgcgan" else 3
+        point["settings"] = {"epochs": epochs, "min_carriers": carriers}
+    found = frontier.by_value(result, "pgcgan-network")
+    assert [(value, points[0]["rows"]["membership AUC"]) for value, points in found] == [(0.0, 0.52), (16.0, 0.51)]
+    assert [value for value, _ in frontier.by_value(result, "pgcgan")] == [1, 3]
     assert "also differ" not in frontier.as_markdown(result)
     result["points"][0]["settings"]["dropout"] = 0.1
     assert "- The points of pgcgan also differ in dropout." in frontier.as_markdown(result).splitlines()
@@ -288,22 +289,22 @@ def test_what_a_curve_reaches_at_the_limit(frontier: ModuleType) -> None:
     curves = {
         "li-stephens": [(1e-9, 0.65, 0.5), (1e-8, 0.55, 0.6), (1e-7, 0.51, 0.8)],  # .53 is halfway: .7
         "smote": [(1, 0.7, 0.55), (5, 0.6, 0.6)],
-        "prior": [(1, 0.52, 0.66), (3, 0.51, 0.72)],
+        "pgcgan": [(1, 0.52, 0.66), (3, 0.51, 0.72)],
     }
     result = result_of(frontier, curves)
     reached = {name: frontier.at_the_limit(result, name, "AA_truth") for name in curves}
-    assert reached == {"li-stephens": pytest.approx(0.7), "smote": None, "prior": 0.66}
+    assert reached == {"li-stephens": pytest.approx(0.7), "smote": None, "pgcgan": 0.66}
     assert frontier.at_the_limit(result, "li-stephens", "far pairs r") == 0.8  # there higher is better
     lines = frontier.as_markdown(result).splitlines()
     assert "| Li-Stephens | 0.700 | 0.700 | 0.700 | **0.800** |" in lines
-    assert "| prior alone | **0.660** | **0.660** | **0.660** | 0.720 |" in lines
+    assert "| pgcgan | **0.660** | **0.660** | **0.660** | 0.720 |" in lines
     assert "- The membership AUC of SMOTE is above 0.53 in every setting (–)." in lines
 
 
 def test_the_table_has_mean_and_span_of_the_seeds(frontier: ModuleType) -> None:
-    lines = frontier.as_markdown(result_of(frontier, {"prior": [(3, 0.51, 0.7)]}, seeds=3)).splitlines()
+    lines = frontier.as_markdown(result_of(frontier, {"pgcgan": [(3, 0.51, 0.7)]}, seeds=3)).splitlines()
     same = "| 0.700 | 0.700 | 0.700 | 0.400 | 0.700 | 0.700 | – |"
-    assert f"| prior alone | min_carriers 3 | 3 | 0.520 (0.510 to 0.530) {same}" in lines
+    assert f"| pgcgan | min_carriers 3 | 3 | 0.520 (0.510 to 0.530) {same}" in lines
     assert any("2026-01-01 to 2026-01-03" in line for line in lines)
 
 
@@ -315,12 +316,12 @@ def marks(svg: str, title: str) -> dict[str, tuple[float, float]]:
 
 
 def test_up_and_left_is_better_in_every_panel(frontier: ModuleType) -> None:
-    curves = {"prior": [(1, 0.54, 0.6), (3, 0.51, 0.7)], "independent": [(None, 0.505, 0.95)]}
+    curves = {"pgcgan": [(1, 0.54, 0.6), (3, 0.51, 0.7)], "independent": [(None, 0.505, 0.95)]}
     svg = frontier.as_svg(result_of(frontier, curves, seeds=2))
     for metric, title in frontier.PANELS.items():
         at = marks(svg, title)
         assert len(at) == 3, metric
-        one, three, apart = at["prior alone, min_carriers 1"], at["prior alone, min_carriers 3"], at["independent"]
+        one, three, apart = at["pgcgan, min_carriers 1"], at["pgcgan, min_carriers 3"], at["independent"]
         assert one[0] > three[0] > apart[0]
         heights = [one[1], three[1], apart[1]]  # in SVG y runs downwards
         assert heights == sorted(heights, reverse=frontier.AIMS[metric] == "higher"), metric
@@ -333,7 +334,7 @@ def test_the_figure_is_whole_quiet_and_the_same_again(frontier: ModuleType) -> N
     every = {
         n: [(v, 0.5 + 0.03 * k, 0.6) for k, v in enumerate(c.values or [None])] for n, c in frontier.CURVES.items()
     }
-    every["pgcgan-carriers"] = []
+    every["pgcgan-network"] = []
     result = result_of(frontier, every, seeds=3)
     svg = frontier.as_svg(result)
     assert svg == frontier.as_svg(json.loads(json.dumps(result)))
@@ -343,7 +344,7 @@ def test_the_figure_is_whole_quiet_and_the_same_again(frontier: ModuleType) -> N
     assert {frontier.CURVES[n].title for n in every if every[n]} <= words and "real people" in words
     assert "prefers-color-scheme:dark" in svg
     assert not re.search(r"<script|<image|href|url\(|nan|inf", svg)
-    shapes = [shape for name, (_, _, shape) in frontier.STYLES.items() if name != "pgcgan-carriers"]
+    shapes = [shape for name, (_, _, shape) in frontier.STYLES.items() if name != "pgcgan-network"]
     assert len(set(shapes)) == len(shapes)  # told apart without colour
 
 
