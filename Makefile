@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 	$(BIN)/pgcgan demo -o demo-output --force
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 test-browser: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group browser

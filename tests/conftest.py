@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-# before numpy or torch is imported: two cores are enough for a suite of small arrays
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# before numpy or torch is imported: one thread a process is enough for small arrays, and `make test` runs several
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 
@@ -21,7 +21,7 @@ ORACLES = ("bcftools", "plink2", "plink1.9", "vcftools", "tabix")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests whose program is not installed; `pytest_report_collectionfinish` says so."""
+    """Leave out tests whose program is not installed; `pytest_report_header` says so."""
     kept, absent = [], []
     for item in items:
         needed = {name for mark in item.iter_markers("oracle") for name in (mark.args or ("bcftools",))}
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> str:
     """Say which outside programs there are, so that a green line cannot hide a comparison that never ran."""
     absent = [name for name in ORACLES if not shutil.which(name)]
     if absent:
