@@ -75,7 +75,7 @@ def by_hand(prior: Prior, codes: np.ndarray, label: np.ndarray, person: np.ndarr
         singles[label[i], codes[i, block]] += 1
         if block == 0 or codes[i, block - 1] >= 0:
             pairs[label[i], codes[i, block - 1] if block else 0, codes[i, block]] += share[i]
-    chain = replace(prior.chain, pairs=[pairs] * (block + 1), singles=[singles] * (block + 1))
+    chain = replace(prior.fallback, pairs=[pairs] * (block + 1), singles=[singles] * (block + 1))
     last = np.array([row[block - 1] if block else 0])
     p = np.exp(chain.log_probs(block, last, np.array([asked])))[0].astype(float)
     for order in ORDERS:

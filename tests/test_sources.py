@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.prior import Prior, Sources, Walk, fit_prior, fit_sources
+from pgcgan.prior import Prior, Sources, fit_prior, fit_sources
 
 SIZES = [3, 4, 3, 2, 3]
 
@@ -82,7 +82,8 @@ def test_a_walk_is_the_sum_over_all_paths(seed: int) -> None:
     label = random.integers(2, size=20)
     codes = np.stack([random.integers(size, size=20) for size in SIZES], axis=1)
     walk, said = prior.walk(label), np.zeros(20)
-    alone = [Walk(prior.chain, prior.contexts, replace(prior.sources, share=np.eye(2)), np.full(20, k)) for k in (0, 1)]
+    single = replace(prior, sources=replace(prior.sources, share=np.eye(2)))
+    alone = [single.walk(np.full(20, k)) for k in (0, 1)]
     by_label = np.zeros((20, len(SIZES), 2))
     for b in range(len(SIZES)):
         found = walk.log_probs()
@@ -103,14 +104,14 @@ def test_an_unknown_code_says_nothing_about_the_source() -> None:
     walk.log_probs()
     walk.step(np.array([-1, -1]))
     # no run, no code before: what comes next is the frequency in the sources, .7 and .3
-    expected = [np.exp(prior.chain.log_probs(1, np.array([-1]), np.array([k])))[0] for k in (0, 1)]
+    expected = [np.exp(prior.fallback.log_probs(1, np.array([-1]), np.array([k])))[0] for k in (0, 1)]
     assert np.allclose(np.exp(walk.log_probs()[0]), 0.7 * expected[0] + 0.3 * expected[1], atol=1e-5)
 
 
 def test_each_label_is_asked_without_the_row_itself() -> None:
     prior, codes, label = fitted(4)
     every = Sources(np.ones((2, 2), np.float32), np.zeros(2, np.float32))
-    walk = Walk(prior.chain, prior.contexts, every, label)
+    walk = replace(prior, sources=every).walk(label)
     alone = replace(prior, sources=replace(prior.sources, share=np.eye(2, dtype=np.float32)))
     for b, (_, at_home) in enumerate(alone.own_log_probs(codes, label)):
         found = walk.of_each_label(codes[:, b])

@@ -50,6 +50,7 @@ class Prior:
     """A distribution of rows of block codes given their label: chain, contexts, sources, and people's ancestry."""
 
     chain: Chain
+    fallback: Chain  # the chain for where contexts fall silent: what they explain counts less
     contexts: Contexts
     sources: Sources
     ancestry: Ancestry
@@ -61,12 +62,18 @@ class Prior:
 
     def walk(self, label: np.ndarray) -> Walk:
         """Start rows of these labels on their way through the blocks."""
-        return Walk(self.chain, self.contexts, self.sources, label)
+        return Walk(self.chain, self.fallback, self.contexts, self.sources, label)
 
     def chain_alone(self) -> Prior:
         """Return the prior without its contexts, sources and ancestry."""
         n_labels = len(self.sources.share)
-        return Prior(self.chain, no_contexts(len(self.sizes)), own_source(n_labels), no_ancestry(self.sizes, n_labels))
+        return Prior(
+            self.chain,
+            self.chain,
+            no_contexts(len(self.sizes)),
+            own_source(n_labels),
+            no_ancestry(self.sizes, n_labels),
+        )
 
     def with_ancestry(self, codes: np.ndarray, label: np.ndarray, scores: np.ndarray, seed: int = 0) -> Prior:
         """Return the prior with the ancestry of its training people.
@@ -115,6 +122,7 @@ class Prior:
         """Return the prior as plain arrays, for a file; `from_arrays` takes them back."""
         counts = np.concatenate([pairs.ravel() for pairs in self.chain.pairs])
         used = np.flatnonzero(counts)
+        fallen = np.concatenate([pairs.ravel() for pairs in self.fallback.pairs])
         table, columns = [], []
         for b, lengths in enumerate(self.contexts.runs):
             for order, runs in lengths.items():
@@ -125,7 +133,9 @@ class Prior:
             "chain.used": used,
             "chain.counts": counts[used],
             "chain.singles": np.concatenate([singles.ravel() for singles in self.chain.singles]),
-            "chain.weights": np.array([self.chain.label_weight, self.chain.pooled_weight, self.chain.frequency_weight]),
+            "chain.weights": _weights(self.chain),
+            "fallback.counts": fallen[used],
+            "fallback.weights": _weights(self.fallback),
             "ancestry.weights": np.concatenate(self.ancestry.weights),
             "ancestry.spread": self.ancestry.spread,
             "sources.share": self.sources.share,
@@ -149,11 +159,19 @@ class Prior:
         """
         before = [1, *sizes[:-1]]
         shapes = [(n_labels, i, j) for i, j in zip(before, sizes, strict=True)]
-        counts = np.zeros(sum(a * b * c for a, b, c in shapes), dtype=np.float32)
-        counts[arrays["chain.used"]] = arrays["chain.counts"]
-        pairs = [p.reshape(s) for p, s in zip(_parts(counts, [a * b * c for a, b, c in shapes]), shapes, strict=True)]
+        if len(arrays["fallback.counts"]) != len(arrays["chain.used"]):
+            raise ValueError("the chain and its fallback do not fit together")
+        both = []
+        for name in ("chain", "fallback"):
+            counts = np.zeros(sum(a * b * c for a, b, c in shapes), dtype=np.float32)
+            counts[arrays["chain.used"]] = arrays[f"{name}.counts"]
+            parts = _parts(counts, [a * b * c for a, b, c in shapes])
+            both.append([p.reshape(shape) for p, shape in zip(parts, shapes, strict=True)])
         singles = [p.reshape(n_labels, -1) for p in _parts(arrays["chain.singles"], [n_labels * k for k in sizes])]
-        chain_weights = [float(w) for w in arrays["chain.weights"]]
+        chain, fallback = (
+            Chain(pairs, singles, *(float(w) for w in arrays[f"{name}.weights"]))
+            for name, pairs in zip(("chain", "fallback"), both, strict=True)
+        )
         table = arrays["contexts.table"]
         lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
         columns = [_parts(arrays[f"contexts.{name}"], lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
@@ -176,7 +194,7 @@ class Prior:
         if spread.shape != (n_labels, spread.shape[-1], spread.shape[-1]):
             raise ValueError(f"the ancestry has the shape {spread.shape}")
         ancestry = Ancestry(_parts(arrays["ancestry.weights"], sizes), spread)
-        return cls(Chain(pairs, singles, *chain_weights), contexts, sources, ancestry)
+        return cls(chain, fallback, contexts, sources, ancestry)
 
 
 _SOURCES_FITTED_ON = 400_000  # codes of training rows
@@ -185,6 +203,10 @@ _COLUMNS = (
     ("keys", np.int64), ("label_keys", np.int64), ("first", np.int64),
     ("code", np.int32), ("count", np.float32), ("carriers", np.int32),
 )  # fmt: skip
+
+
+def _weights(chain: Chain) -> np.ndarray:
+    return np.array([chain.label_weight, chain.pooled_weight, chain.frequency_weight])
 
 
 def _parts(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:
@@ -222,22 +244,23 @@ def fit_prior(
     """
     plain = fit_chain(codes, label, sizes, n_labels)
     chain, runs, nats = fit_weights(plain, no_contexts(len(sizes)), codes, label, sizes)
-    enough = (1 - _GAIN) * nats
+    fallback, enough = chain, (1 - _GAIN) * nats
     for power in POWERS if contexts else ():
         found, share = find_contexts(codes, label, person, sizes, n_labels, min_carriers, power)
         trial = fit_weights(fit_chain(codes, label, sizes, n_labels, share), found, codes, label, sizes)
         if trial[2] < min(nats, enough):
-            chain, runs, nats = trial
-    drawn_from = _sources(chain, runs, codes, label, n_labels) if sources and n_labels > 1 else own_source(n_labels)
-    return Prior(chain, runs, drawn_from, no_ancestry(sizes, n_labels))
+            fallback, runs, nats = trial
+    prior = Prior(chain, fallback, runs, own_source(n_labels), no_ancestry(sizes, n_labels))
+    return replace(prior, sources=_sources(prior, codes, label)) if sources and n_labels > 1 else prior
 
 
-def _sources(chain: Chain, contexts: Contexts, codes: np.ndarray, label: np.ndarray, n_labels: int) -> Sources:
+def _sources(prior: Prior, codes: np.ndarray, label: np.ndarray) -> Sources:
     """Fit the sources to as many training rows as are needed to know them."""
     rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _SOURCES_FITTED_ON // codes.shape[1]))))
     codes, label = codes[rows.astype(int)], label[rows.astype(int)]
+    n_labels = len(prior.sources.share)
     every = Sources(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
-    walk = Walk(chain, contexts, every, label)
+    walk = replace(prior, sources=every).walk(label)
     log_probs = np.empty((*codes.shape, n_labels), dtype=np.float32)
     for b in range(codes.shape[1]):
         log_probs[:, b] = walk.of_each_label(codes[:, b])

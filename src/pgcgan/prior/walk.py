@@ -16,14 +16,16 @@ class Walk:
     Parameters
     ----------
     chain : Chain
+    fallback : Chain
+        What contexts refine.
     contexts : Contexts
     sources : Sources
     label : array of int, shape (rows,)
     """
 
-    def __init__(self, chain: Chain, contexts: Contexts, sources: Sources, label: np.ndarray):
+    def __init__(self, chain: Chain, fallback: Chain, contexts: Contexts, sources: Sources, label: np.ndarray):
         self.label = np.asarray(label, dtype=np.int64)
-        self._chain, self._contexts, self._sources = chain, contexts, sources
+        self._chain, self._fallback, self._contexts, self._sources = chain, fallback, contexts, sources
         self._last = np.zeros(len(label), dtype=np.int64)
         self._known: list[dict[int, np.ndarray]] = []
         # the sources of each row and, given the codes so far, their probability; row by row
@@ -41,9 +43,7 @@ class Walk:
         own : array of int, shape (rows,), optional
             See `Chain.log_probs`.
         """
-        block = len(self._known) - 1
-        added = None if own is None else self._contexts.contributed(block, self._known[-1], self.label, own)[1]
-        return self._chain.log_probs(block, self._last, self.label, own, added)
+        return self._chain.log_probs(len(self._known) - 1, self._last, self.label, own)
 
     def log_probs(self, own: np.ndarray | None = None) -> np.ndarray:
         """Return log P(·) for the next block: float32, shape (rows, codes of the block).
@@ -113,9 +113,9 @@ class Walk:
         row, source = self._row[first], self._source[first]
         run = {order: found[row] for order, found in run.items()}
         if own is None or contributed is None:
-            probability = np.exp(self._chain.log_probs(block, last[row], source))
+            probability = np.exp(self._fallback.log_probs(block, last[row], source))
             return self._contexts.refine(block, probability, run, source), which
         own, at_home = own[row], source == self.label[row]
         contributed = {order: found[row] for order, found in contributed.items()}
-        probability = np.exp(self._chain.log_probs(block, last[row], source, own, contributed[1], at_home))
+        probability = np.exp(self._fallback.log_probs(block, last[row], source, own, contributed[1], at_home))
         return self._contexts.refine(block, probability, run, source, own, contributed, at_home), which
