@@ -86,9 +86,9 @@ def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
     prior, codes = prior_of(alleles, label)
     codes = np.where(np.random.default_rng(1).random(codes.shape) < 0.05, -1, codes)
     rows = codes.reshape(-1, SITES)
-    offsets = [refined for _, refined in prior.own_log_probs(rows, label.repeat(2))]
+    offset = np.concatenate([refined for _, refined in prior.own_log_probs(rows, label.repeat(2))], axis=1)
     start = scores_of(alleles)[:, :, :1].mean(axis=1)
-    one, two = (fit_ancestry(codes, label, offsets, start, 2, seed=5) for _ in range(2))
+    one, two = (fit_ancestry(codes, label, prior.sizes, offset, start, 2, seed=5) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one.weights, two.weights, strict=True))
     assert np.array_equal(one.spread, two.spread)
     assert np.isfinite(np.concatenate(one.weights)).all()
