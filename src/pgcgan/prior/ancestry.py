@@ -18,7 +18,8 @@ import numpy as np
 MOST_AXES = 6
 _SIGNIFICANCE = 4.27  # normal quantile of .001 / 100 components looked at
 _ROUNDS = 25
-_AT_A_TIME = 16_000_000  # numbers: rows x codes, of as many people as that makes
+# numbers (rows x codes): what is more than the first is taken in parts of the second, which stay in the cache
+_AT_ONCE, _PART = 16_000_000, 250_000
 _RIDGE = 100.0  # on the weights of each code
 _SHRINKAGE = 20.0  # people's worth of the pooled spread in the spread of each label
 # people's z are inferred from the genotypes that the weights were fitted to: their spread comes out too wide
@@ -106,7 +107,7 @@ def fit_ancestry(
     people, per, blocks = codes.shape
     start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     block_of = np.repeat(np.arange(blocks), sizes)
-    some = max(1, _AT_A_TIME // (per * offset.shape[1]))
+    some = people if offset.size <= _AT_ONCE else max(1, _PART // (per * offset.shape[1]))
     parts = [slice(first, first + some) for first in range(0, people, some)]  # of the people
     random = np.random.default_rng(seed)
 
