@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from pgcgan.prior import Prior, find_blocks, fit_prior, shared_components
 from pgcgan.prior.ancestry import MOST_AXES, fit_ancestry
@@ -86,9 +87,22 @@ def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
     prior, codes = prior_of(alleles, label)
     codes = np.where(np.random.default_rng(1).random(codes.shape) < 0.05, -1, codes)
     rows = codes.reshape(-1, SITES)
-    offsets = [refined for _, refined in prior.own_log_probs(rows, label.repeat(2))]
+    offset = np.concatenate([refined for _, refined in prior.own_log_probs(rows, label.repeat(2))], axis=1)
     start = scores_of(alleles)[:, :, :1].mean(axis=1)
-    one, two = (fit_ancestry(codes, label, offsets, start, 2, seed=5) for _ in range(2))
+    one, two = (fit_ancestry(codes, label, prior.sizes, offset, start, 2, seed=5) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one.weights, two.weights, strict=True))
     assert np.array_equal(one.spread, two.spread)
     assert np.isfinite(np.concatenate(one.weights)).all()
+
+
+def test_people_taken_in_parts_give_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    alleles, label, _, _ = structured(2)
+    prior, codes = prior_of(alleles, label)
+    whole = prior.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
+    monkeypatch.setattr("pgcgan.prior.ancestry._AT_ONCE", 0)
+    monkeypatch.setattr("pgcgan.prior.ancestry._PART", 7 * 2 * sum(prior.sizes) + 1)
+    monkeypatch.setattr("pgcgan.prior._ROWS_AT_A_TIME", 33)
+    parts = prior.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
+    for a, b in zip(whole.weights, parts.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(whole.spread, parts.spread, rtol=1e-3, atol=1e-4)

@@ -27,6 +27,7 @@ LAYERS = {
     "training": 2,
     "tasks": 2,
     "calibration": 2,
+    "estimate": 2,
     "demo": 2,
     "metrics": 2,
     "model": 3,

@@ -18,6 +18,7 @@ import torch
 from . import checkpoint
 from .cohort import assemble, combination, plan_counts
 from .errors import DataError, ModelError, UsageError, listed
+from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
 from .metrics import quick
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
@@ -137,12 +138,6 @@ class PGcGAN:
         rows = self._rows(genotypes)
         names = self._combinations
         counts = np.bincount(rows.label, minlength=len(names))
-        single = [name for name, count in zip(names, counts, strict=True) if count < 2]
-        if single:
-            raise DataError(
-                f"Labels with a single person cannot be learned without giving that person away: {listed(single)}; "
-                "leave them out, or use a coarser label."
-            )
         self.label_counts = {name: int(count) for name, count in zip(names, counts, strict=True)}
         self._variants, self._phased, self._ploidy = genotypes.variants, genotypes.phased, genotypes.ploidy
         if resume and directory is None:
@@ -186,6 +181,32 @@ class PGcGAN:
         )
         return self
 
+    def estimate(self, genotypes: Genotypes) -> Estimate:
+        """Return the memory and time that `fit` is expected to take on these people.
+
+        Raises
+        ------
+        DataError
+            As `fit`: if the data cannot be trained on.
+        """
+        rows, config = self._rows(genotypes), self.training
+        epochs, tokens = config.epochs, float(config.max_tokens)
+        if self.steps is not None:
+            epochs, tokens = self.steps * config.batch / len(rows.label), math.inf
+        return expected(
+            rows.states,
+            rows.label,
+            rows.rows_per_person,
+            self.network,
+            n_states=rows.n_states,
+            breaks=rows.breaks,
+            epochs=epochs,
+            max_tokens=tokens,
+            batch=config.batch,
+            steps=config.adversarial_steps if self.steps is None else self.steps,
+            minutes=self.minutes,
+        )
+
     def _rows(self, genotypes: Genotypes) -> TrainingRows:
         """Check the data and turn them into rows: haplotypes, or people where there is no phase."""
         if not genotypes.n_samples or not genotypes.n_variants:
@@ -198,6 +219,12 @@ class PGcGAN:
             raise DataError("The paper preset models phased diploid genotypes; use --preset haplotype for these data.")
         combined = combination(genotypes.labels, self.label)
         self._combinations, label = np.unique(combined.astype(str), return_inverse=True)
+        single = [str(name) for name, count in zip(self._combinations, np.bincount(label), strict=True) if count < 2]
+        if single:
+            raise DataError(
+                f"Labels with a single person cannot be learned without giving that person away: {listed(single)}; "
+                "leave them out, or use a coarser label."
+            )
         # the value of each column that each combination has, for embeddings that add
         first = [int(np.flatnonzero(label == i)[0]) for i in range(len(self._combinations))]
         table = np.stack(

@@ -460,7 +460,8 @@ def _components(blocks: Blocks, codes: np.ndarray, wanted: int) -> tuple[np.ndar
         states[:, blocks.edges[b] : blocks.edges[b + 1]] = part
     centre = states.mean(axis=0)
     count = max(1, min(wanted, min(states.shape) - 1))
-    scores, size, axes = randomized_svd(states - centre, count, n_iter=2, random_state=0)
+    states -= centre
+    scores, size, axes = randomized_svd(states, count, n_iter=2, random_state=0)
     # unit variance for the leading one: scores of a size that a network can use
     return centre, axes / max(float(size[0]) / np.sqrt(len(states)), 1e-6), scores * size
 

@@ -150,10 +150,14 @@ def train(
         rows = "it holds the training people" if kind.holds_training_rows else "it holds no training people"
         say(f"{baseline} fitted to {people.n_samples} people at {people.n_variants} sites: {target} ({rows})")
         return
+    from ..estimate import available_bytes
     from ..model import PGcGAN
 
     options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **_named_values(settings or [])}
     model = PGcGAN(columns, seed=seed, **{k: v for k, v in options.items() if v is not None})
+    estimate = model.estimate(people)
+    estimate.check(available_bytes())
+    say(str(estimate))
     if force and not resume:
         (Path(output) / "model.json").unlink(missing_ok=True)  # without it a directory is not a model: it is replaced
     with progress("training") as on_event:

@@ -91,12 +91,19 @@ class Prior:
         kept = shared_components(scores, label)
         if not len(kept):
             return self
-        rows = codes.reshape(-1, codes.shape[2])
-        offsets = [refined for _, refined in self.own_log_probs(rows, np.repeat(label, 2))]
+        rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, 2)
+        offset = np.empty((len(rows), sum(self.sizes)), dtype=np.float32)
+        ends = np.cumsum([0, *self.sizes])
+        for first in range(0, len(rows), _ROWS_AT_A_TIME):
+            part = slice(first, first + _ROWS_AT_A_TIME)
+            walk = self.walk(row_label[part])
+            for b in range(rows.shape[1]):
+                offset[part, ends[b] : ends[b + 1]] = walk.log_probs(rows[part, b])
+                walk.step(rows[part, b])
         start = scores[:, :, kept].mean(axis=1)
         n_labels = len(self.sources.share)
         try:
-            return replace(self, ancestry=fit_ancestry(codes, label, offsets, start, n_labels, seed))
+            return replace(self, ancestry=fit_ancestry(codes, label, self.sizes, offset, start, n_labels, seed))
         except np.linalg.LinAlgError:  # people too few for the axes: the prior as it is
             return self
 
@@ -198,6 +205,7 @@ class Prior:
 
 
 _SOURCES_FITTED_ON = 400_000  # codes of training rows
+_ROWS_AT_A_TIME = 8192  # what is said to a row takes a hundred times the memory of its codes
 _GAIN = 0.01  # of the nats of a row: what contexts must be worth, which make a walk longer
 _COLUMNS = (
     ("keys", np.int64), ("label_keys", np.int64), ("first", np.int64),
@@ -260,9 +268,13 @@ def _sources(prior: Prior, codes: np.ndarray, label: np.ndarray) -> Sources:
     codes, label = codes[rows.astype(int)], label[rows.astype(int)]
     n_labels = len(prior.sources.share)
     every = Sources(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
-    walk = replace(prior, sources=every).walk(label)
+    asked = replace(prior, sources=every)
     log_probs = np.empty((*codes.shape, n_labels), dtype=np.float32)
-    for b in range(codes.shape[1]):
-        log_probs[:, b] = walk.of_each_label(codes[:, b])
-        walk.step(codes[:, b])
+    at_a_time = max(1, _ROWS_AT_A_TIME // n_labels)
+    for first in range(0, len(codes), at_a_time):
+        part = slice(first, first + at_a_time)
+        walk = asked.walk(label[part])
+        for b in range(codes.shape[1]):
+            log_probs[part, b] = walk.of_each_label(codes[part, b])
+            walk.step(codes[part, b])
     return fit_sources(log_probs, label)

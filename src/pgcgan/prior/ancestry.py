@@ -18,6 +18,8 @@ import numpy as np
 MOST_AXES = 6
 _SIGNIFICANCE = 4.27  # normal quantile of .001 / 100 components looked at
 _ROUNDS = 25
+# numbers (rows x codes): what is more than the first is taken in parts of the second, which stay in the cache
+_AT_ONCE, _PART = 16_000_000, 250_000
 _RIDGE = 100.0  # on the weights of each code
 _SHRINKAGE = 20.0  # people's worth of the pooled spread in the spread of each label
 # people's z are inferred from the genotypes that the weights were fitted to: their spread comes out too wide
@@ -75,7 +77,8 @@ def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
 def fit_ancestry(
     codes: np.ndarray,
     label: np.ndarray,
-    offsets: Sequence[np.ndarray],
+    sizes: Sequence[int],
+    offset: np.ndarray,
     scores: np.ndarray,
     n_labels: int,
     seed: int = 0,
@@ -87,7 +90,9 @@ def fit_ancestry(
     codes : array of int, shape (people, 2, blocks)
         -1 is unknown and counts nothing.
     label : array of int, shape (people,)
-    offsets : sequence of float arrays, shape (people * 2, codes of the block)
+    sizes : sequence of int
+        Codes per block.
+    offset : array of float32, shape (people * 2, codes of all blocks)
         The prior's log-probabilities of each row, its own contribution left out.
     scores : array of float, shape (people, axes)
         Where z starts.
@@ -100,15 +105,10 @@ def fit_ancestry(
         Without axes if there is no finite solution.
     """
     people, per, blocks = codes.shape
-    sizes = [o.shape[1] for o in offsets]
     start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     block_of = np.repeat(np.arange(blocks), sizes)
-    offset = np.concatenate(offsets, axis=1).astype(np.float32)  # (rows, all codes)
-    flat = codes.reshape(people * per, blocks)
-    known = np.repeat(flat >= 0, sizes, axis=1)
-    own = np.zeros(offset.shape, dtype=np.float32)
-    rows, columns = np.nonzero(flat >= 0)
-    own[rows, start[columns] + flat[rows, columns]] = 1
+    some = people if offset.size <= _AT_ONCE else max(1, _PART // (per * offset.shape[1]))
+    parts = [slice(first, first + some) for first in range(0, people, some)]  # of the people
     random = np.random.default_rng(seed)
 
     z = scores.astype(np.float64)
@@ -121,34 +121,48 @@ def fit_ancestry(
     weights = np.zeros((offset.shape[1], axes))
     spread = np.tile(np.eye(axes), (n_labels, 1, 1))
 
-    def probability(z_rows: np.ndarray) -> np.ndarray:
-        logits = offset + (z_rows @ weights.T).astype(np.float32)
+    def probability(part: slice, z_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probabilities of all codes in the rows of some people, and those less the rows' own codes."""
+        flat = codes[part].reshape(-1, blocks)
+        logits = (z_rows @ weights.T).astype(np.float32)
+        logits += offset[per * part.start : per * part.start + len(flat)]
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         logits /= np.add.reduceat(logits, start, axis=1)[:, block_of]
-        return np.where(known, logits, 0)
+        np.copyto(logits, 0, where=np.repeat(flat < 0, sizes, axis=1))
+        rows, columns = np.nonzero(flat >= 0)
+        more = logits.copy()
+        more[rows, start[columns] + flat[rows, columns]] -= 1
+        return logits, more
 
     def of_people(rows: np.ndarray) -> np.ndarray:
-        return rows.reshape(people, per, *rows.shape[1:]).sum(axis=1)
+        return rows.reshape(-1, per, *rows.shape[1:]).sum(axis=1)
 
     for i in range(_ROUNDS):
         # M step: the weights, with z drawn from what is believed of each person
         for _ in range(3 if i == 0 else 1):
             drawn = z + np.einsum("pij,pj->pi", deviation, random.standard_normal(z.shape))
-            z_rows = np.repeat(drawn, per, axis=0)
-            p = probability(z_rows)
-            gradient = (own - p).T @ z_rows - _RIDGE * weights
-            products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
-            curvature = ((p * (1 - p)).T @ products).reshape(-1, axes, axes) + _RIDGE * np.eye(axes)
+            gradient, curvature = np.zeros_like(weights), np.zeros((len(weights), axes * axes))
+            for part in parts:
+                z_rows = np.repeat(drawn[part], per, axis=0)
+                p, more = probability(part, z_rows)
+                gradient -= more.T @ z_rows
+                products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
+                curvature += (p * (1 - p)).T @ products
+            gradient -= _RIDGE * weights
+            curvature = curvature.reshape(-1, axes, axes) + _RIDGE * np.eye(axes)
             # half a step: the codes of a block move against each other
             weights += 0.5 * np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
         # E step: each person's z
         precision = np.linalg.inv(spread + 1e-4 * np.eye(axes))[label]
         outer = (weights[:, :, None] * weights[:, None, :]).reshape(len(weights), -1)
         for _ in range(4):
-            p = probability(np.repeat(z, per, axis=0))
-            gradient = of_people((own - p) @ weights) - np.einsum("pij,pj->pi", precision, z)
-            hessian = of_people(p @ outer).reshape(-1, axes, axes) + precision
+            gradient = -np.einsum("pij,pj->pi", precision, z)
+            hessian = precision.copy()
+            for part in parts:
+                p, more = probability(part, np.repeat(z[part], per, axis=0))
+                gradient[part] -= of_people(more @ weights)
+                hessian[part] += of_people(p @ outer).reshape(-1, axes, axes)
             step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
             z += step * np.minimum(1, 3 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9))
         covariance = np.linalg.inv(hessian)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -44,6 +45,13 @@ class Chain:
     def __post_init__(self) -> None:
         object.__setattr__(self, "pooled_pairs", [p.sum(axis=0) for p in self.pairs])
         object.__setattr__(self, "pooled_singles", [s.sum(axis=0) for s in self.singles])
+
+    def reweighted(self, **weights: float) -> Chain:
+        """Return the chain with other weights; it shares the counts, which are by far the larger part."""
+        found = copy.copy(self)
+        for name, weight in weights.items():
+            object.__setattr__(found, name, weight)
+        return found
 
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label, shrunk toward the pooled ones with weight `frequency_weight`.
@@ -138,7 +146,7 @@ def fit_chain(
         singles.append(single)
     some_blocks = np.unique(np.linspace(0, len(sizes) - 1, 16).astype(int)).tolist()
     first = Chain(pairs, singles, 1.0, 1.0)
-    trials = [replace(first, frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
+    trials = [first.reweighted(frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
     return max(trials, key=lambda chain: sum(_frequency_likelihood(chain, b) for b in some_blocks))
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 ORDERS = (2, 4, 8, 16, 32)  # lengths of runs, in blocks
+_LOOKED_BACK = ORDERS[-1] // 2  # blocks; what was found before is forgotten: for all blocks it is larger than the data
 # a code that followed a run k times counts k ** power times for shorter runs; which power is asked of the data
 POWERS = (0.5, 1.0)
 
@@ -115,13 +116,15 @@ class Contexts:
         codes : array of int, shape (rows,)
             The codes of the block before (anything, before the first).
         known : list of dicts
-            What this method has found for the blocks before the next one.
+            What this method has found for the blocks before the next one; what is too far back is emptied.
         """
         block = len(known)
         found = {1: codes} if block else {}
         for order, runs in self.runs[block].items():
             found[order] = runs.find(found[order // 2], known[block - order // 2][order // 2])
         known.append(found)
+        if block >= _LOOKED_BACK:
+            known[block - _LOOKED_BACK] = {}
 
     def contributed(
         self, block: int, run: dict[int, np.ndarray], label: np.ndarray, own: np.ndarray
@@ -267,6 +270,8 @@ def find_contexts(
             code = (entries % sizes[b]).astype(np.int32)
             runs[b][order] = replace(runs[b][order], first=first, code=code, count=count)
             share[rows, b] *= (_passed_on(count, power) / count)[entry]
+        if b >= _LOOKED_BACK:
+            number[b - _LOOKED_BACK] = {}
     return Contexts(runs, dict.fromkeys(ORDERS, (1.0, 0.5)), min_carriers, power), share
 
 

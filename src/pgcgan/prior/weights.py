@@ -94,7 +94,9 @@ def fit_weights(
     weights = dict(contexts.weights)
     everywhere = slice(None)
     for _ in range(_ROUNDS):
-        chains = [replace(chain, label_weight=a, pooled_weight=b) for a, b in product(_LABEL_WEIGHTS, _POOLED_WEIGHTS)]
+        chains = [
+            chain.reweighted(label_weight=a, pooled_weight=b) for a, b in product(_LABEL_WEIGHTS, _POOLED_WEIGHTS)
+        ]
         chain = max(chains, key=lambda trial: score(of_chain(trial, some), some, used, weights))
         probability = of_chain(chain, np.arange(len(sizes)))
         for i, order in enumerate(used):
