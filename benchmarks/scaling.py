@@ -237,7 +237,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         f"run {where['load_before']:g}. Command: `python {made['command']}`.",
         "",
         f"| sites | people | blocks | codes | blocks, s | prior, s | ancestry, s | calibration, s | fit, s | "
-        f"expected, s | {DRAWN:,} people drawn, s | data, GB | peak of the fit, GB | expected, GB | in matrix products |",
+        f"expected, s | {DRAWN:,} people drawn, s | data, GB | peak of the fit, GB | expected, GB | "
+        "in matrix products |",
         "|" + "--:|" * 15,
     ]
     for fit in result["fits"]:
@@ -250,8 +251,8 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines += [
         "",
         "Seconds are processor seconds, so that they hardly depend on what else runs; *ancestry* is fitted where the "
-        "two haplotypes of people have something in common beyond their label. *Peak* is that of the process: Python and "
-        "torch, which hold about 0.36 GB before any data, the data and the fit. *Expected* is what `pgcgan train` says "
+        "two haplotypes of people have something in common beyond their label. *Peak* is that of the process: Python "
+        "and torch, which hold about 0.36 GB before any data, the data and the fit. *Expected* is what `pgcgan train` says "
         "before it starts.",
         "",
         *_growth(result["fits"]),
@@ -263,7 +264,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         "",
         f"A product of two {result['size']:,} x {result['size']:,} float32 matrices runs at {rate / 1e9:.1f} GFLOP/s "
         f"in one thread here. The closed-form fit spends between {min(products):.0%} and {max(products):.0%} of its "
-        "time in matrix products, and cannot reach a larger share of that rate: it counts, sorts and looks up. A step of the network's warm start "
+        "time in matrix products, and cannot reach a larger share of that rate: it counts, sorts and looks up. A step "
+        "of the network's warm start "
         f"({step['people']:,} people, {step['blocks']} blocks, batch {step['batch']}) takes "
         f"{step['cpu_seconds']:.2g} s for {step['operations'] / 1e9:.2g} GFLOP in matrix products: {reached:.0%} of "
         f"the rate, with {step['in_products']:.0%} of its time in them.",
