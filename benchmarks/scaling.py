@@ -252,8 +252,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         "",
         "Seconds are processor seconds, so that they hardly depend on what else runs; *ancestry* is fitted where the "
         "two haplotypes of people have something in common beyond their label. *Peak* is that of the process: Python "
-        "and torch, which hold about 0.36 GB before any data, the data and the fit. *Expected* is what `pgcgan train` says "
-        "before it starts.",
+        "and torch, which hold about 0.36 GB before any data, the data and the fit. *Expected* is what "
+        "`pgcgan train` says before it starts.",
         "",
         *_growth(result["fits"]),
     ]
