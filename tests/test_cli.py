@@ -9,7 +9,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -567,14 +566,12 @@ def test_version_and_help(run) -> None:
         assert out.startswith(f"Usage: pgcgan {command}")
 
 
-def test_help_is_there_within_a_second() -> None:
-    seconds = []
-    for _ in range(3):
-        program = [sys.executable, "-c", "import sys; from pgcgan.cli import main; sys.exit(main(['train', '--help']))"]
-        start = time.perf_counter()
-        subprocess.run(program, check=True, capture_output=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1
+def test_help_waits_for_no_heavy_library() -> None:
+    # within a second on an idle machine: what takes time is left unimported
+    line = "from pgcgan.cli import main; import sys; main(['train', '--help']); print(*sys.modules, file=sys.stderr)"
+    found = subprocess.run([sys.executable, "-c", line], check=True, capture_output=True, text=True)
+    heavy = {"torch", "sklearn", "scipy", "pysam", "msprime", "pandas", "jinja2"}
+    assert not heavy & set(found.stderr.split())
 
 
 def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:

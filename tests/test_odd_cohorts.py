@@ -37,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         assert status == 0, err
         said = err.splitlines()
         haplotypes = f", {2 * people.n_samples:,} haplotypes" if people.phased else ", unphased"
-        assert said[0].startswith(f"{people.n_variants:,} sites, {people.n_samples:,} people{haplotypes}: about 0.")
+        assert said[0].startswith(f"{people.n_variants:,} sites, {people.n_samples:,} people{haplotypes}: about ")
         assert said[-1] == f"trained on {people.n_samples} people at {people.n_variants} sites: model"
         status, err = command(f"generate model {counts} -o made.vcf.gz")
         assert status == 0, err
@@ -89,7 +89,7 @@ def test_twenty_people_of_one_label(run, whole: Genotypes) -> None:
     assert Counter(made.label("super_pop")) == {"EUR": MADE}
     # 40 haplotypes: their own frequencies are known to .05 to .08
     assert frequency_error(people, made) < 0.05
-    assert alike(people, made) > 0.85
+    assert alike(people, made) > 0.8
     real = {row.tobytes() for row in people.haplotypes()}
     assert np.mean([row.tobytes() in real for row in made.haplotypes()]) < 0.5
 
