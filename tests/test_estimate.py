@@ -1,0 +1,154 @@
+"""The estimate before a training: against what trainings take, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pgcgan
+from pgcgan import cli
+from pgcgan.errors import DataError
+from pgcgan.estimate import Estimate, available_bytes, resident_bytes
+from pgcgan.genotypes import Genotypes
+
+MEASURE = """
+import json, resource, sys
+import pgcgan
+from pgcgan.estimate import resident_bytes
+people, sites, steps = json.loads(sys.argv[1])
+cohort = pgcgan.simulate(people, length=500 * sites, seed=1).select(min_maf=0.01).select(sites=slice(0, sites))
+model = pgcgan.PGcGAN("super_pop", steps=steps)
+estimate, before = model.estimate(cohort), resident_bytes()
+model.fit(cohort)
+status = open("/proc/self/status").read() if sys.platform == "linux" else ""
+lines = [line.split() for line in status.splitlines() if line.startswith("VmHWM:")]
+peak = 1024 * int(lines[0][1]) if lines else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([cohort.n_variants, estimate.peak_bytes, peak, before]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("people", "sites", "steps"), [(200, 200, None), (800, 1000, None), (200, 300, 2)], ids=["small", "middle", "net"]
+)
+def test_the_peak_is_within_a_factor_of_two(people: int, sites: int, steps: int | None) -> None:
+    command = [sys.executable, "-c", MEASURE, json.dumps([people, sites, steps])]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found, expected, peak, before = json.loads(run.stdout)
+    assert found == sites
+    assert 0.5 < expected / peak < 2
+    # what the fit itself adds to Python and torch
+    assert 0.4 < (expected - before) / (peak - before) < 2.5
+
+
+def test_more_sites_people_or_labels_take_more() -> None:
+    cohort = pgcgan.simulate(160, length=300_000, seed=2)
+
+    def of(genotypes: Genotypes, label: str = "super_pop", **settings: object) -> Estimate:
+        return pgcgan.PGcGAN(label, **settings).estimate(genotypes)  # type: ignore[arg-type]
+
+    whole = of(cohort)
+    half = cohort.select(sites=slice(0, cohort.n_variants // 2))
+    assert (whole.sites, whole.people, whole.haplotypes) == (cohort.n_variants, 160, 320)
+    assert of(half).seconds < whole.seconds
+    assert of(cohort.without_phase()).haplotypes == 0
+    assert of(cohort, epochs=16.0).seconds > 2 * whole.seconds
+    assert of(cohort, minutes=30).seconds == pytest.approx(1800 + whole.seconds)
+    # the published network: days, and gigabytes for thousands of sites
+    paper = of(cohort, preset="paper")
+    assert paper.seconds > 86_400
+    assert paper.peak_bytes > whole.peak_bytes
+
+
+@pytest.mark.parametrize(
+    ("estimate", "said"),
+    [
+        (
+            Estimate(5935, 2002, 4004, 1_070_000_000, 47.2),
+            "5,935 sites, 2,002 people, 4,004 haplotypes: about 1.1 GB of memory at the peak and 47 seconds are "
+            "expected",
+        ),
+        (
+            Estimate(64, 20, 0, 420_000_000, 0.2),
+            "64 sites, 20 people, unphased: about 0.42 GB of memory at the peak and 1 second are expected",
+        ),
+        (
+            Estimate(1_000_000, 500_000, 1_000_000, 20_000_000_000_000, 3e6),
+            "1,000,000 sites, 500,000 people, 1,000,000 haplotypes: about 20,000 GB of memory at the peak and 35 days "
+            "are expected",
+        ),
+    ],
+)
+def test_what_is_said(estimate: Estimate, said: str) -> None:
+    assert str(estimate) == said
+    estimate.check(None)
+    estimate.check(estimate.peak_bytes)
+    with pytest.raises(DataError) as caught:
+        estimate.check(400_000_000)
+    assert str(caught.value) == (
+        f"{said}, and 0.4 GB are available: train on fewer sites (--min-maf 0.05, or --region) or on fewer people "
+        "(--split), or on a machine with more memory."
+    )
+
+
+def system(folder: Path, free: int, groups: dict[str, tuple[str, int, int]], line: str) -> tuple[Path, Path]:
+    """Write what a system says: free memory, and of control groups the limit, what is used, and the cache in that."""
+    proc, cgroups = folder / "proc", folder / "cgroup"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text(f"MemTotal:  1 kB\nMemFree:  1 kB\nMemAvailable:  {free // 1024} kB\n")
+    (proc / "self" / "cgroup").write_text(line)
+    for path, (limit, used, cache) in groups.items():
+        (cgroups / path).mkdir(parents=True, exist_ok=True)
+        first = "memory" in path
+        (cgroups / path / ("memory.limit_in_bytes" if first else "memory.max")).write_text(f"{limit}\n")
+        (cgroups / path / ("memory.usage_in_bytes" if first else "memory.current")).write_text(f"{used}\n")
+        name = "total_inactive_file" if first else "inactive_file"
+        (cgroups / path / "memory.stat").write_text(f"anon 3\n{name} {cache}\n")
+    return proc, cgroups
+
+
+@pytest.mark.parametrize(
+    ("groups", "line", "left"),
+    [
+        ({}, "", 8_000_000_000),
+        ({"": ("max", 10, 0)}, "0::/\n", 8_000_000_000),
+        ({"": ("5000000000", 2_000_000_000, 500_000_000)}, "0::/\n", 3_500_000_000),
+        ({"a/b": ("max", 1, 0), "a": ("3000000000", 1_000_000_000, 0)}, "0::/a/b\n", 2_000_000_000),
+        ({"memory/job": ("4000000000", 1_000_000_000, 0)}, "8:pids:/\n4:memory:/job\n", 3_000_000_000),
+        ({"memory": ("4000000000", 5_000_000_000, 0)}, "4:cpu,memory:/somewhere/else\n", 0),
+        ({"": ("90000000000", 2_000_000_000, 0)}, "0::/\n", 8_000_000_000),
+    ],
+)
+def test_the_least_of_what_is_free_counts(
+    tmp_path: Path, groups: dict[str, tuple[str, int, int]], line: str, left: int
+) -> None:
+    found = available_bytes(*system(tmp_path, 8_000_000_000, groups, line))
+    assert found is not None
+    assert found - resident_bytes() == pytest.approx(left, abs=20_000_000)
+
+
+def test_what_does_not_fit_is_refused_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cohort: Genotypes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pgcgan.write(cohort, "c.vcf.gz")
+    line = ["train", "c.vcf.gz", "--panel", "c.panel.tsv", "-o", "m"]
+    monkeypatch.setattr("pgcgan.estimate.available_bytes", lambda: 100_000_000)
+    assert cli.main(line) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        rf"pgcgan: error: {cohort.n_variants} sites, 150 people, 300 haplotypes: about 0\.\d+ GB of memory at the peak "
+        r"and \d+ seconds are expected, and 0\.1 GB are available: train on fewer sites \(--min-maf 0\.05, or "
+        r"--region\) or on fewer people \(--split\), or on a machine with more memory\.\n",
+        said,
+    )
+    assert not (tmp_path / "m").exists()
+    monkeypatch.setattr("pgcgan.estimate.available_bytes", lambda: None)
+    assert cli.main(line) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(f"{cohort.n_variants} sites, 150 people, 300 haplotypes: about 0.")
