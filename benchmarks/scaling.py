@@ -22,8 +22,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from real_data import ROOT, in_own_process, machine, peak_memory, write_result, write_section
@@ -37,12 +39,12 @@ SITES, AT_PEOPLE = (2000, 8000, 32000, 64000), 1000
 PEOPLE, AT_SITES = (1000, 5000, 20000), 4000
 DRAWN = 1000  # people that are sampled
 KEPT = Path(tempfile.gettempdir()) / "pgcgan-scaling"
-# part -> what of `pgcgan.tasks` belongs to it, and is timed
+# part -> the functions that belong to it, and are timed
 PARTS = {
-    "blocks": ("find_blocks",),
-    "prior": ("fit_prior", "_components"),
-    "ancestry": (),
-    "calibration": ("balanced_sharpening", "rake"),
+    "blocks": (("tasks", "find_blocks"),),
+    "prior": (("tasks", "fit_prior"), ("tasks", "_components")),
+    "ancestry": (("Prior", "with_ancestry"),),
+    "calibration": (("tasks", "balanced_sharpening"), ("tasks", "rake")),
 }
 _BINARY_OP, _MATRIX_MULTIPLY = dis.opmap["BINARY_OP"], 4  # the instruction of `a @ b`
 
@@ -103,13 +105,14 @@ def measure_fit(path: Path) -> dict[str, Any]:
 
         return call
 
-    for part, names in PARTS.items():
-        for name in names:
-            setattr(pgcgan.tasks, name, timed(part, getattr(pgcgan.tasks, name)))
-    Prior.with_ancestry = timed("ancestry", Prior.with_ancestry)  # type: ignore[method-assign]
     model = PGcGAN("super_pop", seed=1)
     estimate = model.estimate(people)
-    with Products() as products:
+    with ExitStack() as stack:
+        for part, functions in PARTS.items():
+            for where, name in functions:
+                owner = Prior if where == "Prior" else pgcgan.tasks
+                stack.enter_context(patch.object(owner, name, timed(part, getattr(owner, name))))
+        products = stack.enter_context(Products())
         began, began_cpu = time.perf_counter(), time.process_time()
         model.fit(people)
         seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
@@ -252,8 +255,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         "",
         "Seconds are processor seconds, so that they hardly depend on what else runs; *ancestry* is fitted where the "
         "two haplotypes of people have something in common beyond their label. *Peak* is that of the process: Python "
-        "and torch, which hold about 0.36 GB before any data, the data and the fit. *Expected* is what "
-        "`pgcgan train` says before it starts.",
+        "and torch, which hold about 0.36 GB before any data, the data and the fit. *Expected* is what `pgcgan train` "
+        "says before it starts.",
         "",
         *_growth(result["fits"]),
     ]
@@ -264,8 +267,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         "",
         f"A product of two {result['size']:,} x {result['size']:,} float32 matrices runs at {rate / 1e9:.1f} GFLOP/s "
         f"in one thread here. The closed-form fit spends between {min(products):.0%} and {max(products):.0%} of its "
-        "time in matrix products, and cannot reach a larger share of that rate: it counts, sorts and looks up. A step "
-        "of the network's warm start "
+        "time in matrix products, and cannot reach a larger share of that rate: it counts, sorts "
+        "and looks up. A step of the network's warm start "
         f"({step['people']:,} people, {step['blocks']} blocks, batch {step['batch']}) takes "
         f"{step['cpu_seconds']:.2g} s for {step['operations'] / 1e9:.2g} GFLOP in matrix products: {reached:.0%} of "
         f"the rate, with {step['in_products']:.0%} of its time in them.",

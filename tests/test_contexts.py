@@ -160,6 +160,17 @@ def test_long_runs_are_followed_where_several_people_share_them() -> None:
     assert not any(prior.contexts.runs)
 
 
+def test_what_is_too_far_back_is_forgotten() -> None:
+    prior, codes, _, _ = fitted()
+    contexts, known = prior.contexts, list[dict[int, np.ndarray]]()
+    for b in range(codes.shape[1]):
+        contexts.follow(codes[:, b - 1], known)
+        # half of the longest run is looked up 16 blocks back
+        assert len(known) == b + 1
+        assert not any(known[: max(0, b - 15)])
+        assert all(known[max(1, b - 15) :])
+
+
 def test_the_weights_are_the_best_of_a_coordinate() -> None:
     prior, codes, label, _ = fitted(4)
 

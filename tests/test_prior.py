@@ -351,6 +351,19 @@ def test_fit_counts_and_takes_the_weights_of_the_best_left_out_likelihood() -> N
                 assert score(other) <= score(fitted) + 1e-3
 
 
+def test_a_chain_with_other_weights_is_that_chain_and_shares_its_counts() -> None:
+    codes, label = coded(5)
+    chain = fit_chain(codes, label, SIZES, 2)
+    other, plain = chain.reweighted(label_weight=7.0, pooled_weight=0.3), replace(chain)
+    assert other.pairs is chain.pairs
+    assert other.pooled_pairs is chain.pooled_pairs
+    assert (chain.label_weight, chain.pooled_weight) == (plain.label_weight, plain.pooled_weight)
+    anew = Chain(chain.pairs, chain.singles, 7.0, 0.3, chain.frequency_weight)
+    for b in range(len(SIZES)):
+        asked = (b, codes[:, b - 1], label, codes[:, b])
+        assert np.array_equal(other.log_probs(*asked), anew.log_probs(*asked))
+
+
 def test_what_a_code_counts_after_another_is_asked() -> None:
     codes, label = coded(7, rows=100)
     share = np.random.default_rng(1).random(codes.shape).astype(np.float32)

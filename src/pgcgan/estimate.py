@@ -30,7 +30,7 @@ class Estimate:
         What is trained on; `haplotypes` counts rows of alleles, 0 for unphased people.
     peak_bytes : int
         Largest resident memory of the process, what it holds now included. Within a factor of 2 of what was measured
-        for 1,000 to 64,000 sites and 1,000 to 20,000 people (docs/benchmarks.md).
+        for 400 to 32,000 sites and 200 to 20,000 people (docs/benchmarks.md).
     seconds : float
         On one idle core; an order of magnitude.
     """
