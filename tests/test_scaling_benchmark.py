@@ -85,5 +85,8 @@ def test_growth_is_a_power(benchmark: ModuleType) -> None:
 def test_the_document_shows_what_was_measured(benchmark: ModuleType) -> None:
     text = (FOLDER.parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     shown = text.split("<!-- scaling -->")[1].split("<!-- /scaling -->")[0].strip()
-    result = json.loads((FOLDER / "results" / "scaling.json").read_text(encoding="utf-8"))
-    assert shown == benchmark.as_markdown(result).strip()
+    measured = FOLDER / "results" / "scaling.json"
+    expected = "Not measured yet."
+    if measured.exists():
+        expected = benchmark.as_markdown(json.loads(measured.read_text(encoding="utf-8"))).strip()
+    assert shown == expected
