@@ -142,8 +142,8 @@ def test_what_does_not_fit_is_refused_before_the_start(
     assert cli.main(line) == 2
     said = capsys.readouterr().err
     assert re.fullmatch(
-        rf"pgcgan: error: {cohort.n_variants} sites, 150 people, 300 haplotypes: about 0\.\d+ GB of memory at the peak "
-        r"and \d+ seconds are expected, and 0\.1 GB are available: train on fewer sites \(--min-maf 0\.05, or "
+        rf"pgcgan: error: {cohort.n_variants} sites, 150 people, 300 haplotypes: about \d[\d.,]* GB of memory at the "
+        r"peak and \d+ seconds are expected, and 0\.1 GB are available: train on fewer sites \(--min-maf 0\.05, or "
         r"--region\) or on fewer people \(--split\), or on a machine with more memory\.\n",
         said,
     )
@@ -151,4 +151,4 @@ def test_what_does_not_fit_is_refused_before_the_start(
     monkeypatch.setattr("pgcgan.estimate.available_bytes", lambda: None)
     assert cli.main(line) == 0
     first = capsys.readouterr().err.splitlines()[0]
-    assert first.startswith(f"{cohort.n_variants} sites, 150 people, 300 haplotypes: about 0.")
+    assert first.startswith(f"{cohort.n_variants} sites, 150 people, 300 haplotypes: about ")

@@ -327,9 +327,11 @@ class PGcGAN:
         """Return what training chose for these data."""
         if not isinstance(self._generator, HaplotypeGenerator):
             return None
+        prior: Any = self._generator.prior
         return {
             "blocks": len(self._generator.sizes),
             "codes": sum(self._generator.sizes),
+            "carriers of a run": prior.contexts.min_carriers,
             "axes of ancestry": self._generator.spread.shape[1],
             "share of the network": round(float(self._generator.share), 4),
             "sharpening": round(float(self._generator.sharpening), 4),

@@ -43,6 +43,9 @@ class NetworkConfig:
         identity.
     min_carriers, coverage, max_sites, max_codes
         Block templates: see `prior.find_blocks`.
+    run_carriers : int
+        People who must carry a run of codes before the prior follows it; 0 asks an attack on training people how many
+        it takes, `min_carriers` or more.
     contexts, sources : bool
         Whether the prior has long runs, and labels that draw from each other; see `prior`.
     critic_features, critic_components : int
@@ -59,6 +62,7 @@ class NetworkConfig:
     coverage: float = 0.97
     max_sites: int = 128
     max_codes: int = 256
+    run_carriers: int = 0
     contexts: bool = True
     sources: bool = True
     critic_features: int = 32

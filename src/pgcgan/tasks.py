@@ -23,7 +23,7 @@ from .networks import (
     PersonCritic,
     taken,
 )
-from .prior import Blocks, Prior, find_blocks, fit_prior
+from .prior import Blocks, Prior, enough_carriers, find_blocks, fit_prior
 from .training import TrainConfig, mixed_seed
 
 MAX_LOG_PROBS = 100_000_000  # numbers of 4 bytes
@@ -141,16 +141,7 @@ class HaplotypeTask:
         )
         self.codes = self.blocks.encode(data.states).astype(np.int64)
         n_labels = len(data.label_table)
-        self.prior: Prior = fit_prior(
-            self.codes,
-            self.row_label,
-            row_person,
-            self.blocks.sizes,
-            n_labels,
-            network.min_carriers,
-            contexts=network.contexts,
-            sources=network.sources,
-        )
+        self.prior = self._fit_prior(network, row_person)
         centre, components, scores = _components(self.blocks, self.codes, network.critic_components)
         if steps is None and not config.epochs:
             steps = 0
@@ -190,6 +181,31 @@ class HaplotypeTask:
         share = config.share if config.share >= 0 else 0.5
         self.best: dict[str, Any] = {"score": float("inf"), "weights": {}, "since": 0, "share": share}
         self.warm_weights: dict[str, Tensor] = {}
+
+    def _fit_prior(self, network: NetworkConfig, row_person: np.ndarray) -> Prior:
+        """Fit the prior, with as many carriers of a run as it takes to give nobody away if that is not given."""
+
+        def fit(run_carriers: int) -> Prior:
+            return fit_prior(
+                self.codes,
+                self.row_label,
+                row_person,
+                self.blocks.sizes,
+                len(self.data.label_table),
+                run_carriers,
+                contexts=network.contexts,
+                sources=network.sources,
+            )
+
+        if network.run_carriers:
+            return fit(network.run_carriers)
+        least = network.min_carriers
+        prior = fit(least)
+        if not any(prior.contexts.runs):
+            return prior
+        of_rows = self.data.states, self.codes, self.row_label, row_person
+        enough = enough_carriers(prior, self.blocks, *of_rows, least, mixed_seed(self.seed, 7))
+        return prior if enough == least else fit(enough)
 
     def _chain_log_probs_of(self, block: int, codes: np.ndarray, label: np.ndarray) -> Tensor:
         """Return the chain's log-probabilities of rows, each row's own contribution to the counts left out."""

@@ -3,7 +3,8 @@
 The prior is the state from which the generator starts, and a generator in its own right. `blocks` cuts the sites and
 collects the codes, `chain` predicts a code from the label and the code before, `contexts` refines that by longer runs
 of codes that several people share, `sources` lets a label draw stretches from what is known of others, `walk` puts
-these three together; `ancestry` adds what the two haplotypes of a person have in common.
+these three together; `ancestry` adds what the two haplotypes of a person have in common. `disclosure` says how many
+people must carry a run, so that nobody is given away.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .ancestry import Ancestry, fit_ancestry, no_ancestry, shared_components
 from .blocks import UNKNOWN, Blocks, find_blocks, unique_rows
 from .chain import Chain, fit_chain
 from .contexts import ORDERS, POWERS, Contexts, Runs, find_contexts, no_contexts
+from .disclosure import enough_carriers
 from .sources import Sources, fit_sources, own_source
 from .walk import Walk
 from .weights import fit_weights
@@ -31,6 +33,7 @@ __all__ = [
     "Runs",
     "Sources",
     "Walk",
+    "enough_carriers",
     "find_blocks",
     "find_contexts",
     "fit_ancestry",
