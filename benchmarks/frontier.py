@@ -54,7 +54,8 @@ class Curve:
     """A generator and the setting that moves it along its curve.
 
     `generator` is the name of a baseline, "pgcgan", or "published" (then `option` is the name of the published set);
-    `fixed` are settings that all its points have; points of `beside` that differ in `option` alone belong to it too.
+    `fixed` are settings that all its points have, `also` take the value of `option` too; points of `beside` that differ
+    in `option` alone belong to it as well.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Curve:
     values: tuple[float, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
     beside: str = ""
+    also: tuple[str, ...] = ()
 
 
 CURVES: dict[str, Curve] = {
@@ -72,7 +74,7 @@ CURVES: dict[str, Curve] = {
     ),
     "pca-gaussian": Curve("PCA-Gaussian", "pca-gaussian", "components", (16, 64, 256, 512)),
     "smote": Curve("SMOTE", "smote", "neighbours", (1, 5, 25, 100)),
-    "pgcgan": Curve("pgcgan", "pgcgan", "min_carriers", (1, 2, 3, 5, 10, 20)),
+    "pgcgan": Curve("pgcgan", "pgcgan", "min_carriers", (1, 2, 3, 5, 10, 20), also=("run_carriers",)),
     "pgcgan-network": Curve("pgcgan with network", "pgcgan", "epochs", (4.0, 8.0, 16.0, 32.0), beside="pgcgan"),
     "published-gan": Curve("published GAN", "published", "published GAN"),
     "published-rbm": Curve("published RBM", "published", "published RBM"),
@@ -114,7 +116,7 @@ def settings_of(model: Any) -> dict[str, Any]:
 def build(name: str, value: float | None, seed: int) -> Any:
     """Return the generator of a point, not fitted."""
     curve = CURVES[name]
-    settings = dict(curve.fixed) | ({} if value is None else {curve.option: value})
+    settings = dict(curve.fixed) | ({} if value is None else dict.fromkeys((curve.option, *curve.also), value))
     if curve.generator == "pgcgan":
         from pgcgan import PGcGAN
 
@@ -138,7 +140,8 @@ def place_of(model: Any) -> tuple[str, float]:
         if curve.generator != "pgcgan":
             continue
         usual = settings_of(build(name, None, model.seed))
-        differs = [k for k in own.keys() | usual.keys() if own.get(k) != usual.get(k) and k != curve.option]
+        moved = (curve.option, *curve.also)
+        differs = [k for k in own.keys() | usual.keys() if own.get(k) != usual.get(k) and k not in moved]
         if not differs:
             return name, own[curve.option]
         extra = min(extra or differs, differs, key=len)
@@ -302,7 +305,7 @@ def by_value(result: dict[str, Any], curve: str) -> list[tuple[float | None, lis
     if known.beside and own:
 
         def rest(p: dict[str, Any]) -> dict[str, Any]:
-            return {k: v for k, v in p["settings"].items() if k != known.option}
+            return {k: v for k, v in p["settings"].items() if k not in (known.option, *CURVES[known.beside].also)}
 
         beside = [p for p in result["points"] if p["curve"] == known.beside and rest(p) == rest(own[0])]
         own += [{**p, "value": p["settings"][known.option]} for p in beside]
@@ -418,7 +421,10 @@ def _notes(result: dict[str, Any], shown: Sequence[str]) -> list[str]:
             "prove nothing."
         )
     for name in shown:
-        other = differing([p["settings"] for p in result["points"] if p["curve"] == name], but=(CURVES[name].option,))
+        other = differing(
+            [p["settings"] for p in result["points"] if p["curve"] == name],
+            but=(CURVES[name].option, *CURVES[name].also),
+        )
         if other:
             lines.append(f"- The points of {CURVES[name].title} also differ in {', '.join(other)}.")
     return ["", *lines] if lines else []

@@ -42,7 +42,7 @@ def enough_carriers(
     min_carriers: int,
     seed: int = 0,
 ) -> int:
-    """Return the least number of carriers at which the attack on training people fails, or beyond which more do not help.
+    """Return the least number of carriers at which the attack on training people fails, or more make no difference.
 
     Parameters
     ----------
