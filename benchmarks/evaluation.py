@@ -5,6 +5,7 @@ others held out, and a Li-Stephens mosaic of train stands in the place of the ar
 benchmarks/results/evaluation.json and the section of docs/benchmarks.md between the markers `evaluation`.
 
     python benchmarks/evaluation.py [--only evaluate|pgcgan|plink|scikit-allel] [--people 2504] [--sites 5935]
+    python benchmarks/evaluation.py --large [--people 20000] [--sites 64000]
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pgcgan.errors import PgcganError
 from pgcgan.provenance import provenance
 
 PEOPLE, SITES, LD_SITES = 2504, 5935, 2000
+LARGE_PEOPLE, LARGE_SITES, FOUNDERS = 20_000, 64_000, 1000
 SETS = ("train", "synthetic", "holdout")
 KINDS = ("evaluate", "pgcgan", "plink", "scikit-allel")
 TITLES = {"pgcgan": "pgcgan", "plink": "PLINK 1.9 (`--r2 square bin4`)", "scikit-allel": "scikit-allel"}
@@ -57,6 +59,32 @@ def write_cohort(folder: Path, people: int, sites: int, ld_sites: int) -> None:
     if shutil.which("plink1.9"):
         line = ["plink1.9", "--vcf", "ld.vcf", "--double-id", "--make-bed", "--out", "ld"]
         subprocess.run(line, cwd=folder, check=True, capture_output=True)
+
+
+def write_large_cohort(folder: Path, people: int, sites: int) -> None:
+    """Keep sets as of `people` people, whose haplotypes are patchworks of those of fewer people of their label.
+
+    To simulate so many would take hours: the simulated stretch is repeated, with other founders each time.
+    """
+    founders = simulate(FOUNDERS, length=1_000_000, seed=1).select(min_maf=0.01)
+    stretch = min(founders.n_variants, sites)
+    haplotypes, label = founders.calls.reshape(founders.n_variants, -1), founders.label("super_pop").astype(str)
+    rows = {value: np.flatnonzero(np.repeat(label == value, 2)) for value in np.unique(label)}
+    position = np.concatenate(
+        [founders.variants.position[:stretch] + k * 1_000_000 for k in range(-(-sites // stretch))]
+    )[:sites]
+    for seed, (name, share) in enumerate(zip(SETS, (0.8, 0.8, 0.2), strict=True)):
+        random = np.random.default_rng(seed)
+        labels = np.resize(list(rows), round(share * people))
+        calls = np.empty((sites, len(labels), 2), dtype=np.int8)
+        drawn = np.empty((len(labels), 2), dtype=np.int64)
+        for first in range(0, sites, stretch):
+            for value, of_label in rows.items():
+                members = np.flatnonzero(labels == value)
+                drawn[members] = random.choice(of_label, (len(members), 2))
+            width = min(stretch, sites - first)
+            calls[first : first + width] = haplotypes[:width][:, drawn]
+        np.savez(folder / f"{name}.npz", calls=calls, position=position, labels=labels)
 
 
 def read_set(folder: Path, name: str) -> Genotypes:
@@ -90,6 +118,8 @@ def measure(kind: str, folder: Path) -> dict[str, Any]:
             "seconds": seconds,
             "cpu_seconds": time.process_time() - began_cpu,
             "peak_bytes": peak_memory(),
+            "data_bytes": sum(part.calls.nbytes for part in parts.values()),
+            "used": {name: found.provenance["people"][name]["used"] for name in SETS},
             "rows": len(found.rows),
             "topics": topics,
         }
@@ -162,14 +192,30 @@ def as_markdown(result: dict[str, Any]) -> str:
                 run = runs[kind]
                 ratio = "–" if kind == "pgcgan" else f"1 / {run['seconds'] / own['seconds']:,.1f}"
                 lines.append(f"| {title} | {run['seconds']:.2f} | {ratio} | {run['mean_r2']:.6f} |")
+    if "large" in result:
+        lines += ["", *_large(result["large"])]
     return "\n".join(lines).rstrip()
+
+
+def _large(large: dict[str, Any]) -> list[str]:
+    run, made = large["run"], large["provenance"]
+    used = ", ".join(f"{count:,} {name}" for name, count in run["used"].items())
+    return [
+        f"**{large['people']:,} people at {large['sites']:,} sites** (patchworks of simulated haplotypes; four fifths "
+        f"train, and as many artificial): **{run['seconds']:.0f} s** ({run['cpu_seconds']:.0f} s of processor time) "
+        f"and **{run['peak_bytes'] / 1e9:.1f} GB**, of which {run['data_bytes'] / 1e9:.1f} GB are the data. More "
+        f"people than memory is allowed for are left out by seed, and the report says so: {used} people were used. "
+        f"{made['date'][:10]}, load before the run {made['machine']['load_before']:g}. Command: `python "
+        f"{made['command']}`.",
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=KINDS, help="one measurement, printed and not written")
-    parser.add_argument("--people", type=int, default=PEOPLE)
-    parser.add_argument("--sites", type=int, default=SITES)
+    parser.add_argument("--large", action="store_true", help="the evaluation of a large cohort, and nothing else")
+    parser.add_argument("--people", type=int, help=f"default {PEOPLE:,}, with --large {LARGE_PEOPLE:,}")
+    parser.add_argument("--sites", type=int, help=f"default {SITES:,}, with --large {LARGE_SITES:,}")
     parser.add_argument("--ld-sites", type=int, default=LD_SITES, help="common sites for the comparison of r²")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=ROOT / "docs" / "benchmarks.md")
@@ -185,9 +231,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         result = json.loads((given.out / "evaluation.json").read_text(encoding="utf-8"))
         write_section(given.document, "evaluation", as_markdown(result))
         return
+    given.people = given.people or (LARGE_PEOPLE if given.large else PEOPLE)
+    given.sites = given.sites or (LARGE_SITES if given.large else SITES)
     before, runs = machine(), []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        if given.large:
+            write_large_cohort(folder, given.people, given.sites)
+            run = in_own_process(__file__, ["--only", "evaluate", "--cohort", str(folder)])
+            print(f"{run['seconds']:.3g} s, peak {run['peak_bytes'] / 1e9:.2f} GB", flush=True)
+            result = json.loads((given.out / "evaluation.json").read_text(encoding="utf-8"))
+            command = f"benchmarks/evaluation.py --large --people {given.people} --sites {given.sites}"
+            made = provenance(1, machine=before, command=command)
+            result["large"] = {"people": given.people, "sites": given.sites, "run": run, "provenance": made}
+            write_result(result, given.out)
+            write_section(given.document, "evaluation", as_markdown(result))
+            return
         try:
             write_cohort(folder, given.people, given.sites, given.ld_sites)
         except PgcganError as error:
@@ -201,7 +260,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             runs.append(run)
     if given.only:
         return
+    path = given.out / "evaluation.json"
+    large = json.loads(path.read_text(encoding="utf-8")).get("large") if path.exists() else None
     result = {
+        **({} if large is None else {"large": large}),
         "name": "evaluation",
         "people": given.people,
         "sites": given.sites,

@@ -39,7 +39,15 @@ def test_it_measures_and_the_tools_agree(
         assert runs[kind]["mean_r2"] == pytest.approx(runs["pgcgan"]["mean_r2"], rel=1e-4)
     assert runs["evaluate"]["peak_bytes"] > 0
     assert sum(runs["evaluate"]["topics"].values()) <= runs["evaluate"]["seconds"]
+    benchmark.main(
+        ["--large", "--people", "400", "--sites", "300", "--out", str(tmp_path), "--document", str(document)]
+    )
     text = document.read_text()
+    large = json.loads((tmp_path / "evaluation.json").read_text())["large"]
+    assert large["run"]["used"] == {"train": 320, "synthetic": 320, "holdout": 80}
+    assert large["run"]["data_bytes"] == 300 * (320 + 320 + 80) * 2
+    assert "**400 people at 300 sites** (patchworks" in text
+    assert f"and **{large['run']['peak_bytes'] / 1e9:.1f} GB**" in text
     ratio = runs["scikit-allel"]["seconds"] / runs["pgcgan"]["seconds"]
     assert f"| scikit-allel | {runs['scikit-allel']['seconds']:.2f} | 1 / {ratio:,.1f} |" in text
 

@@ -113,7 +113,7 @@ def evaluate(
         remarks.append("Not all sets are phased: rows are people's dosages, and what needs haplotypes is left out.")
     if holdout is None:
         remarks.append("No held-out people were given: the comparison is with the training people and has no floors.")
-    if any((g.calls < 0).any() for g in given.values()):
+    if any(g.calls.min() < 0 for g in given.values()):
         remarks.append(
             "Missing calls: frequencies, heterozygosity and distances use called genotypes only; "
             "LD, triples and components take the site's mean instead."
@@ -295,7 +295,11 @@ def _matched(
 
 
 def _called(genotypes: Genotypes, people: np.ndarray) -> np.ndarray:
-    return np.asarray((genotypes.calls[:, people] >= 0).any(axis=(1, 2)))
+    """Tell of each site whether any of these people has a call there; a stretch of sites at a time."""
+    calls, found = genotypes.calls, np.empty(genotypes.n_variants, dtype=bool)
+    for first in range(0, len(found), 4096):
+        found[first : first + 4096] = (calls[first : first + 4096, people] >= 0).any(axis=(1, 2))
+    return found
 
 
 def _counts(labels: np.ndarray | None, used: np.ndarray) -> dict[str, int]:
