@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +20,7 @@ import pytest
 import pgcgan
 import pgcgan.report
 from pgcgan import cli
+from pgcgan.baselines import BASELINES
 from pgcgan.cli import progress
 from pgcgan.metrics.gate import THRESHOLDS
 
@@ -182,6 +184,46 @@ def test_evaluate_prints_the_table_and_writes_json_and_report(run, tmp_path: Pat
     # rows of each label on demand only
     assert not re.search(r" EUR ", out)
     assert re.search(r"AF RMSE +EUR ", run(f"{line} --per-label")[1])
+
+
+def test_a_report_shows_baselines_augmentation_and_training_where_asked_to(run, tmp_path: Path) -> None:
+    options = "--baseline independent --baseline li-stephens --augment AFR --model smote.model --seed 2"
+    status, out, _ = run(f"{JUDGED} {options} -o {tmp_path}/e.json")
+    assert status == 0 and re.search(r"augmentation F1 of AFR, 10 kept +0\.\d", out)
+    saved = pgcgan.Evaluation.from_json((tmp_path / "e.json").read_text())
+    assert list(saved.figures["baselines"]) == ["independent", "li-stephens"]
+    assert "training" not in saved.figures  # a baseline is not trained
+    # the rows of a baseline are those of its people, drawn and evaluated by hand
+    real = pgcgan.read("cohort.vcf.gz", "cohort.panel.tsv")
+    made = pgcgan.read("made.vcf.gz", "made.panel.tsv")
+    real = real.select(sites=np.isin(real.variants.position, made.variants.position))
+    train = real.select(samples=_train_samples(Path()))
+    rest = real.select(samples=[s for s in real.samples if s not in set(train.samples)])
+    drawn = BASELINES["independent"]("super_pop", seed=2).fit(train)
+    direct = pgcgan.evaluate(train, drawn.sample(drawn.label_counts, seed=2), holdout=rest, seed=2)
+    kept = {r["metric"]: r["value"] for r in saved.figures["baselines"]["independent"]}
+    assert (
+        kept["LD RMSE"] == direct.get("LD RMSE").value and kept["membership AUC"] == direct.get("membership AUC").value
+    )
+    status, _, _ = run(f"report {tmp_path}/e.json -o {tmp_path}/e.html")
+    drawn_figures = re.findall('<figure id="([^"]+)"', (tmp_path / "e.html").read_text())
+    assert status == 0 and "augmentation" in drawn_figures
+    assert "li-stephens" in (tmp_path / "e.html").read_text()
+
+
+def test_what_cannot_be_set_beside_is_refused(run, tmp_path: Path) -> None:
+    for options, said in (
+        ("--baseline magic", "Unknown baseline 'magic'; accepted: independent, li-stephens, pca-gaussian, smote."),
+        ("--augment MARS", "No label has the value 'MARS'; the values: "),
+        (f"--model {tmp_path}", f"{tmp_path} has no model.json: it is not a finished"),
+    ):
+        status, _, err = run(f"{JUDGED} {options} -o {tmp_path}/never.json")
+        assert status == 2 and said in err, err
+        assert "Traceback" not in err and not (tmp_path / "never.json").exists()
+    shutil.copy("made.vcf.gz", tmp_path / "bare.vcf.gz")
+    line = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --baseline smote --synthetic"
+    status, _, err = run(f"{line} {tmp_path}/bare.vcf.gz")
+    assert status == 2 and "--synthetic-panel" in err
 
 
 JUDGED = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --synthetic made.vcf.gz"

@@ -287,3 +287,28 @@ def test_quick_agrees_with_definitions_and_sees_copies(parts: tuple[Genotypes, G
     floor = quick(train, train, holdout, floor=True)
     assert set(floor) == {"af_rmse", "ld_rmse", "far_r", "aa_truth", "aa_syn"}
     assert quick(train, independent_sites(parts[0]).haplotypes(), holdout)["ld_rmse"] > 2 * floor["ld_rmse"]
+
+
+def test_others_stand_beside_and_a_training_is_shown(fresh: Evaluation) -> None:
+    history = [
+        {"stage": "likelihood", "step": 5, "loss": 3.0, "metrics": {"network_nats": 4.0}},
+        {"stage": "likelihood", "step": 10, "loss": 2.0, "metrics": {}},
+        {"stage": "adversarial", "step": 4, "loss": 1.0, "metrics": {"network_nats": 3.5}},
+    ]
+    both = fresh.beside({"again": fresh}).with_training(history)
+    assert both.rows == fresh.rows and "baselines" not in fresh.figures
+    assert len(both.figures["baselines"]["again"]) == sum(r.label == "all" for r in fresh.rows)
+    expected = {"step": [5, 10, 14], "curves": {"loss": [3.0, 2.0, 1.0], "network nats": [4.0, None, 3.5]}}
+    assert both.figures["training"] == expected
+    assert Evaluation.from_json(both.to_json()).figures == both.figures
+    assert "training" not in both.with_training(history[:1]).figures
+
+
+def test_augmentation_is_measured_where_asked_for(parts: tuple[Genotypes, Genotypes, Genotypes]) -> None:
+    train, other, holdout = parts
+    value = str(train.label("super_pop")[0])
+    found = evaluate(train, renamed(other), holdout=holdout, augment=value, label="super_pop", seed=1)
+    rows = [r for r in found.rows if r.metric.startswith("augmentation")]
+    assert len(rows) == 4 and rows[0].metric == f"augmentation F1 of {value}, 10 kept"
+    with pytest.raises(DataError, match="No label has the value 'MARS'; the values: "):
+        evaluate(train, renamed(other), holdout=holdout, augment="MARS", label="super_pop")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
 from pgcgan.metrics.matched import People, Sets
 from pgcgan.metrics.rows import NotComputable
-from pgcgan.metrics.utility import LabelClassifier, labels
+from pgcgan.metrics.utility import KEPT, LabelClassifier, augmentation, f1, labels
 
 SITES = 60
 SIGN = np.random.default_rng(50).choice([-1, 1], SITES)
@@ -61,3 +64,40 @@ def test_missing_calls_are_accepted() -> None:
 def test_without_two_labels_it_says_why_not(column: np.ndarray | None, reason: str) -> None:
     with pytest.raises(NotComputable, match=reason):
         labels(sets(drawn(0, column), drawn(1, column), drawn(2, column)))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from("ABC")), min_size=1, max_size=30))
+def test_f1_is_that_of_scikit_learn(pairs: list[tuple[str, str]]) -> None:
+    predicted, truth = np.array(pairs).T
+    expected = f1_score(truth, predicted, labels=["A"], average="macro", zero_division=0)
+    assert f1(predicted, truth, "A") == pytest.approx(expected)
+
+
+def test_people_of_the_same_distribution_do_what_real_ones_do() -> None:
+    measured = sets(drawn(0), drawn(1), drawn(2))
+    rows = {r.metric: r for r in augmentation(measured, "B")}
+    assert [*rows] == [f"augmentation F1 of B, {k} kept" for k in KEPT]
+    few = rows["augmentation F1 of B, 10 kept"]
+    data = measured.figures["augmentation"]
+    assert data["kept"] == [10, 25, 50] and data["label"] == "B"
+    alone, added, back = (data["curves"][n] for n in data["curves"])
+    assert few.value == pytest.approx(few.floor, abs=0.05) and few.value == pytest.approx(added[0], abs=1e-4)
+    assert few.low <= few.value <= few.high
+    assert alone[0] < few.value - 0.05 and f"nothing added {alone[0]:.3f}" in few.note
+    assert back == [back[0]] * 3
+    assert rows["augmentation F1 of B, 100 kept"].value is None
+    assert rows["augmentation F1 of B, 100 kept"].note == "train has 80 people of B"
+
+
+def test_people_of_the_other_label_gain_nothing() -> None:
+    swapped = sets(drawn(0), drawn(1, LABELS[::-1]), drawn(2))
+    rows = {r.metric: r for r in augmentation(swapped, "B")}
+    few = rows["augmentation F1 of B, 10 kept"]
+    assert few.value < few.floor - 0.2 and few.standing == "poor"
+
+
+def test_augmentation_needs_unseen_people_and_labels() -> None:
+    assert {r.note for r in augmentation(sets(drawn(0), drawn(1), None), "B")} == {
+        "needs held-out people (holdout=…, --split)"
+    }
+    assert {r.note for r in augmentation(sets(drawn(0, None), drawn(1, None), drawn(2, None)), "B")} == {"needs labels"}

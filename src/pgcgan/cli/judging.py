@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
 from .app import FILE, OUTPUT, Reading, app
 from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
-from .making import parsed_thresholds
+from .making import baseline_kind, parsed_thresholds
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ def evaluate(
     figures: str | None = None,
     json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
     per_label: bool = False,
+    baselines: Annotated[list[str] | None, Parameter(name="--baseline")] = None,
+    augment: str | None = None,
+    model: str | None = None,
     gate: bool = False,
     thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
     reading: Reading | None = None,
@@ -62,6 +65,13 @@ def evaluate(
         Also write everything as JSON; "-" prints it in the place of the table.
     per_label
         Add the rows of each label.
+    baselines
+        Set the people of a baseline, fitted to the same training people, beside these in the figure of fidelity and
+        privacy: independent, li-stephens, pca-gaussian or smote, as often as wanted. Each takes an evaluation.
+    augment
+        A label value: measure also what a classifier gains from its artificial people where it has few real ones.
+    model
+        The model that made them: the report shows its training.
     gate
         Compare with the limits of a release: say what failed, with the exit status 3.
     thresholds
@@ -78,6 +88,8 @@ def evaluate(
     if thresholds and not gate:
         raise UsageError("--threshold goes with --gate.")
     limits = parsed_thresholds(thresholds)
+    kinds = {name: baseline_kind(name) for name in baselines or ()}
+    history = _history(model) if model is not None else None
     if output is not None:
         output_free(output, force)
         _form(output)
@@ -91,12 +103,25 @@ def evaluate(
     how = reading or Reading()
     labels = synthetic_panel or panel_beside(synthetic)
     made = read(synthetic, labels)
+    if kinds and not made.labels:
+        raise UsageError("--baseline draws people label by label; give the labels of these with --synthetic-panel.")
     people = at_sites_of(read(real, panel, **read_options(how)), made)
     train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
     if holdout is not None and not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
     with progress("evaluating") as on_event:
-        evaluation = evaluate(train, made, holdout=holdout, label=label, seed=seed, on_event=on_event)
+        evaluation = evaluate(train, made, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event)
+    if kinds:
+        others = {}
+        for name, kind in kinds.items():
+            columns: list[str] = evaluation.provenance["label"]
+            fitted = kind(columns, seed=seed).fit(train)
+            with progress(f"evaluating {name}") as on_event:
+                drawn = fitted.sample(fitted.label_counts, seed=seed)
+                others[name] = evaluate(train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event)
+        evaluation = evaluation.beside(others)
+    if history is not None:
+        evaluation = evaluation.with_training(history)
     verdict = judge(evaluation, limits) if gate else None
     if json_output == "-":
         print(evaluation.to_json())
@@ -185,6 +210,15 @@ def compare(
     print(_with_remarks(found.table(per_label), found.remarks))
     if json_output is not None:
         say(f"written: {write_text(json_output, found.to_json() + chr(10), force)}")
+
+
+def _history(model: str) -> list[dict[str, Any]]:
+    """Return what a model reported while it was trained; nothing for a baseline."""
+    if (Path(model) / "baseline.json").is_file():
+        return []
+    from ..model import PGcGAN
+
+    return PGcGAN.load(model, device="cpu").history
 
 
 def _with_remarks(table: str, remarks: Sequence[str]) -> str:

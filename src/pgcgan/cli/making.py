@@ -137,7 +137,7 @@ def train(
         idle = [f"--{name}" for name, value in given.items() if value is not None]
         if idle:
             raise UsageError(f"{idle[0]} is for the model and has no meaning with --baseline {baseline}; leave it out.")
-        kind = _baseline_kind(baseline)
+        kind = baseline_kind(baseline)
     elif baseline_options is not None:
         raise UsageError("The baseline options are for --baseline NAME; the model does not have them.")
     if not resume:
@@ -378,7 +378,8 @@ def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}
 
 
-def _baseline_kind(name: str) -> type[Baseline]:
+def baseline_kind(name: str) -> type[Baseline]:
+    """Return the baseline of this name."""
     from ..baselines import BASELINES
 
     if name not in BASELINES:

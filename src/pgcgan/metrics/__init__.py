@@ -7,6 +7,7 @@ for the training people: an ideal generator meets the floor, and copying the tra
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,7 @@ def evaluate(
     *,
     holdout: Genotypes | None = None,
     label: str | Sequence[str] | None = None,
+    augment: str | None = None,
     seed: int = 0,
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Evaluation:
@@ -87,6 +89,9 @@ def evaluate(
     label : str or sequence of str, optional
         Label column or columns; with several, a combination is named by its values joined with "/". Without it
         `super_pop` is taken if all sets have it, else the first column that all sets have, else none.
+    augment : str, optional
+        A label value: measure also what a classifier gains from its synthetic people where it has few real ones
+        (`utility.augmentation`; about ten classifiers are trained).
     seed : int
         Of every random choice; the same seed gives the same numbers.
     on_event : callable, optional
@@ -143,7 +148,9 @@ def evaluate(
         contig=train.variants.contig[sites],
         seed=seed,
     )
-    rows = _measure(sets, on_event)
+    if augment is not None and augment not in sets.by_label:
+        raise DataError(f"No label has the value {augment!r}; the values: {listed(sets.by_label)}.")
+    rows = _measure(sets, augment, on_event)
     made = provenance(
         seed,
         label=list(columns),
@@ -156,19 +163,23 @@ def evaluate(
     return Evaluation(tuple(rows), sets.figures, made)
 
 
-def _measure(sets: Sets, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
+def _measure(sets: Sets, augment: str | None, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
     # One thread: many of the products are small, and threads that wait for each other on a busy machine cost up to
     # twenty times what they save; the numbers then do not depend on the number of cores, either.
     with threadpool_limits(1):
-        return _measure_all(sets, on_event)
+        return _measure_all(sets, augment, on_event)
 
 
-def _measure_all(sets: Sets, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
+def _measure_all(sets: Sets, augment: str | None, on_event: Callable[[dict[str, Any]], None] | None) -> list[Row]:
     parts = sets.by_label if len(sets.by_label) > 1 else {}
-    total = sum(1 + len(parts) * per_label for *_, per_label in MEASURES)
+    measures = MEASURES
+    if augment is not None:
+        asked = tuple((utility.augmented(augment, k), "floor") for k in utility.KEPT)
+        measures += (("utility", asked, partial(utility.augmentation, value=augment), False),)
+    total = sum(1 + len(parts) * per_label for *_, per_label in measures)
     done = 0
     rows: list[Row] = []
-    for topic, metrics, function, per_label in MEASURES:
+    for topic, metrics, function, per_label in measures:
         for part in (sets, *parts.values()) if per_label else (sets,):
             if on_event is not None:
                 names = ", ".join(name for name, _ in metrics)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
@@ -97,6 +98,39 @@ class Evaluation:
         body = "".join(f"<tr>{line}</tr>" for line in lines[1:])
         table = f"<table><thead><tr>{lines[0]}</tr></thead><tbody>{body}</tbody></table>"
         return table + (f"<ul>{remarks}</ul>" if remarks else "")
+
+    def beside(self, others: Mapping[str, Evaluation]) -> Evaluation:
+        """Return the same evaluation with others for the figure of fidelity and privacy, instead of those it had.
+
+        Parameters
+        ----------
+        others : mapping of str to Evaluation
+            Of other artificial people, best against the same real ones, by the name that the figure gives them.
+        """
+        rows = {str(name): [asdict(r) for r in other.rows if r.label == "all"] for name, other in others.items()}
+        return replace(self, figures={**self.figures, "baselines": rows})
+
+    def with_training(self, history: Sequence[Mapping[str, Any]]) -> Evaluation:
+        """Return the same evaluation with the curves of a training, instead of those it had.
+
+        Parameters
+        ----------
+        history : sequence of dict
+            `PGcGAN.history`; with fewer than two reports there are no curves.
+        """
+        figures = {name: data for name, data in self.figures.items() if name != "training"}
+        if len(history) > 1:
+            steps: list[int] = []
+            before = 0  # the stages count anew, the figure counts on
+            for at, report in enumerate(history):
+                if at and report["stage"] != history[at - 1]["stage"]:
+                    before = steps[-1]
+                steps.append(before + int(report["step"]))
+            numbers = [{"loss": report["loss"], **report["metrics"]} for report in history]
+            names = dict.fromkeys(name for report in numbers for name in report)
+            curves = {n.replace("_", " "): [report.get(n) for report in numbers] for n in names}
+            figures["training"] = {"step": steps, "curves": curves}
+        return replace(self, figures=figures)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the rows as a pandas DataFrame, one column a field of Row.
