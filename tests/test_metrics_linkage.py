@@ -39,7 +39,7 @@ def by_name(rows: list) -> dict:
 def test_dosage_correlations_equal_scikit_allel() -> None:
     people = People(chain(0, 30, 50), None, phased=False)
     expected = allel.rogers_huff_r(allel.GenotypeArray(people.calls).to_n_alt())
-    z = standardised(people.columns)
+    z = standardised(people.columns())
     found = (z @ z.T)[np.triu_indices(30, 1)]
     assert np.allclose(found, expected, atol=1e-5)
 
@@ -51,7 +51,7 @@ def common(cohort: pgcgan.Genotypes) -> pgcgan.Genotypes:
 
 @pytest.mark.oracle("plink2")
 def test_haplotype_r2_equals_plink2(common: pgcgan.Genotypes, tmp_path: Path) -> None:
-    z = standardised(People(common.calls, None, phased=True).columns)
+    z = standardised(People(common.calls, None, phased=True).columns())
     ours = (z @ z.T) ** 2
     pgcgan.write(common, tmp_path / "common.vcf")
     plink2 = ["plink2", "--threads", "1"]
@@ -68,7 +68,7 @@ def test_haplotype_r2_equals_plink2(common: pgcgan.Genotypes, tmp_path: Path) ->
 
 @pytest.mark.oracle("plink1.9")
 def test_dosage_r2_of_all_pairs_equals_plink(common: pgcgan.Genotypes, tmp_path: Path) -> None:
-    z = standardised(People(common.calls, None, phased=False).columns)
+    z = standardised(People(common.calls, None, phased=False).columns())
     pgcgan.write(common, tmp_path / "common.vcf")
     line = "plink1.9 --vcf common.vcf --double-id --set-missing-var-ids @:# --r2 square bin --out r2 --threads 1"
     subprocess.run(line.split(), cwd=tmp_path, check=True, capture_output=True)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from .frequency import minor
-from .matched import People, Sets, filled
+from .matched import People, Sets
 from .resampling import correlation, correlation_of, interval, moments, rmse_of, stretches
 from .rows import Measured, NotComputable, Row
 
@@ -55,7 +55,7 @@ class _Pass:
 
 
 def _pass(sets: Sets, sites: np.ndarray) -> _Pass:
-    scaled = {name: standardised(sets.cohort(name).columns[sites]) for name in sets.names}
+    scaled = {name: standardised(sets.cohort(name).columns(sites)) for name in sets.names}
     comparisons = [("synthetic", sets.reference_name)] + ([("train", "holdout")] if sets.holdout else [])
     position, names = sets.position[sites], sets.contig[sites]
     contig = np.cumsum(np.concatenate([[0], names[1:] != names[:-1]]).astype(int))  # in the order of the file
@@ -149,8 +149,8 @@ def linkage_disequilibrium(sets: Sets) -> list[Row]:
             **{
                 key: np.clip((z @ z.T) ** 2, 0, 1).round(2).astype(float).tolist()
                 for key, z in (
-                    ("reference", standardised(sets.reference.columns[shown])),
-                    ("synthetic", standardised(sets.synthetic.columns[shown])),
+                    ("reference", standardised(sets.reference.columns(shown))),
+                    ("synthetic", standardised(sets.synthetic.columns(shown))),
                 )
             },
         }
@@ -171,7 +171,7 @@ def far_pairs(sets: Sets) -> list[Row]:
     first, second = np.nonzero(np.triu(chosen[None, :] - chosen[:, None] > WINDOW))
 
     def signed(cohort: People) -> np.ndarray:
-        z = standardised(cohort.columns[sites[chosen]])
+        z = standardised(cohort.columns(sites[chosen]))
         return (z @ z.T)[first, second].astype(float)
 
     found = {name: signed(sets.cohort(name)) for name in sets.names}
@@ -237,9 +237,7 @@ def three_point(sets: Sets) -> list[Row]:
     def agreement(part: Sets, which: np.ndarray) -> tuple[float, float | None, tuple[float | None, float | None]]:
         found = {}
         for name in part.names:
-            cohort = part.cohort(name)
-            columns = cohort.columns[sites] if part.parent is None else filled(cohort.values[sites])
-            found[name] = third_moments(columns, which)
+            found[name] = third_moments(part.cohort(name).columns(sites), which)
         own, reference = found["synthetic"], found[part.reference_name]
         order = np.argsort(which[:, 0], kind="stable")
         starts = stretches(len(order), 50)

@@ -100,10 +100,12 @@ class People:
         """Return the alt-allele frequency among called alleles: float64, shape (sites,)."""
         return self.alts / np.maximum(self.called, 1)
 
-    @cached_property
-    def columns(self) -> np.ndarray:
-        """Return values as float32, shape (sites, rows); a missing value takes the site's mean in this set."""
-        return filled(self.values)
+    def columns(self, sites: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return values as float32, shape (sites, rows); a missing value takes the site's mean in this set.
+
+        Made anew each time: kept, they would be most of the memory that an evaluation of many sites takes.
+        """
+        return filled(self.values[sites])
 
     def take(self, people: np.ndarray) -> People:
         """Return the people at the given indices or mask."""

@@ -31,7 +31,7 @@ class LabelClassifier:
     """
 
     def __init__(self, cohort: People, seed: int = 0):
-        columns = cohort.columns
+        columns = cohort.columns()
         self.mean, self.axes = principal_components(columns, COMPONENTS, seed)
         target = np.repeat(np.asarray(cohort.labels).astype(str), cohort.per_person)
         scores = (columns - self.mean).T @ self.axes
