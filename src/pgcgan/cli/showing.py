@@ -19,7 +19,6 @@ from .progress import say
 if TYPE_CHECKING:
     from ..genotypes import Genotypes
 
-DEMO_MINUTES = 1.75  # the whole demo then stays under four minutes on two cores
 DEMO_BESIDE = ("independent", "li-stephens")
 DEMO_AUGMENTED = "AMR"  # the smallest label
 
@@ -85,7 +84,7 @@ def demo(
     length
         Length of the contig in base pairs.
     minutes
-        Time budget of the training of the network; 1.75 by default.
+        Add the network, and train it for so long.
     baseline
         Train a baseline in the place of the model.
     seed
@@ -104,15 +103,15 @@ def demo(
     say(f"$ pgcgan simulate --people {people} --length {length} --seed {seed} --split {split} -o {cohort}{again}")
     simulate(output=cohort, people=people, length=length, split=split, seed=seed, force=force)
 
-    budget = None if baseline is not None else (DEMO_MINUTES if minutes is None else minutes)
-    how = f"--baseline {baseline}" if baseline is not None else f"--minutes {budget:g}"
-    say(f"$ pgcgan train {cohort} --panel {panel} --split {split} --min-maf 0.01 {how} --seed {seed} -o {model}{again}")
+    how = f"--baseline {baseline} " if baseline is not None else ""
+    how += f"--minutes {minutes:g} " if minutes is not None else ""
+    say(f"$ pgcgan train {cohort} --panel {panel} --split {split} --min-maf 0.01 {how}--seed {seed} -o {model}{again}")
     rare = Reading(min_maf=0.01)
     train(
         cohort,
         panel=panel,
         split=split,
-        minutes=budget,
+        minutes=minutes,
         baseline=baseline,
         seed=seed,
         output=model,
