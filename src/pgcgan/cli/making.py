@@ -122,7 +122,7 @@ def train(
         Go on from the checkpoint in the model directory.
     settings
         NAME=VALUE, as often as needed: any setting of the network or of its training, such as loss=wgan-gp, epochs=20
-        or min_carriers=5.
+        or run_carriers=5.
     baseline
         Fit a baseline in the place of the model: independent, li-stephens, pca-gaussian or smote.
     seed
