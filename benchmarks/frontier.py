@@ -75,7 +75,8 @@ CURVES: dict[str, Curve] = {
     "pca-gaussian": Curve("PCA-Gaussian", "pca-gaussian", "components", (16, 64, 256, 512)),
     "smote": Curve("SMOTE", "smote", "neighbours", (1, 5, 25, 100)),
     "pgcgan": Curve("pgcgan", "pgcgan", "min_carriers", (1, 2, 3, 5, 10, 20), also=("run_carriers",)),
-    "pgcgan-network": Curve("pgcgan with network", "pgcgan", "epochs", (4.0, 8.0, 16.0, 32.0), beside="pgcgan"),
+    "pgcgan-default": Curve("pgcgan, default", "pgcgan"),
+    "pgcgan-network": Curve("pgcgan with network", "pgcgan", "epochs", (4.0, 8.0, 16.0, 32.0), beside="pgcgan-default"),
     "published-gan": Curve("published GAN", "published", "published GAN"),
     "published-rbm": Curve("published RBM", "published", "published RBM"),
 }
@@ -126,7 +127,7 @@ def build(name: str, value: float | None, seed: int) -> Any:
     return BASELINES[curve.generator](LABEL, seed=seed, **settings)
 
 
-def place_of(model: Any) -> tuple[str, float]:
+def place_of(model: Any) -> tuple[str, float | None]:
     """Return the curve on which a trained model lies, and its value there.
 
     Raises
@@ -136,19 +137,20 @@ def place_of(model: Any) -> tuple[str, float]:
     """
     own = settings_of(model)
     extra: list[str] = []
-    for name, curve in CURVES.items():
+    # the default first: it lies on no curve, and beside all
+    for name, curve in sorted(CURVES.items(), key=lambda item: bool(item[1].option)):
         if curve.generator != "pgcgan":
             continue
         usual = settings_of(build(name, None, model.seed))
         moved = (curve.option, *curve.also)
         differs = [k for k in own.keys() | usual.keys() if own.get(k) != usual.get(k) and k not in moved]
         if not differs:
-            return name, own[curve.option]
+            return name, own[curve.option] if curve.option else None
         extra = min(extra or differs, differs, key=len)
     raise UsageError(
         f"The model lies on no curve: it differs from the defaults in {', '.join(sorted(extra))}; give one that was "
         "trained with the defaults but for "
-        + ", ".join(dict.fromkeys(c.option for c in CURVES.values() if c.generator == "pgcgan"))
+        + ", ".join(dict.fromkeys(c.option for c in CURVES.values() if c.generator == "pgcgan" and c.option))
         + "."
     )
 
@@ -447,6 +449,7 @@ STYLES = {
     "pca-gaussian": ("#009e73", "#35c79a", "M0 -5.5L5.5 0L0 5.5L-5.5 0z"),
     "smote": ("#b0568a", "#e79fc6", "M0 5.2L-5 -4.2H5z"),
     "pgcgan": ("#d55e00", "#ff8c42", _CIRCLE),
+    "pgcgan-default": ("#a00000", "#ff5a5a", "M-6 -3H6V3H-6z"),
     "pgcgan-network": ("#6b4fa0", "#b79cf0", "M0 -5.2L5 4.2H-5z"),
     "published-gan": ("#8a6900", "#f0d04f", "M0 -5.5V5.5M-4.8 -2.75L4.8 2.75M-4.8 2.75L4.8 -2.75"),
     "published-rbm": ("#3a87ad", "#9fd8ff", "M0 -5.5V5.5M-5.5 0H5.5"),

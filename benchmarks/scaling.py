@@ -42,7 +42,7 @@ KEPT = Path(tempfile.gettempdir()) / "pgcgan-scaling"
 # part -> the functions that belong to it, and are timed
 PARTS = {
     "blocks": (("tasks", "find_blocks"),),
-    "prior": (("tasks", "fit_prior"), ("tasks", "_components")),
+    "prior": (("tasks", "fit_prior"), ("tasks", "enough_carriers"), ("tasks", "_components")),
     "ancestry": (("Prior", "with_ancestry"),),
     "calibration": (("tasks", "balanced_sharpening"), ("tasks", "rake")),
 }

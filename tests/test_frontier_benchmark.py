@@ -237,7 +237,7 @@ def test_a_trained_model_finds_its_curve(frontier: ModuleType) -> None:
     for name in ("pgcgan", "pgcgan-network"):
         for value in frontier.CURVES[name].values:
             assert frontier.place_of(frontier.build(name, value, 2)) == (name, value)
-    assert frontier.place_of(pgcgan.PGcGAN(seed=3))[0] == "pgcgan"
+    assert frontier.place_of(pgcgan.PGcGAN(seed=3)) == ("pgcgan-default", None)
     with pytest.raises(pgcgan.errors.UsageError, match="on no curve: it differs from the defaults in batch, hidden;"):
         frontier.place_of(pgcgan.PGcGAN(hidden=32, batch=8, epochs=2.0))
 
@@ -269,11 +269,13 @@ def test_a_trained_model_becomes_a_point(
 
 
 def test_the_default_lies_on_the_curve_of_epochs_too(frontier: ModuleType) -> None:
-    result = result_of(frontier, {"pgcgan": [(1, 0.54, 0.5), (3, 0.52, 0.6)], "pgcgan-network": [(16.0, 0.51, 0.7)]})
+    curves = {"pgcgan": [(1, 0.54, 0.5), (3, 0.53, 0.6)], "pgcgan-default": [(None, 0.52, 0.6)]}
+    result = result_of(frontier, {**curves, "pgcgan-network": [(16.0, 0.51, 0.7)]})
     for point in result["points"]:
         epochs = point["value"] if point["curve"] == "pgcgan-network" else 0.0
         carriers = point["value"] if point["curve"] == "pgcgan" else 3
-        point["settings"] = {"epochs": epochs, "min_carriers": carriers}
+        runs = point["value"] if point["curve"] == "pgcgan" else 0
+        point["settings"] = {"epochs": epochs, "min_carriers": carriers, "run_carriers": runs}
     found = frontier.by_value(result, "pgcgan-network")
     assert [(value, points[0]["rows"]["membership AUC"]) for value, points in found] == [(0.0, 0.52), (16.0, 0.51)]
     assert [value for value, _ in frontier.by_value(result, "pgcgan")] == [1, 3]

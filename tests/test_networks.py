@@ -457,6 +457,10 @@ def test_even_draws_have_the_expected_counts() -> None:
     expected = float((alike[0].softmax(dim=0) ** 2).sum())
     for a, b in ((one, two), (one[:-1], one[1:])):
         assert float((a == b).double().mean()) == pytest.approx(expected, abs=0.03)
+    # the first of those that are alike are spread as evenly as all
+    for first in (320, 1024):
+        counts = torch.bincount(one[:first], minlength=5)
+        assert float((counts - first * alike[0].softmax(dim=0)).abs().max()) < 4  # independent ones: about 8 and 15
     # rows alike are not all told the same
     assert len(set(drawn[(logits == kinds[1]).all(dim=1)].tolist())) == 5
 

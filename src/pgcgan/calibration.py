@@ -10,7 +10,7 @@ from .prior import Blocks, Prior
 from .training import mixed_seed
 
 RAKED_ROWS = 16_384
-MOST_SHARPENING = 1.24
+MOST_SHARPENING = 1.3
 _COMPARED = 2000  # rows and sites that sharpening is chosen on
 
 

@@ -141,6 +141,7 @@ def expected(
         + 7e-7 * min(rows * blocks, 100_000) * most
         + 8e-7 * rows * codes
         + 2e-7 * min(drawn, 20 * rows) * codes
+        + 4e-5 * min(4 * rows, 6000) * min(blocks, 128)  # the attack that says how many carriers a run needs
     )
     if epochs:
         seconds += _WARM_SECONDS * min(epochs * rows * blocks, max_tokens) if minutes is None else 60 * minutes

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 PAPER_NOISE = 100
+_TURN = 32  # rows
+_LIKENESS = 1000  # steps of probability: rows whose likeliest code is the same are alike within one
 SINGLE_SITE = 3  # codes of a block at most that may be a single site: alleles, or dosages
 
 
@@ -45,7 +47,7 @@ class NetworkConfig:
         Block templates: see `prior.find_blocks`.
     run_carriers : int
         People who must carry a run of codes before the prior follows it; 0 asks an attack on training people how many
-        it takes, `min_carriers` or more.
+        it takes, a third more than `min_carriers` at least.
     contexts, sources : bool
         Whether the prior has long runs, and labels that draw from each other; see `prior`.
     critic_features, critic_components : int
@@ -328,6 +330,12 @@ class HaplotypeGenerator(nn.Module):
     ) -> tuple[Tensor, list[list[Tensor]]]:
         """Draw whole people: codes (people, rows per person, blocks), and the one-hots of each row if relaxed."""
         ancestry = self.draw_ancestry(label, noise)
+        if not relaxed and not float(self.share):  # the prior draws the haplotypes of a person alike, so all at once
+            each = self.rows_per_person
+            twice = label.repeat_interleave(each)
+            condition, ancestry = self.condition(twice, None), ancestry.repeat_interleave(each, dim=0)
+            codes, _ = self.rows(twice, condition, noise, ancestry=ancestry, rake=rake)
+            return codes.reshape(len(label), each, -1), []
         codes, onehots = self.rows(
             label, self.condition(label, None), noise, ancestry=ancestry, relaxed=relaxed, rake=rake
         )
@@ -374,9 +382,11 @@ def evenly_drawn(logits: Tensor, label: Tensor, noise: torch.Generator) -> Tenso
     """
     probability = functional.softmax(logits, dim=1)
     top, most = probability.max(dim=1)
-    key = (label * logits.shape[1] + most).double() + 0.999 * top.double()
-    # rows that are just alike in a random order: neighbours in the cohort, and the haplotypes of a person, are no pair
-    order = torch.randperm(len(key), generator=noise).to(key.device)
+    key = (label * logits.shape[1] + most) * _LIKENESS + (0.999 * _LIKENESS * top).long()
+    # rows that are alike by turns of a few people, so that the first of them are spread as evenly as all; in a random
+    # order within a turn: neighbours in the cohort, and the haplotypes of a person, are no pair
+    turn = torch.arange(len(key)) // _TURN
+    order = torch.argsort(turn + torch.rand(len(key), generator=noise, dtype=torch.float64)).to(key.device)
     order = order[torch.argsort(key[order], stable=True)]
     golden = torch.arange(len(order), dtype=torch.float64) * ((5**0.5 - 1) / 2)
     uniform = torch.empty(len(order), dtype=torch.float64, device=logits.device)

@@ -23,7 +23,7 @@ from .networks import (
     PersonCritic,
     taken,
 )
-from .prior import Blocks, Prior, enough_carriers, find_blocks, fit_prior
+from .prior import Blocks, Prior, enough_carriers, find_blocks, fit_prior, least_carriers
 from .training import TrainConfig, mixed_seed
 
 MAX_LOG_PROBS = 100_000_000  # numbers of 4 bytes
@@ -199,7 +199,7 @@ class HaplotypeTask:
 
         if network.run_carriers:
             return fit(network.run_carriers)
-        least = network.min_carriers
+        least = least_carriers(network.min_carriers)
         prior = fit(least)
         if not any(prior.contexts.runs):
             return prior

@@ -80,7 +80,7 @@ class TrainConfig:
         Whether the frequencies of block codes are raked to those of each label at the end.
     sharpening : float
         Factor on the log-probabilities when people are drawn. A sequence drawn step by step leaves the haplotypes it
-        knows a little too often; a factor just above 1 takes that back. 0 chooses it, between 1 and 1.24: where train
+        knows a little too often; a factor just above 1 takes that back. 0 chooses it, between 1 and 1.3: where train
         people find drawn people as near as drawn people find train people.
     checkpoint_seconds : float
         Time between checkpoints.

@@ -18,7 +18,7 @@ from .ancestry import Ancestry, fit_ancestry, no_ancestry, shared_components
 from .blocks import UNKNOWN, Blocks, find_blocks, unique_rows
 from .chain import Chain, fit_chain
 from .contexts import ORDERS, POWERS, Contexts, Runs, find_contexts, no_contexts
-from .disclosure import enough_carriers
+from .disclosure import enough_carriers, least_carriers
 from .sources import Sources, fit_sources, own_source
 from .walk import Walk
 from .weights import fit_weights
@@ -41,6 +41,7 @@ __all__ = [
     "fit_prior",
     "fit_sources",
     "fit_weights",
+    "least_carriers",
     "no_ancestry",
     "own_source",
     "shared_components",

@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 # of the attack's AUC: what is above 0.5 goes with 1 / people, so that 0.54 of three quarters of them is 0.53 of all
 LIMIT = 0.54
-_STEPS = (5 / 3, 8 / 3, 13 / 3)  # numbers of carriers that are tried, as multiples of the least
+_STEPS = (1.5, 2, 3.25)  # numbers of carriers that are tried, as multiples of the least
 _WORTH = 0.005  # what a step must take off the AUC: where it does not, what is given away is not in the runs
 _TURNS, _ROUNDS = 4, 4  # people are left out in this many turns, in small cohorts several times
 _PEOPLE, _BLOCKS, _SITES = 3000, 128, 2000  # that are enough to see a leak
 _AT_A_TIME = 1024
+
+
+def least_carriers(min_carriers: int) -> int:
+    """Return how many people must carry a run at least: a third more than a template, which says less of a person."""
+    return round(4 * min_carriers / 3)
 
 
 def enough_carriers(
@@ -39,7 +44,7 @@ def enough_carriers(
     codes: np.ndarray,
     label: np.ndarray,
     person: np.ndarray,
-    min_carriers: int,
+    least: int,
     seed: int = 0,
 ) -> int:
     """Return the least number of carriers at which the attack on training people fails, or more make no difference.
@@ -53,13 +58,13 @@ def enough_carriers(
         -1 is missing.
     codes : array of int, shape (rows, blocks)
     label, person : arrays of int, shape (rows,)
-    min_carriers : int
-        The least number that may be returned.
+    least : int
+        What is tried first.
     seed : int
     """
     rows = states, codes, label, person
-    enough, found = min_carriers, attack(prior, blocks, *rows, min_carriers, seed)
-    for carriers in sorted({round(min_carriers * step) for step in _STEPS}):
+    enough, found = least, attack(prior, blocks, *rows, least, seed)
+    for carriers in sorted({round(least * step) for step in _STEPS}):
         if found <= LIMIT:
             break
         less = attack(prior, blocks, *rows, carriers, seed)
