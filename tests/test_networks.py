@@ -465,6 +465,22 @@ def test_even_draws_have_the_expected_counts() -> None:
     assert len(set(drawn[(logits == kinds[1]).all(dim=1)].tolist())) == 5
 
 
+def test_the_haplotypes_of_a_person_agree_as_often_as_their_ancestry_makes_them() -> None:
+    """Given their ancestry they are independent: dealt in one go they would get opposite numbers."""
+    torch.manual_seed(5)
+    made, label = generator(), torch.zeros(6000, dtype=torch.long)
+    made.loadings = 0.7 * torch.randn(sum(made.sizes), 1)
+    made.spread = torch.ones(len(TABLE), 1, 1)
+    codes, _ = made.people(label, torch.Generator().manual_seed(3))
+    ancestry = torch.randn(20_000, 1)
+    log_probs = torch.from_numpy(made.prior.walk(np.zeros(1, dtype=np.int64)).log_probs())
+    chance = (log_probs + ancestry @ made.loadings[: made.sizes[0]].T + made.label_bias[0, : made.sizes[0]]).softmax(1)
+    agreed = (codes[:, 0, 0] == codes[:, 1, 0]).double().mean()
+    assert float(agreed) == pytest.approx(float((chance**2).sum(dim=1).mean()), abs=0.02)
+    # more than people who have nothing to do with each other
+    assert float(agreed) > float((chance.mean(dim=0) ** 2).sum()) + 0.02
+
+
 # ---- the critic of persons ----------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 PAPER_NOISE = 100
 _TURN = 32  # rows
-_LIKENESS = 1000  # steps of probability: rows whose likeliest code is the same are alike within one
+_LIKENESS = 20  # rows are alike whose likeliest code is the same, with a probability in the same 20th
 SINGLE_SITE = 3  # codes of a block at most that may be a single site: alleles, or dosages
 
 
@@ -330,17 +330,12 @@ class HaplotypeGenerator(nn.Module):
     ) -> tuple[Tensor, list[list[Tensor]]]:
         """Draw whole people: codes (people, rows per person, blocks), and the one-hots of each row if relaxed."""
         ancestry = self.draw_ancestry(label, noise)
-        if not relaxed and not float(self.share):  # the prior draws the haplotypes of a person alike, so all at once
-            each = self.rows_per_person
-            twice = label.repeat_interleave(each)
-            condition, ancestry = self.condition(twice, None), ancestry.repeat_interleave(each, dim=0)
-            codes, _ = self.rows(twice, condition, noise, ancestry=ancestry, rake=rake)
-            return codes.reshape(len(label), each, -1), []
         codes, onehots = self.rows(
             label, self.condition(label, None), noise, ancestry=ancestry, relaxed=relaxed, rake=rake
         )
         if self.rows_per_person == 1:
             return codes[:, None], [onehots]
+        # apart from the first: told alike, as haplotypes of one ancestry are, they would be dealt opposite numbers
         second = self.condition(label, codes)
         # the bias raked on first haplotypes serves the second too: the two are exchangeable
         other, other_onehots = self.rows(label, second, noise, ancestry=ancestry, relaxed=relaxed)
@@ -383,11 +378,14 @@ def evenly_drawn(logits: Tensor, label: Tensor, noise: torch.Generator) -> Tenso
     probability = functional.softmax(logits, dim=1)
     top, most = probability.max(dim=1)
     key = (label * logits.shape[1] + most) * _LIKENESS + (0.999 * _LIKENESS * top).long()
-    # rows that are alike by turns of a few people, so that the first of them are spread as evenly as all; in a random
-    # order within a turn: neighbours in the cohort, and the haplotypes of a person, are no pair
-    turn = torch.arange(len(key)) // _TURN
-    order = torch.argsort(turn + torch.rand(len(key), generator=noise, dtype=torch.float64)).to(key.device)
-    order = order[torch.argsort(key[order], stable=True)]
+    # rows that are alike by turns of a few, so that the first people are spread as evenly as all; in a random order
+    # within a turn, so that neighbours in the cohort, and the haplotypes of a person, are no pair
+    order = torch.argsort(key, stable=True)
+    alike = key[order]
+    place = torch.arange(len(key), device=key.device) - torch.searchsorted(alike, alike)
+    chance = torch.rand(len(key), generator=noise, dtype=torch.float64).to(key.device)
+    _, kind = torch.unique_consecutive(alike, return_inverse=True)
+    order = order[torch.argsort(kind * len(key) + place // _TURN + chance)]
     golden = torch.arange(len(order), dtype=torch.float64) * ((5**0.5 - 1) / 2)
     uniform = torch.empty(len(order), dtype=torch.float64, device=logits.device)
     uniform[order] = ((golden + torch.rand(1, generator=noise, dtype=torch.float64)) % 1).to(logits.device)

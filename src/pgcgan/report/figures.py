@@ -377,7 +377,7 @@ def _augmentation(data: Mapping[str, Any]) -> Figure:
         series,
         "Score of a classifier by the people kept",
     )
-    caption = "A classifier of labels with few people of one label, topped up with people of each generator."
+    caption = "A classifier of labels with few people of one label, topped up. The generator may have known the others."
     return Figure("augmentation", "Gain by augmentation", caption, [plot])
 
 

@@ -131,6 +131,7 @@ FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("pairwise distance",), "Haplotypes differ from each other more, or less, than real ones do"),
     (("H1 ", "H12 "), "Common haplotypes are too common or too rare"),
     (("TSTR",), "A classifier of labels trained on them does worse on real people than it should"),
+    (("augmentation",), "A classifier of labels gains less from them than from real people where a label has few"),
 )
 STRENGTHS = (
     ("allele frequencies", ("AF RMSE", "AF r")),
