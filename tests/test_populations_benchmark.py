@@ -57,5 +57,8 @@ def test_it_measures_by_population(
 def test_the_document_shows_what_was_measured(benchmark: ModuleType) -> None:
     text = (FOLDER.parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     shown = text.split("<!-- populations -->")[1].split("<!-- /populations -->")[0].strip()
-    result = json.loads((FOLDER / "results" / "populations.json").read_text(encoding="utf-8"))
-    assert shown == benchmark.as_markdown(result).strip()
+    path = FOLDER / "results" / "populations.json"
+    expected = (
+        benchmark.as_markdown(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "Not measured yet."
+    )
+    assert shown == expected.strip()
