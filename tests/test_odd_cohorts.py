@@ -32,14 +32,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return status, capsys.readouterr().err
 
     def one(people: Genotypes, options: str = "", counts: str = f"-n {MADE}", reading: str = "") -> Genotypes:
-        pgcgan.write(people, "cohort.vcf.gz")
+        pgcgan.write(people, "cohort.vcf.gz", force=True)
         status, err = command(f"train cohort.vcf.gz --panel cohort.panel.tsv -o model {options} {reading}")
         assert status == 0, err
         said = err.splitlines()
         haplotypes = f", {2 * people.n_samples:,} haplotypes" if people.phased else ", unphased"
         assert said[0].startswith(f"{people.n_variants:,} sites, {people.n_samples:,} people{haplotypes}: about ")
         assert said[-1] == f"trained on {people.n_samples} people at {people.n_variants} sites: model"
-        status, err = command(f"generate model {counts} -o made.vcf.gz")
+        status, err = command(f"generate model {counts} -o made.vcf.gz --force")
         assert status == 0, err
         made = pgcgan.read("made.vcf.gz", "made.panel.tsv")
         assert made.n_variants == people.n_variants
@@ -89,7 +89,9 @@ def test_twenty_people_of_one_label(run, whole: Genotypes) -> None:
     assert Counter(made.label("super_pop")) == {"EUR": MADE}
     # 40 haplotypes: their own frequencies are known to .05 to .08
     assert frequency_error(people, made) < 0.05
-    assert alike(people, made) > 0.8
+    # so few are given away by runs that three of them share: by default their linkage is kept less well for that
+    assert alike(people, made) > 0.7
+    assert alike(people, run(people, "--set run_carriers=3 --force")) > 0.8
     real = {row.tobytes() for row in people.haplotypes()}
     assert np.mean([row.tobytes() in real for row in made.haplotypes()]) < 0.5
 
@@ -178,7 +180,10 @@ def test_many_small_labels(run, whole: Genotypes) -> None:
     made = run(people, "--label pop", "--like cohort.panel.tsv")
     assert Counter(made.label("pop")) == counts
     assert frequency_error(people, made) < 0.04
-    # people of a population are nearest to those of its super-population
+    # people of a population are nearest to those of its super-population; ten of each are too few to see that
+    status, err = run.command("generate model -n 2400 -o more.vcf.gz")
+    assert status == 0, err
+    made = pgcgan.read("more.vcf.gz", "more.panel.tsv")
     groups = sorted(set(labels["super_pop"]))
     real = {g: of(people, g).allele_frequency() for g in groups}
     for g in groups:
