@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -74,7 +73,10 @@ def at_sites_of(real: Genotypes, made: Genotypes) -> Genotypes:
 
 def panel_beside(path: str) -> str:
     """Return the panel file that `write` put beside a genotype file."""
-    beside = re.sub(r"\.(vcf|vcf\.gz|vcf\.bgz|bcf)$", "", path) + ".panel.tsv"
+    from ..io import FORMATS
+
+    suffix = max((s for suffixes in FORMATS for s in suffixes if path.endswith(s)), key=len, default="")
+    beside = path.removesuffix(suffix) + ".panel.tsv"
     if not Path(beside).is_file():
         raise UsageError(
             f"The labels of the artificial people are looked for in {beside}, which is not there; name them by "

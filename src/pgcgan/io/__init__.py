@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import Genotypes
 from .bgzf import named
+from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
 from .labels import PANEL_COLUMNS, read_panel, read_split
+from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .records import Policies, log
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
@@ -24,6 +27,8 @@ __all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "read", "read_panel", "read_s
 # (genotypes, path, *, force, command, seed) and returns the files it wrote.
 FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]]]] = {
     VCF_SUFFIXES: (read_vcf, write_vcf),
+    PGEN_SUFFIXES: (read_plink2, write_plink2),
+    IMPUTE_SUFFIXES: (read_impute, write_impute),
 }
 
 
@@ -54,10 +59,11 @@ def read(
     Parameters
     ----------
     path : path
-        VCF (plain, gzip, bgzip) or BCF; "-" reads either from standard input.
+        VCF (plain, gzip, bgzip) or BCF; "-" reads either from standard input. NAME.pgen reads PLINK 2 (with .pvar or
+        .pvar.zst, and .psam), NAME.hap or NAME.hap.gz IMPUTE (with .legend and .samples).
     panel : path, optional
         A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column;
-        see `read_panel`.
+        see `read_panel`. Without one the labels are those in the .psam or .samples file, if the format has one.
     region : str, optional
         `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
         inside. A .tbi or .csi index beside the file is used if there is one.
@@ -113,7 +119,7 @@ def read(
     reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
     genotypes = reader(path, choose=choose, region=region, policies=policies)
     if columns is not None:
-        genotypes = genotypes.with_labels(columns)
+        genotypes = replace(genotypes, labels={}).with_labels(columns)
     return genotypes if min_maf is None else genotypes.select(min_maf=min_maf)
 
 
@@ -174,7 +180,7 @@ def write(
     genotypes : Genotypes
         Sites sorted by position within each contig.
     path : path
-        Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; "-" writes plain VCF to standard output.
+        Ends in .vcf, .vcf.gz, .vcf.bgz, .bcf, .pgen, .hap or .hap.gz; "-" writes plain VCF to standard output.
     force : bool
         Replace files that exist.
     command : str, optional
@@ -185,7 +191,8 @@ def write(
     Returns
     -------
     list of Path
-        All files written: the genotypes, the index (.tbi, .csi) of a compressed file, `NAME.panel.tsv`.
+        All files written: the genotypes, the index (.tbi, .csi) of a compressed file or the tables of sites and people
+        (.pvar and .psam, .legend and .samples), `NAME.panel.tsv`.
 
     Raises
     ------
