@@ -19,9 +19,8 @@ import numpy as np
 from ..errors import DataError
 from ..genotypes import MISSING, Genotypes, parse_region
 from .bgzf import opened
-from .outputs import whole_files
+from .outputs import check_writable, outputs
 from .records import ABSENT, Policies, Site, Table
-from .vcf_write import check_writable, write_panel
 
 IMPUTE_SUFFIXES = (".hap", ".hap.gz")
 _BLANK, _ZERO = b" 0"
@@ -248,15 +247,13 @@ def write_impute(
     name = os.path.basename(target)
     zipped = ".gz" if name.endswith(".gz") else ""
     stem = name.removesuffix(".gz").removesuffix(".hap")
-    names = [name, f"{stem}.legend{zipped}", f"{stem}.samples", *([f"{stem}.panel.tsv"] if genotypes.labels else [])]
-    with whole_files(target, names, force=force) as workspace:
-        files = [os.path.join(workspace, n) for n in names]
-        _write_text(files[0], _hap_lines(genotypes))
-        _write_text(files[1], _legend_lines(genotypes))
-        _write_text(files[2], _samples_lines(genotypes.samples, genotypes.labels))
-        if genotypes.labels:
-            write_panel(genotypes, files[3])
-    return [Path(os.path.dirname(target) or ".", n) for n in names]
+    others = [f"{stem}.legend{zipped}", f"{stem}.samples"]
+    with outputs(genotypes, target, f".hap{zipped}", others, force=force) as (workspace, written):
+        haplotypes, legend, people = (os.path.join(workspace, n) for n in (name, *others))
+        _write_text(haplotypes, _hap_lines(genotypes))
+        _write_text(legend, _legend_lines(genotypes))
+        _write_text(people, _samples_lines(genotypes.samples, genotypes.labels))
+    return written
 
 
 def _check(genotypes: Genotypes) -> None:

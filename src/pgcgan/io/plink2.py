@@ -17,10 +17,10 @@ import numpy as np
 
 from ..errors import DataError, MissingExtra, UsageError
 from ..genotypes import MISSING, Genotypes
-from .outputs import whole_files
+from .outputs import check_writable, outputs
 from .pvar import NOT_LABELS, SEXES, UNKNOWN, Sites, is_number, read_psam, read_pvar
 from .records import ABSENT, Policies, Site, Table
-from .vcf_write import check_writable, origin_lines, write_panel
+from .vcf_write import origin_lines
 
 PGEN_SUFFIXES = (".pgen",)
 _MISSING_CODE = -9  # of pgenlib
@@ -76,12 +76,13 @@ def read_plink2(
     _agree(pgen, pvar, "variants", n_variants, len(sites.n_alleles))
     row = {name: i for i, name in enumerate(people.samples)}
     chosen = np.array([row[s] for s in samples], dtype=np.uint32)
-    table = Table(pgen, samples, policies or Policies(), region)
+    table = Table(pgen, samples, policies or Policies(), region, expected=len(sites.sites))
     with _reader(pgen, n_variants, n_samples, chosen, sites.n_alleles) as reader:
         order = None if (chosen[1:] > chosen[:-1]).all() else np.argsort(np.argsort(chosen))
         _fill(table, reader, sites, order, people.male[chosen])
     genotypes = table.finish(sites.contig_lengths, sites.assembly)
-    return genotypes.with_labels({name: values[chosen] for name, values in people.labels.items()})
+    labels = {name: values[chosen] for name, values in people.labels.items()}
+    return genotypes.with_labels(labels) if labels else genotypes
 
 
 def _counts(pgen: str) -> tuple[int | None, int | None]:
@@ -150,6 +151,7 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
     codes = np.empty((size, 2 * n), dtype=np.int32)
     known = np.empty((size, n), dtype=bool)
     has_phase = bool(reader.hardcall_phase_present())
+    haploid = {contig: _haploid(contig, sites.human, male) for contig in sites.contig_lengths}
     start = end = 0
     for site, i in zip(sites.sites, sites.index, strict=True):
         where = table.place(site)
@@ -168,18 +170,19 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
         phased = known[i - start] if has_phase else None
         if order is not None:
             calls, phased = calls[order], None if phased is None else phased[order]
-        _add(table, site, calls, phased, _haploid(site.contig, sites.human, male))
+        _add(table, site, calls, phased, haploid[site.contig])
 
 
 def _add(
     table: Table, site: Site, calls: np.ndarray, phased: np.ndarray | None, haploid: np.ndarray | bool | None
 ) -> None:
     """Add a record; `phased` is None in a file without phase, and is False for missing calls, True for homozygous."""
-    complete = calls.min(initial=0) >= 0 if phased is None else phased.all()
-    if complete and haploid is None and len(site.alts) == 1 and calls.max(initial=0) <= 1:
-        np.copyto(table.row(), calls, casting="unsafe")
-        table.add_complete(site, phased is not None)
-        return
+    if haploid is None and len(site.alts) == 1 and (phased is None or phased.all()):
+        row = table.row()
+        np.copyto(row, calls, casting="unsafe")
+        if phased is not None or row.min() >= 0:
+            table.add_complete(site, phased is not None)
+            return
     calls = np.where(calls == _MISSING_CODE, MISSING, calls)
     if haploid is not None:
         first, second = calls.T
@@ -217,27 +220,25 @@ def write_plink2(
     pgenlib = _pgenlib("writing .pgen files")
     name = os.path.basename(target)
     stem = name.removesuffix(".pgen")
-    names = [name, f"{stem}.pvar", f"{stem}.psam", *([f"{stem}.panel.tsv"] if genotypes.labels else [])]
-    with whole_files(target, names, stale=[f"{stem}.pvar.zst"], force=force) as workspace:
-        files = [os.path.join(workspace, n) for n in names]
+    others = [f"{stem}.pvar", f"{stem}.psam"]
+    with outputs(genotypes, target, ".pgen", others, force=force, stale=[f"{stem}.pvar.zst"]) as (workspace, written):
+        pgen, pvar, psam = (os.path.join(workspace, n) for n in (name, *others))
         try:
-            _write_pgen(pgenlib, genotypes, files[0])
+            _write_pgen(pgenlib, genotypes, pgen)
         except RuntimeError as error:
             raise UsageError(f"{target} cannot be written: pgenlib says {error}.") from None
-        with open(files[1], "w", encoding="utf-8", newline="\n") as stream:
+        with open(pvar, "w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(f"{line}\n" for line in origin_lines(genotypes, command, seed))
             stream.write("#CHROM\tPOS\tID\tREF\tALT\n")
             v = genotypes.variants
             for row in zip(v.contig, v.position.tolist(), v.id, v.ref, v.alt, strict=True):
                 stream.write("\t".join(map(str, row)) + "\n")
-        with open(files[2], "w", encoding="utf-8", newline="\n") as stream:
+        with open(psam, "w", encoding="utf-8", newline="\n") as stream:
             columns = _psam_columns(genotypes)
             stream.write("\t".join(["#IID", "SEX", *columns]) + "\n")
             for i, sample in enumerate(genotypes.samples):
                 stream.write("\t".join([sample, sexes[i], *(genotypes.labels[c][i] for c in columns)]) + "\n")
-        if genotypes.labels:
-            write_panel(genotypes, files[3])
-    return [Path(os.path.dirname(target) or ".", n) for n in names]
+    return written
 
 
 def _write_pgen(pgenlib: Any, genotypes: Genotypes, partial: str) -> None:
@@ -255,16 +256,17 @@ def _write_pgen(pgenlib: Any, genotypes: Genotypes, partial: str) -> None:
             calls = genotypes.calls[start : start + size]
             codes = np.empty((len(calls), n, 2), dtype=np.int32)
             codes[...] = calls  # a haploid call fills both sides
-            absent = codes < 0
-            half = absent[..., 0] != absent[..., 1]
-            if half.any():
-                i, person = np.argwhere(half)[0]
-                raise DataError(
-                    f"The half-call of sample {genotypes.samples[person]} at {genotypes.variants.name(start + int(i))} "
-                    "cannot be written to a .pgen, in which both alleles of a call are known or none; make it missing, "
-                    "or write a VCF."
-                )
-            codes[absent] = _MISSING_CODE
+            if calls.min() < 0:
+                absent = codes < 0
+                half = absent[..., 0] != absent[..., 1]
+                if half.any():
+                    i, person = np.argwhere(half)[0]
+                    name = genotypes.variants.name(start + int(i))
+                    raise DataError(
+                        f"The half-call of sample {genotypes.samples[person]} at {name} cannot be written to a .pgen, "
+                        "in which both alleles of a call are known or none; make it missing, or write a VCF."
+                    )
+                codes[absent] = _MISSING_CODE
             writer.append_alleles_batch(codes.reshape(len(calls), 2 * n), all_phased=genotypes.phased)
 
 
