@@ -156,6 +156,7 @@ def _read_samples(path: str) -> tuple[list[str], dict[str, np.ndarray]]:
             f"{path} is empty; a header 'sample population group sex' and a line for each person are needed."
         )
     header, rows = [c.lower() for c in lines[0][1]], lines[1:]
+    header = ["population" if c == "pop" else c for c in header]  # phase 3 of the 1000 Genomes Project
     if header[:2] == ["id_1", "id_2"]:
         at = 1
         if rows and set(rows[0][1]) <= {"0", "D", "B", "C", "P"}:  # the second header line has the types of the columns

@@ -85,8 +85,8 @@ def read_plink2(
     return genotypes.with_labels(labels) if labels else genotypes
 
 
-def _counts(pgen: str) -> tuple[int | None, int | None]:
-    """Return the number of variants and of samples in the header; None where they are in a .pgen.pgi."""
+def _counts(pgen: str) -> tuple[int, int]:
+    """Return the number of variants and of samples in the header."""
     try:
         with open(pgen, "rb") as stream:
             head = stream.read(12)
@@ -104,28 +104,29 @@ def _counts(pgen: str) -> tuple[int | None, int | None]:
     if len(head) < 12:
         raise DataError(f"{pgen} is truncated: it ends inside its header; fetch it again.")
     if head[2] in (0x20, 0x21):
-        return None, None
+        raise DataError(
+            f"{pgen} has its index in a file of its own (.pgen.pgi), which is not read; `plink2 --pfile NAME "
+            "--make-pgen` writes one with the index inside."
+        )
     return int.from_bytes(head[3:7], "little"), int.from_bytes(head[7:11], "little")
 
 
-def _agree(pgen: str, beside: str, what: str, count: int | None, found: int) -> None:
-    if count is not None and count != found:
+def _agree(pgen: str, beside: str, what: str, count: int, found: int) -> None:
+    if count != found:
         raise DataError(
             f"{pgen} holds {count} {what}, {beside} lists {found}: they are not of the same set, or one is truncated."
         )
 
 
 @contextmanager
-def _reader(
-    pgen: str, n_variants: int | None, n_samples: int | None, chosen: np.ndarray, n_alleles: np.ndarray
-) -> Iterator[Any]:
+def _reader(pgen: str, n_variants: int, n_samples: int, chosen: np.ndarray, n_alleles: np.ndarray) -> Iterator[Any]:
     pgenlib = _pgenlib("reading .pgen files")
     offsets = np.concatenate([[0], np.cumsum(n_alleles)]).astype(np.uintp) if n_alleles.max(initial=2) > 2 else None
     try:
         reader = pgenlib.PgenReader(
             os.fsencode(pgen),
             raw_sample_ct=n_samples,
-            variant_ct=len(n_alleles) if n_variants is None else n_variants,
+            variant_ct=n_variants,
             sample_subset=np.sort(chosen),
             allele_idx_offsets=offsets,
         )
@@ -250,24 +251,24 @@ def _write_pgen(pgenlib: Any, genotypes: Genotypes, partial: str) -> None:
         nonref_flags=False,
         hardcall_phase_present=genotypes.phased,
     )
-    with writer:
-        size = max(1, _BLOCK // (2 * n))
-        for start in range(0, genotypes.n_variants, size):
-            calls = genotypes.calls[start : start + size]
-            codes = np.empty((len(calls), n, 2), dtype=np.int32)
-            codes[...] = calls  # a haploid call fills both sides
-            if calls.min() < 0:
-                absent = codes < 0
-                half = absent[..., 0] != absent[..., 1]
-                if half.any():
-                    i, person = np.argwhere(half)[0]
-                    name = genotypes.variants.name(start + int(i))
-                    raise DataError(
-                        f"The half-call of sample {genotypes.samples[person]} at {name} cannot be written to a .pgen, "
-                        "in which both alleles of a call are known or none; make it missing, or write a VCF."
-                    )
-                codes[absent] = _MISSING_CODE
-            writer.append_alleles_batch(codes.reshape(len(calls), 2 * n), all_phased=genotypes.phased)
+    size = max(1, _BLOCK // (2 * n))
+    for start in range(0, genotypes.n_variants, size):
+        calls = genotypes.calls[start : start + size]
+        codes = np.empty((len(calls), n, 2), dtype=np.int32)
+        codes[...] = calls  # a haploid call fills both sides
+        if calls.min() < 0:
+            absent = codes < 0
+            half = absent[..., 0] != absent[..., 1]
+            if half.any():
+                i, person = np.argwhere(half)[0]
+                name = genotypes.variants.name(start + int(i))
+                raise DataError(
+                    f"The half-call of sample {genotypes.samples[person]} at {name} cannot be written to a .pgen, "
+                    "in which both alleles of a call are known or none; make it missing, or write a VCF."
+                )
+            codes[absent] = _MISSING_CODE
+        writer.append_alleles_batch(codes.reshape(len(calls), 2 * n), all_phased=genotypes.phased)
+    writer.close()
 
 
 def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
