@@ -75,8 +75,8 @@ def panel_beside(path: str) -> str:
     """Return the panel file that `write` put beside a genotype file."""
     from ..io import FORMATS
 
-    suffix = max((s for suffixes in FORMATS for s in suffixes if path.endswith(s)), key=len, default="")
-    beside = path.removesuffix(suffix) + ".panel.tsv"
+    suffixes = sorted((s for several in FORMATS for s in several if path.endswith(s)), key=len)
+    beside = path.removesuffix(suffixes[-1] if suffixes else "") + ".panel.tsv"
     if not Path(beside).is_file():
         raise UsageError(
             f"The labels of the artificial people are looked for in {beside}, which is not there; name them by "
