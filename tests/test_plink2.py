@@ -322,6 +322,14 @@ def test_haploid_people_are_written_where_plink2_has_them(tmp_path):
     assert not list(tmp_path.glob("b.*"))
 
 
+@pytest.mark.oracle("plink2")
+def test_plink2_exports_the_haploid_people_that_are_written(tmp_path):
+    people = small([[[0], [1], [-1]], [[1], [1], [0]]], "X", labels={"gender": ["male"] * 3})
+    write(people, tmp_path / "a.pgen")
+    assert "warning" not in plink2("--pfile", tmp_path / "a", "--export", "vcf", "--out", tmp_path / "a").lower()
+    assert read(tmp_path / "a.vcf", tmp_path / "a.panel.tsv").equals(people)
+
+
 # ---- the tables ---------------------------------------------------------------------------------------------------
 
 
@@ -525,6 +533,20 @@ def test_the_text_files_that_are_written(tmp_path):
     got = read(tmp_path / "a.pgen", tmp_path / "a.panel.tsv")
     assert {k: v.tolist() for k, v in got.labels.items()} == labels
     assert (dict(got.variants.contig_lengths), got.variants.assembly) == ({"5": 9, "6": 100}, "GRCh38")
+
+
+@pytest.mark.oracle("plink2")
+def test_plink2_takes_any_label_that_goes_into_the_psam(tmp_path):
+    values = ["Ab", "_c,d", "é=1"]
+    taken = ["1kg", "a,b", "x=y", "NA", "pop", "é", "PHENO1", "COVAR"]
+    labels = {name: values for name in [*taken, "Pop", "sid", "two words"]}
+    labels |= {f"not {v}": ["a", v, "b"] for v in ("NONE", "inf", "-9", "0", "1a", "New York")}
+    people = replace(small([[[0, 1], [1, 1], [0, 0]]], labels=labels), samples=["é", "a:b,c", "x|y"])
+    write(people, tmp_path / "a.pgen")
+    said = plink2("--pfile", tmp_path / "a", "--freq", "--out", tmp_path / "a")
+    assert "8 categorical phenotypes loaded" in said and "warning" not in said.lower()
+    assert {k: v.tolist() for k, v in read(tmp_path / "a.pgen").labels.items()} == dict.fromkeys(taken, values)
+    assert read(tmp_path / "a.pgen", tmp_path / "a.panel.tsv").equals(people)
 
 
 @pytest.mark.parametrize("present", ["a.pgen", "a.pvar", "a.psam", "a.pvar.zst"])

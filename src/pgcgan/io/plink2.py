@@ -212,7 +212,8 @@ def write_plink2(
 ) -> list[Path]:
     """Write NAME.pgen, NAME.pvar, NAME.psam and, if there are labels, NAME.panel.tsv; see `pgcgan.write`.
 
-    Labels of words go into the .psam too, as categorical columns, and `gender` as SEX.
+    Labels of words go into the .psam too, as categorical columns, and `gender` as SEX. Where contigs are not
+    chromosomes (scaffolds), plink2 needs --allow-extra-chr to read them.
     """
     target = os.fspath(path)
     check_writable(genotypes)
