@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def read(
         NAME.fam beside it; A1 is taken as ALT, A2 as REF); NAME.npz, as `write` makes it.
     panel : path, optional
         A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column;
-        see `read_panel`.
+        see `read_panel`. Without one the labels are those that the file holds itself, if its format does.
     region : str, optional
         `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
         inside. A .tbi or .csi index beside the file is used if there is one.
@@ -118,7 +119,7 @@ def read(
     reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
     genotypes = reader(path, choose=choose, region=region, policies=policies)
     if columns is not None:
-        genotypes = genotypes.with_labels(columns)
+        genotypes = replace(genotypes, labels={}).with_labels(columns)
     return genotypes if min_maf is None else genotypes.select(min_maf=min_maf)
 
 

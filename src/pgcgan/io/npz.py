@@ -100,9 +100,10 @@ def read_npz(
 def _load(source: str) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     try:
-        with np.load(source, allow_pickle=False) as stored:
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise DataError(f"{source} is not a .npz file, but a single array.")
+        stored = np.load(source, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise DataError(f"{source} is not a .npz file, but a single array.")
+        with stored:
             for name in ("version", *_ARRAYS):
                 if name not in stored:
                     raise DataError(

@@ -20,12 +20,10 @@ from .sites import wanted_sites
 
 PLINK1_SUFFIXES = (".bed",)
 _MAGIC = b"\x6c\x1b"
-_BLOCK = 1 << 22  # calls read or written at a time
+_BLOCK = 1 << 24  # calls read at a time
 _UNKNOWN = ("0", ".")  # an allele that nobody carries, or that is not known
 _MISSING_COUNT = -127  # bed-reader's
-# The two alleles of a call, as a little-endian word, by the count of A1 as a byte.
-_WORDS = np.zeros(256, dtype="<u2")
-_WORDS[[1, 2, _MISSING_COUNT & 0xFF]] = 0x0100, 0x0101, 0xFFFF
+_IN_CACHE = 1 << 16  # calls translated at a time
 
 
 def read_plink1(
@@ -88,7 +86,7 @@ def read_plink1(
     with open_bed(Path(source), iid_count=len(people), sid_count=len(variants)) as bed:
         for start in range(0, len(keep), step):
             counts = bed.read((rows, keep[start : start + step]), dtype="int8", order="F").T
-            np.take(_WORDS, counts.view(np.uint8), out=words[start : start + step], mode="clip")
+            _to_words(counts, words[start : start + step])
     part = variants.select(keep)
     nameless = np.flatnonzero(part.alt == ".")
     carried = (calls[nameless] == 1).any(axis=2)
@@ -100,6 +98,20 @@ def read_plink1(
             f"{part.name(nameless[i])} has no name for the allele A1, which sample {samples[sample]} carries.",
         )
     return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=False)
+
+
+def _to_words(counts: np.ndarray, words: np.ndarray) -> None:
+    """Put the two alleles of each call, as a little-endian word, where its count of A1 is 0, 1, 2 or missing."""
+    source, target = counts.view(np.uint8).reshape(-1), words.reshape(-1)
+    for start in range(0, len(source), _IN_CACHE):
+        word = target[start : start + _IN_CACHE]
+        word[:] = source[start : start + _IN_CACHE]
+        # 0, 1, 2 and 0x81 become 0, 0x0100, 0x0101 and 0xFFFF: several times as fast as looking them up
+        result = (word >> 7) * np.uint16(0xBEBF)
+        result += word << 8
+        word >>= 1
+        word *= 0xFF
+        np.subtract(result, word, out=word)
 
 
 def _rows(path: str, columns: str) -> Iterator[tuple[int, list[str]]]:
@@ -205,7 +217,7 @@ def write_plink1(
         nowhere = {"fam_location": os.devnull, "bim_location": os.devnull}
         bed = create_bed(Path(workspace, name), n, genotypes.n_variants, **nowhere)
         with bed.file_pointer:  # `with bed` would hide what stopped it behind an error about its own counts
-            step = max(1, _BLOCK // n)
+            step = max(1, _IN_CACHE // n)
             for start in range(0, genotypes.n_variants, step):
                 for counts in _counts(genotypes, start, start + step):
                     bed.write(counts)
@@ -246,21 +258,20 @@ def _check(genotypes: Genotypes, target: str) -> None:
 
 def _counts(genotypes: Genotypes, start: int, end: int) -> np.ndarray:
     """Return counts of ALT, int8, shape (variants, samples), -127 for missing."""
-    first, second = genotypes.calls[start:end, :, 0], genotypes.calls[start:end, :, 1]
-    missing = first < 0
-    half = missing != (second < 0)
-    if half.any():
-        v, s = np.argwhere(half)[0]
-        raise DataError(
-            f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))} cannot be "
-            "written to a .bed file; make it missing."
-        )
-    counts = first + second
-    counts[missing] = _MISSING_COUNT
-    nameless = genotypes.variants.alt[start:end] == "."
-    if nameless.any() and (counts[nameless] > 0).any():
-        v = int(np.flatnonzero(nameless & (counts > 0).any(axis=1))[0])
-        raise DataError(f"{genotypes.variants.name(start + v)} has no ALT allele, but people carry one.")
+    words = np.ascontiguousarray(genotypes.calls[start:end]).view("<u2")[..., 0]
+    total = words >> 8
+    total += words & 0xFF
+    counts = total.astype(np.int8)
+    missing = total > 2
+    if missing.any():
+        half = missing & (total != 2 * 0xFF)
+        if half.any():
+            v, s = np.argwhere(half)[0]
+            raise DataError(
+                f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))} cannot "
+                "be written to a .bed file; make it missing."
+            )
+        counts[missing] = _MISSING_COUNT
     return counts
 
 
