@@ -293,7 +293,7 @@ def test_formats_that_are_not_known(tmp_path):
         write(one(), tmp_path / "x.txt")
     assert str(caught.value) == (
         f"The format of {tmp_path}/x.txt is not known; accepted: names that end in .vcf, .vcf.gz, .vcf.bgz, .bcf, "
-        ".pgen, .hap, .hap.gz, or -."
+        ".bed, .npz, .pgen, .hap, .hap.gz, or -."
     )
 
 

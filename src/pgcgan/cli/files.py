@@ -115,6 +115,14 @@ def output_free(path: str, force: bool, *, standard_output: bool = False) -> Non
         raise UsageError(f"The folder {Path(path).parent} of the output {path} does not exist.")
 
 
+def genotypes_free(path: str, force: bool) -> None:
+    """Stop before the work where genotypes cannot be written: the place, or a name that no format has."""
+    from ..io import writer_of
+
+    output_free(path, force, standard_output=True)
+    writer_of(path)
+
+
 def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
     target = Path(path)

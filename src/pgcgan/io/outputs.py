@@ -91,7 +91,7 @@ def _panel_lines(genotypes: Genotypes) -> Iterator[str]:
 
 
 def check_writable(genotypes: Genotypes) -> None:
-    """Check that the sites are in order and that names can be written.
+    """Check that the sites are in order, that alleles have names, and that names can be written.
 
     Raises
     ------
@@ -112,6 +112,11 @@ def check_writable(genotypes: Genotypes) -> None:
     if len(set(runs)) < len(runs):
         contig = next(c for i, c in enumerate(runs) if c in runs[:i])
         raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
+    nameless = np.flatnonzero(variants.alt == ".")
+    carried = (genotypes.calls[nameless] > 0).any(axis=(1, 2))
+    if carried.any():
+        name = variants.name(int(nameless[carried.argmax()]))
+        raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
     named: dict[str, Iterable[str]] = {
         "contig": runs,
         "id": variants.id,
