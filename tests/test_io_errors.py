@@ -292,7 +292,8 @@ def test_formats_that_are_not_known(tmp_path):
     with pytest.raises(UsageError) as caught:
         write(one(), tmp_path / "x.txt")
     assert str(caught.value) == (
-        f"The format of {tmp_path}/x.txt is not known; accepted: names that end in .vcf, .vcf.gz, .vcf.bgz, .bcf, or -."
+        f"The format of {tmp_path}/x.txt is not known; accepted: names that end in .vcf, .vcf.gz, .vcf.bgz, .bcf, "
+        ".bed, .npz, .pgen, .hap, .hap.gz, or -."
     )
 
 

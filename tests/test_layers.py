@@ -99,9 +99,15 @@ def test_the_numpy_half_does_not_import_torch(path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import pgcgan.io, pgcgan.baselines; pgcgan.read", {"torch", "sklearn", "scipy", "plotly", "msprime"}),
+        (
+            "import pgcgan.io, pgcgan.baselines; pgcgan.read",
+            {"torch", "sklearn", "scipy", "plotly", "msprime", "bed_reader"},
+        ),
         ("import pgcgan.metrics; pgcgan.simulate(5, length=20_000); pgcgan.evaluate", {"torch", "plotly"}),
-        ("import pgcgan.cli", {"torch", "sklearn", "scipy", "plotly", "msprime", "pysam", "cyvcf2", "numpy"}),
+        (
+            "import pgcgan.cli",
+            {"torch", "sklearn", "scipy", "plotly", "msprime", "pysam", "cyvcf2", "bed_reader", "numpy"},
+        ),
     ],
 )
 def test_what_is_not_needed_is_not_loaded(statement: str, absent: set[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -74,7 +73,10 @@ def at_sites_of(real: Genotypes, made: Genotypes) -> Genotypes:
 
 def panel_beside(path: str) -> str:
     """Return the panel file that `write` put beside a genotype file."""
-    beside = re.sub(r"\.(vcf|vcf\.gz|vcf\.bgz|bcf)$", "", path) + ".panel.tsv"
+    from ..io import FORMATS
+
+    suffixes = sorted((s for several in FORMATS for s in several if path.endswith(s)), key=len)
+    beside = path.removesuffix(suffixes[-1] if suffixes else "") + ".panel.tsv"
     if not Path(beside).is_file():
         raise UsageError(
             f"The labels of the artificial people are looked for in {beside}, which is not there; name them by "
@@ -111,6 +113,14 @@ def output_free(path: str, force: bool, *, standard_output: bool = False) -> Non
         raise UsageError(f"{path} exists; --force replaces it, or choose another name.")
     if not Path(path).parent.is_dir():
         raise UsageError(f"The folder {Path(path).parent} of the output {path} does not exist.")
+
+
+def genotypes_free(path: str, force: bool) -> None:
+    """Stop before the work where genotypes cannot be written: the place, or a name that no format has."""
+    from ..io import writer_of
+
+    output_free(path, force, standard_output=True)
+    writer_of(path)
 
 
 def write_text(path: str, text: str, force: bool) -> Path:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
 from .app import FILE, OUTPUT, BaselineOptions, Reading, app
-from .files import at_sites_of, divided, load, names, output_free, read_options, read_train, write_text
+from .files import at_sites_of, divided, genotypes_free, load, names, output_free, read_options, read_train, write_text
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def simulate(
     Parameters
     ----------
     output
-        NAME.vcf.gz, .vcf or .bcf; NAME.panel.tsv is written beside it. "-" writes VCF to standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
+        standard output.
     people
         Number of people.
     length
@@ -60,7 +61,7 @@ def simulate(
     from ..io import write
     from ..provenance import command_line
 
-    output_free(output, force, standard_output=True)
+    genotypes_free(output, force)
     if split is not None:
         output_free(split, force)
     genotypes = simulate(people, length=length, seed=seed, populations=populations, unphased=unphased)
@@ -100,7 +101,8 @@ def train(
     Parameters
     ----------
     vcf
-        VCF (plain, gzip, bgzip) or BCF; "-" reads standard input.
+        VCF (plain, gzip, bgzip), BCF, NAME.bed, NAME.pgen, NAME.hap.gz or NAME.npz; "-" reads VCF or BCF from standard
+        input.
     panel
         Labels: a 1000 Genomes panel or .ped, or any table with a sample column.
     output
@@ -193,14 +195,15 @@ def generate(
     """Write artificial people: genotypes and a panel file.
 
     One of -n, --like and --balance says how many. With --release, or --min-distance, --real names the people that the
-    model was trained on.
+    model was trained on. --unphased also writes the people without phase, which a .bed cannot hold.
 
     Parameters
     ----------
     model
         A model directory.
     output
-        NAME.vcf.gz, .vcf or .bcf; NAME.panel.tsv is written beside it. "-" writes VCF to standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
+        standard output.
     counts
         A number (shared out like the training people) or LABEL=COUNT, as often as needed; counts are exact.
     like
@@ -249,7 +252,7 @@ def generate(
         )
     _check_release(min_distance, release, real, panel, split, thresholds, reading)
     limits = parsed_thresholds(thresholds)
-    output_free(output, force, standard_output=True)
+    genotypes_free(output, force)
     generator = load(model, stage)
     if counts:
         wanted = _counts(counts)
@@ -284,7 +287,8 @@ def generate(
     if release:
         assert known is not None and unseen is not None
         _stop_at_gate(known, unseen, people, generator.label, limits, seed)
-    written = write(people, output, force=force, command=command_line(), seed=seed)
+    unphased = reading is not None and reading.unphased
+    written = write(people, output, force=force, command=command_line(), seed=seed, unphased=unphased)
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
 
 
@@ -304,7 +308,7 @@ def _check_release(
         raise UsageError("--min-distance needs --real: the people that the model was trained on.")
     if real is not None and not release and min_distance is None:
         raise UsageError("--real goes with --release or --min-distance; without them nothing real is looked at.")
-    if reading is not None and real is None:
+    if reading not in (None, Reading(unphased=True)) and real is None:
         raise UsageError("The reading options are for the file of --real, which is not given.")
     for name, given in (("--panel", panel), ("--threshold", thresholds)):
         if given is not None and not release:

@@ -37,7 +37,7 @@ def info(
     Parameters
     ----------
     path
-        A VCF or BCF ("-" reads standard input), or a model directory.
+        A VCF, BCF, .bed, .pgen, .hap.gz or .npz ("-" reads VCF or BCF from standard input), or a model directory.
     panel
         Labels, for a genotype file.
     json_output

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import Genotypes
 from .bgzf import named
+from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
 from .labels import PANEL_COLUMNS, read_panel, read_split
+from .npz import NPZ_SUFFIXES, read_npz, write_npz
+from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
+from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .records import Policies, log
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
@@ -24,6 +29,10 @@ __all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "read", "read_panel", "read_s
 # (genotypes, path, *, force, command, seed) and returns the files it wrote.
 FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]]]] = {
     VCF_SUFFIXES: (read_vcf, write_vcf),
+    PLINK1_SUFFIXES: (read_plink1, write_plink1),
+    NPZ_SUFFIXES: (read_npz, write_npz),
+    PGEN_SUFFIXES: (read_plink2, write_plink2),
+    IMPUTE_SUFFIXES: (read_impute, write_impute),
 }
 
 
@@ -54,10 +63,12 @@ def read(
     Parameters
     ----------
     path : path
-        VCF (plain, gzip, bgzip) or BCF; "-" reads either from standard input.
+        VCF (plain, gzip, bgzip) or BCF, "-" for either from standard input; PLINK 1 (NAME.bed, with NAME.bim and
+        NAME.fam beside it; A1 is taken as ALT, A2 as REF); PLINK 2 (NAME.pgen, with NAME.pvar or NAME.pvar.zst and
+        NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); NAME.npz, as `write` makes it.
     panel : path, optional
         A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column;
-        see `read_panel`.
+        see `read_panel`. Without one the labels are those that the file holds itself, if its format does.
     region : str, optional
         `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
         inside. A .tbi or .csi index beside the file is used if there is one.
@@ -113,7 +124,7 @@ def read(
     reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
     genotypes = reader(path, choose=choose, region=region, policies=policies)
     if columns is not None:
-        genotypes = genotypes.with_labels(columns)
+        genotypes = replace(genotypes, labels={}).with_labels(columns)
     return genotypes if min_maf is None else genotypes.select(min_maf=min_maf)
 
 
@@ -166,6 +177,7 @@ def write(
     force: bool = False,
     command: str | None = None,
     seed: int | None = None,
+    unphased: bool = False,
 ) -> list[Path]:
     """Write genotypes, an index and, if there are labels, a panel file beside them.
 
@@ -174,28 +186,40 @@ def write(
     genotypes : Genotypes
         Sites sorted by position within each contig.
     path : path
-        Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; "-" writes plain VCF to standard output.
+        Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; in .bed for PLINK 1 (.bim and .fam are written beside it; sex is that
+        of the label `gender`); in .pgen for PLINK 2 (with .pvar and .psam); in .hap or .hap.gz for IMPUTE (with
+        .legend and .samples); in .npz for numpy arrays, labels included. "-" writes plain VCF to standard output.
     force : bool
         Replace files that exist.
     command : str, optional
-        Kept in the header as ##pgcganCommand.
+        Kept in the header as ##pgcganCommand (.npz: the array `command`; .bed and .hap have no place for it).
     seed : int, optional
-        Kept in the header as ##pgcganSeed.
+        Kept in the header as ##pgcganSeed (.npz: the array `seed`; .bed and .hap have no place for it).
+    unphased : bool
+        Write every call as an unordered pair. A .bed cannot hold phase: without this, phased genotypes are refused.
 
     Returns
     -------
     list of Path
-        All files written: the genotypes, the index (.tbi, .csi) of a compressed file, `NAME.panel.tsv`.
+        All files written: the genotypes, the index (.tbi, .csi) of a compressed file or the tables of sites and people
+        (.pvar and .psam, .legend and .samples), `NAME.panel.tsv`.
 
     Raises
     ------
     UsageError
         If the suffix is unknown, or a file exists and `force` is not set.
     DataError
-        If the sites are not in order, or a name cannot be written.
+        If the sites are not in order, or the format cannot hold a name, the phase or the ploidy.
     """
-    functions = _format_of(os.fspath(path)) if os.fspath(path) != "-" else (read_vcf, write_vcf)
+    writer = writer_of(os.fspath(path))
+    given = genotypes.without_phase() if unphased and genotypes.phased else genotypes
+    return writer(given, path, force=force, command=command, seed=seed)
+
+
+def writer_of(path: str) -> Callable[..., list[Path]]:
+    """Return the function that writes files of this name; raise a UsageError if the suffix is not known."""
+    functions = _format_of(path) if path != "-" else (read_vcf, write_vcf)
     if functions is None:
         accepted = ", ".join(s for suffixes in FORMATS for s in suffixes)
-        raise UsageError(f"The format of {os.fspath(path)} is not known; accepted: names that end in {accepted}, or -.")
-    return functions[1](genotypes, path, force=force, command=command, seed=seed)
+        raise UsageError(f"The format of {path} is not known; accepted: names that end in {accepted}, or -.")
+    return functions[1]

@@ -87,15 +87,19 @@ class Table:
         See there.
     region : str, optional
         Records that start outside are passed over.
+    expected : int
+        Records to make room for at first, where their number is known.
     """
 
-    def __init__(self, source: str, samples: list[str], policies: Policies, region: str | None = None):
+    def __init__(
+        self, source: str, samples: list[str], policies: Policies, region: str | None = None, expected: int = 256
+    ):
         self.source = source
         self.samples = samples
         self.policies = policies
         self.region = region
         self._bounds = None if region is None else parse_region(region)
-        self._calls = np.empty((256, len(samples), 2), dtype=np.int8)
+        self._calls = np.empty((max(2, expected), len(samples), 2), dtype=np.int8)
         self._sites: list[Site] = []
         self._last: Site | None = None
         self._contigs: set[str] = set()

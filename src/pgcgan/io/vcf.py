@@ -143,6 +143,11 @@ def parse_header(lines: Sequence[str], source: str) -> Header:
     twice = [s for s in dict.fromkeys(samples) if samples.count(s) > 1] if len(set(samples)) < len(samples) else []
     if twice:
         raise DataError(f"{source} names samples more than once in its header: {listed(twice)}.")
+    return Header(samples, *contig_table(lines))
+
+
+def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | None]:
+    """Return the contigs with their lengths, and the assembly, of the `##` lines of a VCF or .pvar."""
     lengths: dict[str, int | None] = {}
     assembly = reference = None
     for line in lines:
@@ -154,7 +159,7 @@ def parse_header(lines: Sequence[str], source: str) -> Header:
                 assembly = assembly or fields.get("assembly")
         elif line.startswith("##reference="):
             reference = line.partition("=")[2].strip('"') or None
-    return Header(samples, lengths, assembly or reference)
+    return lengths, assembly or reference
 
 
 def structured(line: str) -> dict[str, str]:

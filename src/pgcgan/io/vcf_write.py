@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, UsageError
 from ..genotypes import Genotypes
 from ..provenance import VERSION
 from . import bcf
-from .labels import PANEL_COLUMNS
+from .outputs import check_writable, outputs
 from .records import COLUMNS
 
 VCF_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
@@ -39,7 +37,7 @@ def write_vcf(
 ) -> list[Path]:
     """Write a VCF or BCF file, its index and its panel file; see `pgcgan.write`."""
     target = os.fspath(path)
-    _check(genotypes)
+    check_writable(genotypes)
     head = "\n".join([*header_lines(genotypes, command, seed), ""])
     if target == "-":
         stdout = sys.stdout.buffer
@@ -48,43 +46,22 @@ def write_vcf(
             stdout.write(block)
         stdout.flush()
         return []
-    folder, name = os.path.split(target)
-    folder = folder or "."
+    name = os.path.basename(target)
     suffix = next(s for s in sorted(VCF_SUFFIXES, key=len, reverse=True) if name.endswith(s))
     beyond = bool(len(genotypes.variants) and genotypes.variants.position.max() >= _TBI_END)
     index = None if suffix == ".vcf" else name + (".csi" if suffix == ".bcf" or beyond else ".tbi")
-    panel = name.removesuffix(suffix) + ".panel.tsv" if genotypes.labels else None
     # An index of an earlier file under this name would be taken for ours, so that it counts as an output too.
     stale = [] if index is None else [f"{name}.{s}" for s in ("tbi", "csi") if f"{name}.{s}" != index]
-    if not os.path.isdir(folder):
-        raise UsageError(f"The folder {folder} of the output {target} does not exist.")
-    existing = [n for n in (name, index, *stale, panel) if n and os.path.exists(os.path.join(folder, n))]
-    if existing and not force:
-        raise UsageError(
-            f"{os.path.join(folder, existing[0])} exists; force=True (--force) replaces it, or choose another name."
-        )
-    try:
-        with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=folder) as workspace:
-            written = [name]
-            partial = os.path.join(workspace, name)
-            if index is None:
-                with open(partial, "wb") as plain:
-                    plain.write(head.encode())
-                    plain.writelines(_text_blocks(genotypes))
-            else:
-                _write_bgzip(genotypes, head, partial, binary=suffix == ".bcf", csi=index.endswith(".csi"))
-                written.append(index)
-            if panel is not None:
-                with open(os.path.join(workspace, panel), "w", encoding="utf-8", newline="\n") as table:
-                    table.writelines(_panel_lines(genotypes))
-                written.append(panel)
-            for old in stale:
-                Path(folder, old).unlink(missing_ok=True)
-            for new in written:
-                os.replace(os.path.join(workspace, new), os.path.join(folder, new))
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
-    return [Path(folder, new) for new in written]
+    others = [] if index is None else [index]
+    with outputs(genotypes, target, suffix, others, force=force, stale=stale) as (workspace, written):
+        partial = os.path.join(workspace, name)
+        if index is None:
+            with open(partial, "wb") as plain:
+                plain.write(head.encode())
+                plain.writelines(_text_blocks(genotypes))
+        else:
+            _write_bgzip(genotypes, head, partial, binary=suffix == ".bcf", csi=index.endswith(".csi"))
+    return written
 
 
 def _write_bgzip(genotypes: Genotypes, head: str, partial: str, *, binary: bool, csi: bool) -> None:
@@ -107,12 +84,19 @@ def _write_bgzip(genotypes: Genotypes, head: str, partial: str, *, binary: bool,
 
 def header_lines(genotypes: Genotypes, command: str | None, seed: int | None) -> list[str]:
     """Return the header without line ends: version, contigs with length and assembly, source, samples."""
-    variants = genotypes.variants
-    lines = [
+    return [
         "##fileformat=VCFv4.2",
         '##FILTER=<ID=PASS,Description="All filters passed">',
-        f"##source=pgcgan {VERSION}",
+        *origin_lines(genotypes, command, seed),
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+        "\t".join([*COLUMNS, "FORMAT", *genotypes.samples]),
     ]
+
+
+def origin_lines(genotypes: Genotypes, command: str | None, seed: int | None) -> list[str]:
+    """Return the header lines that say how the file was made, and its contigs; also in a .pvar."""
+    variants = genotypes.variants
+    lines = [f"##source=pgcgan {VERSION}"]
     if command is not None:
         lines.append(f"##pgcganCommand={' '.join(command.split())}")
     if seed is not None:
@@ -126,8 +110,6 @@ def header_lines(genotypes: Genotypes, command: str | None, seed: int | None) ->
             quoted = variants.assembly.replace("\\", "\\\\").replace('"', '\\"')
             fields.append(f"assembly={variants.assembly}" if plain else f'assembly="{quoted}"')
         lines.append(f"##contig=<{','.join(fields)}>")
-    lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
-    lines.append("\t".join([*COLUMNS, "FORMAT", *genotypes.samples]))
     return lines
 
 
@@ -152,45 +134,3 @@ def _text_blocks(genotypes: Genotypes) -> Iterator[bytes]:
             site = (variants.contig[i], str(variants.position[i]), variants.id[i], variants.ref[i], variants.alt[i])
             lines += ["\t".join((*site, ".", ".", ".", "GT", "")).encode(), row.tobytes()]
         yield b"".join(lines)
-
-
-def _panel_lines(genotypes: Genotypes) -> Iterator[str]:
-    first = [c for c in PANEL_COLUMNS if c in genotypes.labels]
-    columns = first + [c for c in genotypes.labels if c not in first]
-    yield "\t".join(["sample", *columns]) + "\n"
-    for i, sample in enumerate(genotypes.samples):
-        yield "\t".join([sample, *(genotypes.labels[c][i] for c in columns)]) + "\n"
-
-
-def _check(genotypes: Genotypes) -> None:
-    variants = genotypes.variants
-    if not genotypes.n_variants or not genotypes.n_samples:
-        raise DataError(f"There is nothing to write: {genotypes.n_samples} samples x {genotypes.n_variants} variants.")
-    changes = np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1
-    runs = [variants.contig[i] for i in (0, *changes)]
-    back = np.setdiff1d(np.flatnonzero(np.diff(variants.position) < 0) + 1, changes)
-    if len(back):
-        i = int(back[0])
-        raise DataError(
-            f"Variant {variants.name(i)} comes after {variants.name(i - 1)}: sort the variants before writing."
-        )
-    if len(set(runs)) < len(runs):
-        contig = next(c for i, c in enumerate(runs) if c in runs[:i])
-        raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
-    named: dict[str, Iterable[str]] = {
-        "contig": runs,
-        "id": variants.id,
-        "ref": variants.ref,
-        "alt": variants.alt,
-        "sample name": genotypes.samples,
-        "label": genotypes.labels,
-        **{f"label {column!r}": values for column, values in genotypes.labels.items()},
-    }
-    for what, values in named.items():
-        # Blanks are allowed in sample names and labels; elsewhere some readers split the line at them.
-        bad = r"[\t\r\n]" if what.startswith(("sample", "label")) else r"[\s,]" if what in ("ref", "alt") else r"\s"
-        for value in values:
-            if not value or re.search(bad, value):
-                raise DataError(
-                    f"The {what} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
-                )

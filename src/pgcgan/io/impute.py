@@ -1,0 +1,315 @@
+"""Reading and writing IMPUTE haplotypes: NAME.hap(.gz), NAME.legend(.gz) and NAME.samples.
+
+As in `bcftools convert --haplegendsample`: "?" is a missing allele, "-" the second allele that a haploid call does not
+have, "*" behind the alleles marks an unphased call. Such a file has no place for the contig but the id
+`contig:position_ref_alt`, so that ids of the variants are kept in a fifth column of the legend, `vcf_id`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..genotypes import MISSING, Genotypes, parse_region
+from .bgzf import opened
+from .outputs import check_writable, outputs
+from .records import ABSENT, Policies, Site, Table
+
+IMPUTE_SUFFIXES = (".hap", ".hap.gz")
+_BLANK, _ZERO = b" 0"
+_ALLELES = {b"0": 0, b"1": 1, b"?": MISSING, b"-": ABSENT}
+_SEXES = {"1": "male", "male": "male", "2": "female", "female": "female"}
+_COLUMNS = {"pop": "population", "super_pop": "group"}  # label -> column of the .samples file
+
+
+def read_impute(
+    path: str | os.PathLike[str],
+    *,
+    choose: Callable[[list[str]], Sequence[str]] | None = None,
+    region: str | None = None,
+    policies: Policies | None = None,
+) -> Genotypes:
+    """Read NAME.hap or NAME.hap.gz, with NAME.legend(.gz) and NAME.samples or NAME.sample.
+
+    Parameters
+    ----------
+    path : path
+        NAME.hap or NAME.hap.gz.
+    choose : callable, optional
+        Given the people of the .samples file, returns those wanted, in the order wanted.
+    region : str, optional
+        See `pgcgan.read`. It names the contig too, where the ids of the legend (`contig:position_ref_alt` or
+        `contig:position:ref:alt`) do not.
+    policies : Policies, optional
+        What to do with unusual records; an error by default.
+
+    Returns
+    -------
+    Genotypes
+        Calls equal to those of `bcftools convert --haplegendsample2vcf`. The labels are `pop`, `super_pop` and
+        `gender`, from the columns population, group and sex, where they say something of everybody.
+
+    Raises
+    ------
+    DataError
+        If a file is absent, not readable, or holds something the policies do not accept; the message has the line.
+    """
+    hap = os.fspath(path)
+    stem = hap.removesuffix(".gz").removesuffix(".hap")
+    suffixes = (".legend.gz", ".legend") if hap.endswith(".gz") else (".legend", ".legend.gz")
+    legend = _beside(hap, stem, suffixes)
+    people, labels = _read_samples(_beside(hap, stem, (".samples", ".sample")))
+    samples = people if choose is None else list(choose(people))
+    row = {name: i for i, name in enumerate(people)}
+    chosen = None if samples == people else np.array([row[s] for s in samples], dtype=np.int64)
+    table = Table(hap, samples, policies or Policies(), region)
+    contigs: dict[str, int | None] = {}
+    with opened(hap) as stream:
+        number = 0
+        wanted = True
+        for number, site in enumerate(_read_legend(legend, region), start=1):
+            contigs.setdefault(site.contig, None)
+            line = stream.readline()
+            if not line:
+                raise DataError(f"{hap} ends after {number - 1} lines, {legend} goes on: one of them is truncated.")
+            where = table.place(site) if wanted else "skip"
+            wanted = wanted and where != "end"
+            if where == "take":
+                _decode(table, site, line, number, len(people), chosen)
+        if stream.readline().strip():
+            raise DataError(f"{hap} goes on after {number} lines, with which {legend} ends: one of them is truncated.")
+    picked = slice(None) if chosen is None else chosen
+    return table.finish(contigs, None).with_labels({name: values[picked] for name, values in labels.items()})
+
+
+def _beside(hap: str, stem: str, suffixes: Sequence[str]) -> str:
+    for suffix in suffixes:
+        if os.path.exists(stem + suffix):
+            return stem + suffix
+    if not os.path.exists(hap):
+        raise DataError(f"There is no file {hap}.")
+    raise DataError(f"There is no file {' or '.join(stem + s for s in suffixes)}, which belongs to {hap}.")
+
+
+def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
+    with opened(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                fields = line.decode().split()
+            except UnicodeDecodeError:
+                raise DataError(f"{path} is not UTF-8 text on line {number}.") from None
+            if fields:
+                yield number, fields
+
+
+def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
+    columns: list[str] | None = None
+    for number, fields in _lines(legend):
+        if columns is None:
+            columns = fields
+            if len(fields) < 4 or fields[1].lower() not in ("position", "pos"):
+                raise DataError(
+                    f"{legend} begins with {' '.join(fields)[:40]!r}; a header 'id position a0 a1' is needed."
+                )
+            continue
+        if len(fields) != len(columns):
+            raise DataError(f"{legend}: line {number} has {len(fields)} columns instead of {len(columns)}.")
+        identifier, position, ref, alt = fields[:4]
+        if not position.isdecimal():
+            raise DataError(f"{legend}: line {number} has the position {position!r}, which is not a number.")
+        contig, named = _contig(identifier, position, ref, alt)
+        if contig is None:
+            if region is None:
+                raise DataError(
+                    f"{legend}: line {number} has the id {identifier}, which does not name the contig; a region "
+                    "(region='6', --region 6) names it."
+                )
+            contig = parse_region(region)[0]
+        kept = fields[columns.index("vcf_id")] if "vcf_id" in columns else "." if named else identifier
+        yield Site(contig, int(position), kept, ref, () if alt == "." else (alt,))
+    if columns is None:
+        raise DataError(f"{legend} is empty; a header 'id position a0 a1' and a line for each site are needed.")
+
+
+def _contig(identifier: str, position: str, ref: str, alt: str) -> tuple[str | None, bool]:
+    """Return the contig that an id names, and whether the id says nothing else."""
+    for between in ("_", ":"):
+        tail = f":{position}{between}{ref}{between}{alt}"
+        if identifier.endswith(tail):
+            contig = identifier.removesuffix(tail)
+            # the 1000 Genomes legends have ids such as rs367896724:10177:A:AC beside 20:60343:G:A
+            return (None, False) if not contig or re.match(r"(rs|ss|esv)\d", contig) else (contig, True)
+    return None, False
+
+
+def _read_samples(path: str) -> tuple[list[str], dict[str, np.ndarray]]:
+    lines = list(_lines(path))
+    if not lines:
+        raise DataError(
+            f"{path} is empty; a header 'sample population group sex' and a line for each person are needed."
+        )
+    header, rows = [c.lower() for c in lines[0][1]], lines[1:]
+    header = ["population" if c == "pop" else c for c in header]  # phase 3 of the 1000 Genomes Project
+    if header[:2] == ["id_1", "id_2"]:
+        at = 1
+        if rows and set(rows[0][1]) <= {"0", "D", "B", "C", "P"}:  # the second header line has the types of the columns
+            rows = rows[1:]
+    elif header[0] in ("sample", "id"):
+        at = 0
+    else:
+        raise DataError(
+            f"{path} begins with {' '.join(header)[:40]!r}; accepted headers: 'sample population group sex', "
+            "'ID_1 ID_2 missing …'."
+        )
+    first: dict[str, int] = {}
+    for number, fields in rows:
+        if len(fields) != len(header):
+            raise DataError(f"{path}: line {number} has {len(fields)} columns instead of {len(header)}.")
+        if fields[at] in first:
+            raise DataError(f"{path}: the sample {fields[at]} is on line {first[fields[at]]} and on line {number}.")
+        first[fields[at]] = number
+    samples = list(first)
+    if not samples:
+        raise DataError(f"{path} lists nobody.")
+    labels = {}
+    for name, column in _COLUMNS.items():
+        values = [fields[header.index(column)] for _, fields in rows] if column in header else samples
+        # bcftools fills these columns with the names of the samples
+        if values != samples and "." not in values and "NA" not in values:
+            labels[name] = np.array(values, dtype=object)
+    if "sex" in header:
+        sexes = [_SEXES.get(fields[header.index("sex")].lower(), "unknown") for _, fields in rows]
+        # bcftools writes 2 for everybody of whom it does not know the sex
+        unsaid = {"unknown"} if labels else {"unknown", "female"}
+        if not set(sexes) <= unsaid:
+            labels["gender"] = np.array(sexes, dtype=object)
+    return samples, labels
+
+
+def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: np.ndarray | None) -> None:
+    text = line.rstrip(b"\r\n ")
+    if len(text) == 4 * n - 1:
+        pairs = np.frombuffer(text + b" ", dtype=np.uint8).reshape(n, 4)
+        if chosen is not None:
+            pairs = pairs[chosen]
+        if ((pairs[:, ::2] | 1) == _ZERO + 1).all() and (pairs[:, 1::2] == _BLANK).all():
+            np.bitwise_and(pairs[:, ::2], 1, out=table.row(), casting="unsafe")
+            table.add_complete(site, True)
+            return
+    alleles = text.split()
+    if len(alleles) != 2 * n:
+        raise DataError(
+            f"{table.source}: line {number} ({site}) has {len(alleles)} alleles instead of {2 * n}, two for each of "
+            f"{n} samples; the file is truncated, or of other people than the .samples file."
+        )
+    calls = np.empty((len(table.samples), 2), dtype=np.int32)
+    phased = np.ones(len(calls), dtype=bool)
+    for i, person in enumerate(range(n) if chosen is None else chosen.tolist()):
+        for side in (0, 1):
+            allele = alleles[2 * person + side]
+            if allele.endswith(b"*"):
+                phased[i], allele = False, allele[:-1]
+            if allele not in _ALLELES or (side == 0 and allele == b"-"):
+                raise DataError(
+                    f"{table.source}: line {number} ({site}) has the allele {allele.decode(errors='replace')!r} of "
+                    f"sample {table.samples[i]}; accepted: 0, 1, ? (missing), - (second of a haploid call)."
+                )
+            calls[i, side] = _ALLELES[allele]
+    table.add(site, calls, phased)
+
+
+def write_impute(
+    genotypes: Genotypes,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    command: str | None = None,
+    seed: int | None = None,
+) -> list[Path]:
+    """Write NAME.hap(.gz), NAME.legend(.gz), NAME.samples and, if there are labels, NAME.panel.tsv.
+
+    See `pgcgan.write`. The format has no place for the command and the seed, nor for the lengths of contigs.
+
+    Raises
+    ------
+    DataError
+        If a call is missing or the genotypes are unphased: haplotypes are neither.
+    """
+    target = os.fspath(path)
+    check_writable(genotypes)
+    _check(genotypes)
+    name = os.path.basename(target)
+    zipped = ".gz" if name.endswith(".gz") else ""
+    stem = name.removesuffix(".gz").removesuffix(".hap")
+    others = [f"{stem}.legend{zipped}", f"{stem}.samples"]
+    with outputs(genotypes, target, f".hap{zipped}", others, force=force) as (workspace, written):
+        haplotypes, legend, people = (os.path.join(workspace, n) for n in (name, *others))
+        _write_text(haplotypes, _hap_lines(genotypes))
+        _write_text(legend, _legend_lines(genotypes))
+        _write_text(people, _samples_lines(genotypes.samples, genotypes.labels))
+    return written
+
+
+def _check(genotypes: Genotypes) -> None:
+    way_out = "IMPUTE haplotypes cannot hold that; write a VCF, or phase and impute first."
+    if not genotypes.phased:
+        raise DataError(f"The genotypes are unphased: {way_out}")
+    for i, calls in enumerate(genotypes.calls):
+        if calls.min() < 0:
+            person = int((calls < 0).any(axis=1).argmax())
+            raise DataError(
+                f"The call of sample {genotypes.samples[person]} at {genotypes.variants.name(i)} is missing: {way_out}"
+            )
+    blank = next((s for s in genotypes.samples if re.search(r"\s", s)), None)
+    if blank is not None:
+        raise DataError(f"The sample name {blank!r} cannot be written to a .samples file: it has blanks.")
+
+
+def _write_text(path: str, lines: Iterator[bytes]) -> None:
+    # no name and time in the gzip header, so that the same genotypes give the same bytes
+    with open(path, "wb") as raw:
+        if path.endswith(".gz"):
+            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=4, mtime=0) as stream:
+                stream.writelines(lines)
+        else:
+            raw.writelines(lines)
+
+
+def _hap_lines(genotypes: Genotypes) -> Iterator[bytes]:
+    n = genotypes.n_samples
+    for calls in genotypes.calls:
+        text = np.full((n, 4), _BLANK, dtype=np.uint8)
+        text[:, 2] = ord("-")
+        text[:, ::2][:, : genotypes.ploidy] = calls + np.int8(_ZERO)
+        text[-1, 3] = ord("\n")
+        yield text.tobytes()
+
+
+def _legend_lines(genotypes: Genotypes) -> Iterator[bytes]:
+    v = genotypes.variants
+    with_ids = bool((v.id != ".").any())
+    yield b"id position a0 a1" + (b" vcf_id\n" if with_ids else b"\n")
+    for contig, position, ref, alt, name in zip(v.contig, v.position.tolist(), v.ref, v.alt, v.id, strict=True):
+        line = f"{contig}:{position}_{ref}_{alt} {position} {ref} {alt}"
+        yield (f"{line} {name}\n" if with_ids else f"{line}\n").encode()
+
+
+def _samples_lines(samples: np.ndarray, labels: Mapping[str, np.ndarray]) -> Iterator[bytes]:
+    yield b"sample population group sex\n"
+    absent: Any = ["."] * len(samples)
+    # a column is for one word; with a blank in it the line would have one column more
+    columns: list[Any] = [samples]
+    for name in _COLUMNS:
+        values = labels.get(name, absent)
+        columns.append(absent if any(re.search(r"\s", v) for v in values) else values)
+    sexes = {"male": "1", "female": "2"}
+    columns.append([sexes.get(_SEXES.get(str(v).lower(), ""), "0") for v in labels.get("gender", absent)])
+    for row in zip(*columns, strict=True):
+        yield (" ".join(row) + "\n").encode()

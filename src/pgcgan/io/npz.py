@@ -1,0 +1,208 @@
+"""Reading and writing genotypes as plain numpy arrays in one compressed .npz file; nothing in it is pickled."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..genotypes import MISSING, Genotypes, Variants
+from .outputs import check_writable, outputs
+from .records import Policies
+from .sites import wanted_sites
+
+NPZ_SUFFIXES = (".npz",)
+_VERSION = 1
+_TEXT, _WHOLE, _FLAG = "U", "iu", "b"
+# Array -> kinds of number or text, and the lengths of its axes by name; equal names have equal lengths.
+_ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "calls": (_WHOLE, ("variants", "samples", "ploidy")),
+    "samples": (_TEXT, ("samples",)),
+    "contig": (_TEXT, ("variants",)),
+    "position": (_WHOLE, ("variants",)),
+    "id": (_TEXT, ("variants",)),
+    "ref": (_TEXT, ("variants",)),
+    "alt": (_TEXT, ("variants",)),
+    "contig_names": (_TEXT, ("contigs",)),
+    "contig_lengths": (_WHOLE, ("contigs",)),
+    "assembly": (_TEXT, ()),
+    "label_names": (_TEXT, ("labels",)),
+    "labels": (_TEXT, ("labels", "samples")),
+    "phased": (_FLAG, ()),
+}
+
+
+def read_npz(
+    path: str | os.PathLike[str],
+    *,
+    choose: Callable[[list[str]], Sequence[str]] | None = None,
+    region: str | None = None,
+    policies: Policies | None = None,
+) -> Genotypes:
+    """Read the arrays that `write_npz` wrote, or a program of the user's.
+
+    Parameters
+    ----------
+    path : path
+        NAME.npz.
+    choose : callable, optional
+        Given the samples, returns those wanted, in the order wanted.
+    region : str, optional
+        See `pgcgan.read`.
+    policies : Policies, optional
+        As for VCF; there are no sites of several ALT alleles.
+
+    Returns
+    -------
+    Genotypes
+        With the labels that the file holds.
+
+    Raises
+    ------
+    DataError
+        If the file is not a .npz file, lacks an array, or one has another type or shape than it should.
+    """
+    source = os.fspath(path)
+    policies = policies or Policies()
+    found = _load(source)
+    columns: dict[str, Any] = {name: found[name] for name in ("contig", "position", "id", "ref", "alt")}
+    columns["contig_lengths"] = {
+        name: None if length < 0 else length
+        for name, length in zip(found["contig_names"].tolist(), found["contig_lengths"].tolist(), strict=True)
+    }
+    try:
+        variants = Variants(**columns, assembly=str(found["assembly"]) or None)
+        labels = dict(zip(found["label_names"].tolist(), found["labels"], strict=True))
+        genotypes = Genotypes(found["calls"], variants, found["samples"], labels, bool(found["phased"]))
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
+    if choose is not None:
+        genotypes = genotypes.select(samples=np.array(choose(genotypes.samples.tolist()), dtype=object))
+    keep = wanted_sites(
+        variants,
+        source,
+        region=region,
+        policies=policies,
+        place=lambda i: f"{source}, site {i} (from 0)",
+        sort="sort the sites of all arrays",
+    )
+    if len(keep) < genotypes.n_variants:
+        genotypes = genotypes.select(sites=keep)
+    return _as_wanted(genotypes, source, policies)
+
+
+def _load(source: str) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    try:
+        stored = np.load(source, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise DataError(f"{source} is not a .npz file, but a single array.")
+        with stored:
+            for name in ("version", *_ARRAYS):
+                if name not in stored:
+                    raise DataError(
+                        f"{source} has no array {name!r}; the arrays of genotypes are version, {', '.join(_ARRAYS)}."
+                    )
+                found[name] = stored[name]
+    except FileNotFoundError:
+        raise DataError(f"There is no file {source}.") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise DataError(f"{source} is not a .npz file of plain arrays, or is damaged: {error}.") from None
+    version = found.pop("version")
+    if version.shape != () or version.dtype.kind not in _WHOLE or version != _VERSION:
+        raise DataError(f"{source} is of version {version.tolist()!r}; this pgcgan reads version {_VERSION}.")
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, (kinds, axes) in _ARRAYS.items():
+        array = found[name]
+        if array.dtype.kind not in kinds:
+            raise DataError(
+                f"{source}: the array {name!r} is of the type {array.dtype}; needed: "
+                f"{ {_TEXT: 'text', _WHOLE: 'whole numbers', _FLAG: 'bool'}[kinds] }."
+            )
+        if array.ndim != len(axes):
+            raise DataError(f"{source}: the array {name!r} has the shape {array.shape}; needed: ({', '.join(axes)}).")
+        for axis, length in zip(axes, array.shape, strict=True):
+            expected, other = sizes.setdefault(axis, (length, name))
+            if length != expected:
+                raise DataError(f"{source}: the array {name!r} has {length} {axis}, {other!r} has {expected}.")
+    return found
+
+
+def _as_wanted(genotypes: Genotypes, source: str, policies: Policies) -> Genotypes:
+    """Apply the policies on half-calls, haploid calls and phase, as the readers of records do."""
+    calls = genotypes.calls
+    missing = calls < 0
+    half = np.asarray(missing.any(axis=2) & ~missing.all(axis=2))
+    if half.any():
+        if policies.half_calls == "error":
+            v, s = np.argwhere(half)[0]
+            raise DataError(
+                f"{source}: {genotypes.variants.name(int(v))} has a half-call of sample {genotypes.samples[s]}; "
+                "half_calls='missing' (--half-calls missing) accepts it."
+            )
+        calls = calls.copy()
+        calls[half] = MISSING
+    if genotypes.ploidy == 1 and policies.haploid == "diploid":
+        calls = np.repeat(calls, 2, axis=2)
+    if calls is not genotypes.calls:
+        genotypes = Genotypes(calls, genotypes.variants, genotypes.samples, genotypes.labels, genotypes.phased)
+    return genotypes.without_phase() if policies.unphased else genotypes
+
+
+def write_npz(
+    genotypes: Genotypes,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    command: str | None = None,
+    seed: int | None = None,
+) -> list[Path]:
+    """Write one .npz file and the panel file; see `pgcgan.write`.
+
+    The arrays: `calls` int8 (variants, samples, ploidy), -1 missing; `samples`; `contig`, `position`, `id`, `ref`,
+    `alt` (variants); `contig_names`, `contig_lengths` (-1 unknown) and `assembly` ("" unknown); `label_names` and
+    `labels` (labels, samples); `phased`; `version`; `command` and `seed` if they are given. The same genotypes give
+    the same bytes.
+    """
+    target = os.fspath(path)
+    check_writable(genotypes)
+    variants = genotypes.variants
+    arrays: dict[str, Any] = {
+        "version": np.int64(_VERSION),
+        "calls": genotypes.calls,
+        "samples": _texts(genotypes.samples),
+        "contig": _texts(variants.contig),
+        "position": variants.position,
+        "id": _texts(variants.id),
+        "ref": _texts(variants.ref),
+        "alt": _texts(variants.alt),
+        "contig_names": _texts(variants.contig_lengths),
+        "contig_lengths": np.array([-1 if n is None else n for n in variants.contig_lengths.values()], dtype=np.int64),
+        "assembly": np.array(variants.assembly or "", dtype=np.str_),
+        "label_names": _texts(genotypes.labels),
+        "labels": np.array([_texts(v) for v in genotypes.labels.values()], dtype=np.str_).reshape(
+            len(genotypes.labels), genotypes.n_samples
+        ),
+        "phased": np.bool_(genotypes.phased),
+    }
+    if command is not None:
+        arrays["command"] = np.array(command, dtype=np.str_)
+    if seed is not None:
+        arrays["seed"] = np.int64(seed)
+    with outputs(genotypes, target, ".npz", force=force) as (workspace, written):
+        np.savez_compressed(os.path.join(workspace, os.path.basename(target)), **arrays)
+    return written
+
+
+def _texts(values: Iterable[str]) -> np.ndarray:
+    given = list(values)
+    for value in given:
+        if value.endswith("\0"):
+            raise DataError(f"The name {value!r} cannot be written: numpy drops the null characters at its end.")
+    return np.array(given, dtype=np.str_)

@@ -1,0 +1,136 @@
+"""What every writer shares: the checks before it, files that appear when they are whole, and the panel beside them."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError, UsageError
+from ..genotypes import Genotypes
+from .labels import PANEL_COLUMNS
+
+
+@contextmanager
+def outputs(
+    genotypes: Genotypes,
+    target: str,
+    suffix: str,
+    others: Sequence[str] = (),
+    *,
+    force: bool,
+    stale: Sequence[str] = (),
+) -> Iterator[tuple[str, list[Path]]]:
+    """Yield a folder to write files in, and the places they get when the block ends without an error.
+
+    The panel file of the labels is written here, as `NAME.panel.tsv`. One of the same content may be there already.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+        What is written.
+    target : str
+        The output that the user named: NAME and `suffix`. It comes to its place last, so that it is never there
+        without the others.
+    suffix : str
+        The end of `target` that tells the format.
+    others : sequence of str
+        Names of further files that the block writes.
+    force : bool
+        Replace files that exist.
+    stale : sequence of str
+        Files of earlier outputs that would be taken for ours: treated as outputs too, and removed.
+
+    Raises
+    ------
+    UsageError
+        If the folder does not exist, a file exists and `force` is not set, or it cannot be written.
+    """
+    folder, name = os.path.split(target)
+    folder = folder or "."
+    panel = f"{name.removesuffix(suffix)}.panel.tsv"
+    table = "".join(_panel_lines(genotypes)).encode() if genotypes.labels else None
+    names = [name, *others] if table is None else [name, *others, panel]
+    if not os.path.isdir(folder):
+        raise UsageError(f"The folder {folder} of the output {target} does not exist.")
+    for each in (*names, *stale):
+        place = Path(folder, each)
+        same = table is not None and each == panel and place.is_file() and place.read_bytes() == table
+        if place.exists() and not force and not same:
+            raise UsageError(
+                f"{os.path.join(folder, each)} exists; force=True (--force) replaces it, or choose another name."
+            )
+        if place.is_dir():
+            raise UsageError(f"{os.path.join(folder, each)} cannot be written: Is a directory.")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=folder) as workspace:
+            yield workspace, [Path(folder, each) for each in names]
+            if table is not None:
+                Path(workspace, panel).write_bytes(table)
+            for old in stale:
+                Path(folder, old).unlink(missing_ok=True)
+            if len(names) > 1:  # the old file must not stand beside the new ones
+                Path(folder, name).unlink(missing_ok=True)
+            for each in (*names[1:], name):
+                os.replace(os.path.join(workspace, each), os.path.join(folder, each))
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+
+
+def _panel_lines(genotypes: Genotypes) -> Iterator[str]:
+    first = [c for c in PANEL_COLUMNS if c in genotypes.labels]
+    columns = first + [c for c in genotypes.labels if c not in first]
+    yield "\t".join(["sample", *columns]) + "\n"
+    for i, sample in enumerate(genotypes.samples):
+        yield "\t".join([sample, *(genotypes.labels[c][i] for c in columns)]) + "\n"
+
+
+def check_writable(genotypes: Genotypes) -> None:
+    """Check that the sites are in order, that alleles have names, and that names can be written.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to write, sites are not in order, or a name is empty or holds blanks where none may be.
+    """
+    variants = genotypes.variants
+    if not genotypes.n_variants or not genotypes.n_samples:
+        raise DataError(f"There is nothing to write: {genotypes.n_samples} samples x {genotypes.n_variants} variants.")
+    changes = np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1
+    runs = [variants.contig[i] for i in (0, *changes)]
+    back = np.setdiff1d(np.flatnonzero(np.diff(variants.position) < 0) + 1, changes)
+    if len(back):
+        i = int(back[0])
+        raise DataError(
+            f"Variant {variants.name(i)} comes after {variants.name(i - 1)}: sort the variants before writing."
+        )
+    if len(set(runs)) < len(runs):
+        contig = next(c for i, c in enumerate(runs) if c in runs[:i])
+        raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
+    nameless = np.flatnonzero(variants.alt == ".")
+    carried = (genotypes.calls[nameless] > 0).any(axis=(1, 2))
+    if carried.any():
+        name = variants.name(int(nameless[carried.argmax()]))
+        raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
+    named: dict[str, Iterable[str]] = {
+        "contig": runs,
+        "id": variants.id,
+        "ref": variants.ref,
+        "alt": variants.alt,
+        "sample name": genotypes.samples,
+        "label": genotypes.labels,
+        **{f"label {column!r}": values for column, values in genotypes.labels.items()},
+    }
+    for what, values in named.items():
+        # Blanks are allowed in sample names and labels; elsewhere some readers split the line at them.
+        bad = r"[\t\r\n]" if what.startswith(("sample", "label")) else r"[\s,]" if what in ("ref", "alt") else r"\s"
+        for value in values:
+            if not value or re.search(bad, value):
+                raise DataError(
+                    f"The {what} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
+                )

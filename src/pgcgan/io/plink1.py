@@ -1,0 +1,293 @@
+"""Reading and writing PLINK 1: NAME.bed (calls), NAME.bim (sites) and NAME.fam (people).
+
+The .bed is read and written by bed-reader; the two tables are read here, so that an error names the line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..errors import DataError, listed
+from ..genotypes import Genotypes, Variants
+from .outputs import check_writable, outputs
+from .records import Policies
+from .sites import wanted_sites
+
+PLINK1_SUFFIXES = (".bed",)
+_MAGIC = b"\x6c\x1b"
+_BLOCK = 1 << 24  # calls read at a time
+_UNKNOWN = ("0", ".")  # an allele that nobody carries, or that is not known
+_MISSING_COUNT = -127  # bed-reader's
+_IN_CACHE = 1 << 16  # calls translated at a time
+
+
+def read_plink1(
+    path: str | os.PathLike[str],
+    *,
+    choose: Callable[[list[str]], Sequence[str]] | None = None,
+    region: str | None = None,
+    policies: Policies | None = None,
+) -> Genotypes:
+    """Read a PLINK 1 file set.
+
+    Parameters
+    ----------
+    path : path
+        NAME.bed, variant-major or sample-major; NAME.bim and NAME.fam are beside it.
+    choose : callable, optional
+        Given the within-family ids (IID), returns those wanted, in the order wanted.
+    region : str, optional
+        See `pgcgan.read`; contigs are named as in the .bim (23 is not X).
+    policies : Policies, optional
+        Only `duplicates` can matter.
+
+    Returns
+    -------
+    Genotypes
+        Diploid and unphased. A2 is REF and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".",
+        an unknown A2 the REF "N". Equal to what `plink1.9 --keep-allele-order --recode vcf` exports of diploid
+        contigs. Sex and phenotype of the .fam are not read.
+
+    Raises
+    ------
+    DataError
+        If one of the files is absent, does not fit the others, or holds a line that cannot be used.
+    """
+    from bed_reader import open_bed
+
+    source = os.fspath(path)
+    stem = source.removesuffix(".bed")
+    for name in (source, f"{stem}.bim", f"{stem}.fam"):
+        if not os.path.isfile(name):
+            raise DataError(f"There is no file {name}; a PLINK 1 file set is NAME.bed, NAME.bim and NAME.fam.")
+    people = _read_fam(f"{stem}.fam")
+    samples = people if choose is None else list(choose(people))
+    variants, lines = _read_bim(f"{stem}.bim")
+    sample_major = _check_bed(source, stem, len(variants), len(people))
+    number = {name: i for i, name in enumerate(people)}
+    rows = slice(None) if samples == people else np.array([number[s] for s in samples], dtype=np.intp)
+    keep = wanted_sites(
+        variants,
+        source,
+        region=region,
+        policies=policies or Policies(),
+        place=lambda i: f"{stem}.bim, line {lines[i]}",
+        sort=f"sort the files with `plink1.9 --bfile {stem} --keep-allele-order --make-bed --out NEW`",
+    )
+    calls = np.empty((len(keep), len(samples), 2), dtype=np.int8)
+    words = calls.view("<u2")[..., 0]
+    # A sample-major file is read whole for any of its sites.
+    step = len(keep) if sample_major else max(1, _BLOCK // len(samples))
+    with open_bed(Path(source), iid_count=len(people), sid_count=len(variants)) as bed:
+        for start in range(0, len(keep), step):
+            counts = bed.read((rows, keep[start : start + step]), dtype="int8", order="F").T
+            _to_words(counts, words[start : start + step])
+    part = variants.select(keep)
+    nameless = np.flatnonzero(part.alt == ".")
+    carried = (calls[nameless] == 1).any(axis=2)
+    if carried.any():
+        i, sample = np.argwhere(carried)[0]
+        _refuse(
+            f"{stem}.bim",
+            int(lines[keep[nameless[i]]]),
+            f"{part.name(nameless[i])} has no name for the allele A1, which sample {samples[sample]} carries.",
+        )
+    return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=False)
+
+
+def _to_words(counts: np.ndarray, words: np.ndarray) -> None:
+    """Put the two alleles of each call, as a little-endian word, where its count of A1 is 0, 1, 2 or missing."""
+    source, target = counts.view(np.uint8).reshape(-1), words.reshape(-1)
+    for start in range(0, len(source), _IN_CACHE):
+        word = target[start : start + _IN_CACHE]
+        word[:] = source[start : start + _IN_CACHE]
+        # 0, 1, 2 and 0x81 become 0, 0x0100, 0x0101 and 0xFFFF: several times as fast as looking them up
+        result = (word >> 7) * np.uint16(0xBEBF)
+        result += word << 8
+        word >>= 1
+        word *= 0xFF
+        np.subtract(result, word, out=word)
+
+
+def _rows(path: str, columns: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number and the fields of each line that is not blank."""
+    with open(path, "rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                fields = line.decode().split()
+            except UnicodeDecodeError as error:
+                _refuse(path, number, f"the byte {error.object[error.start]:#04x} is not UTF-8 text.")
+            if not fields:
+                continue
+            if len(fields) < 6:
+                _refuse(path, number, f"it has {len(fields)} of the 6 columns: {columns}.")
+            yield number, fields
+
+
+def _refuse(path: str, number: int, what: str) -> NoReturn:
+    raise DataError(f"{path}, line {number}: {what}")
+
+
+def _read_fam(path: str) -> list[str]:
+    seen: dict[str, int] = {}
+    for number, fields in _rows(path, "family, individual, father, mother, sex, phenotype"):
+        name = fields[1]
+        if name in seen:
+            _refuse(
+                path,
+                number,
+                f"the individual {name} is in line {seen[name]} too; each needs an id (column 2) of their own, "
+                "whatever the family (`plink1.9 --update-ids` changes them).",
+            )
+        seen[name] = number
+    if not seen:
+        raise DataError(f"{path} has no samples.")
+    return list(seen)
+
+
+def _read_bim(path: str) -> tuple[Variants, np.ndarray]:
+    """Return the sites, and the number of the line of each."""
+    lines: list[int] = []
+    columns: dict[str, Any] = {name: [] for name in ("contig", "position", "id", "ref", "alt")}
+    for number, (contig, name, _, position, a1, a2, *_) in _rows(path, "contig, id, cM, position, A1, A2"):
+        if not position.isdecimal():
+            _refuse(path, number, f"the position {position!r} is not a whole number, 0 or more.")
+        lines.append(number)
+        ref, alt = "N" if a2 in _UNKNOWN else a2, "." if a1 in _UNKNOWN else a1
+        for column, value in zip(columns.values(), (contig, int(position), name, ref, alt), strict=True):
+            column.append(value)
+    if not lines:
+        raise DataError(f"{path} has no sites.")
+    return Variants(**columns), np.array(lines)
+
+
+def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
+    """Check signature and size; return whether the file is sample-major."""
+    with open(source, "rb") as stream:
+        head = stream.read(3)
+        size = os.fstat(stream.fileno()).st_size
+    if head[:2] != _MAGIC or head[2:] not in (b"\0", b"\1"):
+        raise DataError(
+            f"{source} is not a PLINK 1 .bed file: it begins with the bytes {head.hex(' ') or '(none)'}; such a file "
+            "begins with 6c 1b 01, or 6c 1b 00 if it is sample-major."
+        )
+    sample_major = head[2] == 0
+    outer, inner = (n_people, n_variants) if sample_major else (n_variants, n_people)
+    expected = 3 + outer * (-(-inner // 4))
+    if size != expected:
+        raise DataError(
+            f"{source} has {size} bytes, but {n_variants} sites in {stem}.bim and {n_people} samples in {stem}.fam "
+            f"make {expected}: the files do not belong together, or one is truncated."
+        )
+    return sample_major
+
+
+def write_plink1(
+    genotypes: Genotypes,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    command: str | None = None,
+    seed: int | None = None,
+) -> list[Path]:
+    """Write NAME.bed (variant-major), NAME.bim, NAME.fam and the panel file; see `pgcgan.write`.
+
+    A1 is ALT and A2 is REF; FID is 0, sex is that of the label `gender` if it says male or female. There is no place
+    for `command` and `seed`.
+
+    Raises
+    ------
+    DataError
+        If the genotypes are phased, haploid or hold half-calls, or a name cannot be written.
+    """
+    from bed_reader import create_bed
+
+    target = os.fspath(path)
+    _check(genotypes, target)
+    name = os.path.basename(target)
+    stem = name.removesuffix(".bed")
+    n = genotypes.n_samples
+    with outputs(genotypes, target, ".bed", [f"{stem}.bim", f"{stem}.fam"], force=force) as (workspace, written):
+        # It writes tables of its own, in the encoding of the locale and with arrays as wide as the longest allele.
+        nowhere = {"fam_location": os.devnull, "bim_location": os.devnull}
+        bed = create_bed(Path(workspace, name), n, genotypes.n_variants, **nowhere)
+        with bed.file_pointer:  # `with bed` would hide what stopped it behind an error about its own counts
+            step = max(1, _IN_CACHE // n)
+            for start in range(0, genotypes.n_variants, step):
+                for counts in _counts(genotypes, start, start + step):
+                    bed.write(counts)
+        bed.close()
+        _write_lines(os.path.join(workspace, f"{stem}.bim"), _bim_lines(genotypes.variants))
+        _write_lines(os.path.join(workspace, f"{stem}.fam"), _fam_lines(genotypes))
+    return written
+
+
+def _check(genotypes: Genotypes, target: str) -> None:
+    check_writable(genotypes)
+    if genotypes.phased:
+        raise DataError(
+            f"{target} cannot hold phase, which the genotypes have; unphased=True (--unphased) writes them as "
+            "unordered pairs."
+        )
+    if genotypes.ploidy != 2:
+        raise DataError(
+            f"{target} cannot tell haploid genotypes, which these are, from homozygous ones; read them with "
+            "haploid='diploid' (--haploid diploid), which doubles them, or write another format."
+        )
+    variants = genotypes.variants
+    for what, values, bad in (
+        ("ref", variants.ref, _UNKNOWN),
+        ("alt", variants.alt, ("0",)),
+        ("sample name", genotypes.samples, ("0",)),
+    ):
+        for value in bad:
+            if (values == value).any():
+                raise DataError(f"The {what} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
+    blank = [s for s in genotypes.samples if len(s.split()) != 1]
+    if blank:
+        raise DataError(
+            f"Sample names with blanks in them cannot be written to {target}, whose columns are separated by blanks: "
+            f"{listed(map(repr, blank))}."
+        )
+
+
+def _counts(genotypes: Genotypes, start: int, end: int) -> np.ndarray:
+    """Return counts of ALT, int8, shape (variants, samples), -127 for missing."""
+    words = np.ascontiguousarray(genotypes.calls[start:end]).view("<u2")[..., 0]
+    total = words >> 8
+    total += words & 0xFF
+    counts = total.astype(np.int8)
+    missing = total > 2
+    if missing.any():
+        half = missing & (total != 2 * 0xFF)
+        if half.any():
+            v, s = np.argwhere(half)[0]
+            raise DataError(
+                f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))} cannot "
+                "be written to a .bed file; make it missing."
+            )
+        counts[missing] = _MISSING_COUNT
+    return counts
+
+
+def _write_lines(path: str, lines: Iterator[str]) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as table:
+        table.writelines(lines)
+
+
+def _bim_lines(variants: Variants) -> Iterator[str]:
+    for i in range(len(variants)):
+        alt = "0" if variants.alt[i] == "." else variants.alt[i]
+        yield f"{variants.contig[i]}\t{variants.id[i]}\t0\t{variants.position[i]}\t{alt}\t{variants.ref[i]}\n"
+
+
+def _fam_lines(genotypes: Genotypes) -> Iterator[str]:
+    codes = {"male": 1, "female": 2}
+    sexes = [codes.get(sex, 0) for sex in genotypes.labels.get("gender", [""] * genotypes.n_samples)]
+    for sample, sex in zip(genotypes.samples, sexes, strict=True):
+        yield f"0\t{sample}\t0\t0\t{sex}\t-9\n"

@@ -1,0 +1,308 @@
+"""Reading and writing PLINK 2: calls in .pgen (by pgenlib), sites in .pvar or .pvar.zst, people in .psam.
+
+A .pgen holds a haploid call as a homozygous one. As `plink2 --export vcf` does, homozygous calls of men on X and of
+everybody on Y and MT are read as haploid; the policy `haploid` then applies as for VCF.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, MissingExtra, UsageError
+from ..genotypes import MISSING, Genotypes
+from .outputs import check_writable, outputs
+from .pvar import NOT_LABELS, SEXES, UNKNOWN, Sites, is_number, read_psam, read_pvar
+from .records import ABSENT, Policies, Site, Table
+from .vcf_write import origin_lines
+
+PGEN_SUFFIXES = (".pgen",)
+_MISSING_CODE = -9  # of pgenlib
+_BLOCK = 1 << 21  # allele codes decoded or encoded at a time
+_MAX_POSITION = (1 << 31) - 4  # plink2 holds no position beyond
+_SEX_LABELS = ("gender", "sex", "SEX", "Sex", "Gender")
+
+
+def read_plink2(
+    path: str | os.PathLike[str],
+    *,
+    choose: Callable[[list[str]], Sequence[str]] | None = None,
+    region: str | None = None,
+    policies: Policies | None = None,
+) -> Genotypes:
+    """Read NAME.pgen with NAME.pvar or NAME.pvar.zst and NAME.psam.
+
+    Parameters
+    ----------
+    path : path
+        NAME.pgen.
+    choose : callable, optional
+        Given the people of the .psam, returns those wanted, in the order wanted; only they are decoded.
+    region : str, optional
+        See `pgcgan.read`; only records whose position is inside are decoded.
+    policies : Policies, optional
+        What to do with unusual records; an error by default.
+
+    Returns
+    -------
+    Genotypes
+        Hard calls, equal to those of pgenlib and `plink2 --export vcf`; `phased` if every heterozygous call is. A
+        file without any heterozygous call holds no phase and is read as unphased. The labels are the categorical
+        columns of the .psam that have a value for everybody, and `gender` (male, female, unknown) from SEX.
+
+    Raises
+    ------
+    DataError
+        If a file is absent, not readable, or holds something the policies do not accept.
+    MissingExtra
+        If pgenlib, or zstandard for a .pvar.zst, is not installed.
+    """
+    pgen = os.fspath(path)
+    stem = pgen.removesuffix(".pgen")
+    n_variants, n_samples = _counts(pgen)
+    people = read_psam(f"{stem}.psam")
+    _agree(pgen, f"{stem}.psam", "samples", n_samples, len(people.samples))
+    samples = people.samples if choose is None else list(choose(people.samples))
+    pvar = f"{stem}.pvar"
+    if not os.path.exists(pvar) and os.path.exists(pvar + ".zst"):
+        pvar += ".zst"
+    sites = read_pvar(pvar, region)
+    _agree(pgen, pvar, "variants", n_variants, len(sites.n_alleles))
+    row = {name: i for i, name in enumerate(people.samples)}
+    chosen = np.array([row[s] for s in samples], dtype=np.uint32)
+    table = Table(pgen, samples, policies or Policies(), region, expected=len(sites.sites))
+    with _reader(pgen, n_variants, n_samples, chosen, sites.n_alleles) as reader:
+        order = None if (chosen[1:] > chosen[:-1]).all() else np.argsort(np.argsort(chosen))
+        _fill(table, reader, sites, order, people.male[chosen])
+    genotypes = table.finish(sites.contig_lengths, sites.assembly)
+    labels = {name: values[chosen] for name, values in people.labels.items()}
+    return genotypes.with_labels(labels) if labels else genotypes
+
+
+def _counts(pgen: str) -> tuple[int, int]:
+    """Return the number of variants and of samples in the header."""
+    try:
+        with open(pgen, "rb") as stream:
+            head = stream.read(12)
+    except FileNotFoundError:
+        raise DataError(f"There is no file {pgen}.") from None
+    except OSError as error:
+        raise DataError(f"{pgen} cannot be opened: {error.strerror}.") from None
+    if head[:3] == b"\x6c\x1b\x01":
+        raise DataError(
+            f"{pgen} is a PLINK 1 .bed by its first bytes; `plink2 --bfile NAME --make-pgen` makes a .pgen of one."
+        )
+    if head[:2] != b"\x6c\x1b":
+        shown = f"with {head[:4].hex(' ')}" if head else "nothing: it is empty"
+        raise DataError(f"{pgen} is not a PLINK 2 .pgen file (one begins with the bytes 6c 1b, this {shown}).")
+    if len(head) < 12:
+        raise DataError(f"{pgen} is truncated: it ends inside its header; fetch it again.")
+    if head[2] in (0x20, 0x21):
+        raise DataError(
+            f"{pgen} has its index in a file of its own (.pgen.pgi), which is not read; `plink2 --pfile NAME "
+            "--make-pgen` writes one with the index inside."
+        )
+    return int.from_bytes(head[3:7], "little"), int.from_bytes(head[7:11], "little")
+
+
+def _agree(pgen: str, beside: str, what: str, count: int, found: int) -> None:
+    if count != found:
+        raise DataError(
+            f"{pgen} holds {count} {what}, {beside} lists {found}: they are not of the same set, or one is truncated."
+        )
+
+
+@contextmanager
+def _reader(pgen: str, n_variants: int, n_samples: int, chosen: np.ndarray, n_alleles: np.ndarray) -> Iterator[Any]:
+    pgenlib = _pgenlib("reading .pgen files")
+    offsets = np.concatenate([[0], np.cumsum(n_alleles)]).astype(np.uintp) if n_alleles.max(initial=2) > 2 else None
+    try:
+        reader = pgenlib.PgenReader(
+            os.fsencode(pgen),
+            raw_sample_ct=n_samples,
+            variant_ct=n_variants,
+            sample_subset=np.sort(chosen),
+            allele_idx_offsets=offsets,
+        )
+        with reader:
+            yield reader
+    except RuntimeError as error:
+        said = error.args[0] if error.args else ""
+        text = " ".join((said.decode(errors="replace") if isinstance(said, bytes) else str(said)).split())
+        raise DataError(f"{pgen} is truncated or damaged, pgenlib says: {text.rstrip('.')}; fetch it again.") from None
+
+
+def _pgenlib(purpose: str) -> Any:
+    try:
+        import pgenlib
+    except ImportError:
+        raise MissingExtra("Pgenlib", "plink", purpose[0].upper() + purpose[1:]) from None
+    return pgenlib
+
+
+def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, male: np.ndarray) -> None:
+    n = len(male)
+    size = max(1, _BLOCK // (2 * n))
+    codes = np.empty((size, 2 * n), dtype=np.int32)
+    known = np.empty((size, n), dtype=bool)
+    has_phase = bool(reader.hardcall_phase_present())
+    haploid = {contig: _haploid(contig, sites.human, male) for contig in sites.contig_lengths}
+    start = end = 0
+    for site, i in zip(sites.sites, sites.index, strict=True):
+        where = table.place(site)
+        if where == "end":
+            return
+        if where == "skip":
+            continue
+        if i >= end:
+            # the sites of a region lie together, so that nothing behind the last of them is decoded
+            start, end = i, min(i + size, sites.index[-1] + 1)
+            if has_phase:
+                reader.read_alleles_and_phasepresent_range(start, end, codes, known)
+            else:
+                reader.read_alleles_range(start, end, codes)
+        calls = codes[i - start].reshape(n, 2)
+        phased = known[i - start] if has_phase else None
+        if order is not None:
+            calls, phased = calls[order], None if phased is None else phased[order]
+        _add(table, site, calls, phased, haploid[site.contig])
+
+
+def _add(
+    table: Table, site: Site, calls: np.ndarray, phased: np.ndarray | None, haploid: np.ndarray | bool | None
+) -> None:
+    """Add a record; `phased` is None in a file without phase, and is False for missing calls, True for homozygous."""
+    if haploid is None and len(site.alts) == 1 and (phased is None or phased.all()):
+        row = table.row()
+        np.copyto(row, calls, casting="unsafe")
+        if phased is not None or row.min() >= 0:
+            table.add_complete(site, phased is not None)
+            return
+    calls = np.where(calls == _MISSING_CODE, MISSING, calls)
+    if haploid is not None:
+        first, second = calls.T
+        second[haploid & (first == second)] = ABSENT
+    table.add(site, calls, np.zeros(len(calls), dtype=bool) if phased is None else phased)
+
+
+def _haploid(contig: str, human: bool, male: np.ndarray) -> np.ndarray | bool | None:
+    """Return who is haploid on a contig (True: everybody), or None if nobody is."""
+    name = re.sub(r"^chr", "", contig, flags=re.IGNORECASE).upper().removeprefix("0")
+    if name == "X" or (name == "23" and human):
+        return male if male.any() else None
+    return True if name in ("Y", "M", "MT") or (name in ("24", "26") and human) else None
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+def write_plink2(
+    genotypes: Genotypes,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    command: str | None = None,
+    seed: int | None = None,
+) -> list[Path]:
+    """Write NAME.pgen, NAME.pvar, NAME.psam and, if there are labels, NAME.panel.tsv; see `pgcgan.write`.
+
+    Labels of words go into the .psam too, as categorical columns, and `gender` as SEX. Where contigs are not
+    chromosomes (scaffolds), plink2 needs --allow-extra-chr to read them.
+    """
+    target = os.fspath(path)
+    check_writable(genotypes)
+    sexes = _sexes(genotypes.labels, genotypes.n_samples)
+    _check_pgen(genotypes, sexes)
+    pgenlib = _pgenlib("writing .pgen files")
+    name = os.path.basename(target)
+    stem = name.removesuffix(".pgen")
+    others = [f"{stem}.pvar", f"{stem}.psam"]
+    with outputs(genotypes, target, ".pgen", others, force=force, stale=[f"{stem}.pvar.zst"]) as (workspace, written):
+        pgen, pvar, psam = (os.path.join(workspace, n) for n in (name, *others))
+        try:
+            _write_pgen(pgenlib, genotypes, pgen)
+        except RuntimeError as error:
+            raise UsageError(f"{target} cannot be written: pgenlib says {error}.") from None
+        with open(pvar, "w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{line}\n" for line in origin_lines(genotypes, command, seed))
+            stream.write("#CHROM\tPOS\tID\tREF\tALT\n")
+            v = genotypes.variants
+            for row in zip(v.contig, v.position.tolist(), v.id, v.ref, v.alt, strict=True):
+                stream.write("\t".join(map(str, row)) + "\n")
+        with open(psam, "w", encoding="utf-8", newline="\n") as stream:
+            columns = _psam_columns(genotypes)
+            stream.write("\t".join(["#IID", "SEX", *columns]) + "\n")
+            for i, sample in enumerate(genotypes.samples):
+                stream.write("\t".join([sample, sexes[i], *(genotypes.labels[c][i] for c in columns)]) + "\n")
+    return written
+
+
+def _write_pgen(pgenlib: Any, genotypes: Genotypes, partial: str) -> None:
+    n = genotypes.n_samples
+    writer = pgenlib.PgenWriter(
+        os.fsencode(partial),
+        n,
+        variant_ct=genotypes.n_variants,
+        nonref_flags=False,
+        hardcall_phase_present=genotypes.phased,
+    )
+    size = max(1, _BLOCK // (2 * n))
+    for start in range(0, genotypes.n_variants, size):
+        calls = genotypes.calls[start : start + size]
+        codes = np.empty((len(calls), n, 2), dtype=np.int32)
+        codes[...] = calls  # a haploid call fills both sides
+        if calls.min() < 0:
+            absent = codes < 0
+            half = absent[..., 0] != absent[..., 1]
+            if half.any():
+                i, person = np.argwhere(half)[0]
+                name = genotypes.variants.name(start + int(i))
+                raise DataError(
+                    f"The half-call of sample {genotypes.samples[person]} at {name} cannot be written to a .pgen, "
+                    "in which both alleles of a call are known or none; make it missing, or write a VCF."
+                )
+            codes[absent] = _MISSING_CODE
+        writer.append_alleles_batch(codes.reshape(len(calls), 2 * n), all_phased=genotypes.phased)
+    writer.close()
+
+
+def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
+    column = next((c for c in _SEX_LABELS if c in labels), None)
+    words = ["" if column is None else SEXES.get(str(v).upper(), "") for v in (labels[column] if column else [""] * n)]
+    return [{"male": "1", "female": "2"}.get(word, "NA") for word in words]
+
+
+def _psam_columns(genotypes: Genotypes) -> list[str]:
+    """Return the labels that plink2 takes as categories: words that do not begin as numbers do."""
+    kept: list[str] = []
+    for column, values in genotypes.labels.items():
+        words = all(re.fullmatch(r"[^\W\d]\S*", v) and v.upper() not in UNKNOWN and not is_number(v) for v in values)
+        taken = {*NOT_LABELS, *(c.upper() for c in kept)}
+        if column not in _SEX_LABELS and words and re.fullmatch(r"\w\S*", column) and column.upper() not in taken:
+            kept.append(column)
+    return kept
+
+
+def _check_pgen(genotypes: Genotypes, sexes: Sequence[str]) -> None:
+    bad = next((s for s in genotypes.samples if re.search(r"\s", s) or s == "0" or s.startswith("#")), None)
+    if bad is not None:
+        raise DataError(f"The sample name {bad!r} cannot be written to a .psam: it is 0, begins with #, or has blanks.")
+    variants = genotypes.variants
+    if variants.position.max() > _MAX_POSITION:
+        i = int(variants.position.argmax())
+        raise DataError(f"Variant {variants.name(i)} cannot be written to a .pvar: positions end at {_MAX_POSITION}.")
+    if genotypes.ploidy == 1:
+        male = np.array([sex == "1" for sex in sexes])
+        for contig in dict.fromkeys(variants.contig):
+            haploid = _haploid(contig, True, male)
+            if haploid is None or not np.all(haploid):
+                raise DataError(
+                    f"Haploid calls on contig {contig} cannot be written to a .pgen, which holds them for men (label "
+                    "gender) on X and for everybody on Y and MT only; write a VCF."
+                )

@@ -1,0 +1,203 @@
+"""The tables beside a .pgen: sites (.pvar, .pvar.zst) and people (.psam)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError, MissingExtra, listed
+from ..genotypes import parse_region
+from .records import Site
+from .vcf import contig_table
+
+NOT_LABELS = ("FID", "IID", "SID", "PAT", "MAT", "SEX")
+UNKNOWN = {"", ".", "NA", "NAN", "NONE", "-9"}  # a missing value of a .psam column
+SEXES = {"1": "male", "M": "male", "MALE": "male", "2": "female", "F": "female", "FEMALE": "female"}
+
+
+@dataclass(frozen=True)
+class People:
+    """What is kept of a .psam."""
+
+    samples: list[str]
+    male: np.ndarray
+    labels: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Sites:
+    """What is kept of a .pvar: the sites that may be wanted, and the number of alleles of all."""
+
+    sites: list[Site]
+    index: list[int]  # of each in the file
+    n_alleles: np.ndarray
+    contig_lengths: dict[str, int | None]
+    assembly: str | None
+    human: bool
+
+
+def read_psam(psam: str) -> People:
+    """Read a .psam, or a .fam under that name.
+
+    Raises
+    ------
+    DataError
+        If the file is absent or a line is not right; the message has its number.
+    """
+    lines = [(n, line.split()) for n, line in _lines(psam) if line.strip() and not line.startswith("##")]
+    if not lines:
+        raise DataError(f"{psam} is empty; a line '#IID SEX …' and a line for each person are needed.")
+    header = lines[0][1]
+    if header[0] in ("#IID", "#FID"):
+        columns, rows = [header[0][1:], *header[1:]], lines[1:]
+    elif header[0].startswith("#"):
+        raise DataError(f"{psam}: the header line begins with {header[0]!r}; accepted: #IID, #FID.")
+    else:  # a .psam without a header line has the columns of a .fam
+        columns, rows = ["FID", "IID", "PAT", "MAT", "SEX", "PHENO1"], lines
+    if "IID" not in columns:
+        raise DataError(f"{psam} has no column IID; its columns: {listed(columns, 10)}.")
+    twice = [c for c in dict.fromkeys(columns) if columns.count(c) > 1]
+    if twice:
+        raise DataError(f"{psam} has columns of the same name: {listed(twice)}.")
+    for number, row in rows:
+        if len(row) != len(columns):
+            raise DataError(f"{psam}: line {number} has {len(row)} columns instead of {len(columns)}.")
+    values = {c: [row[i] for _, row in rows] for i, c in enumerate(columns)}
+    samples = values["IID"]
+    if not samples:
+        raise DataError(f"{psam} lists nobody.")
+    if len(set(samples)) < len(samples):
+        first: dict[str, int] = {}
+        for (number, _), sample in zip(rows, samples, strict=True):
+            if sample in first:
+                raise DataError(f"{psam}: the IID {sample} is on line {first[sample]} and on line {number}.")
+            first[sample] = number
+    sexes = np.array([SEXES.get(v.upper(), "unknown") for v in values.get("SEX", ["NA"] * len(samples))], dtype=object)
+    labels = {}
+    for column, cells in values.items():
+        # numbers are case and control codes and measurements; categories are words
+        if column not in NOT_LABELS and not any(c.upper() in UNKNOWN or is_number(c) for c in cells):
+            labels[column] = np.array(cells, dtype=object)
+    if (sexes != "unknown").any():
+        labels["gender"] = sexes
+    return People(samples, sexes == "male", labels)
+
+
+def is_number(text: str) -> bool:
+    """Tell whether plink2 would take a value of a .psam column as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_pvar(pvar: str, region: str | None) -> Sites:
+    """Read a .pvar or .pvar.zst.
+
+    Raises
+    ------
+    DataError
+        If the file is absent, damaged, or a line is not right; the message has its number.
+    MissingExtra
+        If zstandard is not installed and needed.
+    """
+    bounds = None if region is None else parse_region(region)
+    last = None if bounds is None or bounds[2] is None else bounds[2]
+    meta: list[str] = []
+    sites: list[Site] = []
+    index: list[int] = []
+    n_alleles: list[int] = []
+    seen: dict[str, None] = {}
+    place: list[int] | None = None
+    for number, line in _lines(pvar):
+        if line.startswith("##"):
+            meta.append(line)
+            continue
+        if place is None:
+            place, separator = _pvar_columns(pvar, line)
+            width = max(place) + 1
+            continue
+        if not line:
+            continue
+        fields = line.split(separator, width)
+        if len(fields) < width:
+            raise DataError(f"{pvar}: line {number} has {len(fields)} columns instead of at least {width}.")
+        contig, position, identifier, ref, alt = (fields[i] for i in place)
+        if not position.isdecimal():
+            raise DataError(f"{pvar}: line {number} has the position {position!r}, which is not a number.")
+        seen[contig] = None
+        if bounds is None or (contig == bounds[0] and bounds[1] <= int(position) <= (last or int(position))):
+            alts = () if alt == "." else tuple(alt.split(","))
+            sites.append(Site(contig, int(position), identifier, ref, alts))
+            index.append(len(n_alleles))
+        n_alleles.append(2 + alt.count(","))
+    if place is None:
+        raise DataError(f"{pvar} has no header line '#CHROM POS ID REF ALT'.")
+    lengths, assembly = contig_table(meta)
+    lengths.update((contig, None) for contig in seen if contig not in lengths)
+    human = not any(line.startswith("##chrSet") for line in meta)
+    return Sites(sites, index, np.array(n_alleles, dtype=np.int64), lengths, assembly, human)
+
+
+def _pvar_columns(pvar: str, line: str) -> tuple[list[int], str | None]:
+    """Return where CHROM, POS, ID, REF and ALT are, and what separates columns (None: blanks)."""
+    separator = "\t" if "\t" in line else None
+    columns = line.split(separator)
+    wanted = ["#CHROM", "POS", "ID", "REF", "ALT"]
+    if columns[0] != "#CHROM" or not set(wanted) <= set(columns):
+        raise DataError(
+            f"{pvar} has no header line '#CHROM POS ID REF ALT', but {line[:40]!r}; "
+            "`plink2 --pfile NAME --make-pgen` writes one."
+        )
+    return [columns.index(name) for name in wanted], separator
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file, or of a .zst file, with their numbers from 1."""
+    try:
+        if path.endswith(".zst"):
+            yield from enumerate(_zst_lines(path), start=1)
+        else:
+            with open(path, encoding="utf-8-sig") as stream:
+                yield from enumerate((line.rstrip("\n") for line in stream), start=1)
+    except FileNotFoundError:
+        stem, suffix = os.path.splitext(path)
+        other = f" (nor {path}.zst)" if suffix == ".pvar" else ""
+        raise DataError(f"There is no file {path}{other}, which belongs to {stem}.pgen.") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not a text file (UTF-8).") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
+
+
+def _zst_lines(path: str) -> Iterator[str]:
+    try:
+        import zstandard
+    except ImportError:
+        raise MissingExtra("zstandard", "plink", "Reading .pvar.zst files") from None
+    decompressor = zstandard.ZstdDecompressor()
+    frame = decompressor.decompressobj()
+    inside = False
+    rest = b""
+    try:
+        with open(path, "rb") as stream:
+            while data := stream.read(1 << 20):
+                while data:
+                    rest += frame.decompress(data)
+                    inside = not frame.eof
+                    data = frame.unused_data if frame.eof else b""
+                    if frame.eof:
+                        frame = decompressor.decompressobj()
+                *whole, rest = rest.split(b"\n")
+                for line in whole:
+                    yield line.rstrip(b"\r").decode()
+    except zstandard.ZstdError as error:
+        raise DataError(f"{path} is damaged: {error}; fetch it again.") from None
+    if inside:
+        raise DataError(f"{path} is truncated: the compressed data stop in the middle; fetch it again.")
+    if rest:
+        yield rest.rstrip(b"\r").decode()
