@@ -347,3 +347,15 @@ def test_genotypes_that_make_no_file(tmp_path, genotypes, message):
         write(genotypes, tmp_path / "x.vcf.gz")
     assert str(caught.value) == message
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".vcf", ".bcf", ".npz"])
+def test_an_allele_without_a_name_that_people_carry_is_not_written(tmp_path, suffix):
+    sites = Variants(["6", "6"], [10, 11], [".", "."], ["A", "A"], [".", "."])
+    genotypes = Genotypes(np.array([[[0, 0]], [[0, 1]]], dtype=np.int8), sites, ["a"])
+    with pytest.raises(DataError) as caught:
+        write(genotypes, tmp_path / f"x{suffix}")
+    assert str(caught.value) == (
+        "Variant 6:11 A>. has no ALT allele, but people carry one; give it a name before writing."
+    )
+    assert list(tmp_path.iterdir()) == []

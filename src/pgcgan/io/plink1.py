@@ -87,7 +87,7 @@ def read_plink1(
         for start in range(0, len(keep), step):
             counts = bed.read((rows, keep[start : start + step]), dtype="int8", order="F").T
             _to_words(counts, words[start : start + step])
-    part = variants.select(keep)
+    part = variants if len(keep) == len(variants) else variants.select(keep)
     nameless = np.flatnonzero(part.alt == ".")
     carried = (calls[nameless] == 1).any(axis=2)
     if carried.any():
@@ -153,16 +153,17 @@ def _read_fam(path: str) -> list[str]:
 def _read_bim(path: str) -> tuple[Variants, np.ndarray]:
     """Return the sites, and the number of the line of each."""
     lines: list[int] = []
-    columns: dict[str, Any] = {name: [] for name in ("contig", "position", "id", "ref", "alt")}
+    sites: list[tuple[str, int, str, str, str]] = []
     for number, (contig, name, _, position, a1, a2, *_) in _rows(path, "contig, id, cM, position, A1, A2"):
         if not position.isdecimal():
             _refuse(path, number, f"the position {position!r} is not a whole number, 0 or more.")
         lines.append(number)
-        ref, alt = "N" if a2 in _UNKNOWN else a2, "." if a1 in _UNKNOWN else a1
-        for column, value in zip(columns.values(), (contig, int(position), name, ref, alt), strict=True):
-            column.append(value)
-    if not lines:
+        sites.append((contig, int(position), name, "N" if a2 in _UNKNOWN else a2, "." if a1 in _UNKNOWN else a1))
+    if not sites:
         raise DataError(f"{path} has no sites.")
+    columns: dict[str, Any] = dict(
+        zip(("contig", "position", "id", "ref", "alt"), zip(*sites, strict=True), strict=True)
+    )
     return Variants(**columns), np.array(lines)
 
 
