@@ -38,6 +38,10 @@ _ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+# what numpy and zipfile raise on a damaged archive; the last, where it asks for a compression that nobody knows
+_DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
 def read_npz(
     path: str | os.PathLike[str],
     *,
@@ -112,7 +116,7 @@ def _load(source: str) -> dict[str, np.ndarray]:
                 found[name] = stored[name]
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise DataError(f"{source} is not a .npz file of plain arrays, or is damaged: {error}.") from None
     version = found.pop("version")
     if version.shape != () or version.dtype.kind not in _WHOLE or version != _VERSION:
