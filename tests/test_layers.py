@@ -30,13 +30,14 @@ LAYERS = {
     "estimate": 2,
     "demo": 2,
     "metrics": 2,
+    "card": 2,
     "model": 3,
     "baselines": 3,
     "release": 3,
     "report": 4,
     "cli": 5,
 }
-WITHOUT_TORCH = ("genotypes", "cohort", "errors", "provenance", "io", "demo", "metrics", "baselines", "release")
+WITHOUT_TORCH = ("genotypes", "card", "cohort", "errors", "provenance", "io", "demo", "metrics", "baselines", "release")
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),

@@ -1,4 +1,4 @@
-"""info and demo."""
+"""info, card and demo."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cyclopts import Parameter
 
 from ..errors import UsageError
 from .app import FILE, OUTPUT, Reading, app
-from .files import read_options
-from .judging import evaluate
+from .files import output_free, read_options, write_text
+from .judging import evaluate, read_evaluation
 from .making import generate, simulate, train
 from .progress import say
 
@@ -60,6 +60,42 @@ def info(
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
         print(f"{name}: {value}")
+
+
+@app.command
+def card(
+    model: Annotated[str, FILE],
+    /,
+    *,
+    evaluation: Annotated[str | None, FILE] = None,
+    output: Annotated[str | None, OUTPUT] = None,
+    force: bool = False,
+) -> None:
+    """Print the model card of a model directory, with the figures of an evaluation if one is given.
+
+    Parameters
+    ----------
+    model
+        A model directory. It holds a card already, MODEL_CARD.md, from before its people were evaluated.
+    evaluation
+        What `pgcgan evaluate -o NAME.json` wrote of people that this model made.
+    output
+        Write the card to this file instead.
+    force
+        Replace a file that exists.
+    """
+    from ..card import model_card
+
+    if output is not None:
+        output_free(output, force)
+    if not Path(model).is_dir():
+        raise UsageError(f"There is no model directory {model}; pgcgan train … -o {model} makes one.")
+    rows = read_evaluation(evaluation).rows if evaluation is not None else ()
+    text = model_card(_facts_of_model(model), [(r.metric, r.value, r.floor) for r in rows if r.label == "all"])
+    if output is None:
+        print(text, end="")
+    else:
+        say(f"written: {write_text(output, text, force)}")
 
 
 @app.command
@@ -171,18 +207,9 @@ def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
 
 def _facts_of_model(path: str) -> dict[str, Any]:
     if (Path(path) / "baseline.json").is_file():
-        from ..baselines import read_sheet
+        from ..baselines import facts, read_sheet
 
-        sheet = read_sheet(path)
-        variants = sheet.pop("variants")
-        made = sheet.pop("provenance")
-        return {
-            "kind": "baseline",
-            **sheet,
-            "people trained on": sum(sheet["label_counts"].values()),
-            "sites": len(variants["position"]),
-            "provenance": made,
-        }
+        return facts(read_sheet(path))
     from ..model import PGcGAN
 
     return PGcGAN.load(path, device="cpu").facts()
