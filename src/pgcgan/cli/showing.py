@@ -1,11 +1,12 @@
-"""info, card and demo."""
+"""info, card, completion and demo."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -25,14 +26,14 @@ DEMO_AUGMENTED = "AMR"  # the smallest label
 
 @app.command
 def info(
-    path: Annotated[str, FILE],
+    path: Annotated[str | None, FILE] = None,
     /,
     *,
     panel: str | None = None,
     json_output: Annotated[bool, Parameter(name="--json")] = False,
     reading: Reading | None = None,
 ) -> None:
-    """Say what a genotype file or a model directory holds.
+    """Say what a genotype file or a model directory holds; without a name, which versions run here (for bug reports).
 
     Parameters
     ----------
@@ -43,7 +44,11 @@ def info(
     json_output
         Print JSON.
     """
-    if Path(path).is_dir():
+    if path is None:
+        if panel is not None or reading is not None:
+            raise UsageError("--panel and the reading options are for a genotype file; give its name.")
+        facts = _facts_of_here()
+    elif Path(path).is_dir():
         if panel is not None or reading is not None:
             raise UsageError(f"{path} is a model directory: --panel and the reading options are for genotype files.")
         facts = _facts_of_model(path)
@@ -96,6 +101,28 @@ def card(
         print(text, end="")
     else:
         say(f"written: {write_text(output, text, force)}")
+
+
+@app.command
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
+    """Print a script that completes commands, options and file names in a shell.
+
+    bash: source <(pgcgan completion bash), in ~/.bashrc to keep it. zsh: the same with zsh, in ~/.zshrc after compinit.
+    fish: pgcgan completion fish | source.
+
+    Parameters
+    ----------
+    shell
+        The shell that is to read it.
+    """
+    script = app.generate_completion(shell=shell)
+    # what is completed beyond commands and options is a file name
+    if shell == "bash":
+        script = script.replace("complete -F", "complete -o default -F")
+    elif shell == "zsh":
+        script = re.sub(r"^( +'(?:\*?--?[\w-]+\[.*\]:[\w-]+|\d+:[^>\n]*))'", r"\1:_files'", script, flags=re.MULTILINE)
+        script += "compdef _cyclopts_pgcgan pgcgan\n"
+    print(script, end="")
 
 
 @app.command
@@ -175,6 +202,21 @@ def demo(
         force=force,
     )
     print(f"The report: {report}")
+
+
+def _facts_of_here() -> dict[str, Any]:
+    import torch
+
+    from ..provenance import environment
+
+    cuda = range(torch.cuda.device_count())
+    devices = [torch.cuda.get_device_name(k) for k in cuda] + ["mps"] * torch.backends.mps.is_available()
+    return {
+        "kind": "environment",
+        **environment(),
+        "threads of torch": torch.get_num_threads(),
+        "accelerators": devices or ["none that torch sees"],
+    }
 
 
 def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
