@@ -5,13 +5,14 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test test-browser lint bench clean
+.PHONY: help demo test test-browser lint docs bench clean
 
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
 	@echo "make test   run the tests"
 	@echo "make test-browser  run those of the report in a browser; chromium must be installed"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   build the documentation into site/ and check its links"
 	@echo "make bench  run the scripts in benchmarks/"
 	@echo "make clean  remove .venv, demo-output and caches"
 
@@ -30,6 +31,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/pytest tests/site
+	@echo "The documentation: site/index.html"
+
 bench: $(INSTALLED)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
@@ -45,4 +52,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv demo-output .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build
+	rm -rf .venv demo-output site .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build
