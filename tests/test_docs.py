@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,12 @@ def test_options_that_the_documentation_names_exist(capsys: pytest.CaptureFixtur
     assert len(named) > 60
     assert [n for n in named if n[1] not in known] == []
     assert [n for n in named if n[2] not in known[n[1]]] == []
+
+
+def test_every_extra_is_in_the_table() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    table = re.findall(r"^\| `(\w+)` \|", (DOCS / "install.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(project["optional-dependencies"]) <= set(table)
 
 
 def test_every_page_is_in_the_navigation() -> None:
