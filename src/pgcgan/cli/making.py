@@ -153,7 +153,7 @@ def train(
         rows = "it holds the training people" if kind.holds_training_rows else "it holds no training people"
         say(f"{baseline} fitted to {people.n_samples} people at {people.n_variants} sites: {target} ({rows})")
         return
-    from ..estimate import available_bytes
+    from ..memory import available_bytes
     from ..model import PGcGAN
 
     options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **_named_values(settings or [])}

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import DataError, UsageError, listed
 from ..genotypes import Genotypes
 from .bgzf import named
@@ -21,11 +23,11 @@ from .outputs import folder_of
 from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .records import Policies, log
-from .scratch import OnEvent, stored
+from .scratch import OnEvent, copied, stored, too_large
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
 
-__all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "read", "read_panel", "read_split", "write"]
+__all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "common_sites", "read", "read_panel", "read_split", "write"]
 
 # Suffixes of a format -> its reader and its writer. A reader takes (path, *, choose, region, policies), a writer
 # (genotypes, path, *, force, command, seed) and returns the files it wrote.
@@ -50,7 +52,7 @@ def read(
     panel: str | os.PathLike[str] | None = None,
     *,
     region: str | None = None,
-    samples: Sequence[str] | None = None,
+    samples: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     population_map: str | os.PathLike[str] | Mapping[str, str] | None = None,
     intersect: bool = False,
     multiallelic: str = "error",
@@ -74,8 +76,9 @@ def read(
     region : str, optional
         `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
         inside. A .tbi or .csi index beside the file is used if there is one.
-    samples : sequence of str, optional
-        The people wanted, in the order wanted; all by default.
+    samples : sequence of str, or callable, optional
+        The people wanted, in the order wanted; all by default. A callable gets the names in the file and returns those
+        wanted.
     population_map : {"1000g", "pg-cgan"}, path or mapping, optional
         Population to super-population, see `read_panel`.
     intersect : bool
@@ -115,11 +118,11 @@ def read(
     if population_map is not None and panel is None:
         raise UsageError("population_map (--population-map) needs a panel (--panel) whose populations it maps.")
     columns = None if panel is None else read_panel(panel, population_map)
-    people = [samples] if isinstance(samples, str) else samples
     source = named(os.fspath(path))
 
     def choose(present: list[str]) -> list[str]:
-        wanted = _wanted(present, people, source)
+        people = samples(present) if callable(samples) else samples
+        wanted = _wanted(present, [people] if isinstance(people, str) else people, source)
         return wanted if columns is None else _in_both(present, wanted, columns, source, str(panel), intersect)
 
     # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which says what it found if it is none.
@@ -127,7 +130,15 @@ def read(
     genotypes = reader(path, choose=choose, region=region, policies=policies)
     if columns is not None:
         genotypes = replace(genotypes, labels={}).with_labels(columns)
-    return genotypes if min_maf is None else genotypes.select(min_maf=min_maf)
+    return genotypes if min_maf is None else common_sites(genotypes, min_maf)
+
+
+def common_sites(genotypes: Genotypes, min_maf: float) -> Genotypes:
+    """Return what `genotypes.select(min_maf=…)` returns, kept on disk if it is large."""
+    if not too_large(genotypes.calls.nbytes):
+        return genotypes.select(min_maf=min_maf)
+    kept = np.flatnonzero(genotypes.common(min_maf))
+    return replace(genotypes, calls=copied(genotypes.calls, kept), variants=genotypes.variants.select(kept))
 
 
 def _wanted(present: list[str], people: Sequence[str] | None, source: str) -> list[str]:

@@ -16,7 +16,7 @@ from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_writable, outputs
 from .records import Policies
-from .scratch import People
+from .scratch import People, empty_calls
 from .sites import wanted_sites
 
 PLINK1_SUFFIXES = (".bed",)
@@ -80,7 +80,7 @@ def read_plink1(
         place=lambda i: f"{stem}.bim, line {lines[i]}",
         sort=f"sort the files with `plink1.9 --bfile {stem} --keep-allele-order --make-bed --out NEW`",
     )
-    calls = np.empty((len(keep), len(samples), 2), dtype=np.int8)
+    calls = empty_calls((len(keep), len(samples), 2))
     words = calls.view("<u2")[..., 0]
     # A sample-major file is read whole for any of its sites.
     step = len(keep) if sample_major else max(1, _BLOCK // len(samples))
