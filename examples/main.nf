@@ -1,6 +1,5 @@
 // Artificial people for several regions: nextflow run examples/main.nf
 // With your own people: --vcf mine.vcf.gz --panel mine.tsv --split split.tsv
-nextflow.enable.dsl = 2
 
 params.vcf = null
 params.panel = null
@@ -36,7 +35,7 @@ process TRAIN {
 }
 
 process GENERATE {
-    publishDir params.outdir, mode: 'copy', saveAs: { name -> "${region.replaceAll(/\W/, '_')}.${name}" }
+    publishDir params.outdir, mode: 'copy', pattern: 'made.*', saveAs: { name -> "${region.replaceAll(/\W/, '_')}.${name}" }
 
     input:
     tuple path(vcf), path(panel), path(split), val(region), path(model)
@@ -66,8 +65,11 @@ process EVALUATE {
 }
 
 workflow {
-    cohort = params.vcf
-        ? Channel.of(tuple(file(params.vcf), file(params.panel), file(params.split)))
-        : SIMULATE()
-    cohort.combine(Channel.fromList(params.regions)) | TRAIN | GENERATE | EVALUATE
+    if (params.vcf) {
+        cohort = channel.of(tuple(file(params.vcf), file(params.panel), file(params.split)))
+    } else {
+        SIMULATE()
+        cohort = SIMULATE.out
+    }
+    cohort.combine(channel.fromList(params.regions)) | TRAIN | GENERATE | EVALUATE
 }
