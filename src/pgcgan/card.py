@@ -99,7 +99,7 @@ def _making(facts: Mapping[str, Any]) -> list[str]:
         return [*lines, f"- options: {_pairs(facts['options']) or 'none'}"]
     return [
         *lines,
-        f"- device: {_code(made.get('device'))}, threads: {made.get('threads')}",
+        f"- device: {_code(made.get('device'))}",
         f"- settings that differ from the preset: {_pairs(facts['changed']) or 'none'}",
         f"- chosen for these data: {_pairs(facts['chosen'] or {}) or 'nothing'}",
     ]
