@@ -29,6 +29,7 @@ LAYERS = {
     "calibration": 2,
     "estimate": 2,
     "demo": 2,
+    "fetch": 2,
     "metrics": 2,
     "model": 3,
     "baselines": 3,
@@ -36,7 +37,7 @@ LAYERS = {
     "report": 4,
     "cli": 5,
 }
-WITHOUT_TORCH = ("genotypes", "cohort", "errors", "provenance", "io", "demo", "metrics", "baselines", "release")
+WITHOUT_TORCH = ("genotypes", "cohort", "errors", "provenance", "io", "demo", "fetch", "metrics", "baselines", "release")
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),

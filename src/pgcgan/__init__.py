@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .demo import simulate
+    from .fetch import fetch
     from .genotypes import Genotypes, Variants, concat
     from .io import read, read_panel, read_split, write
     from .metrics import Evaluation, evaluate
@@ -26,6 +27,7 @@ _HOME = {
     "read_panel": "io",
     "read_split": "io",
     "simulate": "demo",
+    "fetch": "fetch",
     "PGcGAN": "model",
     "evaluate": "metrics",
     "Evaluation": "metrics",

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_writable, outputs
+from .ploidy import as_men_are
 from .records import Policies
 from .sites import wanted_sites
 
@@ -42,16 +43,18 @@ def read_plink1(
     choose : callable, optional
         Given the within-family ids (IID), returns those wanted, in the order wanted.
     region : str, optional
-        See `pgcgan.read`; contigs are named as in the .bim (23 is not X).
+        See `pgcgan.read`; contigs are named as in the .bim (23 is not called X).
     policies : Policies, optional
-        Only `duplicates` can matter.
+        Only `duplicates` and `haploid` can matter.
 
     Returns
     -------
     Genotypes
-        Diploid and unphased. A2 is REF and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".",
-        an unknown A2 the REF "N". Equal to what `plink1.9 --keep-allele-order --recode vcf` exports of diploid
-        contigs. Sex and phenotype of the .fam are not read.
+        Unphased. A .bed holds a haploid call as a homozygous one: as PLINK does, homozygous calls of men (sex 1 in
+        the .fam) on X or 23 and of everybody on Y, 24, MT or 26 are read as haploid. A2 is REF and A1 is ALT, as PLINK
+        2 takes them; an unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal to what `plink1.9
+        --keep-allele-order --recode vcf` exports.
+        The phenotype of the .fam is not read.
 
     Raises
     ------
@@ -65,7 +68,8 @@ def read_plink1(
     for name in (source, f"{stem}.bim", f"{stem}.fam"):
         if not os.path.isfile(name):
             raise DataError(f"There is no file {name}; a PLINK 1 file set is NAME.bed, NAME.bim and NAME.fam.")
-    people = _read_fam(f"{stem}.fam")
+    sexes = _read_fam(f"{stem}.fam")
+    people = list(sexes)
     samples = people if choose is None else list(choose(people))
     variants, lines = _read_bim(f"{stem}.bim")
     sample_major = _check_bed(source, stem, len(variants), len(people))
@@ -97,6 +101,8 @@ def read_plink1(
             int(lines[keep[nameless[i]]]),
             f"{part.name(nameless[i])} has no name for the allele A1, which sample {samples[sample]} carries.",
         )
+    male = np.array([sexes[name] == "1" for name in samples], dtype=bool)
+    calls = as_men_are(calls, part, male, samples, source, policies is not None and policies.haploid == "diploid")
     return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=False)
 
 
@@ -133,8 +139,10 @@ def _refuse(path: str, number: int, what: str) -> NoReturn:
     raise DataError(f"{path}, line {number}: {what}")
 
 
-def _read_fam(path: str) -> list[str]:
+def _read_fam(path: str) -> dict[str, str]:
+    """Return the sex code of each person."""
     seen: dict[str, int] = {}
+    sexes: dict[str, str] = {}
     for number, fields in _rows(path, "family, individual, father, mother, sex, phenotype"):
         name = fields[1]
         if name in seen:
@@ -144,10 +152,10 @@ def _read_fam(path: str) -> list[str]:
                 f"the individual {name} is in line {seen[name]} too; each needs an id (column 2) of their own, "
                 "whatever the family (`plink1.9 --update-ids` changes them).",
             )
-        seen[name] = number
+        seen[name], sexes[name] = number, fields[4]
     if not seen:
         raise DataError(f"{path} has no samples.")
-    return list(seen)
+    return sexes
 
 
 def _read_bim(path: str) -> tuple[Variants, np.ndarray]:
