@@ -37,7 +37,18 @@ LAYERS = {
     "report": 4,
     "cli": 5,
 }
-WITHOUT_TORCH = ("genotypes", "cohort", "errors", "provenance", "io", "demo", "fetch", "metrics", "baselines", "release")
+WITHOUT_TORCH = (
+    "genotypes",
+    "cohort",
+    "errors",
+    "provenance",
+    "io",
+    "demo",
+    "fetch",
+    "metrics",
+    "baselines",
+    "release",
+)
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),

@@ -289,7 +289,7 @@ def _patiently(url: str, act: Callable[[], Result]) -> Result:
             raise DataError(f"{url} cannot be read: {problem}.")
         if wait is None:
             break
-        log.info("%s: %s; trying again in %g s.", url, problem, wait)
+        log.warning("%s: %s; trying again in %g s.", url, problem, wait)
         time.sleep(wait)
     raise DataError(f"{url} cannot be read: {problem}; tried {len(WAITS) + 1} times.")
 
