@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .demo import simulate
-    from .fetch import fetch
     from .genotypes import Genotypes, Variants, concat
     from .io import read, read_panel, read_split, write
     from .metrics import Evaluation, evaluate
     from .model import PGcGAN
     from .provenance import VERSION as __version__
+    from .thousand_genomes import fetch
 
 _HOME = {
     "Genotypes": "genotypes",
@@ -27,7 +27,7 @@ _HOME = {
     "read_panel": "io",
     "read_split": "io",
     "simulate": "demo",
-    "fetch": "fetch",
+    "fetch": "thousand_genomes",
     "PGcGAN": "model",
     "evaluate": "metrics",
     "Evaluation": "metrics",

@@ -44,8 +44,8 @@ def fetch(
     force
         Replace files that exist.
     """
-    from ..fetch import MIRROR, fetch
     from ..provenance import command_line
+    from ..thousand_genomes import MIRROR, fetch
 
     written = fetch(
         source,
