@@ -50,10 +50,10 @@ def read_plink1(
     Returns
     -------
     Genotypes
-        Unphased. A .bed holds a haploid call as a homozygous one: as PLINK does, homozygous calls of men (sex 1 in
-        the .fam) on X or 23 and of everybody on Y, 24, MT or 26 are read as haploid. A2 is REF and A1 is ALT, as PLINK
-        2 takes them; an unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal to what `plink1.9
-        --keep-allele-order --recode vcf` exports.
+        Unphased, unless all are haploid. A .bed holds a haploid call as a homozygous one: as PLINK does, homozygous
+        calls of men (sex 1 in the .fam) on X or 23 and of everybody on Y, 24, MT or 26 are read as haploid. A2 is REF
+        and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal
+        to what `plink2 --export vcf` and, but for Y and MT, `plink1.9 --keep-allele-order --recode vcf` export.
         The phenotype of the .fam is not read.
 
     Raises
@@ -103,7 +103,8 @@ def read_plink1(
         )
     male = np.array([sexes[name] == "1" for name in samples], dtype=bool)
     calls = as_men_are(calls, part, male, samples, source, policies is not None and policies.haploid == "diploid")
-    return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=False)
+    # haploid calls have one order only, as those of a VCF
+    return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=calls.shape[2] == 1)
 
 
 def _to_words(counts: np.ndarray, words: np.ndarray) -> None:

@@ -30,7 +30,7 @@ def is_x(contig: str, human: bool = True) -> bool:
 def haploid_people(contig: str, human: bool, male: np.ndarray) -> np.ndarray | bool | None:
     """Return who is haploid on a contig (True: everybody), or None if nobody is.
 
-    As PLINK 1.9 and 2 have it: men on X, everybody on Y and MT. The pseudo-autosomal regions are contigs of their own
+    As PLINK 2 has it: men on X, everybody on Y and MT. The pseudo-autosomal regions are contigs of their own
     there (XY, 25, PAR1, PAR2).
     """
     if is_x(contig, human):
