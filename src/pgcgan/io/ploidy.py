@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ _PSEUDO_AUTOSOMAL = {
     155_270_560: ((60_001, 2_699_520), (154_931_044, 155_260_560)),  # GRCh37
     156_040_895: ((10_001, 2_781_479), (155_701_383, 156_030_895)),  # GRCh38
 }
+_BLOCK = 1 << 24  # calls looked at at a time
 _EXPECTED = 10.0  # heterozygous calls of men, expected by their allele frequencies, that chance does not make none of
 
 
@@ -51,46 +52,52 @@ def men_of(labels: Mapping[str, np.ndarray], n: int) -> np.ndarray:
     return np.array([SEXES.get(str(value).upper()) == "male" for value in labels[column]], dtype=bool)
 
 
-def pseudo_autosomal(variants: Variants) -> np.ndarray:
-    """Return which sites are in a pseudo-autosomal region of X, bool, shape (variants,).
+def sites_of_x(variants: Variants) -> np.ndarray:
+    """Return the sites on X outside its pseudo-autosomal regions, as row numbers.
 
     The build is told by the length of X in the header; where it is not there, the regions of GRCh37 and GRCh38 count
     together.
     """
-    inside = np.zeros(len(variants), dtype=bool)
-    for contig in {str(c) for c in variants.contig if is_x(c)}:
-        length = variants.contig_lengths.get(contig)
-        known = _PSEUDO_AUTOSOMAL.get(length or 0)
+    outside = np.zeros(len(variants), dtype=bool)
+    for contig in filter(is_x, dict.fromkeys(variants.contig)):
+        known = _PSEUDO_AUTOSOMAL.get(variants.contig_lengths.get(contig) or 0)
         here = variants.contig == contig
-        for first, last in known or [r for regions in _PSEUDO_AUTOSOMAL.values() for r in regions]:
-            inside |= here & (variants.position >= first) & (variants.position <= last)
-    return inside
+        for first, last in known or [region for both in _PSEUDO_AUTOSOMAL.values() for region in both]:
+            here &= (variants.position < first) | (variants.position > last)
+        outside |= here
+    return np.flatnonzero(outside)
 
 
 def warn_of_doubled_men(genotypes: Genotypes, source: str) -> None:
     """Warn where men have diploid calls on X that are all homozygous: somebody has doubled haploid ones."""
-    if genotypes.ploidy != 2:
+    men = np.flatnonzero(men_of(genotypes.labels, genotypes.n_samples))
+    rows = sites_of_x(genotypes.variants)
+    if genotypes.ploidy != 2 or not len(men) or not len(rows):
         return
-    men = men_of(genotypes.labels, genotypes.n_samples)
-    on_x = np.fromiter((is_x(c) for c in genotypes.variants.contig), dtype=bool, count=genotypes.n_variants)
-    if not men.any() or not on_x.any():
-        return
-    calls = genotypes.calls[on_x & ~pseudo_autosomal(genotypes.variants)][:, men]
-    called = (calls >= 0).all(axis=2)
-    if (called & (calls[..., 0] != calls[..., 1])).any():
-        return
-    n = called.sum(axis=1)
-    carriers = (called & (calls[..., 0] > 0)).sum(axis=1)
-    expected = float((2 * carriers * (n - carriers) / np.maximum(n, 1)).sum())
+    expected = 0.0
+    for some in _blocks(rows, genotypes.n_samples):
+        calls = genotypes.calls[some][:, men]
+        called = (calls >= 0).all(axis=2)
+        if (called & (calls[..., 0] != calls[..., 1])).any():
+            return
+        n = called.sum(axis=1)
+        carriers = (called & (calls[..., 0] > 0)).sum(axis=1)
+        expected += float((2 * carriers * (n - carriers) / np.maximum(n, 1)).sum())
     if expected > _EXPECTED:
         log.warning(
             "%s: no man of %d is heterozygous on X, where %.0f calls would be by chance: haploid calls have been "
             "doubled in it. Artificial men may come out heterozygous then; make their calls haploid (`bcftools "
             "+fixploidy`) and train men and women apart, or say haploid='diploid' (--haploid diploid).",
             source,
-            int(men.sum()),
+            len(men),
             expected,
         )
+
+
+def _blocks(rows: np.ndarray, n_samples: int) -> Iterator[np.ndarray]:
+    """Yield rows in parts: the calls may be larger than memory."""
+    step = max(1, _BLOCK // max(1, n_samples))
+    return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
 def as_men_are(
@@ -128,14 +135,16 @@ def as_men_are(
         return calls
     seen: dict[int, str] = {}
     for contig, who in contigs.items():
-        rows = np.flatnonzero(variants.contig == contig)
-        part = calls[rows]
-        called = (part >= 0).all(axis=2)
-        single = np.zeros_like(called) if who is None else called & (part[..., 0] == part[..., 1]) & who
-        for ploidy, people in ((1, single), (2, called & ~single)):
-            if ploidy not in seen and people.any():
-                v, s = np.argwhere(people)[0]
-                seen[ploidy] = f"{samples[s]} at {variants.name(int(rows[v]))}"
+        for some in _blocks(np.flatnonzero(variants.contig == contig), len(samples)):
+            if len(seen) == 2:
+                break
+            part = calls[some]
+            called = (part >= 0).all(axis=2)
+            single = np.zeros_like(called) if who is None else called & (part[..., 0] == part[..., 1]) & who
+            for ploidy, people in ((1, single), (2, called & ~single)):
+                if ploidy not in seen and people.any():
+                    v, s = np.argwhere(people)[0]
+                    seen[ploidy] = f"{samples[s]} at {variants.name(int(some[v]))}"
     if len(seen) == 2:
         raise DataError(
             f"{source}: sample {seen[1]} is haploid, sample {seen[2]} is diploid; haploid='diploid' (--haploid "
