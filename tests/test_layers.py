@@ -17,6 +17,7 @@ ROOT = Path(pgcgan.__file__).parent
 LAYERS = {
     "genotypes": 0,
     "errors": 0,
+    "memory": 0,
     "provenance": 0,
     "io": 1,
     "cohort": 1,
@@ -41,6 +42,7 @@ WITHOUT_TORCH = (
     "genotypes",
     "cohort",
     "errors",
+    "memory",
     "provenance",
     "io",
     "demo",

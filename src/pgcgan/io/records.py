@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants, parse_region
+from .scratch import empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have
 
@@ -99,7 +101,7 @@ class Table:
         self.policies = policies
         self.region = region
         self._bounds = None if region is None else parse_region(region)
-        self._calls = np.empty((max(2, expected), len(samples), 2), dtype=np.int8)
+        self._calls = empty_calls((max(2, expected), len(samples), 2))
         self._sites: list[Site] = []
         self._last: Site | None = None
         self._contigs: set[str] = set()
@@ -148,9 +150,18 @@ class Table:
     def row(self) -> np.ndarray:
         """Return the row that the next record will occupy: int8, shape (samples, 2), to be written in place."""
         if len(self._sites) == len(self._calls):
-            # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
-            self._calls.resize((len(self._calls) * 3 // 2, *self._calls.shape[1:]), refcheck=False)
+            self._grow(len(self._calls) * 3 // 2)
         return self._calls[len(self._sites)]
+
+    def _grow(self, n: int) -> None:
+        shape = (n, *self._calls.shape[1:])
+        if not isinstance(self._calls, np.memmap) and not too_large(math.prod(shape)):
+            # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
+            self._calls.resize(shape, refcheck=False)
+            return
+        larger = empty_calls(shape)
+        larger[: len(self._calls)] = self._calls
+        self._calls = larger
 
     def add_complete(self, site: Site, phased: bool) -> None:
         """Add a record whose calls (0 and 1 only, diploid, all phased or all not) are in `row()` already."""
@@ -273,7 +284,10 @@ class Table:
                 where += f" that is kept ({dropped} dropped)"
             contigs = listed(contig_lengths or sorted(self._contigs))
             raise DataError(f"{self.source} holds no record{where}; its contigs: {contigs}.")
-        self._calls.resize((len(self._sites), *self._calls.shape[1:]), refcheck=False)
+        if isinstance(self._calls, np.memmap):
+            self._calls = self._calls[: len(self._sites)]
+        else:
+            self._calls.resize((len(self._sites), *self._calls.shape[1:]), refcheck=False)
         calls = self._calls
         if 1 in self._ploidy or not (self._ploidy or self._separators or self.policies.haploid == "diploid"):
             calls = np.ascontiguousarray(calls[:, :, :1])
