@@ -187,7 +187,10 @@ def test_tabix_and_bcftools_take_it(server, mirror):
 
 
 def test_men_of_y(server):
-    fetch("1000g", "y.vcf.bgz", region="chrY:1000-3000", mirror=server.address)
+    events = []
+    fetch("1000g", "y.vcf.bgz", region="chrY:1000-3000", mirror=server.address, on_event=events.append)
+    assert [e["step"] for e in events] == [1, 2, 3, 4, 5]
+    assert events[2] == {"stage": "fetching", "fraction": pytest.approx(0.5, abs=0.01), "step": 3}
     people = read("y.vcf.bgz", "y.panel.tsv", multiallelic="drop")
     assert (people.ploidy, people.n_samples, set(people.labels["gender"])) == (1, 1233, {"male"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,7 @@ def fetch(
     mirror: str = MIRROR,
     force: bool = False,
     command: str | None = None,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[Path]:
     """Copy a region of a public release: its VCF records as they are, an index, and the panel of its people.
 
@@ -108,6 +109,8 @@ def fetch(
         Replace files that exist.
     command : str, optional
         Kept in the header as ##pgcganCommand, beside address, size, ETag, date and region; by default that which runs.
+    on_event : callable, optional
+        Called now and then with a dictionary: `stage`, `fraction` of the region done, `step` the records copied.
 
     Returns
     -------
@@ -149,12 +152,18 @@ def fetch(
         "Command": " ".join((command or command_line()).split()),
     }
     added = [f"##pgcgan{key}={value}\n" for key, value in origin.items() if value is not None]
+    header = _header(url)
+    samples = parse_header([line.decode(errors="replace").rstrip("\r\n") for line in header], url).samples
+    _compare(samples, panel, wanted.people.get(chromosome, wanted.people["*"]), url, table)
+    columns = list(panel[samples[0]])
+    rows = [["sample", *columns], *([s, *(panel[s][c] for c in columns)] for s in samples)]
+    mode: Any = "wb"
     with _whole_or_nothing(places) as (vcf, people):
-        samples = _copy(url, index, (contig, first, last), vcf, added)
-        _compare(samples, panel, wanted.people.get(chromosome, wanted.people["*"]), url, table)
-        columns = list(panel[samples[0]])
-        rows = [["sample", *columns], *([s, *(panel[s][c] for c in columns)] for s in samples)]
         people.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+        with pysam.BGZFile(str(vcf), mode, None) as out:
+            out.write(b"".join([*header[:-1], "".join(added).encode(), header[-1]]))
+            for line in _records(url, index, (contig, first, last), len(samples), on_event):
+                out.write(line)
         pysam.tabix_index(str(vcf), preset="vcf")
     return places
 
@@ -265,55 +274,55 @@ def _compare(samples: list[str], panel: dict[str, dict[str, str]], expected: int
         raise DataError(f"{url} has {len(samples)} people, the release {expected}: it is another file.")
 
 
-def _copy(
-    url: str, index: str | None, region: tuple[str, int, int | None], target: Path, added: list[str]
-) -> list[str]:
-    """Copy header and records of a region; return the samples."""
+def _header(url: str) -> list[bytes]:
+    """Return the lines up to the names of the people."""
+    with opened(url) as stream:
+        line = stream.readline()
+        if not line.startswith(b"##fileformat=VCF"):
+            raise DataError(f"{url} is not a VCF: it begins with {line[:24].decode('latin-1')!r}.")
+        lines = [line]
+        while line.startswith(b"##"):
+            line = stream.readline()
+            lines.append(line)
+    return lines
+
+
+def _records(
+    url: str,
+    index: str | None,
+    region: tuple[str, int, int | None],
+    n_samples: int,
+    on_event: Callable[[dict[str, Any]], None] | None,
+) -> Iterator[bytes]:
+    """Yield the lines of the records that start in a region, as they are."""
     contig, first, last = region
-    mode: Any = "wb"
-    with pysam.BGZFile(str(target), mode, None) as out:
-        with opened(url) as stream:
-            header = list(_header(stream, url))
-        samples = parse_header([line.decode().rstrip("\r\n") for line in header], url).samples
-        out.write(b"".join([*header[:-1], "".join(added).encode(), header[-1]]))
-        offset = None if index is None else region_start(index, contig, None, first, last)
-        n, at = 0, first
-        if offset is not None:
-            with opened(url, offset) as stream:
-                for line in stream:
-                    fields = line.split(b"\t", 2)
-                    position = int(fields[1]) if len(fields) == 3 and fields[1].isdigit() else None
-                    if position is None or line.count(b"\t") != len(samples) + 8 or not line.endswith(b"\n"):
-                        raise DataError(
-                            f"{url}: the line {line[:40].decode('latin-1')!r}… is not a record of {len(samples)} "
-                            "people; the file or its index is damaged."
-                        )
-                    if fields[0].decode() != contig:
-                        if n:
-                            break
-                        continue
-                    if position < first:
-                        continue
-                    if last is not None and position > last:
-                        break
-                    if position < at:
-                        raise DataError(f"{url}: the record at {contig}:{position} comes after one at {at}.")
-                    out.write(line)
-                    n, at = n + 1, position
+    n, at = 0, first
+    offset = None if index is None else region_start(index, contig, None, first, last)
+    if offset is not None:
+        with opened(url, offset) as stream:
+            for line in stream:
+                fields = line.split(b"\t", 2)
+                position = int(fields[1]) if len(fields) == 3 and fields[1].isdigit() else None
+                if position is None or line.count(b"\t") != n_samples + 8 or not line.endswith(b"\n"):
+                    raise DataError(
+                        f"{url}: the line {line[:40].decode('latin-1')!r}… is not a record of {n_samples} people; the "
+                        "file or its index is damaged."
+                    )
+                here = fields[0] == contig.encode()
+                if (n and not here) or (here and last is not None and position > last):
+                    break
+                if not here or position < first:
+                    continue
+                if position < at:
+                    raise DataError(f"{url}: the record at {contig}:{position} comes after one at {at}.")
+                yield line
+                n, at = n + 1, position
+                if on_event is not None:
+                    done = 0.0 if last is None else (position - first) / (last - first + 1)
+                    on_event({"stage": "fetching", "fraction": done, "step": n})
     if not n:
         end = "the end" if last is None else last
         raise DataError(
             f"{url} has no record of contig {contig} that starts from {first} to {end}; is the region in the "
             "coordinates of the release?"
         )
-    return samples
-
-
-def _header(stream: Any, url: str) -> Iterator[bytes]:
-    line = stream.readline()
-    if not line.startswith(b"##fileformat=VCF"):
-        raise DataError(f"{url} is not a VCF: it begins with {line[:24].decode('latin-1')!r}.")
-    while line.startswith(b"##"):
-        yield line
-        line = stream.readline()
-    yield line

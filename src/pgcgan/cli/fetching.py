@@ -6,7 +6,7 @@ from typing import Annotated
 
 from .app import OUTPUT, app
 from .files import names
-from .progress import say
+from .progress import progress, say
 
 
 @app.command
@@ -47,14 +47,16 @@ def fetch(
     from ..provenance import command_line
     from ..thousand_genomes import MIRROR, fetch
 
-    written = fetch(
-        source,
-        output,
-        region=region,
-        release=release,
-        panel_output=panel_output,
-        mirror=mirror or MIRROR,
-        force=force,
-        command=command_line(),
-    )
+    with progress("fetching") as on_event:
+        written = fetch(
+            source,
+            output,
+            region=region,
+            release=release,
+            panel_output=panel_output,
+            mirror=mirror or MIRROR,
+            force=force,
+            command=command_line(),
+            on_event=on_event,
+        )
     say(f"{release}, {region}: {names(written)}")
