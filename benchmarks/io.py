@@ -48,14 +48,11 @@ def peer_pgenlib(path: Path) -> None:
 
     reader = PgenReader(os.fsencode(path))
     n, total = reader.get_raw_sample_ct(), reader.get_variant_ct()
-    step = 512
-    codes, phase = np.empty((step, 2 * n), dtype=np.int32), np.empty((step, n), dtype=bool)
-    for start in range(0, total, step):
-        end = min(total, start + step)
-        if reader.hardcall_phase_present():
-            reader.read_alleles_and_phasepresent_range(start, end, codes, phase)
-        else:
-            reader.read_alleles_range(start, end, codes)
+    codes = np.empty((total, 2 * n), dtype=np.int32)
+    if reader.hardcall_phase_present():
+        reader.read_alleles_and_phasepresent_range(0, total, codes, np.empty((total, n), dtype=bool))
+    else:
+        reader.read_alleles_range(0, total, codes)
 
 
 def peer_bed_reader(path: Path) -> None:
