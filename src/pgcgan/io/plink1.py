@@ -25,7 +25,11 @@ _MAGIC = b"\x6c\x1b"
 _BLOCK = 1 << 24  # calls read at a time
 _UNKNOWN = ("0", ".")  # an allele that nobody carries, or that is not known
 _MISSING_COUNT = -127  # bed-reader's
-_IN_CACHE = 1 << 16  # calls translated at a time
+_IN_CACHE = 1 << 16  # bytes decoded, calls encoded at a time
+# The alleles (A2 = 0) of the four people of a byte, two bits each, as a word of eight bytes: to look them up takes a
+# third of the time of a reader that counts alleles.
+_CODES = np.array([[1, 1], [-1, -1], [0, 1], [0, 0]], dtype=np.int8)  # homozygous A1, missing, both, homozygous A2
+_FOUR_CALLS = _CODES[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3].reshape(256, 8).view(np.uint64)[:, 0]
 
 
 def read_plink1(
@@ -62,8 +66,6 @@ def read_plink1(
     DataError
         If one of the files is absent, does not fit the others, or holds a line that cannot be used.
     """
-    from bed_reader import open_bed
-
     source = os.fspath(path)
     stem = source.removesuffix(".bed")
     for name in (source, f"{stem}.bim", f"{stem}.fam"):
@@ -75,7 +77,7 @@ def read_plink1(
     variants, lines = _read_bim(f"{stem}.bim")
     sample_major = _check_bed(source, stem, len(variants), len(people))
     number = {name: i for i, name in enumerate(people)}
-    rows = slice(None) if samples == people else np.array([number[s] for s in samples], dtype=np.intp)
+    chosen = None if samples == people else np.array([number[s] for s in samples], dtype=np.intp)
     keep = wanted_sites(
         variants,
         source,
@@ -85,13 +87,10 @@ def read_plink1(
         sort=f"sort the files with `plink1.9 --bfile {stem} --keep-allele-order --make-bed --out NEW`",
     )
     calls = empty_calls((len(keep), len(samples), 2))
-    words = calls.view("<u2")[..., 0]
-    # A sample-major file is read whole for any of its sites.
-    step = len(keep) if sample_major else max(1, _BLOCK // len(samples))
-    with open_bed(Path(source), iid_count=len(people), sid_count=len(variants)) as bed:
-        for start in range(0, len(keep), step):
-            counts = bed.read((rows, keep[start : start + step]), dtype="int8", order="F").T
-            _to_words(counts, words[start : start + step])
+    if sample_major:
+        _decode_by_samples(source, len(variants), chosen, keep, calls)
+    else:
+        _decode_by_sites(source, len(people), chosen, keep, calls)
     part = variants if len(keep) == len(variants) else variants.select(keep)
     nameless = np.flatnonzero(part.alt == ".")
     carried = (calls[nameless] == 1).any(axis=2)
@@ -108,18 +107,27 @@ def read_plink1(
     return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=calls.shape[2] == 1)
 
 
-def _to_words(counts: np.ndarray, words: np.ndarray) -> None:
-    """Put the two alleles of each call, as a little-endian word, where its count of A1 is 0, 1, 2 or missing."""
-    source, target = counts.view(np.uint8).reshape(-1), words.reshape(-1)
-    for start in range(0, len(source), _IN_CACHE):
-        word = target[start : start + _IN_CACHE]
-        word[:] = source[start : start + _IN_CACHE]
-        # 0, 1, 2 and 0x81 become 0, 0x0100, 0x0101 and 0xFFFF: several times as fast as looking them up
-        result = (word >> 7) * np.uint16(0xBEBF)
-        result += word << 8
-        word >>= 1
-        word *= 0xFF
-        np.subtract(result, word, out=word)
+def _decode_by_sites(
+    source: str, n_people: int, chosen: np.ndarray | None, keep: np.ndarray, calls: np.ndarray
+) -> None:
+    rows = np.memmap(source, dtype=np.uint8, mode="r", offset=len(_MAGIC) + 1).reshape(-1, -(-n_people // 4))
+    step = max(1, _IN_CACHE // rows.shape[1])
+    for start in range(0, len(keep), step):
+        four = _FOUR_CALLS[rows[keep[start : start + step]]]
+        found = four.view(np.int8).reshape(len(four), -1, 2)[:, :n_people]
+        calls[start : start + step] = found if chosen is None else found[:, chosen]
+
+
+def _decode_by_samples(
+    source: str, n_variants: int, chosen: np.ndarray | None, keep: np.ndarray, calls: np.ndarray
+) -> None:
+    rows = np.memmap(source, dtype=np.uint8, mode="r", offset=len(_MAGIC) + 1).reshape(-1, -(-n_variants // 4))
+    step = max(1, _BLOCK // (2 * n_variants))
+    for start in range(0, calls.shape[1], step):
+        people = slice(start, start + step)
+        four = _FOUR_CALLS[rows[people] if chosen is None else rows[chosen[people]]]
+        found = four.view(np.int8).reshape(len(four), -1, 2)[:, keep]
+        calls[:, people] = found.transpose(1, 0, 2)
 
 
 def _rows(path: str, columns: str) -> Iterator[tuple[int, list[str]]]:
