@@ -35,7 +35,7 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
-	$(BIN)/pytest tests/site
+	$(BIN)/pytest tests/pages
 	@echo "The documentation: site/index.html"
 
 examples: $(INSTALLED)
