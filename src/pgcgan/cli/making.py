@@ -40,8 +40,8 @@ def simulate(
     Parameters
     ----------
     output
-        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
-        standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz, .vcz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF
+        to standard output.
     people
         Number of people.
     length
@@ -101,8 +101,8 @@ def train(
     Parameters
     ----------
     vcf
-        VCF (plain, gzip, bgzip), BCF, NAME.bed, NAME.pgen, NAME.hap.gz or NAME.npz; "-" reads VCF or BCF from standard
-        input.
+        VCF (plain, gzip, bgzip), BCF, NAME.bed, .pgen, .hap.gz, .vcz, .trees or .npz; "-" reads VCF or BCF from
+        standard input.
     panel
         Labels: a 1000 Genomes panel or .ped, or any table with a sample column.
     output
@@ -202,8 +202,8 @@ def generate(
     model
         A model directory.
     output
-        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
-        standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz, .vcz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF
+        to standard output.
     counts
         A number (shared out like the training people) or LABEL=COUNT, as often as needed; counts are exact.
     like

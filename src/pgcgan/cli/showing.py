@@ -37,19 +37,21 @@ def info(
     Parameters
     ----------
     path
-        A VCF, BCF, .bed, .pgen, .hap.gz or .npz ("-" reads VCF or BCF from standard input), or a model directory.
+        A VCF, BCF, .bed, .pgen, .hap.gz, .vcz, .trees or .npz ("-" reads VCF or BCF from standard input), or a model
+        directory.
     panel
         Labels, for a genotype file.
     json_output
         Print JSON.
     """
-    if Path(path).is_dir():
+    from ..io import FORMATS, read
+
+    # a VCF Zarr is a folder too
+    if Path(path).is_dir() and not path.rstrip("/").endswith(tuple(s for several in FORMATS for s in several)):
         if panel is not None or reading is not None:
             raise UsageError(f"{path} is a model directory: --panel and the reading options are for genotype files.")
         facts = _facts_of_model(path)
     else:
-        from ..io import read
-
         facts = _facts_of_genotypes(read(path, panel, **read_options(reading or Reading())))
     if json_output:
         print(json.dumps(facts, indent=1, ensure_ascii=False))

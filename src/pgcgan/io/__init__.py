@@ -20,25 +20,30 @@ from .npz import NPZ_SUFFIXES, read_npz, write_npz
 from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .records import Policies, log
+from .trees import NOT_WRITTEN, TREES_SUFFIXES, read_trees
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
+from .vcfzarr import VCFZARR_SUFFIXES, read_vcfzarr
+from .vcfzarr_write import write_vcfzarr
 
 __all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "read", "read_panel", "read_split", "write"]
 
 # Suffixes of a format -> its reader and its writer. A reader takes (path, *, choose, region, policies), a writer
-# (genotypes, path, *, force, command, seed) and returns the files it wrote.
-FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]]]] = {
+# (genotypes, path, *, force, command, seed) and returns the files it wrote; None where a format is not written.
+FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None]] = {
     VCF_SUFFIXES: (read_vcf, write_vcf),
     PLINK1_SUFFIXES: (read_plink1, write_plink1),
     NPZ_SUFFIXES: (read_npz, write_npz),
     PGEN_SUFFIXES: (read_plink2, write_plink2),
     IMPUTE_SUFFIXES: (read_impute, write_impute),
+    VCFZARR_SUFFIXES: (read_vcfzarr, write_vcfzarr),
+    TREES_SUFFIXES: (read_trees, None),
 }
 
 
-def _format_of(path: str) -> tuple[Callable[..., Genotypes], Callable[..., list[Path]]] | None:
+def _format_of(path: str) -> tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None] | None:
     for suffixes, functions in FORMATS.items():
-        if path.endswith(suffixes):
+        if path.rstrip("/").endswith(suffixes):  # a folder may be named with a slash behind it
             return functions
     return None
 
@@ -65,7 +70,8 @@ def read(
     path : path
         VCF (plain, gzip, bgzip) or BCF, "-" for either from standard input; PLINK 1 (NAME.bed, with NAME.bim and
         NAME.fam beside it; A1 is taken as ALT, A2 as REF); PLINK 2 (NAME.pgen, with NAME.pvar or NAME.pvar.zst and
-        NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); NAME.npz, as `write` makes it.
+        NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); VCF Zarr (NAME.vcz, NAME.zarr
+        or either with .zip); a tree sequence (NAME.trees); NAME.npz, as `write` makes it.
     panel : path, optional
         A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column;
         see `read_panel`. Without one the labels are those that the file holds itself, if its format does.
@@ -188,13 +194,15 @@ def write(
     path : path
         Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; in .bed for PLINK 1 (.bim and .fam are written beside it; sex is that
         of the label `gender`); in .pgen for PLINK 2 (with .pvar and .psam); in .hap or .hap.gz for IMPUTE (with
-        .legend and .samples); in .npz for numpy arrays, labels included. "-" writes plain VCF to standard output.
+        .legend and .samples); in .vcz, .zarr, .vcz.zip or .zarr.zip for VCF Zarr, labels included; in .npz for numpy
+        arrays, labels included. "-" writes plain VCF to standard output.
     force : bool
         Replace files that exist.
     command : str, optional
-        Kept in the header as ##pgcganCommand (.npz: the array `command`; .bed and .hap have no place for it).
+        Kept in the header as ##pgcganCommand (.vcz: in the attribute `vcf_meta_information`; .npz: the array
+        `command`; .bed and .hap have no place for it).
     seed : int, optional
-        Kept in the header as ##pgcganSeed (.npz: the array `seed`; .bed and .hap have no place for it).
+        Kept in the header as ##pgcganSeed (.vcz and .npz: as the command; .bed and .hap have no place for it).
     unphased : bool
         Write every call as an unordered pair. A .bed cannot hold phase: without this, phased genotypes are refused.
 
@@ -202,7 +210,7 @@ def write(
     -------
     list of Path
         All files written: the genotypes, the index (.tbi, .csi) of a compressed file or the tables of sites and people
-        (.pvar and .psam, .legend and .samples), `NAME.panel.tsv`.
+        (.pvar and .psam, .legend and .samples), `NAME.panel.tsv`. A VCF Zarr is one folder.
 
     Raises
     ------
@@ -211,7 +219,8 @@ def write(
     DataError
         If the sites are not in order, or the format cannot hold a name, the phase or the ploidy.
     """
-    writer = writer_of(os.fspath(path))
+    path = os.fspath(path).rstrip("/") or "/"  # of a folder
+    writer = writer_of(path)
     given = genotypes.without_phase() if unphased and genotypes.phased else genotypes
     return writer(given, path, force=force, command=command, seed=seed)
 
@@ -220,6 +229,8 @@ def writer_of(path: str) -> Callable[..., list[Path]]:
     """Return the function that writes files of this name; raise a UsageError if the suffix is not known."""
     functions = _format_of(path) if path != "-" else (read_vcf, write_vcf)
     if functions is None:
-        accepted = ", ".join(s for suffixes in FORMATS for s in suffixes)
+        accepted = ", ".join(s for suffixes, (_, writer) in FORMATS.items() if writer is not None for s in suffixes)
         raise UsageError(f"The format of {path} is not known; accepted: names that end in {accepted}, or -.")
+    if functions[1] is None:
+        raise UsageError(f"{path} cannot be written: {NOT_WRITTEN}.")
     return functions[1]

@@ -25,6 +25,7 @@ def outputs(
     *,
     force: bool,
     stale: Sequence[str] = (),
+    folder_with: Sequence[str] = (),
 ) -> Iterator[tuple[str, list[Path]]]:
     """Yield a folder to write files in, and the places they get when the block ends without an error.
 
@@ -45,6 +46,9 @@ def outputs(
         Replace files that exist.
     stale : sequence of str
         Files of earlier outputs that would be taken for ours: treated as outputs too, and removed.
+    folder_with : sequence of str
+        Where the output is itself a folder: files of which an earlier output has at least one. `force` replaces no
+        other folder.
 
     Raises
     ------
@@ -65,7 +69,13 @@ def outputs(
             raise UsageError(
                 f"{os.path.join(folder, each)} exists; force=True (--force) replaces it, or choose another name."
             )
-        if place.is_dir():
+        if place.is_dir() and each == name and folder_with:
+            if not any((place / file).is_file() for file in folder_with):
+                raise UsageError(
+                    f"{os.path.join(folder, each)} is a folder without {' or '.join(folder_with)}, which is not an "
+                    "earlier output; remove it, or choose another name."
+                )
+        elif place.is_dir():
             raise UsageError(f"{os.path.join(folder, each)} cannot be written: Is a directory.")
     try:
         with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=folder) as workspace:
@@ -74,12 +84,18 @@ def outputs(
                 Path(workspace, panel).write_bytes(table)
             for old in stale:
                 Path(folder, old).unlink(missing_ok=True)
-            if len(names) > 1:  # the old file must not stand beside the new ones
-                Path(folder, name).unlink(missing_ok=True)
+            if len(names) > 1 or folder_with:  # the old file must not stand beside the new ones
+                _move_away(os.path.join(folder, name), os.path.join(workspace, "replaced"))
             for each in (*names[1:], name):
                 os.replace(os.path.join(workspace, each), os.path.join(folder, each))
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+
+
+def _move_away(old: str, to: str) -> None:
+    """Move a file or a folder, if there is one, to where it is removed at the end: a folder is not gone at once."""
+    if os.path.lexists(old):
+        os.rename(old, to)
 
 
 def _panel_lines(genotypes: Genotypes) -> Iterator[str]:
@@ -112,11 +128,10 @@ def check_writable(genotypes: Genotypes) -> None:
     if len(set(runs)) < len(runs):
         contig = next(c for i, c in enumerate(runs) if c in runs[:i])
         raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
-    nameless = np.flatnonzero(variants.alt == ".")
-    carried = (genotypes.calls[nameless] > 0).any(axis=(1, 2))
-    if carried.any():
-        name = variants.name(int(nameless[carried.argmax()]))
-        raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
+    for i in np.flatnonzero(variants.alt == ".").tolist():
+        if (genotypes.calls[i : i + 1] > 0).any():
+            name = variants.name(i)
+            raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
     named: dict[str, Iterable[str]] = {
         "contig": runs,
         "id": variants.id,
