@@ -61,12 +61,13 @@ def read_trees(
     """
     import tskit
 
+    unreadable = tskit.FileFormatError, tskit.VersionTooNewError, tskit.VersionTooOldError, tskit.LibraryError
     source = os.fspath(path)
     try:
         ts = tskit.load(source)
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None
-    except (OSError, EOFError, ValueError, tskit.TskitException) as error:
+    except (OSError, EOFError, ValueError, *unreadable) as error:
         said = " ".join(str(error).split()).rstrip(".") or "it is empty"
         raise DataError(f"{source} is not a tree sequence, or is damaged: {said}.") from None
     individuals, nodes = _people(ts, source)
