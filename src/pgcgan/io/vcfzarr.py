@@ -120,13 +120,15 @@ def _sites(store: Store, contigs: list[str], region: str | None) -> tuple[np.nda
     words = decoded(alleles.reshape(-1))
     ids = None if all_ids is None else decoded(store.read(all_ids, slice(first, last)))
     sites = []
-    for row in rows.tolist():
-        ref, *alts = words[(row - first) * width : (row - first + 1) * width]
-        name = "." if ids is None else ids[row - first] or "."
-        named = tuple(a for a in alts if a)  # "" fills the row, and "." is a VCF's word for none
-        site = Site(contigs[numbers[row]], int(positions[row]), name, ref, () if named == (".",) else named)
+    for row, contig_number, position in zip(
+        (rows - first).tolist(), numbers[rows].tolist(), positions[rows].tolist(), strict=True
+    ):
+        ref, *alts = words[row * width : (row + 1) * width]
+        named = tuple(filter(None, alts))  # "" fills the row, and "." is a VCF's word for none
+        name = "." if ids is None else ids[row] or "."
+        site = Site(contigs[contig_number], position, name, ref, () if named == (".",) else named)
         if not ref or tuple(alts[: len(named)]) != named:
-            raise DataError(f"{store.source}: record {row} (from 0), {site}, has an allele without a name.")
+            raise DataError(f"{store.source}: record {first + row} (from 0), {site}, has an allele without a name.")
         sites.append(site)
     return rows, sites
 
@@ -153,10 +155,11 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
     separators = None
     if "call_genotype_phased" in store and not table.policies.unphased:
         separators = store.array("call_genotype_phased", FLAG, (records, n))
-    in_chunk = rows // calls.chunks[0]
-    for chunk in np.unique(in_chunk).tolist():
-        of_chunk = np.flatnonzero(in_chunk == chunk)
-        first, last = int(rows[of_chunk[0]]), int(rows[of_chunk[-1]]) + 1
+    if not len(rows):
+        return
+    records_of = iter(sites)
+    for of_chunk in np.split(rows, np.flatnonzero(np.diff(rows // calls.chunks[0])) + 1):
+        first, last = int(of_chunk[0]), int(of_chunk[-1]) + 1
         block = _block(store, calls, slice(first, last), columns)
         if block.dtype != np.int8:
             block = block.astype(np.int32)
@@ -171,16 +174,15 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
         plain = np.zeros(len(block), dtype=bool)
         if block.shape[2] == 2:
             np.logical_and(flat.max(axis=1) <= 1, all_phased | ~any_phased, out=plain)
-        for i in of_chunk.tolist():
-            site, row = sites[i], int(rows[i]) - first
-            where = table.place(site)
-            if where == "end":
-                return
-            if where == "skip":
+        kinds = list(zip(plain.tolist(), all_phased.tolist(), strict=True))
+        for row in (of_chunk - first).tolist():
+            site = next(records_of)
+            if table.place(site) != "take":  # a record dropped; none is outside the region
                 continue
-            if plain[row]:
-                np.copyto(table.row(), block[row])
-                table.add_complete(site, bool(all_phased[row]))
+            is_plain, is_phased = kinds[row]
+            if is_plain:
+                table.row()[...] = block[row]
+                table.add_complete(site, is_phased)
             else:
                 _add(table, site, block[row], phased[row])
 
