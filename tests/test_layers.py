@@ -17,6 +17,7 @@ ROOT = Path(pgcgan.__file__).parent
 LAYERS = {
     "genotypes": 0,
     "errors": 0,
+    "memory": 0,
     "provenance": 0,
     "io": 1,
     "cohort": 1,
@@ -36,7 +37,18 @@ LAYERS = {
     "report": 4,
     "cli": 5,
 }
-WITHOUT_TORCH = ("genotypes", "cohort", "errors", "provenance", "io", "demo", "metrics", "baselines", "release")
+WITHOUT_TORCH = (
+    "genotypes",
+    "cohort",
+    "errors",
+    "memory",
+    "provenance",
+    "io",
+    "demo",
+    "metrics",
+    "baselines",
+    "release",
+)
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),

@@ -81,9 +81,9 @@ def read_trees(
     table = Table(source, samples, policies or Policies(), region, expected=last - first)
     if last > first:
         _fill(table, ts, nodes, first, last)
-    genotypes = table.finish({_CONTIG: int(ts.sequence_length)}, None)
     populations = _populations(ts, nodes)
-    return genotypes if populations is None else genotypes.with_labels({"pop": populations})
+    labels = {} if populations is None else {"pop": np.array(populations, dtype=object)}
+    return table.finish({_CONTIG: int(ts.sequence_length)}, None, labels)
 
 
 def _people(ts: Any, source: str) -> tuple[np.ndarray, np.ndarray]:

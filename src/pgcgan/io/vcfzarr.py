@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import Genotypes, parse_region
+from ..genotypes import MISSING, Genotypes, parse_region
 from .records import ABSENT, Policies, Site, Table
 from .zarr_store import FLAG, TEXT, WHOLE, Store, decoded
 
@@ -65,10 +65,9 @@ def read_vcfzarr(
         records = sum(max(1, len(s.alts)) for s in sites) if split else len(sites)
         table = Table(source, samples, policies or Policies(), region, expected=records)
         _fill(table, store, rows, sites, columns, len(names))
-        genotypes = table.finish(_lengths(store, contigs), store.assembly())
-        labels = _labels(store, len(names))
-    chosen = slice(None) if columns is None else columns
-    return genotypes.with_labels({name: values[chosen] for name, values in labels.items()}) if labels else genotypes
+        chosen = slice(None) if columns is None else columns
+        labels = {name: values[chosen] for name, values in _labels(store, len(names)).items()}
+        return table.finish(_lengths(store, contigs), store.assembly(), labels)
 
 
 def _people(
@@ -157,43 +156,52 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
         separators = store.array("call_genotype_phased", FLAG, (records, n))
     if not len(rows):
         return
-    records_of = iter(sites)
+    done = 0
     for of_chunk in np.split(rows, np.flatnonzero(np.diff(rows // calls.chunks[0])) + 1):
         first, last = int(of_chunk[0]), int(of_chunk[-1]) + 1
-        block = _block(store, calls, slice(first, last), columns)
-        if block.dtype != np.int8:
-            block = block.astype(np.int32)
-        if separators is None:
-            phased = np.zeros(block.shape[:2], dtype=bool)
-        else:
-            phased = _block(store, separators, slice(first, last), columns)
-        width = block.shape[1] * block.shape[2]
-        # -1 and -2 are the largest bytes: one look tells whether a row is made of 0 and 1
-        flat = (block.view(np.uint8) if block.dtype == np.int8 else block.view(np.uint32)).reshape(len(block), width)
-        all_phased, any_phased = np.asarray(phased.all(axis=1)), np.asarray(phased.any(axis=1))
-        plain = np.zeros(len(block), dtype=bool)
-        if block.shape[2] == 2:
-            np.logical_and(flat.max(axis=1) <= 1, all_phased | ~any_phased, out=plain)
-        kinds = list(zip(plain.tolist(), all_phased.tolist(), strict=True))
-        for row in (of_chunk - first).tolist():
-            site = next(records_of)
-            if table.place(site) != "take":  # a record dropped; none is outside the region
-                continue
-            is_plain, is_phased = kinds[row]
-            if is_plain:
-                table.row()[...] = block[row]
-                table.add_complete(site, is_phased)
-            else:
-                _add(table, site, block[row], phased[row])
+        some = sites[done : done + len(of_chunk)]
+        done += len(of_chunk)
+        # decoded to where it stays, if nothing is to be changed
+        in_place = calls.dtype == np.int8 and calls.shape[2] == 2 and last - first == len(of_chunk)
+        block = _block(store, calls, slice(first, last), columns, table.rows(last - first) if in_place else None)
+        phased = None if separators is None else _block(store, separators, slice(first, last), columns)
+        if len(of_chunk) < len(block):  # records of other places lie in between
+            block, phased = block[of_chunk - first], None if phased is None else phased[of_chunk - first]
+        together = _together(some, block, phased)
+        if together is not None:
+            table.add_rows(some, block, together)
+            continue
+        block = block.copy()
+        for i, site in enumerate(some):
+            if table.place(site) == "take":  # or it is dropped; none is outside the region
+                _add(table, site, block[i], np.zeros(block.shape[1], dtype=bool) if phased is None else phased[i])
 
 
-def _block(store: Store, array: Any, variants: slice, columns: np.ndarray | None) -> np.ndarray:
-    """Return some variants of the people wanted, from the chunks that hold them."""
+def _together(sites: list[Site], calls: np.ndarray, phased: np.ndarray | None) -> bool | None:
+    """Tell whether records are phased; None where they are not all alike, diploid, biallelic and without half-calls."""
+    if calls.shape[2] != 2 or any(len(site.alts) != 1 for site in sites):
+        return None
+    missing = None
+    if calls.dtype != np.int8 or np.asarray(calls.view(np.uint8)).max(initial=0) > 1:
+        missing = calls[..., 0] < 0
+        if calls.min() < MISSING or calls.max() > 1 or not np.array_equal(missing, calls[..., 1] < 0):
+            return None
+    if phased is None or not phased.any():
+        return False
+    # bio2zarr takes the missing calls ./. among phased ones as they are
+    return True if (phased if missing is None else phased | missing).all() else None
+
+
+def _block(
+    store: Store, array: Any, variants: slice, columns: np.ndarray | None, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return some variants of the people wanted, from the chunks that hold them; in `out`, if it is given."""
     n, width = array.shape[1], array.chunks[1]
     left_out = array.basename == "call_genotype_phased"
     if columns is None:
-        return store.read(array, variants, slice(0, n), zeros_left_out=left_out)
-    out = np.empty((variants.stop - variants.start, len(columns), *array.shape[2:]), dtype=array.dtype)
+        return store.read(array, variants, slice(0, n), zeros_left_out=left_out, out=out)
+    if out is None:
+        out = np.empty((variants.stop - variants.start, len(columns), *array.shape[2:]), dtype=array.dtype)
     for chunk in np.unique(columns // width).tolist():
         mine = np.flatnonzero(columns // width == chunk)
         people = slice(chunk * width, min(n, (chunk + 1) * width))

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..genotypes import Genotypes, Variants
+from ..genotypes import Variants
 from ..provenance import VERSION
 from .outputs import check_writable, outputs
+from .scratch import People
 from .vcfzarr import VCFZARR_SUFFIXES
 from .zarr_store import zarr_library
 
@@ -29,7 +30,7 @@ _MISSING_QUALITY = 0x7F800001  # the NaN that stands for "." in a VCF
 
 
 def write_vcfzarr(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -103,7 +104,7 @@ def _texts(values: Sequence[Any]) -> np.ndarray:
     return np.array(values, dtype=np.dtypes.StringDType())
 
 
-def _write_folder(genotypes: Genotypes, folder: str, command: str | None, seed: int | None) -> None:
+def _write_folder(genotypes: People, folder: str, command: str | None, seed: int | None) -> None:
     n, people, ploidy = genotypes.n_variants, genotypes.n_samples, genotypes.ploidy
     step = max(1, min(n, _VARIANTS, _ROW_BYTES // (people * ploidy)))
     width = min(people, _SAMPLES)

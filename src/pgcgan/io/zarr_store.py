@@ -40,6 +40,7 @@ class Store:
             if source.endswith(".zip"):
                 self._zip = zipfile.ZipFile(source)
                 store = zarr.storage.ZipStore(source, mode="r")
+            self._buffer = zarr.buffer.cpu.NDBuffer
             self._root = zarr.open_group(store, mode="r", use_consolidated=False)
             self._names = self._listed()
             self._attributes = dict(self._root.attrs)
@@ -116,9 +117,12 @@ class Store:
         """Return a one-dimensional array of text."""
         return decoded(self.read(self.array(name, TEXT, (length,))))
 
-    def read(self, array: Any, *ranges: slice, zeros_left_out: bool = False) -> np.ndarray:
+    def read(
+        self, array: Any, *ranges: slice, zeros_left_out: bool = False, out: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return a part of an array, of which the ranges give the first axes and further axes are whole.
 
+        It is written into `out`, if that is given.
         A chunk that is not there is refused, unless `zeros_left_out`: bio2zarr does not write a chunk of zeros only.
         """
         whole = [*ranges, *(slice(0, n) for n in array.shape[len(ranges) :])]
@@ -129,7 +133,10 @@ class Store:
             if not self._is_whole(array, place) and (self._complete or not zeros_left_out):
                 self._refuse_absent(array, place)
         try:
-            return np.asarray(array[tuple(whole)])
+            if out is None:
+                return np.asarray(array[tuple(whole)])
+            array.get_basic_selection(tuple(whole), out=self._buffer.from_numpy_array(out))
+            return out
         except _DAMAGED as error:
             raise DataError(
                 f"{self.source}: a chunk of the array {array.basename} is damaged: {_said(error)}; fetch it again."
@@ -180,6 +187,7 @@ def zarr_library(purpose: str) -> Any:
     """Import zarr, or say how to install it."""
     try:
         import zarr
+        import zarr.buffer.cpu
     except ImportError:
         raise MissingExtra("zarr", "zarr", purpose) from None
     return zarr
