@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ from vcztools.cli import vcztools_main
 
 from pgcgan import Genotypes, Variants, cli, read, write
 from pgcgan.errors import DataError, MissingExtra, UsageError
-from pgcgan.io import vcfzarr_write
+from pgcgan.io import scratch, vcfzarr_write
 
 HEAD = """##fileformat=VCFv4.2
 ##FILTER=<ID=PASS,Description="All filters passed">
@@ -616,6 +617,39 @@ def test_writing_takes_one_row_of_chunks_at_a_time(tmp_path, monkeypatch):
     assert zarr.open_group(tmp_path / "a.vcz", mode="r")["call_genotype"][:, 0, 0].tolist() == [
         i // 100 % 2 for i in range(5000)
     ]
+
+
+def test_people_in_parts_are_written_as_one(tmp_path, in_chunks, odd_people):
+    parts = [odd_people.select(samples=part) for part in (np.arange(3), np.arange(3, 11))]
+    write(iter(parts), f"{tmp_path}/a.vcz/")
+    write(odd_people, tmp_path / "b.vcz")
+    assert tree(tmp_path / "a.vcz") == tree(tmp_path / "b.vcz")
+
+
+@pytest.mark.parametrize("options", [{}, {"samples": ["s4", "s1"]}, {"region": "6:12-17"}])
+def test_calls_too_large_for_memory_are_read_to_disk(tmp_path, in_chunks, monkeypatch, options):
+    calls = np.random.default_rng(1).integers(0, 2, (20, 6, 2))
+    calls[9, 2] = -1
+    write(small(calls), tmp_path / "a.vcz")
+    expected = read(tmp_path / "a.vcz", **options)
+    monkeypatch.setattr(scratch, "too_large", lambda size: True)
+    got = read(tmp_path / "a.vcz", **options)
+    bases = [got.calls]
+    while getattr(bases[-1], "base", None) is not None:
+        bases.append(bases[-1].base)
+    assert isinstance(bases[-1], mmap.mmap)
+    assert got.equals(expected)
+
+
+@pytest.mark.parametrize("policy", [{"multiallelic": "split"}, {"multiallelic": "drop"}])
+def test_records_that_are_split_or_dropped_among_plain_ones(tmp_path, policy):
+    lines = [f"6 {10 + i} . A {'C,G 0|2 1|0 0|0 1|2' if i in (2, 5) else 'C 0|1 1|0 0|0 1|1'}" for i in range(9)]
+    lines[7] = lines[6]
+    source = vcf_file(tmp_path, "\n".join(lines))
+    made = bio2zarr_of(source, tmp_path / "b.vcz", variants_chunk_size=4)
+    options = {**policy, "duplicates": "drop"}
+    assert read(made, **options).equals(read(source, **options))
+    assert read(made, region="6:16-18", duplicates="drop").equals(read(source, region="6:16-18", duplicates="drop"))
 
 
 def test_chunks_have_fewer_variants_where_there_are_many_people(tmp_path, monkeypatch):
