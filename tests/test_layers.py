@@ -32,6 +32,7 @@ LAYERS = {
     "demo": 2,
     "thousand_genomes": 2,
     "metrics": 2,
+    "card": 2,
     "model": 3,
     "baselines": 3,
     "release": 3,
@@ -40,6 +41,7 @@ LAYERS = {
 }
 WITHOUT_TORCH = (
     "genotypes",
+    "card",
     "cohort",
     "errors",
     "memory",
