@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .cohort import assemble, combination, plan_counts
+from .cohort import assemble, combination, plan_from
 from .errors import DataError, ModelError, UsageError, listed
 from .genotypes import Genotypes, Variants, concat
 from .provenance import provenance
@@ -113,7 +113,7 @@ class Baseline(ABC):
         self._fit(rows, groups, levels, random)
         return self
 
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
+    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
         """Return new people, in the order of the labels.
 
         Parameters
@@ -125,39 +125,50 @@ class Baseline(ABC):
             asked for.
         prefix : str
             People are named `PREFIX_EUR_000001`.
+        start : int
+            How many people come before these, of each combination if counts are given by combination.
 
         Raises
         ------
         UsageError
             If a label is unknown, a count is not a whole number, or nothing has been fitted.
         """
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix)))
+        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
 
     def iter_samples(
-        self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", people_per_block: int = 1024
+        self,
+        n: int | Mapping[str, int],
+        *,
+        seed: int = 0,
+        prefix: str = "SYN",
+        people_per_block: int = 1024,
+        start: int = 0,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
         if not self.label_counts:
             raise UsageError(f"The {self.name} baseline has not been fitted; call fit(genotypes) or load(path) first.")
-        plan = plan_counts(n, self.label_counts)
+        plan, before = plan_from(n, self.label_counts, start)
         return assemble(
-            self._streams(plan, _seed(seed)),
+            self._streams(plan, _seed(seed), before),
             plan,
             self.label,
             self._variants,
             phased=self._phased,
             prefix=prefix,
             people_per_block=people_per_block,
+            before=before,
         )
 
-    def _streams(self, plan: dict[str, int], seed: int) -> Iterator[np.ndarray]:
+    def _streams(self, plan: dict[str, int], seed: int, before: Mapping[str, int]) -> Iterator[np.ndarray]:
         # One random stream for each label and each 64 people of it, drawn whole: what a person is depends on the seed,
         # the label and the number alone, and not on the block size or on who else is asked for.
         per_person = self._ploidy if self._phased else 1
         for label, count in plan.items():
-            for start in range(0, count, _STREAM):
+            first = before.get(label, 0)
+            for start in range(first - first % _STREAM, first + count, _STREAM):
                 random = np.random.default_rng([seed, 2, zlib.crc32(label.encode()), start])
-                rows = self._draw(label, _STREAM * per_person, random)[: min(_STREAM, count - start) * per_person]
+                part = slice(max(first - start, 0) * per_person, (first + count - start) * per_person)
+                rows = self._draw(label, _STREAM * per_person, random)[part]
                 if self._phased or self._ploidy == 1:
                     yield rows.T.reshape(len(self._variants), -1, self._ploidy)
                 else:  # 0 -> 0/0, 1 -> 0/1, 2 -> 1/1, the alleles sorted

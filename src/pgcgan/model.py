@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from . import checkpoint
-from .cohort import assemble, combination, plan_counts
+from .cohort import assemble, combination, plan_from
 from .errors import DataError, ModelError, UsageError, listed
 from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
@@ -339,7 +339,7 @@ class PGcGAN:
 
     # ---- sample -----------------------------------------------------------------------------------------------
 
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
+    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
         """Make new people.
 
         Parameters
@@ -352,39 +352,50 @@ class PGcGAN:
             asked for.
         prefix : str
             Sample names are `PREFIX_EUR_000001`, …
+        start : int
+            How many people come before these: the people after the first `start`, of each combination if counts are
+            given by combination. 1,000 people and then 9,000 from 1,000 on are the same as 10,000 at once.
 
         Returns
         -------
         Genotypes
             Phased if the training people were.
         """
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix)))
+        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
 
     def iter_samples(
-        self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", people_per_block: int = 1024
+        self,
+        n: int | Mapping[str, int],
+        *,
+        seed: int = 0,
+        prefix: str = "SYN",
+        people_per_block: int = 1024,
+        start: int = 0,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
         if not self.label_counts:
             raise UsageError("The model has not been fitted; call fit(genotypes) or PGcGAN.load(path) first.")
-        plan = plan_counts(n, self.label_counts)
+        plan, before = plan_from(n, self.label_counts, start)
         return assemble(
-            self._streams(plan, seed),
+            self._streams(plan, seed, before),
             plan,
             self.label,
             self._variants,
             phased=self._phased,
             prefix=prefix,
             people_per_block=people_per_block,
+            before=before,
         )
 
-    def _streams(self, plan: Mapping[str, int], seed: int) -> Iterator[np.ndarray]:
+    def _streams(self, plan: Mapping[str, int], seed: int, before: Mapping[str, int]) -> Iterator[np.ndarray]:
         # One random stream for each label and each 512 people of it, always drawn whole: what a person is depends on
         # the seed, the label and the number alone, and matrix products have one shape whatever is asked for.
         for name, count in plan.items():
             label = np.full(_STREAM, list(self.label_counts).index(name))
-            for start in range(0, count, _STREAM):
+            first = before.get(name, 0)
+            for start in range(first - first % _STREAM, first + count, _STREAM):
                 stream = np.random.SeedSequence([abs(seed), int(seed < 0), zlib.crc32(name.encode()), start])
-                yield self._draw(label, stream)[:, : min(_STREAM, count - start)]
+                yield self._draw(label, stream)[:, max(first - start, 0) : first + count - start]
 
     def _draw(self, label: np.ndarray, stream: np.random.SeedSequence) -> np.ndarray:
         """Draw the calls of people with these labels: int8 (variants, people, ploidy)."""
