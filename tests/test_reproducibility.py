@@ -124,8 +124,7 @@ def test_start_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 MODELS = {
     "defaults": "",
-    "network": "--steps 12 --set hidden=32 --set embedding=16 --set adversarial_steps=3",
-    "paper": "--preset paper --steps 1",
+    "network": "--set threads=1 --steps 6 --set hidden=32 --set embedding=16 --set adversarial_steps=2",
 }
 
 

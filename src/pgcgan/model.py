@@ -9,11 +9,13 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from . import checkpoint
 from .cohort import assemble, combination, plan_from
@@ -147,6 +149,12 @@ class PGcGAN:
             self._prepare(where, rows, resume)
         log = where / _LOG if where is not None else None
         self.history = _read_log(log) if log is not None and resume else []
+        with threads(self._training_threads()):
+            return self._fit(rows, where, log, resume, on_event)
+
+    def _fit(
+        self, rows: TrainingRows, where: Path | None, log: Path | None, resume: bool, on_event: OnEvent | None
+    ) -> Self:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             task = self._task(rows)
         order = [stage for stage, _ in task.stages]
@@ -180,6 +188,11 @@ class PGcGAN:
             self.seed, label=list(self.label), device=str(self.device), threads=torch.get_num_threads()
         )
         return self
+
+    def _training_threads(self) -> int:
+        """Return how many threads to train with: sums are of another order, and differ, on another number of them."""
+        trains = self.minutes is not None or self.steps or self.training.epochs or self.training.adversarial_steps
+        return self.training.threads or (torch.get_num_threads() if trains else 1)
 
     def estimate(self, genotypes: Genotypes) -> Estimate:
         """Return the memory and time that `fit` is expected to take on these people.
@@ -395,7 +408,9 @@ class PGcGAN:
             first = before.get(name, 0)
             for start in range(first - first % _STREAM, first + count, _STREAM):
                 stream = np.random.SeedSequence([abs(seed), int(seed < 0), zlib.crc32(name.encode()), start])
-                yield self._draw(label, stream)[:, max(first - start, 0) : first + count - start]
+                with threads(1):
+                    drawn = self._draw(label, stream)
+                yield drawn[:, max(first - start, 0) : first + count - start]
 
     def _draw(self, label: np.ndarray, stream: np.random.SeedSequence) -> np.ndarray:
         """Draw the calls of people with these labels: int8 (variants, people, ploidy)."""
@@ -564,6 +579,18 @@ class PGcGAN:
                 raise ModelError(f"{directory} has no weights of its likelihood warm start.")
             for name, parameter in self._generator.named_parameters():
                 parameter.copy_(self._warm[name])
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch and the libraries of numpy use so many threads; what was set comes back."""
+    before = torch.get_num_threads()
+    with threadpool_limits(number):
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def _read_log(path: Path) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ Each format lives in one module and is entered in `FORMATS`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from .bgzf import named
 from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
 from .labels import PANEL_COLUMNS, read_panel, read_split
 from .npz import NPZ_SUFFIXES, read_npz, write_npz
+from .outputs import folder_of
 from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .records import Policies, log
+from .scratch import OnEvent, stored
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
 
@@ -171,20 +173,23 @@ def _in_both(
 
 
 def write(
-    genotypes: Genotypes,
+    genotypes: Genotypes | Iterable[Genotypes],
     path: str | os.PathLike[str],
     *,
     force: bool = False,
     command: str | None = None,
     seed: int | None = None,
     unphased: bool = False,
+    on_event: OnEvent | None = None,
 ) -> list[Path]:
     """Write genotypes, an index and, if there are labels, a panel file beside them.
 
     Parameters
     ----------
-    genotypes : Genotypes
-        Sites sorted by position within each contig.
+    genotypes : Genotypes, or iterable of Genotypes
+        Sites sorted by position within each contig. Several (what `PGcGAN.iter_samples` yields) have the same sites
+        and other people each; they wait in a temporary file beside the output, so that memory does not grow with
+        their number.
     path : path
         Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; in .bed for PLINK 1 (.bim and .fam are written beside it; sex is that
         of the label `gender`); in .pgen for PLINK 2 (with .pvar and .psam); in .hap or .hap.gz for IMPUTE (with
@@ -197,6 +202,8 @@ def write(
         Kept in the header as ##pgcganSeed (.npz: the array `seed`; .bed and .hap have no place for it).
     unphased : bool
         Write every call as an unordered pair. A .bed cannot hold phase: without this, phased genotypes are refused.
+    on_event : callable, optional
+        Where genotypes come in parts: called with {"stage": "writing", "fraction"}.
 
     Returns
     -------
@@ -212,8 +219,14 @@ def write(
         If the sites are not in order, or the format cannot hold a name, the phase or the ploidy.
     """
     writer = writer_of(os.fspath(path))
-    given = genotypes.without_phase() if unphased and genotypes.phased else genotypes
-    return writer(given, path, force=force, command=command, seed=seed)
+    parts = [genotypes] if isinstance(genotypes, Genotypes) else genotypes
+    if unphased:
+        parts = (part.without_phase() if part.phased else part for part in parts)
+    if isinstance(genotypes, Genotypes):
+        (given,) = parts
+        return writer(given, path, force=force, command=command, seed=seed)
+    folder = None if path == "-" else folder_of(os.fspath(path))
+    return writer(stored(parts, folder, on_event), path, force=force, command=command, seed=seed)
 
 
 def writer_of(path: str) -> Callable[..., list[Path]]:

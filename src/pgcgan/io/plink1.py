@@ -16,6 +16,7 @@ from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_writable, outputs
 from .records import Policies
+from .scratch import People
 from .sites import wanted_sites
 
 PLINK1_SUFFIXES = (".bed",)
@@ -189,7 +190,7 @@ def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
 
 
 def write_plink1(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -228,7 +229,7 @@ def write_plink1(
     return written
 
 
-def _check(genotypes: Genotypes, target: str) -> None:
+def _check(genotypes: People, target: str) -> None:
     check_writable(genotypes)
     if genotypes.phased:
         raise DataError(
@@ -257,7 +258,7 @@ def _check(genotypes: Genotypes, target: str) -> None:
         )
 
 
-def _counts(genotypes: Genotypes, start: int, end: int) -> np.ndarray:
+def _counts(genotypes: People, start: int, end: int) -> np.ndarray:
     """Return counts of ALT, int8, shape (variants, samples), -127 for missing."""
     words = np.ascontiguousarray(genotypes.calls[start:end]).view("<u2")[..., 0]
     total = words >> 8
@@ -287,7 +288,7 @@ def _bim_lines(variants: Variants) -> Iterator[str]:
         yield f"{variants.contig[i]}\t{variants.id[i]}\t0\t{variants.position[i]}\t{alt}\t{variants.ref[i]}\n"
 
 
-def _fam_lines(genotypes: Genotypes) -> Iterator[str]:
+def _fam_lines(genotypes: People) -> Iterator[str]:
     codes = {"male": 1, "female": 2}
     sexes = [codes.get(sex, 0) for sex in genotypes.labels.get("gender", [""] * genotypes.n_samples)]
     for sample, sex in zip(genotypes.samples, sexes, strict=True):

@@ -20,6 +20,7 @@ from ..genotypes import MISSING, Genotypes
 from .outputs import check_writable, outputs
 from .pvar import NOT_LABELS, SEXES, UNKNOWN, Sites, is_number, read_psam, read_pvar
 from .records import ABSENT, Policies, Site, Table
+from .scratch import People
 from .vcf_write import origin_lines
 
 PGEN_SUFFIXES = (".pgen",)
@@ -203,7 +204,7 @@ def _haploid(contig: str, human: bool, male: np.ndarray) -> np.ndarray | bool | 
 
 
 def write_plink2(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -243,7 +244,7 @@ def write_plink2(
     return written
 
 
-def _write_pgen(pgenlib: Any, genotypes: Genotypes, partial: str) -> None:
+def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
     n = genotypes.n_samples
     writer = pgenlib.PgenWriter(
         os.fsencode(partial),
@@ -278,7 +279,7 @@ def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
     return [{"male": "1", "female": "2"}.get(word, "NA") for word in words]
 
 
-def _psam_columns(genotypes: Genotypes) -> list[str]:
+def _psam_columns(genotypes: People) -> list[str]:
     """Return the labels that plink2 takes as categories: words that do not begin as numbers do."""
     kept: list[str] = []
     for column, values in genotypes.labels.items():
@@ -289,7 +290,7 @@ def _psam_columns(genotypes: Genotypes) -> list[str]:
     return kept
 
 
-def _check_pgen(genotypes: Genotypes, sexes: Sequence[str]) -> None:
+def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:
     bad = next((s for s in genotypes.samples if re.search(r"\s", s) or s == "0" or s.startswith("#")), None)
     if bad is not None:
         raise DataError(f"The sample name {bad!r} cannot be written to a .psam: it is 0, begins with #, or has blanks.")
