@@ -20,12 +20,13 @@ from threadpoolctl import threadpool_limits
 from . import checkpoint
 from .cohort import assemble, combination, plan_from
 from .errors import DataError, ModelError, UsageError, listed
-from .estimate import Estimate, expected
+from .estimate import Estimate, available_bytes, expected
 from .genotypes import Genotypes, Variants, concat
 from .metrics import quick
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
 from .prior import Blocks, Prior
 from .provenance import provenance
+from .sheet import check_blocks, check_memory, check_sheet, check_sites, check_tensors, digests
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
 from .training import NETWORK_EPOCHS, TRAINING, OnEvent, TrainConfig, train
 
@@ -479,6 +480,7 @@ class PGcGAN:
                 "sizes": self._blocks.sizes if self._blocks is not None else None,
                 "history": self.history,
                 "provenance": self._provenance,
+                "files": digests(directory, (_SITES, _WEIGHTS, _WARM)),
             },
         )
         return directory
@@ -518,35 +520,50 @@ class PGcGAN:
             )
         sites = checkpoint.read_json(directory / _SITES)
         tensors, _ = checkpoint.read_tensors(directory / _WEIGHTS)
+        target = _device(device)
         try:
-            model = cls(sheet["label"], preset=sheet["preset"], seed=sheet["seed"], steps=sheet["steps"], device=device)
-            model.minutes = sheet["minutes"]
-            model.network, model.training = NetworkConfig(**sheet["network"]), TrainConfig(**sheet["training"])
+            check_sheet(sheet)
+            known = dict(sheet["files"])
+            for name, digest in digests(directory, list(known)).items():
+                if digest != known[name]:
+                    raise ValueError(f"{name} is not the file that was saved with {_SHEET}")
+            check_sites(sites)
+            settings = {**sheet["network"], **sheet["training"]}
+            model = cls(sheet["label"], preset=sheet["preset"], seed=sheet["seed"], steps=sheet["steps"], **settings)
+            model.device, model.minutes = target, sheet["minutes"]
             model.label_counts, model.history = sheet["label_counts"], sheet["history"]
             model._provenance = sheet["provenance"]
             model._phased, model._ploidy = sheet["phased"], sheet["ploidy"]
             model._label_table = np.array(sheet["label_table"])
             model._variants = Variants(**sites)
             model._restore(sheet["sizes"], tensors)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{directory} is not a whole model ({error}); train it again.") from None
-        model._warm = checkpoint.read_tensors(directory / _WARM)[0] if (directory / _WARM).exists() else {}
+            warm = _WARM in known and (directory / _WARM).exists()
+            model._warm = checkpoint.read_tensors(directory / _WARM)[0] if warm else {}
+            if warm:
+                check_tensors(dict(model._generator.named_parameters()), model._warm)
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, DataError, UsageError) as error:
+            said = str(error).rstrip(".")
+            raise ModelError(f"{directory} is not a whole model ({said}); train it again.") from None
         if stage != "final":
             model._rewind(stage, directory)
         return model
 
     def _restore(self, sizes: list[int] | None, tensors: dict[str, torch.Tensor]) -> None:
         weights = {n.removeprefix("generator."): t for n, t in tensors.items() if n.startswith("generator.")}
+        n_sites, n_labels = len(self._variants), len(self.label_counts)
+        # without memory of its own, whatever the sizes asked for, until the tensors of the file take their places
+        without = torch.device("meta")
         if sizes is None:
             self._blocks = None
-            self._generator = PaperGenerator(len(self._variants), len(self.label_counts))
+            with without:
+                self._generator = PaperGenerator(n_sites, n_labels)
         else:
+            haplotypes = self._phased or self._ploidy == 1
+            states = 2 if haplotypes else 3
+            check_blocks(tensors, sizes, states, n_sites)
+            check_memory(sizes, n_labels, available_bytes())
             edges = tensors["edges"].numpy()
-            per = self._ploidy if self._phased or self._ploidy == 1 else 1
-            lengths, shapes = np.diff(edges), []
-            states = 2 if self._phased or self._ploidy == 1 else 3
-            for size, length in zip(sizes, lengths, strict=True):
-                shapes.append((size, int(length)))
+            shapes = [(size, int(length)) for size, length in zip(sizes, np.diff(edges), strict=True)]
             cuts = np.cumsum([a * b for a, b in shapes])[:-1]
             templates = np.split(tensors["templates"].numpy(), cuts)
             emission = np.split(tensors["emission"].numpy(), cuts * states)
@@ -556,9 +573,16 @@ class PGcGAN:
                 [e.reshape(*shape, states) for e, shape in zip(emission, shapes, strict=True)],
             )
             arrays = {n.removeprefix("prior."): t.numpy() for n, t in tensors.items() if n.startswith("prior.")}
-            prior = Prior.from_arrays(arrays, sizes, len(self.label_counts))
-            self._generator = HaplotypeGenerator(self.network, prior, self._label_table, per)
-        self._generator.load_state_dict(weights)
+            prior = Prior.from_arrays(arrays, sizes, n_labels)
+            with without:
+                generator = HaplotypeGenerator(
+                    self.network, prior, self._label_table, self._ploidy if haplotypes else 1
+                )
+            self._generator = generator
+        check_tensors(self._generator.state_dict(), weights)
+        self._generator.load_state_dict(weights, assign=True)
+        if not np.array_equal(self._label_table.reshape(n_labels, -1), _table_of(self._generator, self._label_table)):
+            raise ValueError(f"the labels of {_WEIGHTS} are not those of {_SHEET}")
         self._generator.to(self.device).eval()
 
     def _rewind(self, stage: str, directory: Path) -> None:
@@ -579,6 +603,11 @@ class PGcGAN:
                 raise ModelError(f"{directory} has no weights of its likelihood warm start.")
             for name, parameter in self._generator.named_parameters():
                 parameter.copy_(self._warm[name])
+
+
+def _table_of(generator: HaplotypeGenerator | PaperGenerator, otherwise: np.ndarray) -> np.ndarray:
+    """Return which value of each label column the combinations have, as the weights have it."""
+    return generator.label.label_table.numpy() if isinstance(generator, HaplotypeGenerator) else otherwise
 
 
 @contextmanager
