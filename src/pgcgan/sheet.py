@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def check_blocks(tensors: Mapping[str, torch.Tensor], sizes: Sequence[int], stat
     ends = edges.tolist()
     if len(ends) != len(sizes) + 1 or ends[0] != 0 or ends[-1] != n_sites:
         raise ValueError(f"the edges of {len(sizes)} blocks at {n_sites} sites do not fit")
-    lengths = [after - before for before, after in zip(ends, ends[1:], strict=False)]
+    lengths = [after - before for before, after in pairwise(ends)]
     if min(lengths) < 1:
         raise ValueError("the edges of the blocks go back")
     cells = sum(size * length for size, length in zip(sizes, lengths, strict=True))

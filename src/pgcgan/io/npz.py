@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 import zlib
@@ -40,7 +41,10 @@ _ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 # what numpy and zipfile raise on a damaged archive; the last, where it asks for a compression that nobody knows
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+DAMAGED = (
+    OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
+)  # fmt: skip
+_MOST_DEFLATED = 1032  # bytes that one compressed byte can stand for
 
 
 def read_npz(
@@ -109,6 +113,7 @@ def _load(source: str) -> dict[str, np.ndarray]:
         if not isinstance(stored, np.lib.npyio.NpzFile):
             raise DataError(f"{source} is not a .npz file, but a single array.")
         with stored:
+            check_members(stored)
             for name in ("version", *_ARRAYS):
                 if name not in stored:
                     raise DataError(
@@ -117,7 +122,7 @@ def _load(source: str) -> dict[str, np.ndarray]:
                 found[name] = stored[name]
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{source} is not a .npz file of plain arrays, or is damaged: {error}.") from None
     version = found.pop("version")
     if version.shape != () or version.dtype.kind not in _WHOLE or version != _VERSION:
@@ -137,6 +142,29 @@ def _load(source: str) -> dict[str, np.ndarray]:
             if length != expected:
                 raise DataError(f"{source}: the array {name!r} has {length} {axis}, {other!r} has {expected}.")
     return found
+
+
+def check_members(stored: np.lib.npyio.NpzFile) -> None:
+    """Check, before anything is read, that each array of a .npz archive is as large as it says.
+
+    Raises
+    ------
+    ValueError
+        If a member is no plain array, says that it has more or fewer bytes than are there, or holds more than so many
+        compressed bytes can make.
+    """
+    archive: Any = stored.zip
+    for member in archive.infolist():
+        with archive.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, kind = header(stream)
+            behind = member.file_size - stream.tell()
+        needed = math.prod(shape) * kind.itemsize
+        if kind.hasobject:  # numpy refuses to unpickle
+            continue
+        if needed != behind or member.file_size > _MOST_DEFLATED * (member.compress_size + 1):
+            raise ValueError(f"{member.filename} says that it holds {needed} bytes of {kind}, and there are {behind}")
 
 
 def _as_wanted(genotypes: Genotypes, source: str, policies: Policies) -> Genotypes:
