@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -135,6 +136,8 @@ def _load(source: str) -> dict[str, np.ndarray]:
                 f"{source}: the array {name!r} is of the type {array.dtype}; needed: "
                 f"{ {_TEXT: 'text', _WHOLE: 'whole numbers', _FLAG: 'bool'}[kinds] }."
             )
+        if kinds == _TEXT and not _is_unicode(array):
+            raise DataError(f"{source}: the array {name!r} holds what is no character.")
         if array.ndim != len(axes):
             raise DataError(f"{source}: the array {name!r} has the shape {array.shape}; needed: ({', '.join(axes)}).")
         for axis, length in zip(axes, array.shape, strict=True):
@@ -142,6 +145,12 @@ def _load(source: str) -> dict[str, np.ndarray]:
             if length != expected:
                 raise DataError(f"{source}: the array {name!r} has {length} {axis}, {other!r} has {expected}.")
     return found
+
+
+def _is_unicode(array: np.ndarray) -> bool:
+    """Tell whether all characters of an array of text are; numpy does not look, and stops later without a reason."""
+    points = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).reshape(-1).view(np.uint32)
+    return not ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any() if array.itemsize else True
 
 
 def check_members(stored: np.lib.npyio.NpzFile) -> None:
@@ -158,7 +167,10 @@ def check_members(stored: np.lib.npyio.NpzFile) -> None:
         with archive.open(member) as stream:
             version = np.lib.format.read_magic(stream)
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, kind = header(stream)
+            try:
+                shape, _, kind = header(stream)
+            except (SyntaxError, tokenize.TokenError, RecursionError, TypeError):  # of its parser
+                raise ValueError(f"the header of {member.filename} cannot be read") from None
             behind = member.file_size - stream.tell()
         needed = math.prod(shape) * kind.itemsize
         if kind.hasobject:  # numpy refuses to unpickle

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError, MissingExtra, listed
 from ..genotypes import parse_region
-from .records import Site
+from .records import Site, position_of
 from .vcf import contig_table
 
 NOT_LABELS = ("FID", "IID", "SID", "PAT", "MAT", "SEX")
@@ -127,12 +127,13 @@ def read_pvar(pvar: str, region: str | None) -> Sites:
         if len(fields) < width:
             raise DataError(f"{pvar}: line {number} has {len(fields)} columns instead of at least {width}.")
         contig, position, identifier, ref, alt = (fields[i] for i in place)
-        if not position.isdecimal():
+        place_on = position_of(position)
+        if place_on is None:
             raise DataError(f"{pvar}: line {number} has the position {position!r}, which is not a number.")
         seen[contig] = None
-        if bounds is None or (contig == bounds[0] and bounds[1] <= int(position) <= (last or int(position))):
+        if bounds is None or (contig == bounds[0] and bounds[1] <= place_on <= (last or place_on)):
             alts = () if alt == "." else tuple(alt.split(","))
-            sites.append(Site(contig, int(position), identifier, ref, alts))
+            sites.append(Site(contig, place_on, identifier, ref, alts))
             index.append(len(n_alleles))
         n_alleles.append(2 + alt.count(","))
     if place is None:
