@@ -2,8 +2,8 @@
 
     python tests/fuzzing.py --inputs 1000 [--target bcf ...] [--first 0]
 
-Input number i of a target is the same on every run. The inputs of a target are read in one process of its own with
-bounded memory, so that a reader that dies or asks for too much is seen, with the number of the input.
+Input number i of a target is the same on every run. Inputs are read in a process of their own with bounded memory, so
+that a reader that dies or asks for too much is seen, with the number of the input.
 """
 
 from __future__ import annotations
@@ -259,8 +259,8 @@ def one_input(target: str, number: int, folder: Path) -> str:
             sheet.write_bytes(kept)
 
 
-def work(target: str, first: int, inputs: int, folder: Path) -> None:
-    """Read the inputs of one target; a line for each: its number before, what happened behind."""
+def work(targets: list[str], first: int, last: int, skip: int, folder: Path) -> None:
+    """Read the inputs of targets; a line for each: target and number before it is read, what happened behind."""
     logging.getLogger("pgcgan").setLevel(logging.ERROR)
     import torch
 
@@ -272,33 +272,36 @@ def work(target: str, first: int, inputs: int, folder: Path) -> None:
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    for number in range(first, first + inputs):
-        print(f"{number}\t", end="", flush=True)
-        print(json.dumps(one_input(target, number, folder)), flush=True)
+    for at, (target, number) in enumerate((target, number) for target in targets for number in range(first, last)):
+        if at >= skip:
+            print(f"{at}\t{target} {number}\t", end="", flush=True)
+            print(json.dumps(one_input(target, number, folder)), flush=True)
 
 
-def run(target: str, first: int, inputs: int, valid: Path) -> tuple[Counter[str], list[str]]:
-    """Read inputs in a process of its own; return how many were read and refused, and the faults."""
-    counts: Counter[str] = Counter()
+def run(targets: list[str], first: int, last: int, valid: Path) -> tuple[dict[str, Counter[str]], list[str]]:
+    """Read inputs in a process of their own; return how many were read and refused by target, and the faults."""
+    counts: dict[str, Counter[str]] = {target: Counter() for target in targets}
     faults: list[str] = []
-    last = first + inputs
-    while first < last:
+    done = 0
+    while done < len(targets) * (last - first):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "valid"
             shutil.copytree(valid, folder)
-            command = [sys.executable, __file__, "--work", target, "--first", str(first), "--inputs", str(last - first)]
-            done = subprocess.run([*command, "--folder", str(folder)], capture_output=True, text=True)
-        lines = [line for line in done.stdout.splitlines() if line.partition("\t")[0].isdigit()]
-        for line in lines:
-            number, _, outcome = line.partition("\t")
-            first = int(number) + 1
-            said = json.loads(outcome) if outcome else f"the process ended: {done.returncode}\n{done.stderr[-2000:]}"
+            span = ["--first", str(first), "--inputs", str(last - first), "--skip", str(done)]
+            chosen = [word for target in targets for word in ("--target", target)]
+            command = [sys.executable, __file__, "--folder", str(folder), *span, *chosen]
+            process = subprocess.run(command, capture_output=True, text=True)
+        lines = [line.split("\t") for line in process.stdout.splitlines() if re.match(r"\d+\t", line)]
+        for at, name, outcome in lines:
+            done = int(at) + 1
+            ended = f"the process ended with {process.returncode}\n{process.stderr[-2000:]}"  # before it could say
+            said = json.loads(outcome) if outcome else ended
             if said in ("read", "refused"):
-                counts[said] += 1
+                counts[name.split()[0]][said] += 1
             else:
-                faults.append(f"{target} {number}: {said}")
+                faults.append(f"{name}: {said}")
         if not lines:
-            return counts, [*faults, f"{target}: the process did not start: {done.stderr[-2000:]}"]
+            raise RuntimeError(f"the process did not start: {process.stderr[-2000:]}")
     return counts, faults
 
 
@@ -308,24 +311,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--inputs", type=int, default=100, help="of each target")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--target", action="append", choices=TARGETS)
-    parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--skip", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    if given.work:
-        work(given.work, given.first, given.inputs, given.folder)
+    targets, last = given.target or list(TARGETS), given.first + given.inputs
+    if given.folder:
+        work(targets, given.first, last, given.skip, given.folder)
         return 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    total, all_faults = Counter[str](), []
+    total = Counter[str]()
     with tempfile.TemporaryDirectory() as scratch:
         write_valid(Path(scratch))
-        for target in given.target or TARGETS:
-            counts, faults = run(target, given.first, given.inputs, Path(scratch))
-            print(f"{target}: {counts['refused']} refused, {counts['read']} read, {len(faults)} faults", flush=True)
-            print(*faults, sep="\n", end="\n" if faults else "", flush=True)
-            total += counts
-            all_faults += faults
-    print(f"{sum(total.values()) + len(all_faults)} inputs: {len(all_faults)} faults")
-    return 1 if all_faults else 0
+        counts, faults = run(targets, given.first, last, Path(scratch))
+    for target, count in counts.items():
+        print(f"{target}: {count['refused']} refused, {count['read']} read")
+        total += count
+    print(*faults, sep="\n", end="\n" if faults else "")
+    print(f"{sum(total.values()) + len(faults)} inputs: {len(faults)} faults")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged ({error}); train the model again.") from None
+        raise ModelError(f"{path} is damaged ({str(error).partition(';')[0]}); train the model again.") from None
 
 
 def _no_number(name: str) -> None:

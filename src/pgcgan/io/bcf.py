@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..genotypes import MISSING
-from .records import ABSENT, MAX_POSITION, Site, Table
+from .records import ABSENT, Site, Table
 from .scratch import People, site_blocks
 
 _INTEGERS: dict[int, np.dtype[Any]] = {1: np.dtype("<i1"), 2: np.dtype("<i2"), 3: np.dtype("<i4")}
@@ -115,7 +115,7 @@ def fill(table: Table, stream: BufferedReader, lines: Sequence[str], n: int, cho
             for _ in range(alleles >> 16):
                 text, at = _string(shared, at)
                 texts.append(text)
-            if not 0 <= contig < len(names) or not texts or not -1 <= position < MAX_POSITION:
+            if not 0 <= contig < len(names) or not texts or not -1 <= position < (1 << 31) - 1:
                 raise ValueError(f"contig {contig}, position {position + 1}, {len(texts)} alleles")
         except UnicodeDecodeError:
             raise
@@ -195,6 +195,12 @@ def records(genotypes: People, numbers: Mapping[str, int]) -> Iterator[bytes]:
         Number of each contig in the header. GT is the string number 1, behind PASS.
     """
     variants, n, ploidy = genotypes.variants, genotypes.n_samples, genotypes.ploidy
+    far = np.flatnonzero(variants.position > (1 << 31) - 1)
+    if len(far):
+        raise DataError(
+            f"Variant {variants.name(int(far[0]))} cannot be written to a .bcf: positions end at {(1 << 31) - 1}; "
+            "write a .vcf.gz."
+        )
     phase = np.array([0, 1 if genotypes.phased else 0][:ploidy], dtype=np.int8)
     gt = b"\x11\x01" + bytes([ploidy << 4 | 1])
     for start, block in site_blocks(genotypes):

@@ -20,7 +20,7 @@ from ..errors import DataError
 from ..genotypes import MISSING, Genotypes, parse_region
 from .bgzf import opened
 from .outputs import check_writable, outputs
-from .records import ABSENT, Policies, Site, Table, position_of
+from .records import ABSENT, MAX_POSITION, Policies, Site, Table, position_of
 from .scratch import People, site_blocks
 
 IMPUTE_SUFFIXES = (".hap", ".hap.gz")
@@ -126,7 +126,10 @@ def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
         identifier, position, ref, alt = fields[:4]
         place = position_of(position)
         if place is None:
-            raise DataError(f"{legend}: line {number} has the position {position!r}, which is not a number.")
+            raise DataError(
+                f"{legend}: line {number} has the position {position!r}, which is not a number from 0 to "
+                f"{MAX_POSITION}."
+            )
         contig, named = _contig(identifier, position, ref, alt)
         if contig is None:
             if region is None:

@@ -110,6 +110,10 @@ def read_npz(
 def _load(source: str) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     try:
+        with open(source, "rb") as stream:
+            head = stream.read(6)
+        if head[:4] != b"PK\3\4" and head != b"\x93NUMPY":
+            raise ValueError(f"it begins with the bytes {head[:4].hex(' ') or '(none)'}, a .npz file with 50 4b 03 04")
         stored = np.load(source, allow_pickle=False)
         if not isinstance(stored, np.lib.npyio.NpzFile):
             raise DataError(f"{source} is not a .npz file, but a single array.")
