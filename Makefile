@@ -5,13 +5,14 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test test-browser lint bench clean
+.PHONY: help demo test test-browser lint audit bench clean
 
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
 	@echo "make test   run the tests"
 	@echo "make test-browser  run those of the report in a browser; chromium must be installed"
 	@echo "make lint   ruff and mypy"
+	@echo "make audit  what is installed: whole, pinned, licensed, declared"
 	@echo "make bench  run the scripts in benchmarks/"
 	@echo "make clean  remove .venv, demo-output and caches"
 
@@ -29,6 +30,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(INSTALLED)
+	$(BIN)/python -m pip check
+	$(BIN)/python .ci/audit
 
 bench: $(INSTALLED)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
