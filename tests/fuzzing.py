@@ -322,11 +322,17 @@ def main(arguments: list[str] | None = None) -> int:
     total = Counter[str]()
     with tempfile.TemporaryDirectory() as scratch:
         write_valid(Path(scratch))
-        counts, faults = run(targets, given.first, last, Path(scratch))
-    for target, count in counts.items():
-        print(f"{target}: {count['refused']} refused, {count['read']} read")
-        total += count
-    print(*faults, sep="\n", end="\n" if faults else "")
+        faults: list[str] = []
+        for target in targets:
+            counts, more = run([target], given.first, last, Path(scratch))
+            print(
+                f"{target}: {counts[target]['refused']} refused, {counts[target]['read']} read",
+                *more,
+                sep="\n",
+                flush=True,
+            )
+            total += counts[target]
+            faults += more
     print(f"{sum(total.values()) + len(faults)} inputs: {len(faults)} faults")
     return 1 if faults else 0
 

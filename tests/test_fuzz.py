@@ -18,6 +18,7 @@ from pgcgan.io.impute import _read_legend, _read_samples
 from pgcgan.io.plink1 import _read_bim, _read_fam
 from pgcgan.io.pvar import read_psam, read_pvar
 
+# `make torture` sets it to more
 INPUTS = int(os.environ.get("PGCGAN_FUZZ_INPUTS", "15"))  # of each kind of file
 
 

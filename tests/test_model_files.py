@@ -26,7 +26,14 @@ from pgcgan.prior.checking import check_prior
 
 # ---- nobody is in it ------------------------------------------------------------------------------------------------
 
-NETWORK = {"steps": 4, "adversarial_steps": 2, "hidden": 16, "embedding": 8, "batch": 32}
+SMALL = {"hidden": 16, "embedding": 8, "critic_features": 4, "critic_components": 4}
+NETWORK = {"steps": 4, "adversarial_steps": 2, "batch": 32}
+
+
+@pytest.fixture(scope="module")
+def few(cohort: Genotypes) -> Genotypes:
+    """Return 60 people at 100 sites."""
+    return cohort.select(samples=np.arange(0, 150, 5).tolist() + np.arange(1, 150, 5).tolist(), sites=slice(0, 100))
 
 
 def forms(row: np.ndarray) -> dict[str, bytes]:
@@ -34,11 +41,11 @@ def forms(row: np.ndarray) -> dict[str, bytes]:
     words = [str(value) for value in row.tolist()]
     bits = (row > 0).astype(np.uint8)
     return {
-        **{kind: row.astype(kind).tobytes() for kind in ("int8", "<i2", "<i4", "<i8", "<f4", "<f8")},
+        **{kind: row.astype(kind).tobytes() for kind in ("int8", "<i4", "<i8", "<f4")},
         # what follows the last site in its byte is not known
         "packed": np.packbits(bits[: len(bits) // 8 * 8]).tobytes(),
         "packed, low bit first": np.packbits(bits[: len(bits) // 8 * 8], bitorder="little").tobytes(),
-        **{f"text, {between!r}": between.join(words).encode() for between in ("", " ", ",", ", ", "\t", "|", "\n")},
+        **{f"text, {between!r}": between.join(words).encode() for between in ("", " ", ",", "|")},
     }
 
 
@@ -56,7 +63,8 @@ def contents(directory: Path) -> dict[str, bytes]:
         elif path.suffix in (".json", ".jsonl"):
             found[f"{path.name} without blanks"] = re.sub(rb"\s", b"", path.read_bytes())
         for name, array in tensors.items():
-            found[f"{path.name} {name}"] = array.tobytes()
+            if path.suffix == ".npz":  # compressed; in the other files the arrays lie as they are
+                found[f"{path.name} {name}"] = array.tobytes()
             if array.ndim > 1:
                 found[f"{path.name} {name}, turned"] = array.T.tobytes()
     return found
@@ -67,7 +75,8 @@ def scan(directory: Path, people: Genotypes) -> list[str]:
     everything = contents(directory)
     rows = np.unique(np.concatenate([people.haplotypes(), people.dosages()]), axis=0)
     # a row that says nothing (the reference everywhere) is a run of zeros, and is nobody's
-    rows = rows[[len(set(row.tolist())) > 1 for row in rows]]
+    rows = rows[(rows > 0).sum(axis=1) >= 5]
+    assert len(rows) >= people.n_samples
     found = []
     for where, content in everything.items():
         found += [f"{where}: {name}" for name in people.samples if str(name).encode() in content]
@@ -78,9 +87,9 @@ def scan(directory: Path, people: Genotypes) -> list[str]:
 
 @pytest.mark.parametrize("settings", [{}, NETWORK], ids=["prior", "network"])
 @pytest.mark.parametrize("phased", [True, False])
-def test_exact_search_finds_nobody_in_a_model(settings: dict, phased: bool, cohort: Genotypes, tmp_path: Path) -> None:
-    people = cohort if phased else cohort.without_phase()
-    target = pgcgan.PGcGAN(seed=1, device="cpu", **settings).fit(people, directory=tmp_path / "m").save(tmp_path / "m")
+def test_exact_search_finds_nobody_in_a_model(settings: dict, phased: bool, few: Genotypes, tmp_path: Path) -> None:
+    people = few if phased else few.without_phase()
+    target = pgcgan.PGcGAN(seed=1, device="cpu", **SMALL, **settings).fit(people).save(tmp_path / "m")
     assert scan(target, people) == []
     # positive controls: one row, one name, in each place where they could be
     row = people.haplotypes()[17] if phased else people.dosages()[17]
@@ -89,7 +98,7 @@ def test_exact_search_finds_nobody_in_a_model(settings: dict, phased: bool, coho
         weights = load_file(copy / "weights.safetensors")
         planted = np.frombuffer(b"\x05" + pattern + b"\x05", dtype=np.int8).copy()
         save_file(weights | {"planted": torch.from_numpy(planted)}, copy / "weights.safetensors")
-        assert any(form in found and "planted" in found for found in scan_row(copy, row)), form
+        assert f"weights.safetensors: {form}" in scan_row(copy, row)
         shutil.rmtree(copy)
     turned = np.stack([1 - row, row, 1 - row]).T.astype(np.int8).copy()
     save_file({"planted": torch.from_numpy(turned)}, target / "more.safetensors")
@@ -109,9 +118,9 @@ def scan_row(directory: Path, row: np.ndarray) -> list[str]:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_exact_search_finds_rows_in_those_baselines_that_say_so(name: str, cohort: Genotypes, tmp_path: Path) -> None:
+def test_exact_search_finds_rows_in_those_baselines_that_say_so(name: str, few: Genotypes, tmp_path: Path) -> None:
     # the packed rows of the two that hold them are a control of the search by an independent writer
-    found = scan(BASELINES[name](seed=1).fit(cohort).save(tmp_path / "m"), cohort)
+    found = scan(BASELINES[name](seed=1).fit(few).save(tmp_path / "m"), few)
     assert bool(found) == BASELINES[name].holds_training_rows
     assert all(line.endswith(": packed") for line in found)
 
@@ -142,7 +151,8 @@ def load_all():
     return refused
 
 load_all()  # what is imported late is imported now
-FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.", "import", "ctypes.dlopen")
+FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork", "socket.", "import",
+             "ctypes.dlopen")
 seen = []
 on = [True]
 
@@ -177,7 +187,7 @@ def test_no_module_of_pgcgan_unpickles() -> None:
     for path in Path(pgcgan.__file__).parent.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(
-            r"\b(?:import pickle|torch\.load|allow_pickle=True|joblib|marshal|\beval\(|\bexec\()", text
+            r"(?:\bimport pickle|\btorch\.load|allow_pickle=True|\bjoblib|\bmarshal|(?<!\.)eval\(|(?<!\.)exec\()", text
         ), path
 
 

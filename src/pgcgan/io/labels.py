@@ -215,8 +215,8 @@ def _table(source: str) -> tuple[list[str], list[list[str]]]:
             cells = list(csv.reader(lines, strict=True))
         except csv.Error as error:
             raise DataError(
-                f"{source} cannot be read as a table of commas ({error}): is a quote not closed, or in the middle of a "
-                "cell?"
+                f"{source} cannot be read as a table of commas ({error}): a quote is not closed, or is in the "
+                "middle of a cell."
             ) from None
     else:
         cells = [line.split() for line in lines]
