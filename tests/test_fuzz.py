@@ -88,6 +88,6 @@ def test_a_table_that_is_right_is_read_as_it_is(people, between: str, end: str, 
     assert read_split(path) == {**dict(people), "z_z": "train"}
     if between != ",":
         path.write_text("".join(between.join(("0", row[0], "0", "0", "1", "-9")) + end for row in people), newline="")
-        assert _read_fam(str(path)) == [row[0] for row in people]
+        assert list(_read_fam(str(path))) == [row[0] for row in people]
         path.write_text("".join(between.join(row) + end for row in [("#IID", "POP"), *people]), newline="")
         assert read_psam(str(path)).samples == [row[0] for row in people]

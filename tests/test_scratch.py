@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from pgcgan import Genotypes, write
+from pgcgan import Genotypes, PGcGAN, read, write
 from pgcgan.errors import DataError, UsageError
 from pgcgan.genotypes import concat
 from pgcgan.io import FORMATS
+from pgcgan.io.records import Table
 from pgcgan.io.scratch import StoredCalls, site_blocks, stored
 
 SUFFIXES = [suffix for several in FORMATS for suffix in several if suffix not in (".trees",)]
@@ -121,6 +124,49 @@ def test_a_person_twice_and_nobody(parts, tmp_path):
 def test_a_folder_that_is_not_there_is_told_before_anybody_is_made(parts, tmp_path):
     with pytest.raises(UsageError, match="The folder .*nowhere of the output .* does not exist"):
         write(iter(parts), tmp_path / "nowhere" / "x.bcf")
+
+
+@pytest.fixture
+def nothing_fits(monkeypatch):
+    """Let no genotypes fit into memory."""
+    monkeypatch.setattr("pgcgan.io.scratch.MEMORY_SHARE", 0.0)
+
+
+@pytest.mark.parametrize("suffix", [".vcf.gz", ".bcf", ".bed", ".pgen", ".hap.gz"])
+def test_what_is_larger_than_memory_is_read_as_what_is_not(cohort, suffix, tmp_path, monkeypatch):
+    phased = suffix not in UNPHASED
+    write(cohort, tmp_path / f"x{suffix}", unphased=not phased)
+    options = {"panel": tmp_path / "x.panel.tsv", "samples": lambda names: names[::2]}
+    for more in ({}, {"min_maf": 0.2}, {"unphased": True}):
+        with monkeypatch.context() as patch:
+            patch.setattr("pgcgan.io.scratch.MEMORY_SHARE", 0.0)
+            on_disk = read(tmp_path / f"x{suffix}", **options, **more)
+        assert isinstance(on_disk.calls.base, np.memmap) or isinstance(on_disk.calls.base.base, np.memmap)
+        assert on_disk.equals(read(tmp_path / f"x{suffix}", **options, **more))
+
+
+def test_a_table_moves_to_disk_when_it_has_grown(parts, tmp_path, monkeypatch):
+    write(parts[0], tmp_path / "x.vcf")
+    sizes = iter([False, False, True])  # at the start, and when it grows
+    monkeypatch.setattr("pgcgan.io.records.too_large", lambda _: next(sizes, True))
+    monkeypatch.setattr("pgcgan.io.scratch.too_large", lambda _: next(sizes, True))
+    monkeypatch.setattr("pgcgan.io.vcf.Table", partial(Table, expected=8))
+    assert read(tmp_path / "x.vcf", tmp_path / "x.panel.tsv").equals(parts[0])
+    assert next(sizes, None) is None
+
+
+def test_a_model_of_what_is_larger_than_memory(cohort, tmp_path, nothing_fits):
+    write(cohort, tmp_path / "x.bcf")
+    on_disk = read(tmp_path / "x.bcf", tmp_path / "x.panel.tsv")
+    found, expected = (PGcGAN(seed=1).fit(people).sample(20, seed=1) for people in (on_disk, cohort))
+    assert found.equals(expected)
+
+
+def test_no_room_on_the_disk_either(parts, tmp_path, nothing_fits, monkeypatch):
+    write(parts[0], tmp_path / "x.bcf")
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=1, f_frsize=1))
+    with pytest.raises(UsageError, match="more than memory has room for, and cannot be kept in .*: No space left"):
+        read(tmp_path / "x.bcf")
 
 
 def test_a_full_disk(parts, monkeypatch):

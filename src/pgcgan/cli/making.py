@@ -103,9 +103,9 @@ def train(
     ----------
     vcf
         VCF (plain, gzip, bgzip), BCF, NAME.bed, NAME.pgen, NAME.hap.gz or NAME.npz; "-" reads VCF or BCF from standard
-        input.
+        input, and an http or https address one from a server, with --region that part of it alone.
     panel
-        Labels: a 1000 Genomes panel or .ped, or any table with a sample column.
+        Labels: a 1000 Genomes panel or .ped, or any table with a sample column; an address too.
     output
         The model directory to write.
     label
@@ -153,7 +153,7 @@ def train(
         rows = "it holds the training people" if kind.holds_training_rows else "it holds no training people"
         say(f"{baseline} fitted to {people.n_samples} people at {people.n_variants} sites: {target} ({rows})")
         return
-    from ..estimate import available_bytes
+    from ..memory import available_bytes
     from ..model import PGcGAN
 
     options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **_named_values(settings or [])}

@@ -6,6 +6,8 @@ temporary file without a name, a bit an allele, which the system removes with th
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,8 +18,57 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
+from ..memory import available_bytes
+
+MEMORY_SHARE = 0.4  # of what the process may have: larger genotypes are kept on disk
+
+log = logging.getLogger("pgcgan.io")
 
 OnEvent = Callable[[dict[str, Any]], None]
+
+
+def empty_calls(shape: tuple[int, int, int]) -> np.ndarray:
+    """Return an array of int8 to be filled: in memory, or on disk if it would take too much of that.
+
+    On disk it is a map of a temporary file without a name, which the system removes with the process; parts that are
+    looked at are in memory as long as there is room.
+
+    Raises
+    ------
+    UsageError
+        If the disk has no room either.
+    """
+    size = math.prod(shape)
+    if not too_large(size):
+        return np.empty(shape, dtype=np.int8)
+    folder = tempfile.gettempdir()
+    log.info("%.1f GB of genotypes are kept in a temporary file in %s.", size / 1e9, folder)
+    try:
+        free = os.statvfs(folder)
+        if free.f_bavail * free.f_frsize < size:
+            raise OSError(28, os.strerror(28))
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return np.memmap(file, dtype=np.int8, mode="w+", shape=shape)
+    except OSError as error:
+        raise UsageError(
+            f"The genotypes take {size / 1e9:.1f} GB, more than memory has room for, and cannot be kept in {folder}: "
+            f"{error.strerror or error}; read fewer (--region, --samples, --split), or set TMPDIR to a larger disk."
+        ) from None
+
+
+def too_large(size: int) -> bool:
+    """Tell whether so many bytes of genotypes are better kept on disk."""
+    available = available_bytes()
+    return available is not None and size > MEMORY_SHARE * available
+
+
+def copied(calls: np.ndarray, sites: np.ndarray) -> np.ndarray:
+    """Return the calls at some sites (indices in order), on disk if they are large."""
+    found = empty_calls((len(sites), *calls.shape[1:]))
+    step = max(1, (1 << 26) // max(1, calls[:1].size))
+    for start in range(0, len(sites), step):
+        found[start : start + step] = calls[sites[start : start + step]]
+    return found
 
 
 class StoredCalls:
