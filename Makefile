@@ -5,7 +5,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test test-browser lint docs examples bench clean
+.PHONY: help demo test test-browser lint audit docs examples bench clean
 
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into site/ and check its links"
 	@echo "make examples  ask Snakemake whether examples/Snakefile is whole"
+	@echo "make audit  what is installed: whole, pinned, licensed, declared"
 	@echo "make bench  run the scripts in benchmarks/"
 	@echo "make clean  remove .venv, demo-output and caches"
 
@@ -41,6 +42,10 @@ docs: $(INSTALLED)
 examples: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group examples
 	$(BIN)/snakemake --dry-run --quiet rules --cores 1 --snakefile examples/Snakefile
+
+audit: $(INSTALLED)
+	$(BIN)/python -m pip check
+	$(BIN)/python .ci/audit
 
 bench: $(INSTALLED)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -151,7 +151,9 @@ TEXTS = {
     vcf(samples="a b c b"): "names samples more than once in its header: b.",
     vcf("10 A C 0|1 0|2"): "record 6:10 A>C has no allele 2, with which sample b is called.",
     vcf("10 A . 0|1 0|0"): "record 6:10 A>. has no allele 1, with which sample a is called.",
-    vcf("10 A C 0|1 0|0", "x A C 0|1 0|0"): "the position 'x' on contig 6 is not a number.",
+    vcf(
+        "10 A C 0|1 0|0", "x A C 0|1 0|0"
+    ): "the position 'x' on contig 6 is not a number from 0 to 4611686018427387903.",
     vcf("10 A C 0|1 0-1"): (
         "record 6:10 A>C has the call '0-1' of sample b; accepted: one or two alleles (0|1, 0/1, 1, ./.)."
     ),

@@ -25,6 +25,7 @@ LAYERS = {
     "networks": 1,
     "losses": 1,
     "checkpoint": 1,
+    "sheet": 1,
     "training": 2,
     "tasks": 2,
     "calibration": 2,

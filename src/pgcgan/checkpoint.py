@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from .errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 
 
 def _replace(path: Path, write: Any) -> None:
@@ -48,11 +48,17 @@ def read_json(path: Path) -> Any:
         If the file is absent or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise ModelError(f"{path.parent} has no {path.name}: it is not a finished pgcgan model.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is damaged ({error}); train the model again.") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged ({str(error).partition(';')[0]}); train the model again.") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], text: dict[str, str] | None = None) -> None:
@@ -114,5 +120,5 @@ def read_state(path: Path) -> Any:
 
     try:
         return fill(json.loads(text["skeleton"]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); start the training again without --resume.") from None

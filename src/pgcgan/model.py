@@ -9,21 +9,25 @@ import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from . import card, checkpoint
-from .cohort import assemble, combination, plan_counts
+from .cohort import assemble, combination, plan_from
 from .errors import DataError, ModelError, UsageError, listed
 from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
+from .memory import available_bytes
 from .metrics import Evaluation, quick
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
 from .prior import Blocks, Prior
 from .provenance import provenance
+from .sheet import check_blocks, check_memory, check_sheet, check_sites, check_tensors, digests
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
 from .training import NETWORK_EPOCHS, TRAINING, OnEvent, TrainConfig, train
 
@@ -148,6 +152,12 @@ class PGcGAN:
             self._prepare(where, rows, resume)
         log = where / _LOG if where is not None else None
         self.history = _read_log(log) if log is not None and resume else []
+        with threads(self._training_threads()):
+            return self._fit(rows, where, log, resume, on_event)
+
+    def _fit(
+        self, rows: TrainingRows, where: Path | None, log: Path | None, resume: bool, on_event: OnEvent | None
+    ) -> Self:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             task = self._task(rows)
         order = [stage for stage, _ in task.stages]
@@ -181,6 +191,11 @@ class PGcGAN:
             self.seed, label=list(self.label), device=str(self.device), threads=torch.get_num_threads()
         )
         return self
+
+    def _training_threads(self) -> int:
+        """Return how many threads to train with: sums are of another order, and differ, on another number of them."""
+        trains = self.minutes is not None or self.steps or self.training.epochs or self.training.adversarial_steps
+        return self.training.threads or (torch.get_num_threads() if trains else 1)
 
     def estimate(self, genotypes: Genotypes) -> Estimate:
         """Return the memory and time that `fit` is expected to take on these people.
@@ -354,7 +369,7 @@ class PGcGAN:
 
     # ---- sample -----------------------------------------------------------------------------------------------
 
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
+    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
         """Make new people.
 
         Parameters
@@ -367,39 +382,52 @@ class PGcGAN:
             asked for.
         prefix : str
             Sample names are `PREFIX_EUR_000001`, …
+        start : int
+            How many people come before these: the people after the first `start`, of each combination if counts are
+            given by combination. 1,000 people and then 9,000 from 1,000 on are the same as 10,000 at once.
 
         Returns
         -------
         Genotypes
             Phased if the training people were.
         """
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix)))
+        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
 
     def iter_samples(
-        self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", people_per_block: int = 1024
+        self,
+        n: int | Mapping[str, int],
+        *,
+        seed: int = 0,
+        prefix: str = "SYN",
+        people_per_block: int = 1024,
+        start: int = 0,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
         if not self.label_counts:
             raise UsageError("The model has not been fitted; call fit(genotypes) or PGcGAN.load(path) first.")
-        plan = plan_counts(n, self.label_counts)
+        plan, before = plan_from(n, self.label_counts, start)
         return assemble(
-            self._streams(plan, seed),
+            self._streams(plan, seed, before),
             plan,
             self.label,
             self._variants,
             phased=self._phased,
             prefix=prefix,
             people_per_block=people_per_block,
+            before=before,
         )
 
-    def _streams(self, plan: Mapping[str, int], seed: int) -> Iterator[np.ndarray]:
+    def _streams(self, plan: Mapping[str, int], seed: int, before: Mapping[str, int]) -> Iterator[np.ndarray]:
         # One random stream for each label and each 512 people of it, always drawn whole: what a person is depends on
         # the seed, the label and the number alone, and matrix products have one shape whatever is asked for.
         for name, count in plan.items():
             label = np.full(_STREAM, list(self.label_counts).index(name))
-            for start in range(0, count, _STREAM):
+            first = before.get(name, 0)
+            for start in range(first - first % _STREAM, first + count, _STREAM):
                 stream = np.random.SeedSequence([abs(seed), int(seed < 0), zlib.crc32(name.encode()), start])
-                yield self._draw(label, stream)[:, : min(_STREAM, count - start)]
+                with threads(1):
+                    drawn = self._draw(label, stream)
+                yield drawn[:, max(first - start, 0) : first + count - start]
 
     def _draw(self, label: np.ndarray, stream: np.random.SeedSequence) -> np.ndarray:
         """Draw the calls of people with these labels: int8 (variants, people, ploidy)."""
@@ -479,6 +507,7 @@ class PGcGAN:
                 "sizes": self._blocks.sizes if self._blocks is not None else None,
                 "history": self.history,
                 "provenance": self._provenance,
+                "files": digests(directory, (_SITES, _WEIGHTS, _WARM)),
             },
         )
         return directory
@@ -518,35 +547,50 @@ class PGcGAN:
             )
         sites = checkpoint.read_json(directory / _SITES)
         tensors, _ = checkpoint.read_tensors(directory / _WEIGHTS)
+        target = _device(device)
         try:
-            model = cls(sheet["label"], preset=sheet["preset"], seed=sheet["seed"], steps=sheet["steps"], device=device)
-            model.minutes = sheet["minutes"]
-            model.network, model.training = NetworkConfig(**sheet["network"]), TrainConfig(**sheet["training"])
+            check_sheet(sheet)
+            known = dict(sheet["files"])
+            for name, digest in digests(directory, list(known)).items():
+                if digest != known[name]:
+                    raise ValueError(f"{name} is not the file that was saved with {_SHEET}")
+            check_sites(sites)
+            settings = {**sheet["network"], **sheet["training"]}
+            model = cls(sheet["label"], preset=sheet["preset"], seed=sheet["seed"], steps=sheet["steps"], **settings)
+            model.device, model.minutes = target, sheet["minutes"]
             model.label_counts, model.history = sheet["label_counts"], sheet["history"]
             model._provenance = sheet["provenance"]
             model._phased, model._ploidy = sheet["phased"], sheet["ploidy"]
             model._label_table = np.array(sheet["label_table"])
             model._variants = Variants(**sites)
             model._restore(sheet["sizes"], tensors)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{directory} is not a whole model ({error}); train it again.") from None
-        model._warm = checkpoint.read_tensors(directory / _WARM)[0] if (directory / _WARM).exists() else {}
+            warm = _WARM in known and (directory / _WARM).exists()
+            model._warm = checkpoint.read_tensors(directory / _WARM)[0] if warm else {}
+            if warm:
+                check_tensors(dict(model._generator.named_parameters()), model._warm)
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, DataError, UsageError) as error:
+            said = str(error).rstrip(".")
+            raise ModelError(f"{directory} is not a whole model ({said}); train it again.") from None
         if stage != "final":
             model._rewind(stage, directory)
         return model
 
     def _restore(self, sizes: list[int] | None, tensors: dict[str, torch.Tensor]) -> None:
         weights = {n.removeprefix("generator."): t for n, t in tensors.items() if n.startswith("generator.")}
+        n_sites, n_labels = len(self._variants), len(self.label_counts)
+        # without memory of its own, whatever the sizes asked for, until the tensors of the file take their places
+        without = torch.device("meta")
         if sizes is None:
             self._blocks = None
-            self._generator = PaperGenerator(len(self._variants), len(self.label_counts))
+            with without:
+                self._generator = PaperGenerator(n_sites, n_labels)
         else:
+            haplotypes = self._phased or self._ploidy == 1
+            states = 2 if haplotypes else 3
+            check_blocks(tensors, sizes, states, n_sites)
+            check_memory(sizes, n_labels, available_bytes())
             edges = tensors["edges"].numpy()
-            per = self._ploidy if self._phased or self._ploidy == 1 else 1
-            lengths, shapes = np.diff(edges), []
-            states = 2 if self._phased or self._ploidy == 1 else 3
-            for size, length in zip(sizes, lengths, strict=True):
-                shapes.append((size, int(length)))
+            shapes = [(size, int(length)) for size, length in zip(sizes, np.diff(edges), strict=True)]
             cuts = np.cumsum([a * b for a, b in shapes])[:-1]
             templates = np.split(tensors["templates"].numpy(), cuts)
             emission = np.split(tensors["emission"].numpy(), cuts * states)
@@ -556,9 +600,16 @@ class PGcGAN:
                 [e.reshape(*shape, states) for e, shape in zip(emission, shapes, strict=True)],
             )
             arrays = {n.removeprefix("prior."): t.numpy() for n, t in tensors.items() if n.startswith("prior.")}
-            prior = Prior.from_arrays(arrays, sizes, len(self.label_counts))
-            self._generator = HaplotypeGenerator(self.network, prior, self._label_table, per)
-        self._generator.load_state_dict(weights)
+            prior = Prior.from_arrays(arrays, sizes, n_labels)
+            with without:
+                generator = HaplotypeGenerator(
+                    self.network, prior, self._label_table, self._ploidy if haplotypes else 1
+                )
+            self._generator = generator
+        check_tensors(self._generator.state_dict(), weights)
+        self._generator.load_state_dict(weights, assign=True)
+        if not np.array_equal(self._label_table.reshape(n_labels, -1), _table_of(self._generator, self._label_table)):
+            raise ValueError(f"the labels of {_WEIGHTS} are not those of {_SHEET}")
         self._generator.to(self.device).eval()
 
     def _rewind(self, stage: str, directory: Path) -> None:
@@ -579,6 +630,23 @@ class PGcGAN:
                 raise ModelError(f"{directory} has no weights of its likelihood warm start.")
             for name, parameter in self._generator.named_parameters():
                 parameter.copy_(self._warm[name])
+
+
+def _table_of(generator: HaplotypeGenerator | PaperGenerator, otherwise: np.ndarray) -> np.ndarray:
+    """Return which value of each label column the combinations have, as the weights have it."""
+    return generator.label.label_table.numpy() if isinstance(generator, HaplotypeGenerator) else otherwise
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch and the libraries of numpy use so many threads; what was set comes back."""
+    before = torch.get_num_threads()
+    with threadpool_limits(number):
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def _read_log(path: Path) -> list[dict[str, Any]]:

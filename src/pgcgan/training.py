@@ -84,6 +84,10 @@ class TrainConfig:
         people find drawn people as near as drawn people find train people.
     checkpoint_seconds : float
         Time between checkpoints.
+    threads : int
+        Threads of the numerical libraries while training on the CPU; 0 takes one for the prior, and as many as they are
+        set to where a network is trained. With 1 the same seed gives the same bytes on any number of cores, with other
+        numbers on as many.
     """
 
     epochs: float = 0.0
@@ -111,6 +115,7 @@ class TrainConfig:
     calibrate: bool = True
     sharpening: float = 0.0
     checkpoint_seconds: float = 60.0
+    threads: int = 0
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -119,6 +124,8 @@ class TrainConfig:
             raise UsageError(f"share is {self.share}; accepted: 0 to 1, or below 0 to choose it.")
         if self.crossover_match < 1:
             raise UsageError(f"crossover_match is {self.crossover_match}; accepted: 1 or more.")
+        if self.threads < 0:
+            raise UsageError(f"threads is {self.threads}; accepted: 1 or more, or 0 to choose.")
 
 
 # the published schedule: 39 batches of 64 an epoch, five critic updates for one of the generator

@@ -190,6 +190,7 @@ def generate(
     thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
     reading: Reading | None = None,
     seed: int = 0,
+    start: int = 0,
     prefix: str = "SYN",
     force: bool = False,
 ) -> None:
@@ -230,12 +231,15 @@ def generate(
         With --release: METRIC=LIMIT, as often as needed, in the place of the gate's default (docs/evaluation.md).
     seed
         The same seed gives the same people.
+    start
+        How many people come before these: -n 1000, then -n 9000 --start 1000, are the people of -n 10000. With counts
+        by label, that many of each label.
     prefix
         People are named PREFIX_LABEL_000001, ….
     force
         Replace files that exist.
     """
-    from ..cohort import plan_counts
+    from ..cohort import plan_from
     from ..io import read, write
     from ..provenance import command_line
 
@@ -251,6 +255,8 @@ def generate(
             "divides into those trained on and those held out."
         )
     _check_release(min_distance, release, real, panel, split, thresholds, reading)
+    if start and min_distance is not None:
+        raise UsageError("--start has no meaning with --min-distance, where those refused are replaced; leave it out.")
     limits = parsed_thresholds(thresholds)
     genotypes_free(output, force)
     generator = load(model, stage)
@@ -270,9 +276,9 @@ def generate(
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
     if min_distance is None and not release:
-        total = sum(plan_counts(wanted, generator.label_counts).values())
+        total = sum(plan_from(wanted, generator.label_counts, start)[0].values())
         with progress("generating") as on_event:
-            made = generator.iter_samples(wanted, seed=seed, prefix=prefix)
+            made = generator.iter_samples(wanted, seed=seed, prefix=prefix, start=start)
             first = next(made)
             written = write(_counted(chain([first], made), total, on_event), output, on_event=on_event, **keep)
         say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
@@ -288,7 +294,7 @@ def generate(
         where = "sites" if min_distance >= 1 else "of the sites"
         say(f"{refused} people refused: a haplotype nearer than {min_distance:g} {where} to one of a training person")
     else:
-        people = generator.sample(wanted, seed=seed, prefix=prefix)
+        people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
     if release:
         assert known is not None and unseen is not None
         _stop_at_gate(known, unseen, people, generator.label, limits, seed)

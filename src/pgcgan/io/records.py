@@ -25,7 +25,16 @@ POLICIES = {
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")  # of a VCF, before FORMAT and samples
 
+MAX_POSITION = (1 << 62) - 1  # sums of two fit into int64
+
 log = logging.getLogger("pgcgan.io")
+
+
+def position_of(text: str) -> int | None:
+    """Return the position that a column says, or None if it is not a whole number from 0 to `MAX_POSITION`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    return int(text) if int(text) <= MAX_POSITION else None
 
 
 @dataclass(frozen=True)
