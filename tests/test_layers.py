@@ -18,6 +18,7 @@ LAYERS = {
     "genotypes": 0,
     "errors": 0,
     "provenance": 0,
+    "workspace": 0,
     "io": 1,
     "cohort": 1,
     "prior": 1,
@@ -36,11 +37,12 @@ LAYERS = {
     "report": 4,
     "cli": 5,
 }
-WITHOUT_TORCH = ("genotypes", "cohort", "errors", "provenance", "io", "demo", "metrics", "baselines", "release")
+WITHOUT_TORCH = tuple("genotypes cohort errors provenance workspace io demo metrics baselines release".split())
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),
     ("provenance", "errors"),
+    ("workspace", "errors"),
     ("tasks", "training"),
     ("tasks", "calibration"),
     ("calibration", "training"),

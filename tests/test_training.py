@@ -227,7 +227,7 @@ def test_a_killed_run_is_resumed_to_the_same_weights(tmp_path: Path) -> None:
     PGcGAN(**settings).fit(people).save(whole)
     for where, stage, step in points:
         killed = Path(where)
-        assert {p.name for p in killed.iterdir()} == {"run.json", "log.jsonl", STATE_FILE}
+        assert {p.name for p in killed.iterdir()} == {"run.json", "log.jsonl", STATE_FILE, ".lock"}
         events = list[dict[str, Any]]()
         PGcGAN(**settings).fit(people, directory=killed, resume=True, on_event=events.append).save(killed)
         # the checkpoint of the step before was the last
@@ -281,25 +281,26 @@ def test_looked_up_or_computed_log_probabilities_are_the_same(monkeypatch: pytes
     assert equal(weights(looked_up), weights(computed))
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_stays_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = dataclasses.replace(CONFIG, checkpoint_seconds=0)
-    task = haplotype_task(config)
+    task = haplotype_task(config, steps=40)
     plain = task._rows_likelihood
     calls = [0]
 
     def breaks(*args: Any) -> Tensor:
         calls[0] += 1
-        return plain(*args) * (float("nan") if calls[0] == 3 else 1.0)
+        return plain(*args) * (float("nan") if calls[0] >= 4 else 1.0)
 
     monkeypatch.setattr(task, "_rows_likelihood", breaks)
     with pytest.raises(ModelError) as caught:
         train(task, config, seed=1, directory=tmp_path)
     assert str(caught.value) == (
-        "Training diverged at likelihood step 2: {'likelihood': nan}; lower the learning rate."
+        "Training diverged at likelihood step 2 (likelihood nan), also with steps 0.015625 times as large; lower the "
+        "learning rate."
     )
     assert float(task.generator.weight.isnan().sum()) > 0
     state = checkpoint.read_state(tmp_path / STATE_FILE)
-    assert state["step"] == 2
+    assert (state["step"], state["step_size"], state["retreats"]) == (2, 0.25**3, 3)
     assert all(t.isfinite().all() for t in state["task"]["generator"].values())
 
 

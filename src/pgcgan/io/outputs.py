@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from ..genotypes import Genotypes
+from ..workspace import workspace as made_workspace
 from .labels import PANEL_COLUMNS
 
 
@@ -68,7 +68,7 @@ def outputs(
         if place.is_dir():
             raise UsageError(f"{os.path.join(folder, each)} cannot be written: Is a directory.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=folder) as workspace:
+        with made_workspace(folder) as workspace:
             yield workspace, [Path(folder, each) for each in names]
             if table is not None:
                 Path(workspace, panel).write_bytes(table)
