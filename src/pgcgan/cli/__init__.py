@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pgcgan: {failed}", file=sys.stderr)
         return failed.exit_code
     except PgcganError as error:
+        _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
         return _fail(f"{' '.join(str(error).split())} (pgcgan --help)", 2)
@@ -80,6 +81,15 @@ def _let_go(*streams: TextIO) -> None:
         except OSError:
             with contextlib.suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _release(error: BaseException) -> None:
+    """Drop what failed without another word: the destructor of a writer tries once more, and complains."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        error.__context__ = error.__traceback__ = None
+    finally:
+        sys.unraisablehook = hook
 
 
 def _fail(message: str, status: int) -> int:

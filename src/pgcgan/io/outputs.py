@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -79,7 +80,9 @@ def outputs(
             for each in (*names[1:], name):
                 os.replace(os.path.join(workspace, each), os.path.join(folder, each))
     except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+        full = error.errno is None and os.path.isdir(folder) and not os.statvfs(folder).f_bavail  # htslib does not say
+        reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
+        raise UsageError(f"{target} cannot be written: {reason}.") from None
 
 
 def _panel_lines(genotypes: Genotypes) -> Iterator[str]:
