@@ -24,8 +24,7 @@ PRIVATE = 12  # people with patterns of their own
 def planted() -> tuple[Genotypes, list[tuple[int, np.ndarray]]]:
     """Return people of a few founders, and rare patterns planted in one or two of them: who, and at which sites.
 
-    A pattern is two alleles at sites near to each other, carried by one person or by two (singletons, doubletons): fewer
-    than `min_carriers`.
+    A pattern is two alleles at sites near to each other, carried by one person or by two, fewer than `min_carriers`.
     """
     random = np.random.default_rng(4)
     founders = (random.random((12, SITES)) < 0.4).astype(np.int8)
