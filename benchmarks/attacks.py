@@ -45,7 +45,6 @@ ATTACKS = {
     "codes, calibrated": ("model", "codes, less their likelihood under a model of other people"),
     "alleles, calibrated": ("model", "alleles, less their likelihood under a model of other people"),
     "nearest": ("people", "distance to the nearest artificial haplotype"),
-    "nearest of tenfold": ("people", "the same, among ten times as many artificial people"),
     "frequencies": ("people", "likelihood ratio of their allele frequencies and those of other people"),
 }
 
@@ -102,9 +101,7 @@ def attack(model: PGcGAN, train: Genotypes, holdout: Genotypes, seed: int) -> di
     for name in ("codes", "alleles"):
         trials[name].append((inside[name], np.concatenate([part[name] for part in outside])))
     once = model.sample(model.label_counts, seed=seed)
-    tenfold = model.sample({name: 10 * count for name, count in model.label_counts.items()}, seed=seed)
-    for name, made in (("nearest", once), ("nearest of tenfold", tenfold)):
-        trials[name].append((-nearest(train, made), -nearest(holdout, made)))
+    trials["nearest"].append((-nearest(train, once), -nearest(holdout, once)))
     frequency = smoothed(once)
     for other, half, scored in zip(halves, halves[::-1], outside[::-1], strict=True):
         known = PGcGAN(model.label, seed=seed, min_carriers=model.network.min_carriers).fit(other)

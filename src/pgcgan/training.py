@@ -227,7 +227,8 @@ def train(
             raise ModelError(f"There is no checkpoint in {directory} to resume; run again without --resume.")
         state = checkpoint.read_state(path)
         at_stage, at_step, spent = state["stage"], state["step"], state["seconds"]
-        recent, retreats, task.step_size = state["recent"], state["retreats"], state["step_size"]
+        recent, retreats = state.get("recent", recent), state.get("retreats", 0)
+        task.step_size = state.get("step_size", 1.0)
         task.load_state_dict(state["task"])
     everything = max(1, sum(steps for _, steps in task.stages))
     began = saved = time.monotonic()
