@@ -29,7 +29,7 @@ def benchmark() -> Iterator[ModuleType]:
 
 @pytest.fixture(scope="module")
 def people() -> Genotypes:
-    return pgcgan.simulate(120, length=30_000, seed=4).select(min_maf=0.02)
+    return pgcgan.simulate(120, length=100_000, seed=4).select(min_maf=0.02)
 
 
 def test_the_likelihood_of_unlinked_sites_is_that_of_their_frequencies(benchmark: ModuleType) -> None:
@@ -50,24 +50,24 @@ def test_the_likelihood_of_unlinked_sites_is_that_of_their_frequencies(benchmark
     assert np.allclose(found["alleles"], found["codes"], atol=1e-5)
 
 
-def test_likelihoods_of_a_network_are_those_that_training_reports(benchmark: ModuleType, people: Genotypes) -> None:
-    settings = {"steps": 3, "hidden": 8, "embedding": 8, "share": 0.5, "ancestry": 0, "batch": 16}
+def test_the_likelihood_of_a_network_is_mixed_in(benchmark: ModuleType, people: Genotypes) -> None:
+    settings = {"steps": 3, "hidden": 8, "embedding": 8, "share": 0.5, "batch": 16}
     model = pgcgan.PGcGAN(**QUICK, **settings).fit(people)
-    alone, mixed = {}, benchmark.likelihoods(model, people)["codes"]
-    for share in (0.0, 1.0):
+    found = {}
+    for share in (0.0, 0.5, 1.0):
         model._generator.share.fill_(share)
-        alone[share] = benchmark.likelihoods(model, people)["codes"]
-    # a mean of probabilities lies between them, as near to the larger as it can
-    assert (mixed <= np.maximum(alone[0.0], alone[1.0]) + 1e-3).all()
-    blocks = 2 * len(model._blocks)
-    assert (mixed >= np.maximum(alone[0.0], alone[1.0]) - blocks * np.log(2) - 1e-3).all()
+        found[share] = benchmark.likelihoods(model, people)["codes"]
+    # a mean of probabilities, code by code: never below the mean of the logarithms
+    assert (found[0.5] >= (found[0.0] + found[1.0]) / 2 - 1e-3).all()
+    assert np.abs(found[0.5] - found[0.0]).max() > 1e-3 and np.abs(found[0.5] - found[1.0]).max() > 1e-3
 
 
 def test_a_model_of_few_people_gives_them_away(benchmark: ModuleType, people: Genotypes) -> None:
     train, holdout = people.split(0.5, by="super_pop", seed=1)
-    model = pgcgan.PGcGAN(**QUICK, min_carriers=1).fit(train)
-    inside, outside = (benchmark.likelihoods(model, part)["codes"] for part in (train, holdout))
-    assert benchmark.roc_auc(inside, outside) > 0.75
+    model = pgcgan.PGcGAN(**{**QUICK, "run_carriers": 1}, min_carriers=1).fit(train)
+    inside, outside = (benchmark.likelihoods(model, part) for part in (train, holdout))
+    assert benchmark.roc_auc(inside["alleles"], outside["alleles"]) > 0.75
+    outside = outside["codes"]
     # and nothing is found where there is nothing: other people on both sides
     half = np.arange(holdout.n_samples) % 2 == 0
     assert 0.3 < benchmark.roc_auc(outside[half], outside[~half]) < 0.7
