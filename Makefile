@@ -5,11 +5,12 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test test-browser lint audit docs examples bench clean
+.PHONY: help demo test torture test-browser lint audit docs examples bench clean
 
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
 	@echo "make test   run the tests"
+	@echo "make torture  run the long tests: kills, small disks, two runs at once; at most 20 minutes"
 	@echo "make test-browser  run those of the report in a browser; chromium must be installed"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into site/ and check its links"
@@ -23,6 +24,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+torture: $(INSTALLED)
+	$(BIN)/pytest -m torture
 
 test-browser: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group browser

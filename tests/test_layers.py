@@ -19,6 +19,7 @@ LAYERS = {
     "errors": 0,
     "memory": 0,
     "provenance": 0,
+    "workspace": 0,
     "io": 1,
     "cohort": 1,
     "prior": 1,
@@ -41,23 +42,14 @@ LAYERS = {
     "cli": 5,
 }
 WITHOUT_TORCH = (
-    "genotypes",
-    "card",
-    "cohort",
-    "errors",
-    "memory",
-    "provenance",
-    "io",
-    "demo",
-    "thousand_genomes",
-    "metrics",
-    "baselines",
-    "release",
+    *("genotypes", "errors", "memory", "provenance", "workspace", "card", "cohort", "io", "demo", "thousand_genomes"),
+    *("metrics", "baselines", "release"),
 )
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),
     ("provenance", "errors"),
+    ("workspace", "errors"),
     ("tasks", "training"),
     ("tasks", "calibration"),
     ("calibration", "training"),

@@ -9,11 +9,10 @@ what is sampled.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
-import shutil
-import tempfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from .errors import DataError, ModelError, PgcganError, UsageError, listed
 from .genotypes import Genotypes, Variants, concat
 from .io.npz import DAMAGED, check_members
 from .provenance import provenance
+from .workspace import held, workspace
 
 FORMAT_VERSION = 1
 _SHEET, _ARRAYS = "baseline.json", "arrays.npz"
@@ -217,18 +217,23 @@ class Baseline(ABC):
             },
         }
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        made = not target.exists()
         try:
-            beside.chmod(0o777 & ~_umask())
-            (beside / _SHEET).write_text(json.dumps(sheet, indent=1) + "\n", encoding="utf-8")
-            (beside / card.NAME).write_text(card.model_card(facts(sheet)), encoding="utf-8")
-            with open(beside / _ARRAYS, "wb") as stream:
-                np.savez_compressed(stream, **self._arrays())  # type: ignore[arg-type]
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(beside, target)
+            target.mkdir(exist_ok=True)
+            with held(target), workspace(target) as beside:
+                Path(beside, _SHEET).write_text(json.dumps(sheet, indent=1) + "\n", encoding="utf-8")
+                Path(beside, card.NAME).write_text(card.model_card(facts(sheet)), encoding="utf-8")
+                with open(os.path.join(beside, _ARRAYS), "wb") as stream:
+                    np.savez_compressed(stream, **self._arrays())  # type: ignore[arg-type]
+                (target / _SHEET).unlink(missing_ok=True)  # comes last: without it a directory is no baseline
+                for name in (_ARRAYS, card.NAME, _SHEET):
+                    os.replace(os.path.join(beside, name), target / name)
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            if made:
+                with contextlib.suppress(OSError):  # what was not written leaves no empty directory
+                    target.rmdir()
         return target
 
     @classmethod
@@ -608,12 +613,6 @@ def _seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
     return int(seed)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _filled(train: Genotypes, people: np.ndarray, random: np.random.Generator) -> np.ndarray:

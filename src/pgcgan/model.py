@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 import os
 import zlib
@@ -24,22 +26,27 @@ from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
 from .memory import available_bytes
 from .metrics import Evaluation, quick
+from .metrics.monitor import DIVERSE, diversity
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
 from .prior import Blocks, Prior
 from .provenance import provenance
 from .sheet import check_blocks, check_memory, check_sheet, check_sites, check_tensors, digests
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
-from .training import NETWORK_EPOCHS, TRAINING, OnEvent, TrainConfig, train
+from .training import NETWORK_EPOCHS, STATE_FILE, TRAINING, OnEvent, TrainConfig, train
+from .workspace import held, workspace
 
+logger = logging.getLogger(__name__)
 STAGES = ("chain", "prior", "likelihood", "final")
-_SHEET, _SITES, _WEIGHTS, _WARM, _LOG = (
+_SHEET, _SITES, _WEIGHTS, _WARM, _LOG, _RUN = (
     "model.json",
     "sites.json",
     "weights.safetensors",
     "warmstart.safetensors",
     "log.jsonl",
+    "run.json",
 )
 _QUICK_PEOPLE, _QUICK_SITES = 2500, 20_000  # that the quick metrics look at
+_COMPARED, _ENOUGH_ROWS = 32, 20  # people of a label, and rows at least, by whom diversity is judged
 _STREAM = 512  # people drawn from one random stream; see `_streams`
 
 
@@ -112,6 +119,7 @@ class PGcGAN:
         *,
         directory: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        force: bool = False,
         on_event: OnEvent | None = None,
     ) -> Self:
         """Learn from labelled people.
@@ -123,7 +131,10 @@ class PGcGAN:
         directory : path, optional
             Where checkpoints and the log go while training; give it to `save` afterwards.
         resume : bool
-            Go on from the checkpoint in `directory`; data and settings must be those of the interrupted run.
+            Go on from the checkpoint in `directory`; data and settings must be those of the interrupted run. A run that
+            was interrupted before its first checkpoint starts again.
+        force : bool
+            Train where a finished model is; it stays until `save` puts the new one in its place.
         on_event : callable, optional
             Called with a dict after every step: stage, step, steps, fraction, seconds, loss, terms, metrics.
 
@@ -138,7 +149,9 @@ class PGcGAN:
             If the data cannot be trained on (no people, no such label, no calls at a site, a label with one person,
             unphased data with the `paper` preset).
         ModelError
-            If there is nothing to resume, or it belongs to other data or settings.
+            If there is nothing to resume, it belongs to other data or settings, or the training diverged.
+        UsageError
+            If a finished model or another run is in `directory`, or it cannot be written.
         """
         rows = self._rows(genotypes)
         names = self._combinations
@@ -148,33 +161,47 @@ class PGcGAN:
         if resume and directory is None:
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
         where = Path(directory) if directory is not None else None
-        if where is not None:
-            self._prepare(where, rows, resume)
+        with contextlib.ExitStack() as stack:
+            if where is not None:
+                if not resume:
+                    _make(where)
+                if where.is_dir():
+                    stack.enter_context(_held(where))
+                self._prepare(where, rows, resume, force)
+                resume = resume and (where / STATE_FILE).exists()
+            self._train(rows, where, resume, on_event)
+        return self
+
+    def _train(self, rows: TrainingRows, where: Path | None, resume: bool, on_event: OnEvent | None) -> None:
+        """Run the task of the preset, and take what it has made."""
         log = where / _LOG if where is not None else None
         self.history = _read_log(log) if log is not None and resume else []
         with threads(self._training_threads()):
-            return self._fit(rows, where, log, resume, on_event)
+            self._fit(rows, where, log, resume, on_event)
 
     def _fit(
         self, rows: TrainingRows, where: Path | None, log: Path | None, resume: bool, on_event: OnEvent | None
-    ) -> Self:
+    ) -> None:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             task = self._task(rows)
         order = [stage for stage, _ in task.stages]
-        resumed = resume
+        warned: set[tuple[str, str]] = set()
 
         def report(event: dict[str, Any]) -> None:
-            nonlocal resumed
-            if resumed:  # what was reported after the checkpoint happens again
-                here = order.index(event["stage"]), event["step"]
-                self.history = [h for h in self.history if (order.index(h["stage"]), h["step"]) < here]
+            here = order.index(event["stage"]), event["step"]
+            kept = [
+                h for h in self.history if (order.index(h["stage"]), h["step"]) < here or "diverged_at" in h["metrics"]
+            ]
+            if len(kept) < len(self.history):  # what was reported after the checkpoint, or a good state, happens again
+                self.history = kept
                 if log is not None:
                     _write_log(log, self.history, "w")
-                resumed = False
+            if event["last"] or (event["looked"] and event["looked"] % 4 == 0):
+                event["metrics"] = {**event["metrics"], **self._diversity(task, event, warned)}
             if event["last"]:
                 event["metrics"] = {**event["metrics"], **self._quick(task, rows)}
             if event["metrics"] or event["last"]:
-                self.history.append({k: v for k, v in event.items() if k not in ("fraction", "last")})
+                self.history.append({k: v for k, v in event.items() if k not in ("fraction", "last", "looked")})
                 if log is not None:
                     _write_log(log, self.history[-1:], "a")
             if on_event is not None:
@@ -190,7 +217,6 @@ class PGcGAN:
         self._provenance = provenance(
             self.seed, label=list(self.label), device=str(self.device), threads=torch.get_num_threads()
         )
-        return self
 
     def _training_threads(self) -> int:
         """Return how many threads to train with: sums are of another order, and differ, on another number of them."""
@@ -264,14 +290,14 @@ class PGcGAN:
             return PaperTask(rows, self.training, **common)
         return HaplotypeTask(rows, self.network, self.training, **common)
 
-    def _prepare(self, directory: Path, rows: TrainingRows, resume: bool) -> None:
-        """Make the directory, and hold data and settings of a resumed run against those of the interrupted one."""
+    def _prepare(self, directory: Path, rows: TrainingRows, resume: bool, force: bool) -> None:
+        """Clear the directory, or hold data and settings of a resumed run against those of the interrupted one."""
         mark = hashlib.sha256(rows.label.astype(np.int64).tobytes())
         for site in rows.states.T:
             mark.update(site.tobytes())
         mark.update(self._variants.position.tobytes() + "\n".join(self._combinations).encode())
         run = {"data": mark.hexdigest(), "settings": self._sheet()}
-        path = directory / "run.json"
+        path = directory / _RUN
         if resume:
             if not path.exists():
                 raise ModelError(f"There is no interrupted training in {directory}; run again without --resume.")
@@ -283,12 +309,11 @@ class PGcGAN:
                     "without --resume."
                 )
             return
-        if (directory / _SHEET).exists():
+        if (directory / _SHEET).exists() and not force:
             raise UsageError(f"{directory} is a finished model; choose another directory to train in.")
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "training.safetensors").unlink(missing_ok=True)
-        _write_log(directory / _LOG, [], "w")
+        (directory / STATE_FILE).unlink(missing_ok=True)
         checkpoint.write_json(path, run)
+        _write_log(directory / _LOG, [], "w")
 
     def _sheet(self) -> dict[str, Any]:
         return {
@@ -317,6 +342,26 @@ class PGcGAN:
         train = of(task.train_people[:_QUICK_PEOPLE])
         found = quick(train, made[:, :_QUICK_SITES], of(task.validation_people[:_QUICK_PEOPLE]), seed=0)
         return {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
+
+    def _diversity(
+        self, task: HaplotypeTask | PaperTask, event: Mapping[str, Any], warned: set[tuple[str, str]]
+    ) -> dict[str, float]:
+        """Return the diversity of the label that has least, and say which labels are losing theirs."""
+        real, drawn, label = task.compared(_COMPARED)
+        found = {
+            str(name): diversity(real[label == k], drawn[label == k])
+            for k, name in enumerate(self._combinations)
+            if (label == k).sum() >= _ENOUGH_ROWS
+        }
+        for name, value in found.items():
+            if value < DIVERSE and (event["stage"], name) not in warned:
+                warned.add((event["stage"], name))
+                logger.warning(
+                    "%s has lost diversity at %s step %d: people drawn are %.2f times as diverse as its training "
+                    "people (alarm below %g); lower the learning rate, or train for fewer steps",
+                    *(name, event["stage"], event["step"], value, DIVERSE),
+                )
+        return {"least_diversity": round(min(found.values()), 4)} if found else {}
 
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of a fitted model: people, labels, sites, settings, how it was made."""
@@ -472,8 +517,26 @@ class PGcGAN:
             raise UsageError(f"{directory} is a file; choose another name for the model directory.")
         if (directory / _SHEET).exists() and not force:
             raise UsageError(f"{directory} exists; choose another name, or --force (force=True) to replace it.")
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / _SHEET).unlink(missing_ok=True)  # written last: a directory without it is not a model
+        _make(directory)
+        try:
+            with _held(directory), workspace(directory) as made:
+                self._write(Path(made), evaluation)
+                # the sheet goes first and comes last: a directory without it is not a model. A run that dies before it
+                # has come leaves the checkpoint, which is all that it takes to write the others again.
+                (directory / _SHEET).unlink(missing_ok=True)
+                for name in (_WEIGHTS, _WARM, _SITES, card.NAME, _SHEET):
+                    if (Path(made) / name).exists():
+                        os.replace(Path(made) / name, directory / name)
+                    else:
+                        (directory / name).unlink(missing_ok=True)
+                for name in (STATE_FILE, _RUN):
+                    (directory / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"{directory} cannot be written: {error.strerror or error}.") from None
+        return directory
+
+    def _write(self, directory: Path, evaluation: Evaluation | None) -> None:
+        """Write the files of a finished model."""
         tensors = {f"generator.{n}": t for n, t in self._generator.state_dict().items()}
         if self._blocks is not None:
             tensors["edges"] = torch.from_numpy(self._blocks.edges.astype(np.int64))
@@ -482,8 +545,10 @@ class PGcGAN:
             assert isinstance(self._generator, HaplotypeGenerator)
             assert isinstance(self._generator.prior, Prior)
             tensors |= {f"prior.{n}": torch.from_numpy(a) for n, a in self._generator.prior.arrays().items()}
+        broken = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+        if broken:
+            raise ModelError(f"The model holds values of {broken[0]} that are no numbers; it is not written.")
         checkpoint.write_tensors(directory / _WEIGHTS, tensors)
-        (directory / _WARM).unlink(missing_ok=True)
         if self._warm:
             checkpoint.write_tensors(directory / _WARM, self._warm)
         v = self._variants
@@ -491,8 +556,6 @@ class PGcGAN:
         checkpoint.write_json(
             directory / _SITES, {**columns, "contig_lengths": dict(v.contig_lengths), "assembly": v.assembly}
         )
-        for name in ("run.json", "training.safetensors"):
-            (directory / name).unlink(missing_ok=True)
         rows = evaluation.rows if evaluation is not None else ()
         measured = [(row.metric, row.value, row.floor) for row in rows if row.label == "all"]
         checkpoint.write_text(directory / card.NAME, card.model_card(self.facts(), measured))
@@ -510,7 +573,6 @@ class PGcGAN:
                 "files": digests(directory, (_SITES, _WEIGHTS, _WARM)),
             },
         )
-        return directory
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "auto", stage: str = "final") -> PGcGAN:
@@ -535,7 +597,7 @@ class PGcGAN:
             raise ModelError(f"There is no model directory {directory}.")
         if stage not in STAGES:
             raise UsageError(f"Unknown stage {stage!r}; accepted: {', '.join(STAGES)}.")
-        if not (directory / _SHEET).exists() and (directory / "run.json").exists():
+        if not (directory / _SHEET).exists() and (directory / _RUN).exists():
             raise ModelError(f"The training in {directory} has not finished; run the same command with --resume.")
         sheet = checkpoint.read_json(directory / _SHEET)
         if not isinstance(sheet, dict):
@@ -661,8 +723,29 @@ def _read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def _write_log(path: Path, entries: Sequence[Mapping[str, Any]], mode: str) -> None:
-    with path.open(mode, encoding="utf-8") as file:
-        file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be made: {error.strerror or error}.") from None
+
+
+@contextlib.contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Hold the directory for this run alone; one that cannot be written is refused in one sentence."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(directory))
+        except OSError as error:
+            raise UsageError(f"{directory} cannot be written: {error.strerror or error}.") from None
+        yield
 
 
 def _draw_codes(generator: HaplotypeGenerator, label: np.ndarray, seed: int, device: torch.device) -> np.ndarray:

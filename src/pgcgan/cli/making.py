@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -131,7 +130,7 @@ def train(
     seed
         The same seed, data and versions give the same model on a CPU.
     force
-        Replace a model that exists.
+        Replace a model that exists; it stays until the new one is whole.
     """
     kind = None
     if baseline is not None:
@@ -161,11 +160,9 @@ def train(
     estimate = model.estimate(people)
     estimate.check(available_bytes())
     say(str(estimate))
-    if force and not resume:
-        (Path(output) / "model.json").unlink(missing_ok=True)  # without it a directory is not a model: it is replaced
     with progress("training") as on_event:
         try:
-            model.fit(people, directory=output, resume=resume, on_event=on_event)
+            model.fit(people, directory=output, resume=resume, force=force, on_event=on_event)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"training stopped; the same command with --resume goes on from {output}") from None
     model.save(output, force=True)  # over its own checkpoints: that nothing else was there is checked above

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..workspace import workspace as made_workspace
 from .labels import PANEL_COLUMNS
 from .scratch import People
 
@@ -75,7 +76,7 @@ def outputs(
         elif place.is_dir():
             raise UsageError(f"{os.path.join(folder, each)} cannot be written: Is a directory.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=folder) as workspace:
+        with made_workspace(folder) as workspace:
             yield workspace, [Path(folder, each) for each in names]
             if table is not None:
                 Path(workspace, panel).write_bytes(table)
@@ -86,7 +87,9 @@ def outputs(
             for each in (*names[1:], name):
                 os.replace(os.path.join(workspace, each), os.path.join(folder, each))
     except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+        full = error.errno is None and os.path.isdir(folder) and not os.statvfs(folder).f_bavail  # htslib does not say
+        reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
+        raise UsageError(f"{target} cannot be written: {reason}.") from None
 
 
 def _move_away(old: str, to: str) -> None:

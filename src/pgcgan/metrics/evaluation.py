@@ -119,6 +119,7 @@ class Evaluation:
             `PGcGAN.history`; with fewer than two reports there are no curves.
         """
         figures = {name: data for name, data in self.figures.items() if name != "training"}
+        history = [report for report in history if "diverged_at" not in report["metrics"]]  # of what was undone
         if len(history) > 1:
             steps: list[int] = []
             before = 0  # the stages count anew, the figure counts on
