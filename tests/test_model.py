@@ -519,7 +519,7 @@ def test_directories_that_cannot_be_loaded(model: PGcGAN, tmp_path: Path) -> Non
     refused("Unknown stage 'best'; accepted: chain, prior, likelihood, final.", UsageError, stage="best")
     sheet = json.loads((target / "model.json").read_text())
     (target / "model.json").write_text(json.dumps({**sheet, "format": 99}))
-    refused(f"{target} has the model format 99; this version reads 1. Update pgcgan, or train again.")
+    refused(f"{target} has the model format 99; this version reads 2. Update pgcgan, or train again.")
     (target / "model.json").write_text(json.dumps({k: v for k, v in sheet.items() if k != "network"}))
     refused(f"{target} is not a whole model ('network'); train it again.")
     (target / "model.json").write_text(json.dumps(sheet))

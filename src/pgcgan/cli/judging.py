@@ -168,7 +168,15 @@ def report(
     output_free(output, force)
     if _form(output) != "html":
         raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
-    say(f"written: {write_report(read_evaluation(evaluation), output, force=force)}")
+    found = read_evaluation(evaluation)
+    try:
+        written = write_report(found, output, force=force)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise DataError(
+            f"{evaluation}: its figures cannot be drawn ({said}); the file is damaged: evaluate again."
+        ) from error
+    say(f"written: {written}")
 
 
 @app.command
@@ -249,5 +257,7 @@ def read_evaluation(path: str) -> Evaluation:
         raise UsageError(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
     try:
         return Evaluation.from_json(Path(path).read_text(encoding="utf-8"))
-    except (DataError, UnicodeDecodeError) as error:
+    except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not a text file (UTF-8); accepted: what `pgcgan evaluate` wrote.") from None

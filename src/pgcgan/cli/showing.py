@@ -38,23 +38,25 @@ def info(
     Parameters
     ----------
     path
-        A VCF, BCF, .bed, .pgen, .hap.gz or .npz ("-" reads VCF or BCF from standard input), or a model directory.
+        A VCF, BCF, .bed, .pgen, .hap.gz, .vcz, .trees or .npz ("-" reads VCF or BCF from standard input), or a model
+        directory.
     panel
         Labels, for a genotype file.
     json_output
         Print JSON.
     """
+    from ..io import FORMATS, read
+
     if path is None:
         if panel is not None or reading is not None:
             raise UsageError("--panel and the reading options are for a genotype file; give its name.")
         facts = _facts_of_here()
-    elif Path(path).is_dir():
+    # a VCF Zarr is a folder too
+    elif Path(path).is_dir() and not path.rstrip("/").endswith(tuple(s for several in FORMATS for s in several)):
         if panel is not None or reading is not None:
             raise UsageError(f"{path} is a model directory: --panel and the reading options are for genotype files.")
         facts = _facts_of_model(path)
     else:
-        from ..io import read
-
         facts = _facts_of_genotypes(read(path, panel, **read_options(reading or Reading())))
     if json_output:
         print(json.dumps(facts, indent=1, ensure_ascii=False))
