@@ -60,13 +60,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def digest(model: Path) -> dict[str, str]:
-    """Return the sha256 of each file of a model, times and threads of its provenance left out."""
+    """Return the sha256 of each file of a model; times, threads and command of its provenance left out."""
     found = {p.name: p.read_bytes() for p in model.iterdir() if p.is_file() and p.name != "log.jsonl"}
     sheet = json.loads(found["model.json"])
     sheet["provenance"] = None
     for entry in sheet["history"]:
         entry.pop("seconds")
     found["model.json"] = json.dumps(sheet).encode()
+    card = found["MODEL_CARD.md"].splitlines()
+    found["MODEL_CARD.md"] = b"\n".join(line for line in card if not line.startswith(b"- command: "))
     return {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
 
 
