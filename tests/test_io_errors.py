@@ -295,7 +295,7 @@ def test_formats_that_are_not_known(tmp_path):
         write(one(), tmp_path / "x.txt")
     assert str(caught.value) == (
         f"The format of {tmp_path}/x.txt is not known; accepted: names that end in .vcf, .vcf.gz, .vcf.bgz, .bcf, "
-        ".bed, .npz, .pgen, .hap, .hap.gz, or -."
+        ".bed, .npz, .pgen, .hap, .hap.gz, .zarr, .vcz, .zarr.zip, .vcz.zip, or -."
     )
 
 
@@ -351,7 +351,7 @@ def test_genotypes_that_make_no_file(tmp_path, genotypes, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".vcf", ".bcf", ".npz"])
+@pytest.mark.parametrize("suffix", [".vcf", ".bcf", ".npz", ".vcz"])
 def test_an_allele_without_a_name_that_people_carry_is_not_written(tmp_path, suffix):
     sites = Variants(["6", "6"], [10, 11], [".", "."], ["A", "A"], [".", "."])
     genotypes = Genotypes(np.array([[[0, 0]], [[0, 1]]], dtype=np.int8), sites, ["a"])

@@ -33,6 +33,7 @@ LAYERS = {
     "demo": 2,
     "thousand_genomes": 2,
     "metrics": 2,
+    "card": 2,
     "model": 3,
     "baselines": 3,
     "release": 3,
@@ -41,6 +42,7 @@ LAYERS = {
 }
 WITHOUT_TORCH = (
     "genotypes",
+    "card",
     "cohort",
     "errors",
     "memory",
@@ -116,7 +118,7 @@ def test_the_numpy_half_does_not_import_torch(path: Path) -> None:
     [
         (
             "import pgcgan.io, pgcgan.baselines; pgcgan.read",
-            {"torch", "sklearn", "scipy", "plotly", "msprime", "bed_reader"},
+            {"torch", "sklearn", "scipy", "plotly", "msprime", "tskit", "bed_reader", "zarr"},
         ),
         ("import pgcgan.metrics; pgcgan.simulate(5, length=20_000); pgcgan.evaluate", {"torch", "plotly"}),
         (

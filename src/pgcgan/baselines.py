@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from . import card
 from .cohort import assemble, combination, plan_from
 from .errors import DataError, ModelError, PgcganError, UsageError, listed
 from .genotypes import Genotypes, Variants, concat
@@ -220,6 +221,7 @@ class Baseline(ABC):
         try:
             beside.chmod(0o777 & ~_umask())
             (beside / _SHEET).write_text(json.dumps(sheet, indent=1) + "\n", encoding="utf-8")
+            (beside / card.NAME).write_text(card.model_card(facts(sheet)), encoding="utf-8")
             with open(beside / _ARRAYS, "wb") as stream:
                 np.savez_compressed(stream, **self._arrays())  # type: ignore[arg-type]
             if target.exists():
@@ -280,6 +282,22 @@ def read_sheet(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{FORMAT_VERSION}. Fit it again, or use the pgcgan that wrote it."
         )
     return sheet
+
+
+def facts(sheet: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what there is to know of a saved baseline, from what `read_sheet` returns; as `PGcGAN.facts`."""
+    spans: dict[str, str] = {}
+    for contig, position in zip(sheet["variants"]["contig"], sheet["variants"]["position"], strict=True):
+        spans[contig] = f"{spans.get(contig, str(position)).partition('-')[0]}-{position}"
+    left_out = ("variants", "provenance")
+    return {
+        "kind": "baseline",
+        **{name: value for name, value in sheet.items() if name not in left_out},
+        "people trained on": sum(sheet["label_counts"].values()),
+        "sites": len(sheet["variants"]["position"]),
+        "contigs": spans,
+        "provenance": sheet["provenance"],
+    }
 
 
 def _check_sheet(sheet: Mapping[str, Any]) -> None:

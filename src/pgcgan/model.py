@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from . import checkpoint
+from . import card, checkpoint
 from .cohort import assemble, combination, plan_from
 from .errors import DataError, ModelError, UsageError, listed
 from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
 from .memory import available_bytes
-from .metrics import quick
+from .metrics import Evaluation, quick
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
 from .prior import Blocks, Prior
 from .provenance import provenance
@@ -338,9 +338,19 @@ class PGcGAN:
             "seed": self.seed,
             "network": dataclasses.asdict(self.network),
             "training": dataclasses.asdict(self.training),
+            "changed": self._changed(),
             "chosen": self._chosen(),
             "last report of training": self.history[-1] if self.history else None,
             "provenance": self._provenance,
+        }
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the settings that differ from those of the preset, and the budget if one was given."""
+        preset = dataclasses.asdict(PRESETS[self.preset]) | dataclasses.asdict(TRAINING[self.preset])
+        settings = dataclasses.asdict(self.network) | dataclasses.asdict(self.training)
+        budget = {"steps": self.steps, "minutes": self.minutes}
+        return {name: value for name, value in budget.items() if value is not None} | {
+            name: value for name, value in settings.items() if value != preset[name]
         }
 
     def _chosen(self) -> dict[str, Any] | None:
@@ -439,8 +449,16 @@ class PGcGAN:
 
     # ---- save and load ----------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str], force: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], force: bool = False, *, evaluation: Evaluation | None = None) -> Path:
         """Write the model directory: weights (safetensors) and JSON; no person, no sample name, no pickle.
+
+        Parameters
+        ----------
+        path : path
+        force : bool
+            Replace a model that exists.
+        evaluation : Evaluation, optional
+            Of people that the model made; its figures go into `MODEL_CARD.md`, which is for reading alone.
 
         Raises
         ------
@@ -475,6 +493,9 @@ class PGcGAN:
         )
         for name in ("run.json", "training.safetensors"):
             (directory / name).unlink(missing_ok=True)
+        rows = evaluation.rows if evaluation is not None else ()
+        measured = [(row.metric, row.value, row.floor) for row in rows if row.label == "all"]
+        checkpoint.write_text(directory / card.NAME, card.model_card(self.facts(), measured))
         checkpoint.write_json(
             directory / _SHEET,
             {

@@ -78,6 +78,7 @@ def panel_beside(path: str) -> str:
     """Return the panel file that `write` put beside a genotype file."""
     from ..io import FORMATS
 
+    path = path.rstrip("/")  # of a folder
     suffixes = sorted((s for several in FORMATS for s in several if path.endswith(s)), key=len)
     beside = path.removesuffix(suffixes[-1] if suffixes else "") + ".panel.tsv"
     if not Path(beside).is_file():

@@ -168,7 +168,7 @@ def report(
     output_free(output, force)
     if _form(output) != "html":
         raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
-    found = _read_evaluation(evaluation)
+    found = read_evaluation(evaluation)
     try:
         written = write_report(found, output, force=force)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
@@ -211,7 +211,7 @@ def compare(
     called = Path(first).stem, Path(second).stem
     if called[0] == called[1]:
         called = first, second
-    found = compare(_read_evaluation(first), _read_evaluation(second), called)
+    found = compare(read_evaluation(first), read_evaluation(second), called)
     if json_output == "-":
         print(found.to_json())
         return
@@ -249,7 +249,8 @@ def _write_evaluation(evaluation: Evaluation, output: str, force: bool) -> Path:
     return write_report(evaluation, output, force=force)
 
 
-def _read_evaluation(path: str) -> Evaluation:
+def read_evaluation(path: str) -> Evaluation:
+    """Return the evaluation of a JSON file."""
     from ..metrics import Evaluation
 
     if not Path(path).is_file():

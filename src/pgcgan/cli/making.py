@@ -41,8 +41,8 @@ def simulate(
     Parameters
     ----------
     output
-        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
-        standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz, .vcz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF
+        to standard output.
     people
         Number of people.
     length
@@ -102,8 +102,8 @@ def train(
     Parameters
     ----------
     vcf
-        VCF (plain, gzip, bgzip), BCF, NAME.bed, NAME.pgen, NAME.hap.gz or NAME.npz; "-" reads VCF or BCF from standard
-        input, and an http or https address one from a server, with --region that part of it alone.
+        VCF (plain, gzip, bgzip), BCF, NAME.bed, .pgen, .hap.gz, .vcz, .trees or .npz; "-" reads VCF or BCF from
+        standard input, and an http or https address one from a server, with --region that part of it alone.
     panel
         Labels: a 1000 Genomes panel or .ped, or any table with a sample column; an address too.
     output
@@ -204,8 +204,8 @@ def generate(
     model
         A model directory.
     output
-        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
-        standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz, .vcz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF
+        to standard output.
     counts
         A number (shared out like the training people) or LABEL=COUNT, as often as needed; counts are exact.
     like

@@ -25,6 +25,7 @@ def outputs(
     *,
     force: bool,
     stale: Sequence[str] = (),
+    folder_with: Sequence[str] = (),
 ) -> Iterator[tuple[str, list[Path]]]:
     """Yield a folder to write files in, and the places they get when the block ends without an error.
 
@@ -45,6 +46,9 @@ def outputs(
         Replace files that exist.
     stale : sequence of str
         Files of earlier outputs that would be taken for ours: treated as outputs too, and removed.
+    folder_with : sequence of str
+        Where the output is itself a folder: files of which an earlier output has at least one. `force` replaces no
+        other folder.
 
     Raises
     ------
@@ -62,7 +66,13 @@ def outputs(
             raise UsageError(
                 f"{os.path.join(folder, each)} exists; force=True (--force) replaces it, or choose another name."
             )
-        if place.is_dir():
+        if place.is_dir() and each == name and folder_with:
+            if not any((place / file).is_file() for file in folder_with):
+                raise UsageError(
+                    f"{os.path.join(folder, each)} is a folder without {' or '.join(folder_with)}, which is not an "
+                    "earlier output; remove it, or choose another name."
+                )
+        elif place.is_dir():
             raise UsageError(f"{os.path.join(folder, each)} cannot be written: Is a directory.")
     try:
         with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=folder) as workspace:
@@ -71,12 +81,18 @@ def outputs(
                 Path(workspace, panel).write_bytes(table)
             for old in stale:
                 Path(folder, old).unlink(missing_ok=True)
-            if len(names) > 1:  # the old file must not stand beside the new ones
-                Path(folder, name).unlink(missing_ok=True)
+            if len(names) > 1 or folder_with:  # the old file must not stand beside the new ones
+                _move_away(os.path.join(folder, name), os.path.join(workspace, "replaced"))
             for each in (*names[1:], name):
                 os.replace(os.path.join(workspace, each), os.path.join(folder, each))
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+
+
+def _move_away(old: str, to: str) -> None:
+    """Move a file or a folder, if there is one, to where it is removed at the end: a folder is not gone at once."""
+    if os.path.lexists(old):
+        os.rename(old, to)
 
 
 def folder_of(target: str) -> str:
