@@ -510,8 +510,8 @@ def left_over(folder: Path) -> list[str]:
 @pytest.mark.torture
 def test_training_survives_kills(work: Path) -> None:
     words = train_words("-o", "whole")
-    words[words.index("--steps") + 1] = "60"
-    words += ["--set", "adversarial_steps=10", "--set", "critic_features=4"]
+    words[words.index("--steps") + 1] = "12"
+    words += ["--set", "adversarial_steps=3", "--set", "critic_features=4"]
     seconds = duration(words, work)
     whole, random = digest(work / "whole"), np.random.default_rng(1)
     words[words.index("whole")] = "killed"

@@ -17,6 +17,7 @@ ROOT = Path(pgcgan.__file__).parent
 LAYERS = {
     "genotypes": 0,
     "errors": 0,
+    "memory": 0,
     "provenance": 0,
     "workspace": 0,
     "io": 1,
@@ -30,6 +31,7 @@ LAYERS = {
     "calibration": 2,
     "estimate": 2,
     "demo": 2,
+    "thousand_genomes": 2,
     "metrics": 2,
     "model": 3,
     "baselines": 3,
@@ -37,7 +39,20 @@ LAYERS = {
     "report": 4,
     "cli": 5,
 }
-WITHOUT_TORCH = tuple("genotypes cohort errors provenance workspace io demo metrics baselines release".split())
+WITHOUT_TORCH = (
+    "genotypes",
+    "cohort",
+    "errors",
+    "memory",
+    "provenance",
+    "workspace",
+    "io",
+    "demo",
+    "thousand_genomes",
+    "metrics",
+    "baselines",
+    "release",
+)
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),

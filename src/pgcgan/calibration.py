@@ -69,7 +69,7 @@ def balanced_sharpening(
     """
     per = generator.rows_per_person
     people = np.sort(np.random.default_rng([seed, 7]).permutation(len(states) // per)[: _COMPARED // per])
-    real = np.maximum(states[(people[:, None] * per + np.arange(per)).ravel()], 0)
+    real = np.maximum(states.T[:, (people[:, None] * per + np.arange(per)).ravel()].T, 0)
     sites = np.unique(np.linspace(0, states.shape[1] - 1, _COMPARED).astype(int))
     centre, components = axes
     device = generator.label_bias.device

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from .errors import DataError
+from .memory import resident_bytes
 from .networks import NetworkConfig
 from .prior import find_blocks
 
@@ -114,7 +112,7 @@ def expected(
     blocks, codes, pairs, most = _blocks(states, label, rows_per_person, network, n_states, breaks)
     n_labels = int(label.max()) + 1
     held = (
-        rows * sites
+        (0 if n_states == 2 else rows * sites)  # dosages; haplotypes are a view of the calls
         + 28 * rows * blocks  # codes, and the runs of the contexts
         + 4 * (n_labels + 1) * pairs  # transition counts
         + (3200 + 8 * n_labels) * codes  # the network, twice
@@ -133,8 +131,8 @@ def expected(
         + (8 * blocks + 1000) * rows
         + 48 * told
         + 8 * min(400_000, rows * blocks) * n_labels,
-        4 * rows * sites + 1000 * (rows + sites),  # principal components
-        4 * rows * codes + 48 * told,  # ancestry, if there is any
+        min(4 * rows * sites, 4e9) + 1000 * (rows + sites),  # principal components
+        min(4 * rows * codes, 4e9) + 48 * told,  # ancestry, if there is any
         60 * drawn * most + (16 * blocks + 1000) * drawn + 40 * 2000 * 2000,  # calibration
     )
     seconds = (
@@ -186,64 +184,6 @@ def _blocks(
         most = max(most, int(sizes.max()))
     scale = sites / covered
     return blocks * scale, codes * scale, pairs * scale, most
-
-
-def resident_bytes() -> int:
-    """Return what this process holds in memory now; 0 where the system does not say."""
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
-
-
-def available_bytes(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Return the memory that this process may have in all: what it holds and what is free; None if that is unknown.
-
-    The least of what the system has free and what the limit of a control group (a container, a batch job) leaves.
-
-    Parameters
-    ----------
-    proc, cgroups : Path
-        Where the system says so.
-    """
-    free = []
-    try:
-        lines = (proc / "meminfo").read_text(encoding="ascii").splitlines()
-        free.append(1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")))
-    except (OSError, StopIteration, ValueError):
-        with contextlib.suppress(OSError, ValueError):  # not every system says it
-            free.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for folder, limit, used, cache in _control_groups(proc, cgroups):
-        try:
-            most = int((folder / limit).read_text(encoding="ascii"))  # "max" is no limit
-            held = int((folder / used).read_text(encoding="ascii"))
-            statistics = dict(line.split() for line in (folder / "memory.stat").read_text("ascii").splitlines())
-        except (OSError, ValueError):
-            continue
-        free.append(max(0, most - held + int(statistics.get(cache, 0))))  # the cache of files gives way
-    return resident_bytes() + min(free) if free else None
-
-
-def _control_groups(proc: Path, cgroups: Path) -> Iterator[tuple[Path, str, str, str]]:
-    """Yield the folders of this process's control groups and of those above, and the names of their files."""
-    kinds = {
-        "": (cgroups, "memory.max", "memory.current", "inactive_file"),
-        "memory": (cgroups / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    }
-    try:
-        lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            if controller not in kinds:
-                continue
-            top, *names = kinds[controller]
-            inside = PurePosixPath(path.lstrip("/"))
-            # in a container the path may be that of the host, which is not there: its top is the container's
-            for group in (inside, *inside.parents):
-                yield top / group, names[0], names[1], names[2]
 
 
 def _memory(size: float) -> str:

@@ -192,10 +192,33 @@ class Genotypes:
 
     def allele_frequency(self) -> np.ndarray:
         """Return the alt-allele frequency per site among called alleles: float64, shape (variants,); NaN if none is."""
-        called = (self.calls >= 0).sum(axis=(1, 2))
-        alt = (self.calls == 1).sum(axis=(1, 2))
+        called, alt = np.zeros((2, self.n_variants), dtype=np.int64)
+        for part in _stretches(self.calls):
+            called[part] = (self.calls[part] >= 0).sum(axis=(1, 2))
+            alt[part] = (self.calls[part] == 1).sum(axis=(1, 2))
         with np.errstate(invalid="ignore", divide="ignore"):
             return alt / called
+
+    def common(self, min_maf: float) -> np.ndarray:
+        """Return which sites have at least this minor allele frequency: bool, shape (variants,).
+
+        Raises
+        ------
+        DataError
+            If the frequency is not between 0 and 0.5.
+        """
+        if not 0 <= min_maf <= 0.5:
+            raise DataError(f"min_maf is {min_maf}; accepted: 0 to 0.5.")
+        with np.errstate(invalid="ignore"):
+            frequency = self.allele_frequency()
+            return np.minimum(frequency, 1 - frequency) >= min_maf
+
+    def called(self) -> np.ndarray:
+        """Return at which sites there is any call: bool, shape (variants,)."""
+        found = np.zeros(self.n_variants, dtype=bool)
+        for part in _stretches(self.calls):
+            found[part] = (self.calls[part] >= 0).any(axis=(1, 2))
+        return found
 
     def label(self, column: str) -> np.ndarray:
         """Return one label column.
@@ -285,11 +308,7 @@ class Genotypes:
         if region is not None:
             keep &= self._in_region(region)
         if min_maf is not None:
-            if not 0 <= min_maf <= 0.5:
-                raise DataError(f"min_maf is {min_maf}; accepted: 0 to 0.5.")
-            with np.errstate(invalid="ignore"):
-                frequency = part.allele_frequency()
-                keep &= np.minimum(frequency, 1 - frequency) >= min_maf
+            keep &= part.common(min_maf)
         return part if keep.all() else part._at(variants=keep)
 
     def _in_region(self, region: str) -> np.ndarray:
@@ -368,6 +387,13 @@ class Genotypes:
     def without_phase(self) -> Genotypes:
         """Return the same calls as unordered pairs (alleles of each call sorted, missing first)."""
         return Genotypes(np.sort(self.calls, axis=2), self.variants, self.samples, self.labels, phased=False)
+
+
+def _stretches(calls: np.ndarray) -> Iterator[slice]:
+    """Yield ranges of sites of some megabytes: what is worked out of genotypes takes no memory of their size."""
+    step = max(1, (1 << 24) // max(1, calls[:1].size))
+    for start in range(0, len(calls), step):
+        yield slice(start, start + step)
 
 
 def parse_region(region: str) -> tuple[str, int, int | None]:

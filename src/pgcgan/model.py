@@ -42,6 +42,7 @@ _SHEET, _SITES, _WEIGHTS, _WARM, _LOG, _RUN = (
     "run.json",
 )
 _COMPARED, _ENOUGH_ROWS = 32, 20  # people of a label, and rows at least, by whom diversity is judged
+_QUICK_PEOPLE, _QUICK_SITES = 2500, 20_000  # that the quick metrics look at
 _STREAM = 512  # people drawn from one random stream; see `_streams`
 
 
@@ -237,7 +238,7 @@ class PGcGAN:
         """Check the data and turn them into rows: haplotypes, or people where there is no phase."""
         if not genotypes.n_samples or not genotypes.n_variants:
             raise DataError(f"There is nothing to train on: {genotypes!r}.")
-        empty = np.flatnonzero((genotypes.calls < 0).all(axis=(1, 2)))
+        empty = np.flatnonzero(~genotypes.called())
         if len(empty):
             name = genotypes.variants.name(int(empty[0]))
             raise DataError(f"{len(empty)} sites have no call in any person, the first is {name}; leave them out.")
@@ -259,7 +260,8 @@ class PGcGAN:
         contig = genotypes.variants.contig
         haplotypes = genotypes.phased or genotypes.ploidy == 1
         return TrainingRows(
-            states=genotypes.haplotypes() if haplotypes else genotypes.dosages(),
+            # a view with the sites of a row far apart: the genotypes may be larger than memory
+            states=genotypes.calls.reshape(genotypes.n_variants, -1).T if haplotypes else genotypes.dosages(),
             label=label,
             label_table=table,
             rows_per_person=genotypes.ploidy if haplotypes else 1,
@@ -275,7 +277,9 @@ class PGcGAN:
 
     def _prepare(self, directory: Path, rows: TrainingRows, resume: bool, force: bool) -> None:
         """Clear the directory, or hold data and settings of a resumed run against those of the interrupted one."""
-        mark = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.astype(np.int64).tobytes())
+        mark = hashlib.sha256(rows.label.astype(np.int64).tobytes())
+        for site in rows.states.T:
+            mark.update(site.tobytes())
         mark.update(self._variants.position.tobytes() + "\n".join(self._combinations).encode())
         run = {"data": mark.hexdigest(), "settings": self._sheet()}
         path = directory / _RUN
@@ -318,9 +322,10 @@ class PGcGAN:
         made = task.blocks.decode(codes.reshape(len(label) * per, -1), np.random.default_rng(0))
 
         def of(people: np.ndarray) -> np.ndarray:
-            return rows.states[(people[:, None] * per + np.arange(per)).ravel()]
+            return rows.at((people[:, None] * per + np.arange(per)).ravel())[:, :_QUICK_SITES]
 
-        found = quick(of(task.train_people), made, of(task.validation_people), seed=0)
+        train = of(task.train_people[:_QUICK_PEOPLE])
+        found = quick(train, made[:, :_QUICK_SITES], of(task.validation_people[:_QUICK_PEOPLE]), seed=0)
         return {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
 
     def _diversity(

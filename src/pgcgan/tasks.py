@@ -26,6 +26,7 @@ from .networks import (
 from .prior import Blocks, Prior, enough_carriers, find_blocks, fit_prior, least_carriers
 from .training import TrainConfig, mixed_seed
 
+_COMPONENT_BYTES = 4_000_000_000  # of the states that principal components are of
 MAX_LOG_PROBS = 100_000_000  # numbers of 4 bytes
 SHARES = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)  # of the network in the mixture that is drawn from
 
@@ -55,6 +56,10 @@ class TrainingRows:
     rows_per_person: int
     n_states: int
     breaks: tuple[int, ...] = ()
+
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Return some rows: int8, shape (some rows, sites)."""
+        return self.states.T[:, rows].T  # in the order in which they lie on disk, if they do
 
 
 def _adversarial_step(
@@ -499,20 +504,32 @@ def _some(label: np.ndarray, most: int) -> np.ndarray:
 
 
 def _components(blocks: Blocks, codes: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean state (sites,), leading axes (components, sites) and scores (rows, components) of rows of codes."""
-    states = np.empty((len(codes), blocks.edges[-1]), dtype=np.float32)
+    """Return mean state (sites,), leading axes (components, sites) and scores (rows, components) of rows of codes.
+
+    Of very large data a part of the blocks, evenly spread, is looked at; axes are 0 at the sites of the others.
+    """
+    sites = int(blocks.edges[-1])
+    most = max(1, _COMPONENT_BYTES // (4 * len(codes)))
+    looked_at = np.arange(len(blocks))[:: -(-sites // most)]
+    mask = np.repeat(np.isin(np.arange(len(blocks)), looked_at), np.diff(blocks.edges))
+    states = np.empty((len(codes), int(mask.sum())), dtype=np.float32)
+    centre, at = np.zeros(sites, dtype=np.float32), 0
     for b, emission in enumerate(blocks.emission):
         mean = emission @ np.arange(emission.shape[2], dtype=np.float32)
         known = codes[:, b] >= 0
         part = mean[np.maximum(codes[:, b], 0)]
         part[~known] = part[known].mean(axis=0) if known.any() else 0
-        states[:, blocks.edges[b] : blocks.edges[b + 1]] = part
-    centre = states.mean(axis=0)
+        centre[blocks.edges[b] : blocks.edges[b + 1]] = part.mean(axis=0)
+        if mask[blocks.edges[b]]:
+            states[:, at : at + part.shape[1]] = part
+            at += part.shape[1]
     count = max(1, min(wanted, min(states.shape) - 1))
-    states -= centre
+    states -= centre[mask]
     scores, size, axes = randomized_svd(states, count, n_iter=2, random_state=0)
+    everywhere = np.zeros((count, sites), dtype=np.float32)
     # unit variance for the leading one: scores of a size that a network can use
-    return centre, axes / max(float(size[0]) / np.sqrt(len(states)), 1e-6), scores * size
+    everywhere[:, mask] = axes / max(float(size[0]) / np.sqrt(len(states)), 1e-6)
+    return centre, everywhere, scores * size
 
 
 class PaperTask:

@@ -27,35 +27,38 @@ def read_train(vcf: str, panel: str, split: str | None, reading: Reading) -> Gen
     """Return the people to train on: those of the split, at the sites that are common among them."""
     from ..io import read
 
-    # frequencies are those of the people trained on: the filter comes after the split
-    options = read_options(reading) | {"min_maf": None}
-    people = read(vcf, panel, **options)
+    # the others are not even read; frequencies are those of the people trained on
+    options = read_options(reading)
     if split is not None:
-        people, _ = divided(people, split, reading.intersect)
-    if reading.min_maf is not None:
-        people = people.select(min_maf=reading.min_maf)
-        if not people.n_variants:
-            raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
+        options["samples"] = lambda present: _parts(present, split, reading.intersect)[0]
+    people = read(vcf, panel, **options)
+    if not people.n_variants:
+        raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
     return people
 
 
 def divided(people: Genotypes, split: str, intersect: bool) -> tuple[Genotypes, Genotypes]:
     """Return those for training and everybody else."""
+    import numpy as np
+
+    train, rest = _parts(list(people.samples), split, intersect)
+    return people.select(samples=train), people.select(samples=np.array(rest, dtype=object))
+
+
+def _parts(samples: Sequence[str], split: str, intersect: bool) -> tuple[list[str], list[str]]:
+    """Return the names of those for training and of everybody else in the split."""
     from ..io import read_split
 
     part = read_split(split)
-    absent = [name for name in people.samples if name not in part]
+    absent = [name for name in samples if name not in part]
     if absent and not intersect:
         raise DataError(
             f"{len(absent)} samples are not in {split}: {listed(absent, 3)}; --intersect goes on without them."
         )
-    train = [name for name in people.samples if part.get(name) == "train"]
+    train = [name for name in samples if part.get(name) == "train"]
     if not train:
-        raise DataError(f"None of the {people.n_samples} samples is 'train' in {split}.")
-    rest = [name for name in people.samples if part.get(name, "train") != "train"]
-    import numpy as np
-
-    return people.select(samples=train), people.select(samples=np.array(rest, dtype=object))
+        raise DataError(f"None of the {len(samples)} samples is 'train' in {split}.")
+    return train, [name for name in samples if part.get(name, "train") != "train"]
 
 
 def at_sites_of(real: Genotypes, made: Genotypes) -> Genotypes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -101,9 +102,9 @@ def train(
     ----------
     vcf
         VCF (plain, gzip, bgzip), BCF, NAME.bed, NAME.pgen, NAME.hap.gz or NAME.npz; "-" reads VCF or BCF from standard
-        input.
+        input, and an http or https address one from a server, with --region that part of it alone.
     panel
-        Labels: a 1000 Genomes panel or .ped, or any table with a sample column.
+        Labels: a 1000 Genomes panel or .ped, or any table with a sample column; an address too.
     output
         The model directory to write.
     label
@@ -151,7 +152,7 @@ def train(
         rows = "it holds the training people" if kind.holds_training_rows else "it holds no training people"
         say(f"{baseline} fitted to {people.n_samples} people at {people.n_variants} sites: {target} ({rows})")
         return
-    from ..estimate import available_bytes
+    from ..memory import available_bytes
     from ..model import PGcGAN
 
     options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **_named_values(settings or [])}
@@ -232,7 +233,6 @@ def generate(
         Replace files that exist.
     """
     from ..cohort import plan_counts
-    from ..genotypes import concat
     from ..io import read, write
     from ..provenance import command_line
 
@@ -264,6 +264,16 @@ def generate(
     if real is not None:
         known = read(real, panel, **read_options(reading or Reading()))
         known, unseen = (known, None) if split is None else divided(known, split, (reading or Reading()).intersect)
+    unphased = reading is not None and reading.unphased
+    keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
+    if min_distance is None and not release:
+        total = sum(plan_counts(wanted, generator.label_counts).values())
+        with progress("generating") as on_event:
+            made = generator.iter_samples(wanted, seed=seed, prefix=prefix)
+            first = next(made)
+            written = write(_counted(chain([first], made), total, on_event), output, on_event=on_event, **keep)
+        say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
+        return
     if min_distance is not None:
         from ..release import sample_apart
 
@@ -275,18 +285,22 @@ def generate(
         where = "sites" if min_distance >= 1 else "of the sites"
         say(f"{refused} people refused: a haplotype nearer than {min_distance:g} {where} to one of a training person")
     else:
-        made, total = [], sum(plan_counts(wanted, generator.label_counts).values())
-        with progress("generating") as on_event:
-            for part in generator.iter_samples(wanted, seed=seed, prefix=prefix):
-                made.append(part)
-                on_event({"stage": "generating", "fraction": sum(p.n_samples for p in made) / total})
-        people = concat(made)
+        people = generator.sample(wanted, seed=seed, prefix=prefix)
     if release:
         assert known is not None and unseen is not None
         _stop_at_gate(known, unseen, people, generator.label, limits, seed)
-    unphased = reading is not None and reading.unphased
-    written = write(people, output, force=force, command=command_line(), seed=seed, unphased=unphased)
+    written = write(people, output, **keep)
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[Genotypes]:
+    """Pass people on as they are made, and say how many there are."""
+    done = size = 0
+    for part in parts:
+        done, size = done + part.n_samples, size + part.calls.size
+        detail = f"{done:,} of {total:,} people, {size / 1e6:,.0f} MB of alleles"
+        on_event({"stage": "generating", "fraction": done / total, "detail": detail})
+        yield part
 
 
 def _check_release(

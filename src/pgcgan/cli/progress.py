@@ -51,6 +51,8 @@ def _described(event: Mapping[str, Any]) -> tuple[str, float, str]:
     """Return stage, fraction done and the rest of an event of training or of evaluation."""
     if "done" in event and event.get("total"):
         return str(event.get("topic", "")), event["done"] / event["total"], str(event.get("metric", ""))
+    if "detail" in event:
+        return str(event["stage"]), event["fraction"], event["detail"]
     shown = {"step": event.get("step"), "loss": event.get("loss"), **(event.get("metrics") or {})}
     text = "  ".join(
         f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in shown.items() if isinstance(v, (int, float))

@@ -6,10 +6,12 @@ Each format lives in one module and is entered in `FORMATS`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import Genotypes
@@ -17,13 +19,17 @@ from .bgzf import named
 from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
 from .labels import PANEL_COLUMNS, read_panel, read_split
 from .npz import NPZ_SUFFIXES, read_npz, write_npz
+from .outputs import folder_of
 from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
+from .ploidy import warn_of_doubled_men
 from .records import Policies, log
+from .remote import is_address
+from .scratch import OnEvent, copied, stored, too_large
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
 
-__all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "read", "read_panel", "read_split", "write"]
+__all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "common_sites", "read", "read_panel", "read_split", "write"]
 
 # Suffixes of a format -> its reader and its writer. A reader takes (path, *, choose, region, policies), a writer
 # (genotypes, path, *, force, command, seed) and returns the files it wrote.
@@ -48,7 +54,7 @@ def read(
     panel: str | os.PathLike[str] | None = None,
     *,
     region: str | None = None,
-    samples: Sequence[str] | None = None,
+    samples: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     population_map: str | os.PathLike[str] | Mapping[str, str] | None = None,
     intersect: bool = False,
     multiallelic: str = "error",
@@ -63,17 +69,21 @@ def read(
     Parameters
     ----------
     path : path
-        VCF (plain, gzip, bgzip) or BCF, "-" for either from standard input; PLINK 1 (NAME.bed, with NAME.bim and
-        NAME.fam beside it; A1 is taken as ALT, A2 as REF); PLINK 2 (NAME.pgen, with NAME.pvar or NAME.pvar.zst and
-        NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); NAME.npz, as `write` makes it.
+        VCF (plain, gzip, bgzip) or BCF, "-" for either from standard input, or their http or https address (with a
+        region only that is downloaded, by the index beside the file; nothing is kept on disk); PLINK 1 (NAME.bed, with
+        NAME.bim and NAME.fam beside it; A1 is taken as ALT, A2 as REF); PLINK 2 (NAME.pgen, with NAME.pvar or
+        NAME.pvar.zst and NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); NAME.npz, as
+        `write` makes it.
     panel : path, optional
-        A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column;
-        see `read_panel`. Without one the labels are those that the file holds itself, if its format does.
+        A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column,
+        or the address of one; see `read_panel`. Without one the labels are those that the file holds itself, if its
+        format does.
     region : str, optional
         `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
         inside. A .tbi or .csi index beside the file is used if there is one.
-    samples : sequence of str, optional
-        The people wanted, in the order wanted; all by default.
+    samples : sequence of str, or callable, optional
+        The people wanted, in the order wanted; all by default. A callable gets the names in the file and returns those
+        wanted.
     population_map : {"1000g", "pg-cgan"}, path or mapping, optional
         Population to super-population, see `read_panel`.
     intersect : bool
@@ -113,19 +123,31 @@ def read(
     if population_map is not None and panel is None:
         raise UsageError("population_map (--population-map) needs a panel (--panel) whose populations it maps.")
     columns = None if panel is None else read_panel(panel, population_map)
-    people = [samples] if isinstance(samples, str) else samples
     source = named(os.fspath(path))
 
     def choose(present: list[str]) -> list[str]:
-        wanted = _wanted(present, people, source)
+        people = samples(present) if callable(samples) else samples
+        wanted = _wanted(present, [people] if isinstance(people, str) else people, source)
         return wanted if columns is None else _in_both(present, wanted, columns, source, str(panel), intersect)
 
     # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which says what it found if it is none.
     reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
+    if reader is not read_vcf and is_address(source):
+        raise UsageError(f"{source} cannot be read over the network, as VCF and BCF can; download the files first.")
     genotypes = reader(path, choose=choose, region=region, policies=policies)
     if columns is not None:
         genotypes = replace(genotypes, labels={}).with_labels(columns)
-    return genotypes if min_maf is None else genotypes.select(min_maf=min_maf)
+    if haploid != "diploid":
+        warn_of_doubled_men(genotypes, source)
+    return genotypes if min_maf is None else common_sites(genotypes, min_maf)
+
+
+def common_sites(genotypes: Genotypes, min_maf: float) -> Genotypes:
+    """Return what `genotypes.select(min_maf=…)` returns, kept on disk if it is large."""
+    if not too_large(genotypes.calls.nbytes):
+        return genotypes.select(min_maf=min_maf)
+    kept = np.flatnonzero(genotypes.common(min_maf))
+    return replace(genotypes, calls=copied(genotypes.calls, kept), variants=genotypes.variants.select(kept))
 
 
 def _wanted(present: list[str], people: Sequence[str] | None, source: str) -> list[str]:
@@ -171,20 +193,23 @@ def _in_both(
 
 
 def write(
-    genotypes: Genotypes,
+    genotypes: Genotypes | Iterable[Genotypes],
     path: str | os.PathLike[str],
     *,
     force: bool = False,
     command: str | None = None,
     seed: int | None = None,
     unphased: bool = False,
+    on_event: OnEvent | None = None,
 ) -> list[Path]:
     """Write genotypes, an index and, if there are labels, a panel file beside them.
 
     Parameters
     ----------
-    genotypes : Genotypes
-        Sites sorted by position within each contig.
+    genotypes : Genotypes, or iterable of Genotypes
+        Sites sorted by position within each contig. Several (what `PGcGAN.iter_samples` yields) have the same sites
+        and other people each; they wait in a temporary file beside the output, so that memory does not grow with
+        their number.
     path : path
         Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; in .bed for PLINK 1 (.bim and .fam are written beside it; sex is that
         of the label `gender`); in .pgen for PLINK 2 (with .pvar and .psam); in .hap or .hap.gz for IMPUTE (with
@@ -197,6 +222,8 @@ def write(
         Kept in the header as ##pgcganSeed (.npz: the array `seed`; .bed and .hap have no place for it).
     unphased : bool
         Write every call as an unordered pair. A .bed cannot hold phase: without this, phased genotypes are refused.
+    on_event : callable, optional
+        Where genotypes come in parts: called with {"stage": "writing", "fraction"}.
 
     Returns
     -------
@@ -212,8 +239,14 @@ def write(
         If the sites are not in order, or the format cannot hold a name, the phase or the ploidy.
     """
     writer = writer_of(os.fspath(path))
-    given = genotypes.without_phase() if unphased and genotypes.phased else genotypes
-    return writer(given, path, force=force, command=command, seed=seed)
+    parts = [genotypes] if isinstance(genotypes, Genotypes) else genotypes
+    if unphased:
+        parts = (part.without_phase() if part.phased else part for part in parts)
+    if isinstance(genotypes, Genotypes):
+        (given,) = parts
+        return writer(given, path, force=force, command=command, seed=seed)
+    folder = None if path == "-" else folder_of(os.fspath(path))
+    return writer(stored(parts, folder, on_event), path, force=force, command=command, seed=seed)
 
 
 def writer_of(path: str) -> Callable[..., list[Path]]:

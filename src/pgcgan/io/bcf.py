@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..genotypes import MISSING, Genotypes
+from ..genotypes import MISSING
 from .records import ABSENT, Site, Table
+from .scratch import People, site_blocks
 
 _INTEGERS: dict[int, np.dtype[Any]] = {1: np.dtype("<i1"), 2: np.dtype("<i2"), 3: np.dtype("<i4")}
 _WIDTH = {0: 0, 1: 1, 2: 2, 3: 4, 5: 4, 7: 1}
@@ -157,12 +158,12 @@ def _decode(
     table.add(site, calls[:, :2].copy(), (codes[:, 1] & 1).astype(bool))
 
 
-def records(genotypes: Genotypes, numbers: Mapping[str, int]) -> Iterator[bytes]:
+def records(genotypes: People, numbers: Mapping[str, int]) -> Iterator[bytes]:
     """Yield each variant as a BCF record (no QUAL, FILTER or INFO; GT only).
 
     Parameters
     ----------
-    genotypes : Genotypes
+    genotypes : Genotypes or Stored
         What is written.
     numbers : mapping of str to int
         Number of each contig in the header. GT is the string number 1, behind PASS.
@@ -170,21 +171,21 @@ def records(genotypes: Genotypes, numbers: Mapping[str, int]) -> Iterator[bytes]
     variants, n, ploidy = genotypes.variants, genotypes.n_samples, genotypes.ploidy
     phase = np.array([0, 1 if genotypes.phased else 0][:ploidy], dtype=np.int8)
     gt = b"\x11\x01" + bytes([ploidy << 4 | 1])
-    for i in range(genotypes.n_variants):
-        alleles = [variants.ref[i]] if variants.alt[i] == "." else [variants.ref[i], variants.alt[i]]
-        shared = struct.pack(
-            "<iiiIII",
-            numbers[variants.contig[i]],
-            variants.position[i] - 1,
-            len(variants.ref[i]),
-            0x7F800001,  # the bit pattern of a missing float
-            len(alleles) << 16,
-            1 << 24 | n,
-        )
-        texts = ["" if variants.id[i] == "." else variants.id[i], *alleles]
-        shared += b"".join(_characters(text.encode()) for text in texts) + b"\0"
-        calls = ((genotypes.calls[i] + np.int8(1)) << 1 | phase).tobytes()
-        yield struct.pack("<II", len(shared), len(gt) + len(calls)) + shared + gt + calls
+    for start, block in site_blocks(genotypes):
+        for i, calls in enumerate((block + np.int8(1)) << 1 | phase, start=start):
+            alleles = [variants.ref[i]] if variants.alt[i] == "." else [variants.ref[i], variants.alt[i]]
+            shared = struct.pack(
+                "<iiiIII",
+                numbers[variants.contig[i]],
+                variants.position[i] - 1,
+                len(variants.ref[i]),
+                0x7F800001,  # the bit pattern of a missing float
+                len(alleles) << 16,
+                1 << 24 | n,
+            )
+            texts = ["" if variants.id[i] == "." else variants.id[i], *alleles]
+            shared += b"".join(_characters(text.encode()) for text in texts) + b"\0"
+            yield struct.pack("<II", len(shared), len(gt) + calls.nbytes) + shared + gt + calls.tobytes()
 
 
 def _characters(text: bytes) -> bytes:

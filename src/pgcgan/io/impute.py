@@ -21,9 +21,11 @@ from ..genotypes import MISSING, Genotypes, parse_region
 from .bgzf import opened
 from .outputs import check_writable, outputs
 from .records import ABSENT, Policies, Site, Table
+from .scratch import People, site_blocks
 
 IMPUTE_SUFFIXES = (".hap", ".hap.gz")
 _BLANK, _ZERO = b" 0"
+_BLOCK = 1 << 22  # bytes of calls written at a time
 _ALLELES = {b"0": 0, b"1": 1, b"?": MISSING, b"-": ABSENT}
 _SEXES = {"1": "male", "male": "male", "2": "female", "female": "female"}
 _COLUMNS = {"pop": "population", "super_pop": "group"}  # label -> column of the .samples file
@@ -226,7 +228,7 @@ def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: 
 
 
 def write_impute(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -257,16 +259,15 @@ def write_impute(
     return written
 
 
-def _check(genotypes: Genotypes) -> None:
+def _check(genotypes: People) -> None:
     way_out = "IMPUTE haplotypes cannot hold that; write a VCF, or phase and impute first."
     if not genotypes.phased:
         raise DataError(f"The genotypes are unphased: {way_out}")
-    for i, calls in enumerate(genotypes.calls):
+    for start, calls in site_blocks(genotypes):
         if calls.min() < 0:
-            person = int((calls < 0).any(axis=1).argmax())
-            raise DataError(
-                f"The call of sample {genotypes.samples[person]} at {genotypes.variants.name(i)} is missing: {way_out}"
-            )
+            site, person, _ = np.argwhere(calls < 0)[0]
+            name = genotypes.variants.name(start + int(site))
+            raise DataError(f"The call of sample {genotypes.samples[person]} at {name} is missing: {way_out}")
     blank = next((s for s in genotypes.samples if re.search(r"\s", s)), None)
     if blank is not None:
         raise DataError(f"The sample name {blank!r} cannot be written to a .samples file: it has blanks.")
@@ -282,17 +283,16 @@ def _write_text(path: str, lines: Iterator[bytes]) -> None:
             raw.writelines(lines)
 
 
-def _hap_lines(genotypes: Genotypes) -> Iterator[bytes]:
-    n = genotypes.n_samples
-    for calls in genotypes.calls:
-        text = np.full((n, 4), _BLANK, dtype=np.uint8)
-        text[:, 2] = ord("-")
-        text[:, ::2][:, : genotypes.ploidy] = calls + np.int8(_ZERO)
-        text[-1, 3] = ord("\n")
+def _hap_lines(genotypes: People) -> Iterator[bytes]:
+    for _, calls in site_blocks(genotypes, _BLOCK):
+        text = np.full((*calls.shape[:2], 4), _BLANK, dtype=np.uint8)
+        text[:, :, 2] = ord("-")
+        text[:, :, : 2 * genotypes.ploidy : 2] = calls + np.int8(_ZERO)
+        text[:, -1, 3] = ord("\n")
         yield text.tobytes()
 
 
-def _legend_lines(genotypes: Genotypes) -> Iterator[bytes]:
+def _legend_lines(genotypes: People) -> Iterator[bytes]:
     v = genotypes.variants
     with_ids = bool((v.id != ".").any())
     yield b"id position a0 a1" + (b" vcf_id\n" if with_ids else b"\n")

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..genotypes import MISSING, Genotypes, Variants
 from .outputs import check_writable, outputs
 from .records import Policies
+from .scratch import People, site_blocks
 from .sites import wanted_sites
 
 NPZ_SUFFIXES = (".npz",)
@@ -160,7 +161,7 @@ def _as_wanted(genotypes: Genotypes, source: str, policies: Policies) -> Genotyp
 
 
 def write_npz(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -179,7 +180,6 @@ def write_npz(
     variants = genotypes.variants
     arrays: dict[str, Any] = {
         "version": np.int64(_VERSION),
-        "calls": genotypes.calls,
         "samples": _texts(genotypes.samples),
         "contig": _texts(variants.contig),
         "position": variants.position,
@@ -200,8 +200,25 @@ def write_npz(
     if seed is not None:
         arrays["seed"] = np.int64(seed)
     with outputs(genotypes, target, ".npz", force=force) as (workspace, written):
-        np.savez_compressed(os.path.join(workspace, os.path.basename(target)), **arrays)
+        path = os.path.join(workspace, os.path.basename(target))
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            with _member(archive, "calls") as stream:  # as numpy writes it, but not all at once
+                shape = genotypes.n_variants, genotypes.n_samples, genotypes.ploidy
+                description = {"descr": "|i1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(stream, description)
+                for _, calls in site_blocks(genotypes):
+                    stream.write(calls.tobytes())
+            for name, array in arrays.items():
+                with _member(archive, name) as stream:
+                    np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
     return written
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    # a fixed date, so that the same genotypes give the same bytes
+    entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return archive.open(entry, "w", force_zip64=True)
 
 
 def _texts(values: Iterable[str]) -> np.ndarray:

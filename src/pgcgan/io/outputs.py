@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..genotypes import Genotypes
 from ..workspace import workspace as made_workspace
 from .labels import PANEL_COLUMNS
+from .scratch import People
 
 
 @contextmanager
 def outputs(
-    genotypes: Genotypes,
+    genotypes: People,
     target: str,
     suffix: str,
     others: Sequence[str] = (),
@@ -52,13 +52,10 @@ def outputs(
     UsageError
         If the folder does not exist, a file exists and `force` is not set, or it cannot be written.
     """
-    folder, name = os.path.split(target)
-    folder = folder or "."
+    folder, name = folder_of(target), os.path.basename(target)
     panel = f"{name.removesuffix(suffix)}.panel.tsv"
     table = "".join(_panel_lines(genotypes)).encode() if genotypes.labels else None
     names = [name, *others] if table is None else [name, *others, panel]
-    if not os.path.isdir(folder):
-        raise UsageError(f"The folder {folder} of the output {target} does not exist.")
     for each in (*names, *stale):
         place = Path(folder, each)
         same = table is not None and each == panel and place.is_file() and place.read_bytes() == table
@@ -85,7 +82,15 @@ def outputs(
         raise UsageError(f"{target} cannot be written: {reason}.") from None
 
 
-def _panel_lines(genotypes: Genotypes) -> Iterator[str]:
+def folder_of(target: str) -> str:
+    """Return the folder of an output; raise a UsageError if it does not exist."""
+    folder = os.path.dirname(target) or "."
+    if not os.path.isdir(folder):
+        raise UsageError(f"The folder {folder} of the output {target} does not exist.")
+    return folder
+
+
+def _panel_lines(genotypes: People) -> Iterator[str]:
     first = [c for c in PANEL_COLUMNS if c in genotypes.labels]
     columns = first + [c for c in genotypes.labels if c not in first]
     yield "\t".join(["sample", *columns]) + "\n"
@@ -93,7 +98,7 @@ def _panel_lines(genotypes: Genotypes) -> Iterator[str]:
         yield "\t".join([sample, *(genotypes.labels[c][i] for c in columns)]) + "\n"
 
 
-def check_writable(genotypes: Genotypes) -> None:
+def check_writable(genotypes: People) -> None:
     """Check that the sites are in order, that alleles have names, and that names can be written.
 
     Raises
@@ -115,11 +120,10 @@ def check_writable(genotypes: Genotypes) -> None:
     if len(set(runs)) < len(runs):
         contig = next(c for i, c in enumerate(runs) if c in runs[:i])
         raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
-    nameless = np.flatnonzero(variants.alt == ".")
-    carried = (genotypes.calls[nameless] > 0).any(axis=(1, 2))
-    if carried.any():
-        name = variants.name(int(nameless[carried.argmax()]))
-        raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
+    for i in np.flatnonzero(variants.alt == ".").tolist():
+        if (genotypes.calls[i : i + 1] > 0).any():
+            name = variants.name(i)
+            raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
     named: dict[str, Iterable[str]] = {
         "contig": runs,
         "id": variants.id,

@@ -15,7 +15,9 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_writable, outputs
+from .ploidy import as_men_are
 from .records import Policies
+from .scratch import People, empty_calls
 from .sites import wanted_sites
 
 PLINK1_SUFFIXES = (".bed",)
@@ -42,16 +44,18 @@ def read_plink1(
     choose : callable, optional
         Given the within-family ids (IID), returns those wanted, in the order wanted.
     region : str, optional
-        See `pgcgan.read`; contigs are named as in the .bim (23 is not X).
+        See `pgcgan.read`; contigs are named as in the .bim (23 is not called X).
     policies : Policies, optional
-        Only `duplicates` can matter.
+        Only `duplicates` and `haploid` can matter.
 
     Returns
     -------
     Genotypes
-        Diploid and unphased. A2 is REF and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".",
-        an unknown A2 the REF "N". Equal to what `plink1.9 --keep-allele-order --recode vcf` exports of diploid
-        contigs. Sex and phenotype of the .fam are not read.
+        Unphased, unless all are haploid. A .bed holds a haploid call as a homozygous one: as PLINK does, homozygous
+        calls of men (sex 1 in the .fam) on X or 23 and of everybody on Y, 24, MT or 26 are read as haploid. A2 is REF
+        and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal
+        to what `plink2 --export vcf` and, but for Y and MT, `plink1.9 --keep-allele-order --recode vcf` export.
+        The phenotype of the .fam is not read.
 
     Raises
     ------
@@ -65,7 +69,8 @@ def read_plink1(
     for name in (source, f"{stem}.bim", f"{stem}.fam"):
         if not os.path.isfile(name):
             raise DataError(f"There is no file {name}; a PLINK 1 file set is NAME.bed, NAME.bim and NAME.fam.")
-    people = _read_fam(f"{stem}.fam")
+    sexes = _read_fam(f"{stem}.fam")
+    people = list(sexes)
     samples = people if choose is None else list(choose(people))
     variants, lines = _read_bim(f"{stem}.bim")
     sample_major = _check_bed(source, stem, len(variants), len(people))
@@ -79,7 +84,7 @@ def read_plink1(
         place=lambda i: f"{stem}.bim, line {lines[i]}",
         sort=f"sort the files with `plink1.9 --bfile {stem} --keep-allele-order --make-bed --out NEW`",
     )
-    calls = np.empty((len(keep), len(samples), 2), dtype=np.int8)
+    calls = empty_calls((len(keep), len(samples), 2))
     words = calls.view("<u2")[..., 0]
     # A sample-major file is read whole for any of its sites.
     step = len(keep) if sample_major else max(1, _BLOCK // len(samples))
@@ -97,7 +102,10 @@ def read_plink1(
             int(lines[keep[nameless[i]]]),
             f"{part.name(nameless[i])} has no name for the allele A1, which sample {samples[sample]} carries.",
         )
-    return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=False)
+    male = np.array([sexes[name] == "1" for name in samples], dtype=bool)
+    calls = as_men_are(calls, part, male, samples, source, policies is not None and policies.haploid == "diploid")
+    # haploid calls have one order only, as those of a VCF
+    return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=calls.shape[2] == 1)
 
 
 def _to_words(counts: np.ndarray, words: np.ndarray) -> None:
@@ -133,8 +141,10 @@ def _refuse(path: str, number: int, what: str) -> NoReturn:
     raise DataError(f"{path}, line {number}: {what}")
 
 
-def _read_fam(path: str) -> list[str]:
+def _read_fam(path: str) -> dict[str, str]:
+    """Return the sex code of each person."""
     seen: dict[str, int] = {}
+    sexes: dict[str, str] = {}
     for number, fields in _rows(path, "family, individual, father, mother, sex, phenotype"):
         name = fields[1]
         if name in seen:
@@ -144,10 +154,10 @@ def _read_fam(path: str) -> list[str]:
                 f"the individual {name} is in line {seen[name]} too; each needs an id (column 2) of their own, "
                 "whatever the family (`plink1.9 --update-ids` changes them).",
             )
-        seen[name] = number
+        seen[name], sexes[name] = number, fields[4]
     if not seen:
         raise DataError(f"{path} has no samples.")
-    return list(seen)
+    return sexes
 
 
 def _read_bim(path: str) -> tuple[Variants, np.ndarray]:
@@ -189,7 +199,7 @@ def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
 
 
 def write_plink1(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -228,7 +238,7 @@ def write_plink1(
     return written
 
 
-def _check(genotypes: Genotypes, target: str) -> None:
+def _check(genotypes: People, target: str) -> None:
     check_writable(genotypes)
     if genotypes.phased:
         raise DataError(
@@ -257,7 +267,7 @@ def _check(genotypes: Genotypes, target: str) -> None:
         )
 
 
-def _counts(genotypes: Genotypes, start: int, end: int) -> np.ndarray:
+def _counts(genotypes: People, start: int, end: int) -> np.ndarray:
     """Return counts of ALT, int8, shape (variants, samples), -127 for missing."""
     words = np.ascontiguousarray(genotypes.calls[start:end]).view("<u2")[..., 0]
     total = words >> 8
@@ -287,7 +297,7 @@ def _bim_lines(variants: Variants) -> Iterator[str]:
         yield f"{variants.contig[i]}\t{variants.id[i]}\t0\t{variants.position[i]}\t{alt}\t{variants.ref[i]}\n"
 
 
-def _fam_lines(genotypes: Genotypes) -> Iterator[str]:
+def _fam_lines(genotypes: People) -> Iterator[str]:
     codes = {"male": 1, "female": 2}
     sexes = [codes.get(sex, 0) for sex in genotypes.labels.get("gender", [""] * genotypes.n_samples)]
     for sample, sex in zip(genotypes.samples, sexes, strict=True):

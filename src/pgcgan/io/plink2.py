@@ -18,15 +18,17 @@ import numpy as np
 from ..errors import DataError, MissingExtra, UsageError
 from ..genotypes import MISSING, Genotypes
 from .outputs import check_writable, outputs
-from .pvar import NOT_LABELS, SEXES, UNKNOWN, Sites, is_number, read_psam, read_pvar
+from .ploidy import SEX_LABELS, SEXES, haploid_people
+from .pvar import NOT_LABELS, UNKNOWN, Sites, is_number, read_psam, read_pvar
 from .records import ABSENT, Policies, Site, Table
+from .scratch import People
 from .vcf_write import origin_lines
 
 PGEN_SUFFIXES = (".pgen",)
 _MISSING_CODE = -9  # of pgenlib
-_BLOCK = 1 << 21  # allele codes decoded or encoded at a time
+_BLOCK = 1 << 21  # allele codes encoded at a time
+_DECODED = 1 << 17  # allele codes decoded at a time: they stay in the cache of the processor
 _MAX_POSITION = (1 << 31) - 4  # plink2 holds no position beyond
-_SEX_LABELS = ("gender", "sex", "SEX", "Sex", "Gender")
 
 
 def read_plink2(
@@ -148,30 +150,51 @@ def _pgenlib(purpose: str) -> Any:
 
 def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, male: np.ndarray) -> None:
     n = len(male)
-    size = max(1, _BLOCK // (2 * n))
+    size = max(1, _DECODED // (2 * n))
     codes = np.empty((size, 2 * n), dtype=np.int32)
     known = np.empty((size, n), dtype=bool)
     has_phase = bool(reader.hardcall_phase_present())
-    haploid = {contig: _haploid(contig, sites.human, male) for contig in sites.contig_lengths}
-    start = end = 0
-    for site, i in zip(sites.sites, sites.index, strict=True):
-        where = table.place(site)
-        if where == "end":
-            return
-        if where == "skip":
-            continue
-        if i >= end:
-            # the sites of a region lie together, so that nothing behind the last of them is decoded
-            start, end = i, min(i + size, sites.index[-1] + 1)
-            if has_phase:
-                reader.read_alleles_and_phasepresent_range(start, end, codes, known)
-            else:
-                reader.read_alleles_range(start, end, codes)
-        calls = codes[i - start].reshape(n, 2)
-        phased = known[i - start] if has_phase else None
+    haploid = {contig: haploid_people(contig, sites.human, male) for contig in sites.contig_lengths}
+    at = 0
+    while at < len(sites.sites):
+        some, index = sites.sites[at : at + size], sites.index[at : at + size]
+        if index[-1] - index[0] >= len(index):  # up to the first gap
+            index = index[: int((np.diff(index) > 1).argmax()) + 1]
+            some = some[: len(index)]
+        at += len(some)
+        if has_phase:
+            reader.read_alleles_and_phasepresent_range(index[0], index[-1] + 1, codes, known)
+        else:
+            reader.read_alleles_range(index[0], index[-1] + 1, codes)
+        calls = codes[: len(some)].reshape(-1, n, 2)
+        phased = known[: len(some)] if has_phase else None
         if order is not None:
-            calls, phased = calls[order], None if phased is None else phased[order]
-        _add(table, site, calls, phased, haploid[site.contig])
+            calls, phased = calls[:, order], None if phased is None else phased[:, order]
+        if _plain(some, calls, phased, haploid):
+            if not table.add_rows(some, calls, has_phase):
+                return
+            continue
+        for i, site in enumerate(some):
+            where = table.place(site)
+            if where == "end":
+                return
+            if where == "take":
+                _add(table, site, calls[i], None if phased is None else phased[i], haploid[site.contig])
+
+
+def _plain(
+    sites: Sequence[Site],
+    calls: np.ndarray,
+    phased: np.ndarray | None,
+    haploid: Mapping[str, np.ndarray | bool | None],
+) -> bool:
+    """Tell whether all records are biallelic and diploid, and all calls phased where the file has phase."""
+    if any(haploid[contig] is not None for contig in {site.contig for site in sites}):
+        return False
+    if max(len(site.alts) for site in sites) != 1 or min(len(site.alts) for site in sites) != 1:
+        return False
+    # a missing call counts as unphased
+    return phased is None or bool(phased.all()) or bool((phased | (calls[..., 0] < 0)).all())
 
 
 def _add(
@@ -191,19 +214,11 @@ def _add(
     table.add(site, calls, np.zeros(len(calls), dtype=bool) if phased is None else phased)
 
 
-def _haploid(contig: str, human: bool, male: np.ndarray) -> np.ndarray | bool | None:
-    """Return who is haploid on a contig (True: everybody), or None if nobody is."""
-    name = re.sub(r"^chr", "", contig, flags=re.IGNORECASE).upper().removeprefix("0")
-    if name == "X" or (name == "23" and human):
-        return male if male.any() else None
-    return True if name in ("Y", "M", "MT") or (name in ("24", "26") and human) else None
-
-
 # ---- writing ------------------------------------------------------------------------------------------------------
 
 
 def write_plink2(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -243,7 +258,7 @@ def write_plink2(
     return written
 
 
-def _write_pgen(pgenlib: Any, genotypes: Genotypes, partial: str) -> None:
+def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
     n = genotypes.n_samples
     writer = pgenlib.PgenWriter(
         os.fsencode(partial),
@@ -273,23 +288,23 @@ def _write_pgen(pgenlib: Any, genotypes: Genotypes, partial: str) -> None:
 
 
 def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
-    column = next((c for c in _SEX_LABELS if c in labels), None)
+    column = next((c for c in SEX_LABELS if c in labels), None)
     words = ["" if column is None else SEXES.get(str(v).upper(), "") for v in (labels[column] if column else [""] * n)]
     return [{"male": "1", "female": "2"}.get(word, "NA") for word in words]
 
 
-def _psam_columns(genotypes: Genotypes) -> list[str]:
+def _psam_columns(genotypes: People) -> list[str]:
     """Return the labels that plink2 takes as categories: words that do not begin as numbers do."""
     kept: list[str] = []
     for column, values in genotypes.labels.items():
         words = all(re.fullmatch(r"[^\W\d]\S*", v) and v.upper() not in UNKNOWN and not is_number(v) for v in values)
         taken = {*NOT_LABELS, *(c.upper() for c in kept)}
-        if column not in _SEX_LABELS and words and re.fullmatch(r"\w\S*", column) and column.upper() not in taken:
+        if column not in SEX_LABELS and words and re.fullmatch(r"\w\S*", column) and column.upper() not in taken:
             kept.append(column)
     return kept
 
 
-def _check_pgen(genotypes: Genotypes, sexes: Sequence[str]) -> None:
+def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:
     bad = next((s for s in genotypes.samples if re.search(r"\s", s) or s == "0" or s.startswith("#")), None)
     if bad is not None:
         raise DataError(f"The sample name {bad!r} cannot be written to a .psam: it is 0, begins with #, or has blanks.")
@@ -300,7 +315,7 @@ def _check_pgen(genotypes: Genotypes, sexes: Sequence[str]) -> None:
     if genotypes.ploidy == 1:
         male = np.array([sex == "1" for sex in sexes])
         for contig in dict.fromkeys(variants.contig):
-            haploid = _haploid(contig, True, male)
+            haploid = haploid_people(contig, True, male)
             if haploid is None or not np.all(haploid):
                 raise DataError(
                     f"Haploid calls on contig {contig} cannot be written to a .pgen, which holds them for men (label "

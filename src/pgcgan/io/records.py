@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants, parse_region
+from .scratch import empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have
 
@@ -99,7 +102,7 @@ class Table:
         self.policies = policies
         self.region = region
         self._bounds = None if region is None else parse_region(region)
-        self._calls = np.empty((max(2, expected), len(samples), 2), dtype=np.int8)
+        self._calls = empty_calls((max(2, expected), len(samples), 2))
         self._sites: list[Site] = []
         self._last: Site | None = None
         self._contigs: set[str] = set()
@@ -147,10 +150,21 @@ class Table:
 
     def row(self) -> np.ndarray:
         """Return the row that the next record will occupy: int8, shape (samples, 2), to be written in place."""
-        if len(self._sites) == len(self._calls):
-            # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
-            self._calls.resize((len(self._calls) * 3 // 2, *self._calls.shape[1:]), refcheck=False)
+        self._reserve(1)
         return self._calls[len(self._sites)]
+
+    def _reserve(self, more: int) -> None:
+        """Make room for some records."""
+        if len(self._sites) + more <= len(self._calls):
+            return
+        shape = (max(len(self._sites) + more, len(self._calls) * 3 // 2), *self._calls.shape[1:])
+        if not isinstance(self._calls, np.memmap) and not too_large(math.prod(shape)):
+            # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
+            self._calls.resize(shape, refcheck=False)
+            return
+        larger = empty_calls(shape)
+        larger[: len(self._calls)] = self._calls
+        self._calls = larger
 
     def add_complete(self, site: Site, phased: bool) -> None:
         """Add a record whose calls (0 and 1 only, diploid, all phased or all not) are in `row()` already."""
@@ -165,6 +179,38 @@ class Table:
             self._see_phase(site, row, np.full(len(row), phased))
         if self._is_new(site, site.alts[0]):
             self._sites.append(site)
+
+    def add_rows(self, sites: Sequence[Site], calls: np.ndarray, phased: bool) -> bool:
+        """Place and add biallelic records whose calls are diploid, all phased or all not; False when reading can stop.
+
+        Parameters
+        ----------
+        sites : sequence of Site
+        calls : array of int, shape (sites, samples, 2)
+            0, 1, and anything below 0 for missing.
+        phased : bool
+        """
+        self._reserve(len(sites))
+        first, kept, where = len(self._sites), [], ""
+        for i, site in enumerate(sites):
+            where = self.place(site)
+            if where == "end":
+                break
+            if where == "take" and self._is_new(site, site.alts[0]):
+                kept.append(i)
+                self._sites.append(site)
+        if kept:
+            rows = self._calls[first : first + len(kept)]
+            np.maximum(calls if len(kept) == len(calls) else calls[kept], MISSING, out=rows, casting="unsafe")
+            self._separators.add(phased)
+            every = np.full(rows.shape[1], phased)
+            for i, row in zip(kept, rows, strict=True):
+                if 2 in self._ploidy and phased in self._het:
+                    break
+                if 2 not in self._ploidy and (row >= 0).any():
+                    self._see_ploidy(sites[i], 2, (row >= 0).any(axis=1))
+                self._see_phase(sites[i], row, every)
+        return where != "end"
 
     def add(self, site: Site, calls: np.ndarray, phased: np.ndarray) -> None:
         """Add a record of any kind.
@@ -273,7 +319,10 @@ class Table:
                 where += f" that is kept ({dropped} dropped)"
             contigs = listed(contig_lengths or sorted(self._contigs))
             raise DataError(f"{self.source} holds no record{where}; its contigs: {contigs}.")
-        self._calls.resize((len(self._sites), *self._calls.shape[1:]), refcheck=False)
+        if isinstance(self._calls, np.memmap):
+            self._calls = self._calls[: len(self._sites)]
+        else:
+            self._calls.resize((len(self._sites), *self._calls.shape[1:]), refcheck=False)
         calls = self._calls
         if 1 in self._ploidy or not (self._ploidy or self._separators or self.policies.haploid == "diploid"):
             calls = np.ascontiguousarray(calls[:, :, :1])

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..genotypes import Genotypes
 from ..provenance import VERSION
 from . import bcf
 from .outputs import check_writable, outputs
 from .records import COLUMNS
+from .scratch import People
 
 VCF_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 _ROW_BYTES = 1 << 24  # encoded at a time
@@ -28,7 +28,7 @@ _TBI_END = 1 << 29  # a .tbi index holds no position from here on
 
 
 def write_vcf(
-    genotypes: Genotypes,
+    genotypes: People,
     path: str | os.PathLike[str],
     *,
     force: bool = False,
@@ -64,7 +64,7 @@ def write_vcf(
     return written
 
 
-def _write_bgzip(genotypes: Genotypes, head: str, partial: str, *, binary: bool, csi: bool) -> None:
+def _write_bgzip(genotypes: People, head: str, partial: str, *, binary: bool, csi: bool) -> None:
     import pysam
 
     before = pysam.set_verbosity(0)  # what goes wrong is said once, by the error
@@ -86,7 +86,7 @@ def _write_bgzip(genotypes: Genotypes, head: str, partial: str, *, binary: bool,
         pysam.set_verbosity(before)
 
 
-def header_lines(genotypes: Genotypes, command: str | None, seed: int | None) -> list[str]:
+def header_lines(genotypes: People, command: str | None, seed: int | None) -> list[str]:
     """Return the header without line ends: version, contigs with length and assembly, source, samples."""
     return [
         "##fileformat=VCFv4.2",
@@ -97,7 +97,7 @@ def header_lines(genotypes: Genotypes, command: str | None, seed: int | None) ->
     ]
 
 
-def origin_lines(genotypes: Genotypes, command: str | None, seed: int | None) -> list[str]:
+def origin_lines(genotypes: People, command: str | None, seed: int | None) -> list[str]:
     """Return the header lines that say how the file was made, and its contigs; also in a .pvar."""
     variants = genotypes.variants
     lines = [f"##source=pgcgan {VERSION}"]
@@ -117,7 +117,7 @@ def origin_lines(genotypes: Genotypes, command: str | None, seed: int | None) ->
     return lines
 
 
-def _text_blocks(genotypes: Genotypes) -> Iterator[bytes]:
+def _text_blocks(genotypes: People) -> Iterator[bytes]:
     n, ploidy = genotypes.n_samples, genotypes.ploidy
     separator = "|" if genotypes.phased else "/"
     alleles = ".01"  # by allele + 1

@@ -95,6 +95,10 @@ class Prior:
         kept = shared_components(scores, label)
         if not len(kept):
             return self
+        most = max(1000, _ANCESTRY_BYTES // (8 * sum(self.sizes)))
+        if len(codes) > most:
+            some = np.sort(np.random.default_rng(seed).permutation(len(codes))[:most])
+            codes, label, scores = codes[some], label[some], scores[some]
         rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, 2)
         offset = np.empty((len(rows), sum(self.sizes)), dtype=np.float32)
         ends = np.cumsum([0, *self.sizes])
@@ -209,6 +213,7 @@ class Prior:
 
 
 _SOURCES_FITTED_ON = 400_000  # codes of training rows
+_ANCESTRY_BYTES = 4_000_000_000  # of what is said to the people that ancestry is fitted to
 _ROWS_AT_A_TIME = 8192  # what is said to a row takes a hundred times the memory of its codes
 _GAIN = 0.01  # of the nats of a row: what contexts must be worth, which make a walk longer
 _COLUMNS = (

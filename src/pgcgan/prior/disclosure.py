@@ -93,14 +93,16 @@ def attack(
     people = np.unique(person)
     if len(people) > _PEOPLE:
         some = np.isin(person, generator.permutation(people)[:_PEOPLE])
-        states, codes, label, person = states[some], codes[some], label[some], person[some]
+        codes, label, person = codes[some], label[some], person[some]
         people = np.unique(person)
+    else:
+        some = np.ones(len(states), dtype=bool)
     first = max(0, (codes.shape[1] - _BLOCKS) // 2)
     part = slice(first, first + _BLOCKS)
     edges = blocks.edges[first : first + _BLOCKS + 1]
     blocks = Blocks(edges - edges[0], blocks.templates[part], blocks.emission[part])
     sites = np.unique(np.linspace(0, blocks.edges[-1] - 1, _SITES).astype(int))
-    codes, real = codes[:, part], _filled(states[:, edges[0] + sites])
+    codes, real = codes[:, part], _filled(states[:, edges[0] + sites][some])
     of_person = label[np.searchsorted(person, people)]
     members, others = [], []
     for _ in range(min(_ROUNDS, max(1, _PEOPLE // len(people)))):
