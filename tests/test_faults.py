@@ -25,7 +25,6 @@ import pytest
 
 import pgcgan
 from pgcgan import PGcGAN, checkpoint
-from pgcgan.baselines import BASELINES
 from pgcgan.cli import main
 from pgcgan.errors import ModelError, UsageError
 from pgcgan.training import STATE_FILE
@@ -174,7 +173,6 @@ def test_a_directory_is_held_by_one_run(tmp_path: Path, cohort: pgcgan.Genotypes
     for attempt in (
         lambda: model.fit(cohort.select(sites=slice(0, 40)), directory=tmp_path),
         lambda: model.save(tmp_path),
-        lambda: BASELINES["independent"]().fit(cohort).save(tmp_path, force=True),
     ):
         with pytest.raises(UsageError) as caught:
             attempt()
