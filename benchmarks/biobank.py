@@ -30,7 +30,7 @@ from pgcgan.memory import available_bytes
 from pgcgan.provenance import provenance
 
 TILES, LABEL = 10, "super_pop"
-STEPS = ("write", "whole", "region")
+STEPS = ("simulate", "write", "whole", "region")
 
 
 class Tiled:
@@ -79,8 +79,10 @@ def measured(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
 
 
 def job(step: str, folder: Path, people: int, sites: int, region_sites: int) -> dict[str, Any]:
-    """Write the file; or read it whole and ask what training on it would take; or train on a region and generate."""
+    """Simulate a cohort; write the file; read it whole, for what training would take; or train on a region of it."""
     path, panel = folder / "biobank.zarr", folder / "biobank.panel.tsv"
+    if step == "simulate":
+        return measured(lambda: cohort_of(people, sites // TILES, folder))[0]
     if step == "write":
         tiled: Any = Tiled(read_cohort(cohort_of(people, sites // TILES, folder)), sites)
         found, _ = measured(lambda: writer_of(str(path))(tiled, path, force=True))

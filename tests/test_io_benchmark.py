@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pgcgan import Genotypes, write
+from pgcgan import Genotypes, read, write
 from pgcgan.genotypes import Variants
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -72,6 +72,34 @@ def test_files_are_measured_against_their_peers(load, tmp_path, monkeypatch):
     document.write_text("<!-- io -->\n<!-- /io -->\n")
     benchmark.main([*options, "--render"])
     assert document.read_text() == text
+
+
+def test_a_large_zarr_is_written_and_trained_on_by_region(load, tmp_path, monkeypatch):
+    benchmark = load("biobank")
+
+    def here(_: str, options: Sequence[str]) -> dict[str, Any]:
+        with redirect_stdout(io.StringIO()) as said:
+            benchmark.main(options)
+        return dict(json.loads(said.getvalue()))
+
+    monkeypatch.setattr(benchmark, "in_own_process", here)
+    document = tmp_path / "benchmarks.md"
+    document.write_text("<!-- biobank -->\n<!-- /biobank -->\n")
+    options = ["--people", "80", "--sites", "400", "--region-sites", "60", "--folder", str(tmp_path)]
+    benchmark.main([*options, "--out", str(tmp_path), "--document", str(document)])
+    result = json.loads((tmp_path / "biobank.json").read_text())
+    assert result["region"]["sites"] == 60
+    assert "400 sites, 80 people, 160 haplotypes: about " in document.read_text()
+    cohort = benchmark.read_cohort(benchmark.cohort_of(80, 40, tmp_path))
+    whole, label = read(tmp_path / "biobank.zarr"), cohort.label("super_pop")
+    assert whole.n_variants == 400 and (np.diff(whole.variants.position) > 0).all()
+    for first in range(0, 400, 40):  # every tile has the frequencies of the cohort in every label
+        tile = whole.calls[first : first + 40]
+        for value in np.unique(label):
+            assert np.array_equal(
+                tile[:, label == value].sum(axis=(1, 2)), cohort.calls[:, label == value].sum(axis=(1, 2))
+            )
+    assert read(tmp_path / "biobank-made.zarr").n_samples == 80
 
 
 def test_alleles_of_a_gene_are_counted(load):
