@@ -35,6 +35,7 @@ LAYERS = {
     "baselines": 3,
     "release": 3,
     "report": 4,
+    "windows": 4,
     "cli": 5,
 }
 WITHOUT_TORCH = (

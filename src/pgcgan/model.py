@@ -22,7 +22,7 @@ from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
 from .metrics import quick
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
-from .prior import Blocks, Prior
+from .prior import Blocks, KnownAncestry, Prior
 from .provenance import provenance
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
 from .training import NETWORK_EPOCHS, TRAINING, OnEvent, TrainConfig, train
@@ -109,6 +109,8 @@ class PGcGAN:
         directory: str | os.PathLike[str] | None = None,
         resume: bool = False,
         on_event: OnEvent | None = None,
+        ancestry: KnownAncestry | None = None,
+        overlap: int = 0,
     ) -> Self:
         """Learn from labelled people.
 
@@ -122,6 +124,11 @@ class PGcGAN:
             Go on from the checkpoint in `directory`; data and settings must be those of the interrupted run.
         on_event : callable, optional
             Called with a dict after every step: stage, step, steps, fraction, seconds, loss, terms, metrics.
+        ancestry : KnownAncestry, optional
+            That of the people, in their order, and its spread in the labels, in the order of their names; by default
+            it is looked for in these sites. Not for the network.
+        overlap : int
+            The first sites that another model makes too: `draw` goes on from them. See `pgcgan.windows`.
 
         Returns
         -------
@@ -137,6 +144,9 @@ class PGcGAN:
             If there is nothing to resume, or it belongs to other data or settings.
         """
         rows = self._rows(genotypes)
+        if overlap:
+            rows = dataclasses.replace(rows, breaks=tuple(sorted({overlap, *rows.breaks})))
+        rows = dataclasses.replace(rows, ancestry=ancestry)
         names = self._combinations
         counts = np.bincount(rows.label, minlength=len(names))
         self.label_counts = {name: int(count) for name, count in zip(names, counts, strict=True)}
@@ -389,10 +399,35 @@ class PGcGAN:
             label = np.full(_STREAM, list(self.label_counts).index(name))
             for start in range(0, count, _STREAM):
                 stream = np.random.SeedSequence([abs(seed), int(seed < 0), zlib.crc32(name.encode()), start])
-                yield self._draw(label, stream)[:, : min(_STREAM, count - start)]
+                yield self.draw(label, stream)[:, : min(_STREAM, count - start)]
 
-    def _draw(self, label: np.ndarray, stream: np.random.SeedSequence) -> np.ndarray:
-        """Draw the calls of people with these labels: int8 (variants, people, ploidy)."""
+    def draw(
+        self,
+        label: np.ndarray,
+        stream: np.random.SeedSequence,
+        *,
+        person: np.random.SeedSequence | None = None,
+        left: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draw the calls of people: what `sample` is made of.
+
+        Parameters
+        ----------
+        label : array of int, shape (people,)
+            Which of `label_counts` each has.
+        stream : SeedSequence
+            Source of all randomness, but for
+        person : SeedSequence, optional
+            that of their ancestry, which several models may share.
+        left : array of int8, shape (first sites, people, ploidy), optional
+            Alleles that they have already at as many sites as the model was fitted with as an `overlap`; the sites
+            after them are drawn so that they go on from there.
+
+        Returns
+        -------
+        array of int8, shape (variants, people, ploidy)
+            Those in the place of `left` are codes decoded again: take `left` itself.
+        """
         first, second = (int(s) >> 1 for s in stream.generate_state(2, np.uint64))
         if self._blocks is None:
             assert isinstance(self._generator, PaperGenerator)
@@ -403,11 +438,30 @@ class PGcGAN:
             found = states.T.cpu().numpy()
             return np.stack([found // 2, found % 2], axis=2).astype(np.int8)
         assert isinstance(self._generator, HaplotypeGenerator)
-        codes = _draw_codes(self._generator, label, first, self.device)
+        codes = _draw_codes(
+            self._generator,
+            label,
+            first,
+            self.device,
+            int(person.generate_state(1, np.uint64)[0]) >> 1 if person is not None else None,
+            self._encoded(left) if left is not None else None,
+        )
         rows = self._blocks.decode(codes.reshape(-1, codes.shape[2]), np.random.default_rng(second))
         if self._phased or self._ploidy == 1:
             return rows.T.reshape(rows.shape[1], len(label), -1)
         return np.stack([rows.T == 2, rows.T >= 1], axis=2).astype(np.int8)  # 0/0, 0/1, 1/1: alleles sorted
+
+    def _encoded(self, left: np.ndarray) -> np.ndarray:
+        """Return the codes of alleles at the first sites: int (people, rows a person, blocks)."""
+        assert self._blocks is not None
+        sites, people, _ = left.shape
+        count = int(np.searchsorted(self._blocks.edges, sites))
+        if self._blocks.edges[count] != sites:
+            raise ModelError(f"The model does not begin with an overlap of {sites} sites.")
+        haplotypes = self._phased or self._ploidy == 1
+        rows = left.reshape(sites, -1).T if haplotypes else left.sum(axis=2, dtype=np.int8).T
+        first = Blocks(self._blocks.edges[: count + 1], self._blocks.templates[:count], self._blocks.emission[:count])
+        return first.encode(np.ascontiguousarray(rows)).astype(np.int64).reshape(people, -1, count)
 
     # ---- save and load ----------------------------------------------------------------------------------------
 
@@ -576,13 +630,28 @@ def _write_log(path: Path, entries: Sequence[Mapping[str, Any]], mode: str) -> N
         file.writelines(json.dumps(entry) + "\n" for entry in entries)
 
 
-def _draw_codes(generator: HaplotypeGenerator, label: np.ndarray, seed: int, device: torch.device) -> np.ndarray:
+def _draw_codes(
+    generator: HaplotypeGenerator,
+    label: np.ndarray,
+    seed: int,
+    device: torch.device,
+    person: int | None = None,
+    begun: np.ndarray | None = None,
+) -> np.ndarray:
     """Draw the codes of people: int array (people, rows per person, blocks)."""
     training = generator.training
     generator.eval()
     with torch.no_grad():
         noise = torch.Generator().manual_seed(seed)
-        codes, _ = generator.people(torch.as_tensor(label, device=device), noise)
+        of_people = torch.as_tensor(label, device=device)
+        codes, _ = generator.people(
+            of_people,
+            noise,
+            ancestry=None
+            if person is None
+            else generator.draw_ancestry(of_people, torch.Generator().manual_seed(person)),
+            begun=None if begun is None else torch.as_tensor(begun, device=device),
+        )
     generator.train(training)
     return codes.cpu().numpy()
 
