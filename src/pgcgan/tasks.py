@@ -243,6 +243,8 @@ class HaplotypeTask:
     def start(self, stage: str) -> None:
         """Set up the optimisers of a stage."""
         config = self.config
+        if not dict(self.stages)[stage]:  # the first optimiser takes torch seconds to load
+            return
         if stage == "likelihood":
             self.optimisers = {
                 "generator": torch.optim.AdamW(
