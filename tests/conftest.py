@@ -8,9 +8,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from web_server import WebServer
 
 from pgcgan.genotypes import Genotypes
 
@@ -48,3 +51,14 @@ def cohort() -> Genotypes:
     from pgcgan.demo import simulate
 
     return simulate(150, length=200_000, seed=3).select(min_maf=0.05)
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    """Serve the folder `web` of the test's own folder, without a proxy; failed transfers are repeated at once."""
+    (tmp_path / "web").mkdir()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("pgcgan.io.remote.WAITS", (0.0, 0.0))
+    server = WebServer(tmp_path / "web")
+    yield server
+    server.stop()

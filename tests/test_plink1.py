@@ -69,6 +69,7 @@ def test_any_table_is_read_as_bed_reader_wrote_it(tmp_path_factory, counts, majo
     last = data.draw(st.integers(first, len(counts) - 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plink1, "_BLOCK", block)
+        patch.setattr(plink1, "_IN_CACHE", block)
         whole = read(path)
         part = read(path, samples=chosen, region=f"6:{10 + first}-{10 + last}")
     expected = pairs(counts)
@@ -117,16 +118,17 @@ def test_names_of_any_kind_come_back(tmp_path_factory, data, contig):
 
 def test_only_the_wanted_calls_are_read(tmp_path, monkeypatch):
     path = store(tmp_path, COUNTS)
-    asked = []
-    own = bed_reader.open_bed.read
+    decoded, table = [], plink1._FOUR_CALLS
 
-    def spy(self, index, **options):
-        asked.append(tuple(np.atleast_1d(part).tolist() for part in index))
-        return own(self, index, **options)
+    class Spy:
+        def __getitem__(self, data):
+            decoded.append(np.array(data))
+            return table[data]
 
-    monkeypatch.setattr(bed_reader.open_bed, "read", spy)
+    monkeypatch.setattr(plink1, "_FOUR_CALLS", Spy())
     got = read(path, samples=["p7", "p2"], region="6:13-15", min_maf=0)
-    assert asked == [([7, 2], [3, 4, 5])]
+    stored = np.fromfile(path, dtype=np.uint8)[3:].reshape(len(COUNTS), -1)
+    assert np.array_equal(np.concatenate(decoded), stored[3:6])
     assert np.array_equal(got.calls, pairs(COUNTS[3:6][:, [7, 2]]))
 
 

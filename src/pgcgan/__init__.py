@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .metrics import Evaluation, evaluate
     from .model import PGcGAN
     from .provenance import VERSION as __version__
+    from .thousand_genomes import fetch
 
 _HOME = {
     "Genotypes": "genotypes",
@@ -26,6 +27,7 @@ _HOME = {
     "read_panel": "io",
     "read_split": "io",
     "simulate": "demo",
+    "fetch": "thousand_genomes",
     "PGcGAN": "model",
     "evaluate": "metrics",
     "Evaluation": "metrics",

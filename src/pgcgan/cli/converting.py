@@ -29,7 +29,8 @@ def convert(
     ----------
     genotypes
         NAME.vcf, .vcf.gz, .bcf, .bed (with .bim and .fam beside it), .pgen (with .pvar and .psam), .hap or .hap.gz
-        (with .legend and .samples) or .npz; "-" reads VCF or BCF from standard input.
+        (with .legend and .samples) or .npz; "-" reads VCF or BCF from standard input, and an
+        http or https address one from a server.
     output
         NAME with one of these suffixes; "-" writes VCF to standard output.
     panel

@@ -103,9 +103,9 @@ def train(
     ----------
     vcf
         VCF (plain, gzip, bgzip), BCF, NAME.bed, NAME.pgen, NAME.hap.gz or NAME.npz; "-" reads VCF or BCF from standard
-        input.
+        input, and an http or https address one from a server, with --region that part of it alone.
     panel
-        Labels: a 1000 Genomes panel or .ped, or any table with a sample column.
+        Labels: a 1000 Genomes panel or .ped, or any table with a sample column; an address too.
     output
         The model directory to write.
     label

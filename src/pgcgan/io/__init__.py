@@ -22,7 +22,9 @@ from .npz import NPZ_SUFFIXES, read_npz, write_npz
 from .outputs import folder_of
 from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
+from .ploidy import warn_of_doubled_men
 from .records import Policies, log
+from .remote import is_address
 from .scratch import OnEvent, copied, stored, too_large
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
@@ -67,12 +69,15 @@ def read(
     Parameters
     ----------
     path : path
-        VCF (plain, gzip, bgzip) or BCF, "-" for either from standard input; PLINK 1 (NAME.bed, with NAME.bim and
-        NAME.fam beside it; A1 is taken as ALT, A2 as REF); PLINK 2 (NAME.pgen, with NAME.pvar or NAME.pvar.zst and
-        NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); NAME.npz, as `write` makes it.
+        VCF (plain, gzip, bgzip) or BCF, "-" for either from standard input, or their http or https address (with a
+        region only that is downloaded, by the index beside the file; nothing is kept on disk); PLINK 1 (NAME.bed, with
+        NAME.bim and NAME.fam beside it; A1 is taken as ALT, A2 as REF); PLINK 2 (NAME.pgen, with NAME.pvar or
+        NAME.pvar.zst and NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); NAME.npz, as
+        `write` makes it.
     panel : path, optional
-        A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column;
-        see `read_panel`. Without one the labels are those that the file holds itself, if its format does.
+        A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column,
+        or the address of one; see `read_panel`. Without one the labels are those that the file holds itself, if its
+        format does.
     region : str, optional
         `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
         inside. A .tbi or .csi index beside the file is used if there is one.
@@ -127,9 +132,13 @@ def read(
 
     # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which says what it found if it is none.
     reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
+    if reader is not read_vcf and is_address(source):
+        raise UsageError(f"{source} cannot be read over the network, as VCF and BCF can; download the files first.")
     genotypes = reader(path, choose=choose, region=region, policies=policies)
     if columns is not None:
         genotypes = replace(genotypes, labels={}).with_labels(columns)
+    if haploid != "diploid":
+        warn_of_doubled_men(genotypes, source)
     return genotypes if min_maf is None else common_sites(genotypes, min_maf)
 
 

@@ -14,13 +14,15 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import DataError
+from . import remote
 from .records import log
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BUFFER = 1 << 20
+_REMOTE_BUFFER = 1 << 16
 
 
 def named(path: str) -> str:
@@ -35,7 +37,7 @@ def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
     Parameters
     ----------
     path : str
-        A plain, gzip or bgzip file, or "-".
+        A plain, gzip or bgzip file, its http or https address, or "-".
     virtual_offset : int
         Where to start in a bgzip file: compressed offset << 16 | offset in the inflated block, as indexes have it.
 
@@ -44,26 +46,24 @@ def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
     DataError
         If there is no such file, or it turns out to be truncated or damaged, also later while the stream is read.
     """
-    try:
-        raw = open(0, "rb", closefd=False) if path == "-" else open(path, "rb")  # noqa: SIM115
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
-    with raw:
+    with _raw(path) as raw:
+        if virtual_offset:
+            raw.seek(virtual_offset >> 16)
         head = raw.peek(18)[:18]
         compressed = head[:2] == b"\x1f\x8b"
-        if len(head) == 18 and compressed and head[3] & 4 and head[12:14] == b"BC" and os.path.isfile(path):
+        block = len(head) == 18 and compressed and bool(head[3] & 4) and head[12:14] == b"BC"
+        if virtual_offset and not block:
+            _refuse_index(path)
+        if block and not virtual_offset:
             _check_end(raw, path)
         try:
             if not compressed:
                 yield raw
                 return
-            if virtual_offset:
-                raw.seek(virtual_offset >> 16)
             inflated: Any = gzip.GzipFile(fileobj=raw, mode="rb")
             with io.BufferedReader(inflated, _BUFFER) as stream:
-                stream.read(virtual_offset & 0xFFFF)
+                if len(stream.read(virtual_offset & 0xFFFF)) < virtual_offset & 0xFFFF:
+                    _refuse_index(path)
                 yield stream
         except EOFError:
             raise DataError(
@@ -73,36 +73,78 @@ def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
             raise DataError(f"{named(path)} is damaged: {error}; fetch it again.") from None
 
 
+def _raw(path: str) -> io.BufferedReader:
+    if remote.is_address(path):
+        source: Any = remote.RemoteFile(path)
+        return io.BufferedReader(source, _REMOTE_BUFFER)
+    try:
+        return open(0, "rb", closefd=False) if path == "-" else open(path, "rb")
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
+
+
 def _check_end(raw: io.BufferedReader, path: str) -> None:
-    size = os.path.getsize(path)
-    raw.seek(max(0, size - len(EOF_BLOCK)))
-    complete = raw.read() == EOF_BLOCK
-    raw.seek(0)
-    if not complete:
+    if isinstance(raw.raw, remote.RemoteFile):
+        last = raw.raw.last(len(EOF_BLOCK))
+    elif os.path.isfile(path):
+        size = os.path.getsize(path)
+        raw.seek(max(0, size - len(EOF_BLOCK)))
+        last = raw.read()
+        raw.seek(0)
+    else:
+        return
+    if last is not None and last != EOF_BLOCK:
         raise DataError(
             f"{path} is truncated: the bgzip end-of-file block is missing; fetch it again, or, if all records are "
             f"there, rewrite it with `bcftools view -Oz -o complete.vcf.gz {path}`."
         )
 
 
-def index_of(path: str) -> Path | None:
-    """Return the .csi or .tbi index beside a file, or None."""
+def _refuse_index(path: str) -> NoReturn:
+    raise DataError(
+        f"The index beside {path} is that of another file: no compressed block begins where it says; make it anew with "
+        "`tabix -f -p vcf` (VCF) or `bcftools index -f` (VCF, BCF)."
+    )
+
+
+def index_of(path: str) -> str | None:
+    """Return the .csi or .tbi index beside a file, or None.
+
+    Raises
+    ------
+    DataError
+        If a file on a server has none: to find a region by reading all of it is not what was meant.
+    """
+    if remote.is_address(path):
+        for suffix in (".tbi", ".csi"):
+            address = remote.beside(path, suffix)
+            try:
+                remote.about(address)
+            except remote.NotThere:
+                continue
+            return address
+        raise DataError(
+            f"{path} has no index on the server (.tbi or .csi at the end of its name), by which a region is found; "
+            "download the file, or read it whole, without a region."
+        )
     for suffix in (".csi", ".tbi"):
         index = Path(path + suffix)
         if path != "-" and index.is_file():
             if index.stat().st_mtime < os.stat(path).st_mtime:
                 log.warning("The index %s is older than %s; make it anew if the file has changed since.", index, path)
-            return index
+            return str(index)
     return None
 
 
-def region_start(index: Path, contig: str, contigs: list[str] | None, start: int, end: int | None) -> int | None:
+def region_start(index: str, contig: str, contigs: list[str] | None, start: int, end: int | None) -> int | None:
     """Return the virtual offset from which a sequential read meets every record that starts in a region.
 
     Parameters
     ----------
-    index : Path
-        A .tbi or .csi file.
+    index : str
+        A .tbi or .csi file, or its address.
     contig : str
         Contig of the region.
     contigs : list of str or None
@@ -121,8 +163,8 @@ def region_start(index: Path, contig: str, contigs: list[str] | None, start: int
         If the index cannot be read.
     """
     try:
-        with gzip.open(index) as stream:
-            return _first_chunk(stream.read(), contig, contigs, start, end)
+        data = remote.contents(index) if remote.is_address(index) else Path(index).read_bytes()
+        return _first_chunk(gzip.decompress(data), contig, contigs, start, end)
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
         raise DataError(
             f"The index {index} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "

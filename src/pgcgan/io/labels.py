@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError, UsageError, listed
+from .remote import contents, is_address
 
 PANEL_COLUMNS = ("pop", "super_pop", "gender")  # the order of a 1000 Genomes panel, behind `sample`
 SAMPLE_COLUMNS = ("sample", "sample_id", "IID", "#IID", "Individual ID")
@@ -45,7 +46,7 @@ def read_panel(
         One of: a 1000 Genomes panel (`sample pop super_pop gender`, tabs or blanks); a 1000 Genomes pedigree file
         (tabs, with `Individual ID` and `Population`), of which population, super-population and gender are taken; any
         table with a header, separated by tabs, commas or blanks, with a column named sample, sample_id, IID, #IID or
-        Individual ID.
+        Individual ID. An http or https address is read over the network.
     population_map : {"1000g", "pg-cgan"}, path or mapping, optional
         Makes `super_pop` from the population: "1000g" (the default for a pedigree file) is the project's own map,
         "pg-cgan" counts ACB and ASW as AMR as the PG-cGAN paper did, a path names a table of two columns, population
@@ -194,6 +195,8 @@ def _population_map(given: str | os.PathLike[str] | Mapping[str, str]) -> Mappin
 
 def _text(source: str) -> str:
     try:
+        if is_address(source):
+            return contents(source).decode("utf-8-sig")
         return Path(source).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None

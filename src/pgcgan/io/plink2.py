@@ -18,7 +18,8 @@ import numpy as np
 from ..errors import DataError, MissingExtra, UsageError
 from ..genotypes import MISSING, Genotypes
 from .outputs import check_writable, outputs
-from .pvar import NOT_LABELS, SEXES, UNKNOWN, Sites, is_number, read_psam, read_pvar
+from .ploidy import SEX_LABELS, SEXES, haploid_people
+from .pvar import NOT_LABELS, UNKNOWN, Sites, is_number, read_psam, read_pvar
 from .records import ABSENT, Policies, Site, Table
 from .scratch import People
 from .vcf_write import origin_lines
@@ -28,7 +29,6 @@ _MISSING_CODE = -9  # of pgenlib
 _BLOCK = 1 << 21  # allele codes encoded at a time
 _DECODED = 1 << 17  # allele codes decoded at a time: they stay in the cache of the processor
 _MAX_POSITION = (1 << 31) - 4  # plink2 holds no position beyond
-_SEX_LABELS = ("gender", "sex", "SEX", "Sex", "Gender")
 
 
 def read_plink2(
@@ -154,7 +154,7 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
     codes = np.empty((size, 2 * n), dtype=np.int32)
     known = np.empty((size, n), dtype=bool)
     has_phase = bool(reader.hardcall_phase_present())
-    haploid = {contig: _haploid(contig, sites.human, male) for contig in sites.contig_lengths}
+    haploid = {contig: haploid_people(contig, sites.human, male) for contig in sites.contig_lengths}
     at = 0
     while at < len(sites.sites):
         some, index = sites.sites[at : at + size], sites.index[at : at + size]
@@ -212,14 +212,6 @@ def _add(
         first, second = calls.T
         second[haploid & (first == second)] = ABSENT
     table.add(site, calls, np.zeros(len(calls), dtype=bool) if phased is None else phased)
-
-
-def _haploid(contig: str, human: bool, male: np.ndarray) -> np.ndarray | bool | None:
-    """Return who is haploid on a contig (True: everybody), or None if nobody is."""
-    name = re.sub(r"^chr", "", contig, flags=re.IGNORECASE).upper().removeprefix("0")
-    if name == "X" or (name == "23" and human):
-        return male if male.any() else None
-    return True if name in ("Y", "M", "MT") or (name in ("24", "26") and human) else None
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------
@@ -296,7 +288,7 @@ def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
 
 
 def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
-    column = next((c for c in _SEX_LABELS if c in labels), None)
+    column = next((c for c in SEX_LABELS if c in labels), None)
     words = ["" if column is None else SEXES.get(str(v).upper(), "") for v in (labels[column] if column else [""] * n)]
     return [{"male": "1", "female": "2"}.get(word, "NA") for word in words]
 
@@ -307,7 +299,7 @@ def _psam_columns(genotypes: People) -> list[str]:
     for column, values in genotypes.labels.items():
         words = all(re.fullmatch(r"[^\W\d]\S*", v) and v.upper() not in UNKNOWN and not is_number(v) for v in values)
         taken = {*NOT_LABELS, *(c.upper() for c in kept)}
-        if column not in _SEX_LABELS and words and re.fullmatch(r"\w\S*", column) and column.upper() not in taken:
+        if column not in SEX_LABELS and words and re.fullmatch(r"\w\S*", column) and column.upper() not in taken:
             kept.append(column)
     return kept
 
@@ -323,7 +315,7 @@ def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:
     if genotypes.ploidy == 1:
         male = np.array([sex == "1" for sex in sexes])
         for contig in dict.fromkeys(variants.contig):
-            haploid = _haploid(contig, True, male)
+            haploid = haploid_people(contig, True, male)
             if haploid is None or not np.all(haploid):
                 raise DataError(
                     f"Haploid calls on contig {contig} cannot be written to a .pgen, which holds them for men (label "

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..errors import DataError, MissingExtra, listed
 from ..genotypes import parse_region
+from .ploidy import SEXES
 from .records import Site
 from .vcf import contig_table
 
 NOT_LABELS = ("FID", "IID", "SID", "PAT", "MAT", "SEX")
 UNKNOWN = {"", ".", "NA", "NAN", "NONE", "-9"}  # a missing value of a .psam column
-SEXES = {"1": "male", "M": "male", "MALE": "male", "2": "female", "F": "female", "FEMALE": "female"}
 
 
 @dataclass(frozen=True)
