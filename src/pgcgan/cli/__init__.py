@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError
 
 from ..errors import GateFailed, PgcganError
-from . import converting, fetching, judging, making, showing  # entering their commands
+from . import converting, fetching, genomes, judging, making, showing  # entering their commands
 from .app import app
 
-__all__ = ["app", "converting", "fetching", "judging", "main", "making", "showing"]
+__all__ = ["app", "converting", "fetching", "genomes", "judging", "main", "making", "showing"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
 from cyclopts import App, Parameter
 
 from ..errors import UsageError
 from .app import FILE, OUTPUT, Reading, app
-from .files import names, training_people
+from .files import names, train_names
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def train_windows(
 
     `idle` holds options of train that have no meaning here, with what was given for them.
     """
-    from ..windows import Plan, executor, fit_windows, make_plan
+    from ..windows import executor, fit_windows, make_plan
     from ..windows import finish as finished
     from ..windows import train as train_genome
 
@@ -133,8 +132,12 @@ def train_windows(
             say(_described(made, output))
             fit_windows(output, executor=runs, on_event=on_event)
             finished(output)
-    assert not (Path(output) / "plan").exists() or Plan
     say(f"trained in windows: {output}")
+
+
+def in_windows(generator: object) -> TypeGuard[GenomeModel]:
+    """Tell whether a model is a genome-wide one."""
+    return type(generator).__name__ == "GenomeModel"  # torch is not loaded for this: a baseline does without
 
 
 def write_genome(
@@ -164,8 +167,11 @@ def write_genome(
             unphased=unphased,
             on_event=on_event,
         )
+    from ..cohort import plan_counts
+
+    total = sum(plan_counts(wanted, generator.label_counts).values())
     sites = sum(w.sites - w.overlap for w in generator.windows)
-    say(f"people at {sites} sites in {len(generator.windows)} windows: {names(written) or 'standard output'}")
+    say(f"{total} people at {sites} sites in {len(generator.windows)} windows: {names(written) or 'standard output'}")
 
 
 def _given(
@@ -184,7 +190,7 @@ def _given(
     if read.region is not None:
         raise UsageError("--region has no meaning with --windows; leave it out, or train on the region alone.")
     options = {k: v for k, v in asdict(read).items() if k != "region"}
-    samples = None if split is None else training_people(vcf, split, options["intersect"])
+    samples = None if split is None else train_names(split, read.intersect)
     source = Source(vcf, panel, options, samples)
     return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
 

@@ -183,6 +183,10 @@ def _facts_of_model(path: str) -> dict[str, Any]:
             "sites": len(variants["position"]),
             "provenance": made,
         }
+    if (Path(path) / "manifest.json").is_file() or (Path(path) / "plan").is_dir():
+        from ..windows import GenomeModel
+
+        return GenomeModel.load(path).facts()
     from ..model import PGcGAN
 
     return PGcGAN.load(path, device="cpu").facts()

@@ -75,7 +75,8 @@ def _check_same(
     asked.pop("overlap", None)
     label, seed = list(asked.pop("label")), asked.pop("seed")
     planned = dataclasses.replace(plan.source, samples=None)
-    same_people = source.samples is None or list(source.samples) == list(plan.source.samples or ())
+    first = plan.windows[0]
+    people = source.read(first.contig, first.first, first.first).samples.tolist()
     same = (planned, plan.size, list(plan.label), plan.seed, dict(plan.settings)) == (
         dataclasses.replace(source, samples=None, options=dict(source.options)),
         size,
@@ -83,7 +84,7 @@ def _check_same(
         seed,
         asked,
     )
-    if not (same and same_people):
+    if not (same and people == plan.source.samples):
         raise ModelError(
             f"The plan in {directory} was made of other people or with other settings; resume with the same, or start "
             "again with --force."

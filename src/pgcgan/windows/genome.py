@@ -77,11 +77,6 @@ class GenomeModel:
                 raise ModelError(f"{directory} lacks its window {window.name}; train the model again.")
         return model
 
-    @staticmethod
-    def is_at(path: str | os.PathLike[str]) -> bool:
-        """Tell whether a directory holds a genome-wide model, finished or not."""
-        return Path(path, MANIFEST).is_file() or Path(path, "plan").is_dir()
-
     def _folder(self, window: Window) -> Path:
         return self.directory / "windows" / window.name
 

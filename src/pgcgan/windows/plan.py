@@ -47,29 +47,30 @@ class Source:
         As in `pgcgan.read`.
     options : mapping
         Further options of `pgcgan.read`, `region` and `samples` aside.
-    samples : sequence of str, optional
-        The people; everybody by default.
+    samples : sequence of str, or callable, optional
+        The people, as in `pgcgan.read`; everybody by default.
     """
 
     path: str
     panel: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    samples: Sequence[str] | None = None
+    samples: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None
 
     def read(self, contig: str, first: int, last: int) -> Genotypes:
         """Return the people at the sites between two positions (1-based, both included)."""
         return read(self.path, self.panel, region=f"{contig}:{first}-{last}", samples=self.samples, **self.options)
 
-    def sites(self) -> tuple[Variants, list[str]]:
-        """Return all sites of the file, and the people in it who are wanted."""
-        names: list[str] = []
+    def sites(self) -> tuple[Variants, int]:
+        """Return all sites of the file, and the number of people in it."""
+        count = 0
 
         def one(present: list[str]) -> list[str]:
-            names.extend(present if self.samples is None else self.samples)
-            return names[:1]
+            nonlocal count
+            count = len(present)
+            return present[:1]
 
         plain = {k: v for k, v in self.options.items() if k not in ("min_maf", "population_map", "intersect")}
-        return read(self.path, samples=one, **plain).variants, names
+        return read(self.path, samples=one, **plain).variants, count
 
 
 @dataclass(frozen=True)
@@ -229,13 +230,13 @@ def make_plan(
     _make_room(folder, force)
     say = on_event or (lambda event: None)
     variants, people = source.sites()
-    source = dataclasses.replace(source, samples=people)
     found = Survey(len(variants))
-    for contig, first, last, done in _stretches(variants, len(people)):
+    for contig, first, last, done in _stretches(variants, people):
         found.add(contig, source.read(contig, first, last), done - 1, label)
         say({"stage": "planning", "fraction": 0.8 * done / len(variants), "detail": f"{found.kept:,} sites"})
     if not found.kept:
         raise DataError(f"No site of {source.path} is left to train on.")
+    source = dataclasses.replace(source, samples=found.samples)
     with alone():
         ancestry = found.ancestry()
     windows: list[Window] = []
@@ -265,7 +266,7 @@ def make_plan(
         made=provenance(seed, label=list(label), source=os.path.basename(source.path)),
         identity="",
     )
-    described = repr((digests, windows, plan.label, seed, sorted(settings.items()), people)).encode()
+    described = repr((digests, windows, plan.label, seed, sorted(settings.items()), found.samples)).encode()
     mark = hashlib.sha256(described + ancestry.z.tobytes() + ancestry.spread.tobytes())
     plan = dataclasses.replace(plan, identity=mark.hexdigest())
     (folder / _PLAN).mkdir(parents=True, exist_ok=True)
@@ -301,8 +302,8 @@ def _make_room(folder: Path, force: bool) -> None:
             f"{folder} holds a model, finished or begun ({', '.join(taken)}); choose another directory, --force to "
             "replace it, or --resume to go on with it."
         )
-    (folder / "manifest.json").unlink(missing_ok=True)
-    (folder / _PLAN / _SHEET).unlink(missing_ok=True)
+    for name in ("manifest.json", "model.json", f"{_PLAN}/{_SHEET}"):  # without these it is no model, and no plan
+        (folder / name).unlink(missing_ok=True)
     for name in (_PLAN, "windows"):
         shutil.rmtree(folder / name, ignore_errors=True)
 

@@ -51,6 +51,11 @@ class Survey:
         return self._first is not None and self._first.phased
 
     @property
+    def samples(self) -> list[str]:
+        """Names of the people."""
+        return [] if self._first is None else [str(name) for name in self._first.samples]
+
+    @property
     def ploidy(self) -> int:
         """Alleles of a person at a site."""
         return 2 if self._first is None else self._first.ploidy
@@ -58,7 +63,7 @@ class Survey:
     def add(self, contig: str, genotypes: Genotypes, last: int, label: Sequence[str]) -> None:
         """Take the next stretch, whose last site is that of this number."""
         if self._first is None:
-            self._first = genotypes
+            self._first = genotypes.select(sites=slice(0, 0))
             self.combination = combination(genotypes.labels, label).astype(str)
         if (genotypes.phased, genotypes.ploidy) != (self.phased, self.ploidy):
             raise DataError(
