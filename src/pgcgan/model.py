@@ -406,7 +406,7 @@ class PGcGAN:
         label: np.ndarray,
         stream: np.random.SeedSequence,
         *,
-        person: np.random.SeedSequence | None = None,
+        ancestry: np.ndarray | None = None,
         left: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draw the calls of people: what `sample` is made of.
@@ -416,9 +416,9 @@ class PGcGAN:
         label : array of int, shape (people,)
             Which of `label_counts` each has.
         stream : SeedSequence
-            Source of all randomness, but for
-        person : SeedSequence, optional
-            that of their ancestry, which several models may share.
+            Source of all randomness.
+        ancestry : array of float32, shape (people, axes), optional
+            That of the people, which several models may share; drawn if not given.
         left : array of int8, shape (first sites, people, ploidy), optional
             Alleles that they have already at as many sites as the model was fitted with as an `overlap`; the sites
             after them are drawn so that they go on from there.
@@ -443,7 +443,7 @@ class PGcGAN:
             label,
             first,
             self.device,
-            int(person.generate_state(1, np.uint64)[0]) >> 1 if person is not None else None,
+            ancestry,
             self._encoded(left) if left is not None else None,
         )
         rows = self._blocks.decode(codes.reshape(-1, codes.shape[2]), np.random.default_rng(second))
@@ -635,7 +635,7 @@ def _draw_codes(
     label: np.ndarray,
     seed: int,
     device: torch.device,
-    person: int | None = None,
+    ancestry: np.ndarray | None = None,
     begun: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw the codes of people: int array (people, rows per person, blocks)."""
@@ -643,13 +643,10 @@ def _draw_codes(
     generator.eval()
     with torch.no_grad():
         noise = torch.Generator().manual_seed(seed)
-        of_people = torch.as_tensor(label, device=device)
         codes, _ = generator.people(
-            of_people,
+            torch.as_tensor(label, device=device),
             noise,
-            ancestry=None
-            if person is None
-            else generator.draw_ancestry(of_people, torch.Generator().manual_seed(person)),
+            ancestry=None if ancestry is None else torch.as_tensor(ancestry, device=device),
             begun=None if begun is None else torch.as_tensor(begun, device=device),
         )
     generator.train(training)

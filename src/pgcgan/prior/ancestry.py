@@ -22,7 +22,7 @@ _ROUNDS = 25
 _AT_ONCE, _PART = 16_000_000, 250_000
 _RIDGE = 100.0  # on the weights of each code
 # where people's z are known, from many more sites than those that the weights are fitted to
-_KNOWN_RIDGE = 1.0  # a standard normal prior of each weight
+_KNOWN_RIDGE = 0.1
 _NEWTON_STEPS, _SMALL_STEP = 12, 1e-3
 _SHRINKAGE = 20.0  # people's worth of the pooled spread in the spread of each label
 # people's z are inferred from the genotypes that the weights were fitted to: their spread comes out too wide

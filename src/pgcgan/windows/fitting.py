@@ -206,7 +206,7 @@ def finish(directory: str | os.PathLike[str]) -> Path:
             "phased": plan.phased,
             "ploidy": plan.ploidy,
             "axes of ancestry": plan.axes,
-            "spread": Plan.ancestry(directory).spread.tolist(),
+            "ancestry": [dataclasses.asdict(mixture) for mixture in plan.mixtures],
             "windows": [dataclasses.asdict(window) for window in plan.windows],
             "provenance": dict(plan.made),
         },

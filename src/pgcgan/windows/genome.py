@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from ..io import writer_of
 from ..io.outputs import folder_of
 from ..io.scratch import Stored, StoredCalls
 from ..model import PGcGAN
+from .ancestry import Mixture
 from .executors import Executor, Serial, alone
 from .fitting import MANIFEST
 from .plan import OnEvent, Window
@@ -45,6 +47,7 @@ class GenomeModel:
         self.label_counts: dict[str, int] = dict(sheet["label_counts"])
         self.windows = [Window(**window) for window in sheet["windows"]]
         self.phased, self.ploidy = bool(sheet["phased"]), int(sheet["ploidy"])
+        self._ancestry = [Mixture(**mixture) for mixture in sheet["ancestry"]]
         self._sheet = sheet
 
     @classmethod
@@ -135,12 +138,11 @@ class GenomeModel:
         plan = plan_counts(n, self.label_counts)
 
         def parts() -> Iterator[np.ndarray]:
-            for label, name, start, count in self._streams(plan):
+            for stream in self._streams(plan, seed):
                 drawn = []
                 for windows in self.contigs:
                     with alone():
-                        through = _through(self.directory, windows, label, name, start, seed)
-                        drawn += [own[:, :count].copy() for own in through]
+                        drawn += [own.copy() for own in stream.through(str(self.directory), windows)]
                 yield np.concatenate(drawn)
 
         return assemble(
@@ -189,16 +191,16 @@ class GenomeModel:
         folder = tempfile.gettempdir() if path == "-" else folder_of(os.fspath(path))
         with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=os.path.abspath(folder)) as workspace:
             first, calls, promises = 0, _Streams(self.ploidy, on_event), []
-            for label, name, start, count in self._streams(plan):
+            where = os.path.abspath(self.directory)
+            for stream in self._streams(plan, seed):
                 site = 0
                 for number, windows in enumerate(self.contigs):
-                    target = os.path.join(workspace, f"{label}-{start}-{number}")
-                    given = str(self.directory.absolute()), windows, label, name, start, seed
-                    promises.append(runs.submit(draw_stream, target, count, unphased, *given))
+                    target = os.path.join(workspace, f"{stream.label}-{stream.start}-{number}")
+                    promises.append(runs.submit(draw_stream, stream, where, windows, target, unphased))
                     sites = sum(w.sites - w.overlap for w in windows)
-                    calls.parts.append(_Part(target, site, sites, first, count))
+                    calls.parts.append(_Part(target, site, sites, first, stream.count))
                     site += sites
-                first += count
+                first += stream.count
             for done, promise in enumerate(promises, start=1):
                 promise.result()
                 if on_event is not None:
@@ -208,50 +210,81 @@ class GenomeModel:
             stored = Stored(cast(StoredCalls, calls), self.variants, names, labels, self.phased and not unphased)
             return writer(stored, path, force=force, command=command, seed=seed)
 
-    def _streams(self, plan: Mapping[str, int]) -> Iterator[tuple[int, str, int, int]]:
-        """Yield label, its name, first person and number of people of each stream."""
+    def _streams(self, plan: Mapping[str, int], seed: int) -> Iterator[Stream]:
         order = list(self.label_counts)
         for name, count in plan.items():
+            label = order.index(name)
             for start in range(0, count, STREAM):
-                yield order.index(name), name, start, min(STREAM, count - start)
+                yield Stream(label, name, start, min(STREAM, count - start), seed, self._ancestry[label])
 
 
-def draw_stream(
-    target: str,
-    count: int,
-    unphased: bool,
-    directory: str,
-    windows: list[Window],
-    label: int,
-    name: str,
-    start: int,
-    seed: int,
-) -> None:
-    """Draw the first people of a stream at the sites of a contig, and put them into a file, a bit an allele.
+@dataclass(frozen=True)
+class Stream:
+    """People who are drawn together.
 
     Parameters
     ----------
-    target : path
-        Rows of whole bytes, one a site: the alleles of all people at it (`numpy.packbits`).
+    label, name : int, str
+        Number and name of their label.
+    start : int
+        Number of the first of them, counted within the label.
     count : int
-    unphased : bool
-        Sort the alleles of each call.
+        How many of them are wanted; all `STREAM` are drawn.
+    seed : int
+    ancestry : Mixture
+        Of the label.
+    """
+
+    label: int
+    name: str
+    start: int
+    count: int
+    seed: int
+    ancestry: Mixture
+
+    def through(self, directory: str, windows: list[Window]) -> Iterator[np.ndarray]:
+        """Draw them through the windows of a contig: int8 (own sites of the window, people, ploidy) each.
+
+        Their ancestry is that of the stream; their haplotypes go on from what the window before has made.
+        """
+        entropy = [abs(self.seed), int(self.seed < 0), zlib.crc32(self.name.encode()), self.start]
+        ancestry = self.ancestry.draw(STREAM, np.random.SeedSequence(entropy))
+        before: np.ndarray | None = None
+        for window in windows:
+            model = PGcGAN.load(Path(directory, "windows", window.name), device="cpu")
+            left = before[len(before) - window.overlap :] if before is not None and window.overlap else None
+            calls = model.draw(
+                np.full(STREAM, self.label),
+                np.random.SeedSequence([*entropy, window.index]),
+                ancestry=ancestry,
+                left=left,
+            )
+            own = calls[window.overlap :]
+            yield own[:, : self.count]
+            before = own if left is None else np.concatenate([left, own])
+
+
+def draw_stream(stream: Stream, directory: str, windows: list[Window], target: str, unphased: bool) -> None:
+    """Draw the people of a stream at the sites of a contig, and put them into a file, a bit an allele.
+
+    Parameters
+    ----------
+    stream : Stream
     directory : path
         The model.
     windows : list of Window
         Those of the contig.
-    label, name : int, str
-        Number and name of the people's label.
-    start : int
-        Number of the stream's first person.
-    seed : int
+    target : path
+        Rows of whole bytes, one a site: the alleles of all people at it (`numpy.packbits`).
+    unphased : bool
+        Sort the alleles of each call.
     """
-    partial = f"{target}.{os.getpid()}.tmp"
+    partial = f"{target}.{socket.gethostname()}.{os.getpid()}.tmp"
     with alone():
         try:
             with open(partial, "wb") as file:
-                for own in _through(Path(directory), windows, label, name, start, seed):
-                    calls = np.sort(own[:, :count], axis=2) if unphased else own[:, :count]
+                for drawn in stream.through(directory, windows):
+                    calls = np.sort(drawn, axis=2) if unphased else drawn
                     file.write(np.packbits(calls.reshape(len(calls), -1).astype(bool), axis=1).tobytes())
         except OSError as error:
             raise UsageError(
@@ -259,26 +292,6 @@ def draw_stream(
                 f"{error.strerror or error}."
             ) from None
     os.replace(partial, target)
-
-
-def _through(
-    directory: Path, windows: list[Window], label: int, name: str, start: int, seed: int
-) -> Iterator[np.ndarray]:
-    """Draw a stream of people through the windows of a contig: int8 (own sites of the window, people, ploidy) each."""
-    of_stream = [abs(seed), int(seed < 0), zlib.crc32(name.encode()), start]
-    before: np.ndarray | None = None
-    for window in windows:
-        model = PGcGAN.load(directory / "windows" / window.name, device="cpu")
-        left = before[len(before) - window.overlap :] if before is not None and window.overlap else None
-        calls = model.draw(
-            np.full(STREAM, label),
-            np.random.SeedSequence([*of_stream, window.index]),
-            person=np.random.SeedSequence(of_stream),
-            left=left,
-        )
-        own = calls[window.overlap :]
-        yield own
-        before = own if left is None else np.concatenate([left, own])
 
 
 @dataclass(frozen=True)

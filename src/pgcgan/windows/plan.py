@@ -24,6 +24,7 @@ from ..io.vcf_write import VCF_SUFFIXES
 from ..model import PGcGAN
 from ..prior import KnownAncestry
 from ..provenance import provenance
+from .ancestry import Mixture, fit_mixtures
 from .cuts import BESIDE, SEARCHED, even_cuts, linkage_across, thinned_rows
 from .executors import alone
 from .survey import Survey, joined
@@ -124,6 +125,8 @@ class Plan:
     ploidy : int
     axes : int
         Of ancestry.
+    mixtures : list of Mixture
+        How ancestry is distributed in each label.
     made : mapping
         Provenance.
     identity : str
@@ -141,6 +144,7 @@ class Plan:
     phased: bool
     ploidy: int
     axes: int
+    mixtures: list[Mixture]
     made: Mapping[str, Any]
     identity: str
 
@@ -162,6 +166,7 @@ class Plan:
         try:
             sheet["source"] = Source(**sheet["source"])
             sheet["windows"] = [Window(**window) for window in sheet["windows"]]
+            sheet["mixtures"] = [Mixture(**mixture) for mixture in sheet["mixtures"]]
             return cls(**sheet)
         except (KeyError, TypeError) as error:
             raise ModelError(f"{folder / _SHEET} is not a whole plan ({error}); make it again with --force.") from None
@@ -239,6 +244,8 @@ def make_plan(
     source = dataclasses.replace(source, samples=found.samples)
     with alone():
         ancestry = found.ancestry()
+        of_label = np.unique(found.combination, return_inverse=True)[1]
+        mixtures = fit_mixtures(ancestry.z, of_label, ancestry.spread)
     windows: list[Window] = []
     digests: list[str] = []
     for number, (contig, stretch) in enumerate(found.contigs.items()):
@@ -263,6 +270,7 @@ def make_plan(
         phased=found.phased,
         ploidy=found.ploidy,
         axes=ancestry.z.shape[1],
+        mixtures=mixtures,
         made=provenance(seed, label=list(label), source=os.path.basename(source.path)),
         identity="",
     )
