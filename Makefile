@@ -5,13 +5,17 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test test-browser lint bench clean
+.PHONY: help demo test torture test-browser lint audit docs examples bench clean
 
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
 	@echo "make test   run the tests"
+	@echo "make torture  run the long tests: kills, small disks, two runs at once; at most 20 minutes"
 	@echo "make test-browser  run those of the report in a browser; chromium must be installed"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   build the documentation into site/ and check its links"
+	@echo "make examples  ask Snakemake whether examples/Snakefile is whole"
+	@echo "make audit  what is installed: whole, pinned, licensed, declared"
 	@echo "make bench  run the scripts in benchmarks/"
 	@echo "make clean  remove .venv, demo-output and caches"
 
@@ -21,6 +25,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
+torture: $(INSTALLED)
+	$(BIN)/pytest -m torture
+
 test-browser: $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group browser
 	$(BIN)/pytest tests/browser
@@ -29,6 +36,20 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(BIN)/pytest tests/pages
+	@echo "The documentation: site/index.html"
+
+examples: $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group examples
+	$(BIN)/snakemake --dry-run --quiet rules --cores 1 --snakefile examples/Snakefile
+
+audit: $(INSTALLED)
+	$(BIN)/python -m pip check
+	$(BIN)/python .ci/audit
 
 bench: $(INSTALLED)
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
@@ -41,8 +62,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
-	    $(PIP_ARGS) --editable '.[frame,plink]' --group dev
+	    $(PIP_ARGS) --editable '.[frame,plink,zarr]' --group dev
 	@touch $@
 
 clean:
-	rm -rf .venv demo-output .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build
+	rm -rf .venv demo-output site .snakemake .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build

@@ -105,7 +105,7 @@ def test_save_and_load(kind: type[Baseline], unphased: bool, cohort: Genotypes, 
     train = cohort.without_phase() if unphased else cohort
     model = kind(["super_pop", "gender"]).fit(train)
     target = model.save(tmp_path / "a" / "model")
-    assert sorted(p.name for p in target.iterdir()) == ["arrays.npz", "baseline.json"]
+    assert sorted(p.name for p in target.iterdir()) == ["MODEL_CARD.md", "arrays.npz", "baseline.json"]
     assert [p.name for p in target.parent.iterdir()] == ["model"]
     again = Baseline.load(target)
     assert type(again) is kind

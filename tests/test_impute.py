@@ -279,7 +279,7 @@ ERRORS = {
     "legend position": (
         "legend",
         LEGEND2.replace(" 11 ", " x "),
-        "{legend}: line 3 has the position 'x', which is not a number.",
+        "{legend}: line 3 has the position 'x', which is not a number from 0 to 4611686018427387903.",
     ),
     "legend text": ("legend", b"id position a0 a1\n\xff\xfe\n", "{legend} is not UTF-8 text on line 2."),
     "legend order": (

@@ -151,7 +151,9 @@ TEXTS = {
     vcf(samples="a b c b"): "names samples more than once in its header: b.",
     vcf("10 A C 0|1 0|2"): "record 6:10 A>C has no allele 2, with which sample b is called.",
     vcf("10 A . 0|1 0|0"): "record 6:10 A>. has no allele 1, with which sample a is called.",
-    vcf("10 A C 0|1 0|0", "x A C 0|1 0|0"): "the position 'x' on contig 6 is not a number.",
+    vcf(
+        "10 A C 0|1 0|0", "x A C 0|1 0|0"
+    ): "the position 'x' on contig 6 is not a number from 0 to 4611686018427387903.",
     vcf("10 A C 0|1 0-1"): (
         "record 6:10 A>C has the call '0-1' of sample b; accepted: one or two alleles (0|1, 0/1, 1, ./.)."
     ),
@@ -293,7 +295,7 @@ def test_formats_that_are_not_known(tmp_path):
         write(one(), tmp_path / "x.txt")
     assert str(caught.value) == (
         f"The format of {tmp_path}/x.txt is not known; accepted: names that end in .vcf, .vcf.gz, .vcf.bgz, .bcf, "
-        ".bed, .npz, .pgen, .hap, .hap.gz, or -."
+        ".bed, .npz, .pgen, .hap, .hap.gz, .zarr, .vcz, .zarr.zip, .vcz.zip, or -."
     )
 
 
@@ -349,7 +351,7 @@ def test_genotypes_that_make_no_file(tmp_path, genotypes, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", [".vcf", ".bcf", ".npz"])
+@pytest.mark.parametrize("suffix", [".vcf", ".bcf", ".npz", ".vcz"])
 def test_an_allele_without_a_name_that_people_carry_is_not_written(tmp_path, suffix):
     sites = Variants(["6", "6"], [10, 11], [".", "."], ["A", "A"], [".", "."])
     genotypes = Genotypes(np.array([[[0, 0]], [[0, 1]]], dtype=np.int8), sites, ["a"])

@@ -203,7 +203,8 @@ def test_what_is_saved_is_what_is_loaded(preset: str, cohort: Genotypes, tmp_pat
     files = sorted(p.name for p in target.iterdir())
     assert files == sorted(p.name for p in copy.iterdir())
     assert files == sorted(
-        ["model.json", "sites.json", "weights.safetensors"] + ["warmstart.safetensors"] * (preset == "haplotype")
+        ["MODEL_CARD.md", "model.json", "sites.json", "weights.safetensors"]
+        + ["warmstart.safetensors"] * (preset == "haplotype")
     )
     for name in files:
         assert (target / name).read_bytes() == (copy / name).read_bytes()
@@ -285,6 +286,7 @@ def test_history_and_log(cohort: Genotypes, tmp_path: Path) -> None:
     assert fitted.save(tmp_path / "m") == tmp_path / "m"
     assert {p.name for p in (tmp_path / "m").iterdir()} == {
         "log.jsonl",
+        "MODEL_CARD.md",
         "model.json",
         "sites.json",
         "weights.safetensors",
@@ -332,7 +334,7 @@ def test_a_model_directory_holds_no_person(saved: Path, cohort: Genotypes) -> No
         assert not any(form in content for form in forms(row))
     assert b"pickle" not in content
     assert not any(b"torch" in p.read_bytes()[:1000] for p in saved.glob("*.safetensors"))
-    assert {p.suffix for p in saved.iterdir()} == {".json", ".safetensors"}
+    assert {p.suffix for p in saved.iterdir()} == {".json", ".md", ".safetensors"}
 
 
 @pytest.mark.parametrize("n", [6, 12, 25])
@@ -492,7 +494,12 @@ def test_a_model_of_another_preset_leaves_nothing_behind(model: PGcGAN, cohort: 
     target = model.save(tmp_path / "m")
     paper = PGcGAN(preset="paper", steps=1, batch=4, device="cpu").fit(cohort.select(sites=slice(0, 8)))
     paper.save(target, force=True)
-    assert sorted(p.name for p in target.iterdir()) == ["model.json", "sites.json", "weights.safetensors"]
+    assert sorted(p.name for p in target.iterdir()) == [
+        "MODEL_CARD.md",
+        "model.json",
+        "sites.json",
+        "weights.safetensors",
+    ]
     with pytest.raises(UsageError) as caught:
         PGcGAN.load(target, stage="chain")
     assert str(caught.value) == f"Stage 'chain' is for the haplotype preset; {target} is a paper model."
@@ -512,7 +519,7 @@ def test_directories_that_cannot_be_loaded(model: PGcGAN, tmp_path: Path) -> Non
     refused("Unknown stage 'best'; accepted: chain, prior, likelihood, final.", UsageError, stage="best")
     sheet = json.loads((target / "model.json").read_text())
     (target / "model.json").write_text(json.dumps({**sheet, "format": 99}))
-    refused(f"{target} has the model format 99; this version reads 1. Update pgcgan, or train again.")
+    refused(f"{target} has the model format 99; this version reads 2. Update pgcgan, or train again.")
     (target / "model.json").write_text(json.dumps({k: v for k, v in sheet.items() if k != "network"}))
     refused(f"{target} is not a whole model ('network'); train it again.")
     (target / "model.json").write_text(json.dumps(sheet))

@@ -223,11 +223,11 @@ REFUSED = {
     ),
     "a position that is no number": (
         {"bim": [BIM[0], "6 b 0 eleven G A"]},
-        ".bim, line 2: the position 'eleven' is not a whole number, 0 or more.",
+        ".bim, line 2: the position 'eleven' is not a whole number, 0 to 4611686018427387903.",
     ),
     "a negative position": (
         {"bim": ["6 a 0 -3 G A", BIM[1]]},
-        ".bim, line 1: the position '-3' is not a whole number, 0 or more.",
+        ".bim, line 1: the position '-3' is not a whole number, 0 to 4611686018427387903.",
     ),
     "an id twice": (
         {"fam": [*FAM[:2], "2 p0 0 0 0 -9"]},

@@ -441,7 +441,7 @@ ERRORS = {
     "pvar position": (
         ".pvar",
         PVAR.replace("11", "1e1").encode(),
-        "{pvar}: line 3 has the position '1e1', which is not a number.",
+        "{pvar}: line 3 has the position '1e1', which is not a number from 0 to 4611686018427387903.",
     ),
     "pvar order": (
         ".pvar",

@@ -227,7 +227,7 @@ def test_a_killed_run_is_resumed_to_the_same_weights(tmp_path: Path) -> None:
     PGcGAN(**settings).fit(people).save(whole)
     for where, stage, step in points:
         killed = Path(where)
-        assert {p.name for p in killed.iterdir()} == {"run.json", "log.jsonl", STATE_FILE}
+        assert {p.name for p in killed.iterdir()} == {"run.json", "log.jsonl", STATE_FILE, ".lock"}
         events = list[dict[str, Any]]()
         PGcGAN(**settings).fit(people, directory=killed, resume=True, on_event=events.append).save(killed)
         # the checkpoint of the step before was the last
@@ -281,25 +281,26 @@ def test_looked_up_or_computed_log_probabilities_are_the_same(monkeypatch: pytes
     assert equal(weights(looked_up), weights(computed))
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_stays_no_number_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = dataclasses.replace(CONFIG, checkpoint_seconds=0)
-    task = haplotype_task(config)
+    task = haplotype_task(config, steps=40)
     plain = task._rows_likelihood
     calls = [0]
 
     def breaks(*args: Any) -> Tensor:
         calls[0] += 1
-        return plain(*args) * (float("nan") if calls[0] == 3 else 1.0)
+        return plain(*args) * (float("nan") if calls[0] >= 4 else 1.0)
 
     monkeypatch.setattr(task, "_rows_likelihood", breaks)
     with pytest.raises(ModelError) as caught:
         train(task, config, seed=1, directory=tmp_path)
     assert str(caught.value) == (
-        "Training diverged at likelihood step 2: {'likelihood': nan}; lower the learning rate."
+        "Training diverged at likelihood step 2 (likelihood nan), also with steps 0.015625 times as large; lower the "
+        "learning rate."
     )
     assert float(task.generator.weight.isnan().sum()) > 0
     state = checkpoint.read_state(tmp_path / STATE_FILE)
-    assert state["step"] == 2
+    assert (state["step"], state["step_size"], state["retreats"]) == (2, 0.25**3, 3)
     assert all(t.isfinite().all() for t in state["task"]["generator"].values())
 
 
@@ -321,6 +322,88 @@ def test_weights_that_are_no_numbers_are_not_kept(tmp_path: Path, monkeypatch: p
         train(task, config, seed=1, directory=tmp_path)
     state = checkpoint.read_state(tmp_path / STATE_FILE)
     assert all(t.isfinite().all() for t in state["task"]["generator"].values())
+
+
+@pytest.mark.parametrize("family", ["haplotype", "paper"])
+def test_a_run_that_diverges_once_goes_back_with_smaller_steps(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = dataclasses.replace(CONFIG, checkpoint_seconds=0, adversarial_steps=0)
+    task = haplotype_task(config, steps=20) if family == "haplotype" else paper_task(steps=20)
+    stage = task.stages[0][0]
+    plain, taken, events = task.step, list[tuple[int, float]](), list[dict[str, Any]]()
+
+    def breaks(stage: str, step: int, progress: float) -> dict[str, Tensor]:
+        terms = plain(stage, step, progress)
+        taken.append((step, task.optimisers["generator"].param_groups[0]["lr"]))
+        if len(taken) == 13:  # the 13th step finds a weight that is no number
+            with torch.no_grad():
+                next(task.generator.parameters()).fill_(float("nan"))
+            return dict.fromkeys(terms, torch.tensor(float("nan")))
+        return terms
+
+    monkeypatch.setattr(task, "step", breaks)
+    train(task, config, seed=1, directory=tmp_path, on_event=events.append)
+    # back to the look before, which is that after 12 of the 20 steps, and through the rest with a quarter of the rate
+    assert [step for step, _ in taken] == [*range(13), *range(12, 20)]
+    assert taken[13][1] == pytest.approx(taken[12][1] / 4)
+    assert [e["metrics"] for e in events if "diverged_at" in e["metrics"]] == [{"diverged_at": 12, "step_size": 0.25}]
+    assert "training diverged at " + stage + " step 12" in caplog.text
+    assert "back to step 12, with steps 0.25 times as large" in caplog.text
+    assert all(t.isfinite().all() for t in weights(task).values() if t.is_floating_point())
+    assert checkpoint.read_state(tmp_path / STATE_FILE)["step_size"] == 0.25
+
+
+def test_a_huge_learning_rate_is_noticed_and_taken_back(caplog: pytest.LogCaptureFixture) -> None:
+    config = dataclasses.replace(CONFIG, learning_rate=3000.0, adversarial_steps=0)
+    task = haplotype_task(config, steps=60)
+    with pytest.raises(ModelError, match="Training diverged at likelihood step .* also with steps 0.015625 times as"):
+        train(task, config, seed=1)
+    assert caplog.text.count("training diverged at likelihood") == 3
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_what_explodes_counts_as_diverged(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = dataclasses.replace(CONFIG, adversarial_steps=0)
+    task, events = haplotype_task(config, steps=40), list[dict[str, Any]]()
+    plain, calls = task.step, [0]
+
+    def explodes(stage: str, step: int, progress: float) -> dict[str, Tensor]:
+        terms = plain(stage, step, progress)
+        calls[0] += 1
+        if calls[0] == 25:
+            if what == "loss":
+                return {name: 50 * t for name, t in terms.items()}
+            task.gradient_norm *= 1e6
+        return terms
+
+    monkeypatch.setattr(task, "step", explodes)
+    train(task, config, seed=1, on_event=events.append)
+    assert [e["metrics"]["diverged_at"] for e in events if "diverged_at" in e["metrics"]] == [24]
+
+
+def test_a_caution_survives_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(directory: Path | None, stop: bool, resume: bool) -> HaplotypeTask:
+        config = dataclasses.replace(CONFIG, adversarial_steps=0)
+        task = haplotype_task(config, steps=20)
+        plain = task.step
+
+        def breaks(stage: str, step: int, progress: float) -> dict[str, Tensor]:
+            terms = plain(stage, step, progress)
+            return terms if step != 9 or task.step_size < 1 else dict.fromkeys(terms, torch.tensor(float("inf")))
+
+        def interrupt(event: dict[str, Any]) -> None:
+            if stop and event["step"] == 15:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(task, "step", breaks)
+        train(task, config, seed=1, directory=directory, resume=resume, on_event=interrupt)
+        return task
+
+    whole = weights(run(None, False, False))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, True, False)
+    assert equal(weights(run(tmp_path, False, True)), whole)
 
 
 def test_minutes_are_a_budget() -> None:

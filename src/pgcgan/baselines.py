@@ -9,11 +9,10 @@ what is sampled.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
-import shutil
-import tempfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +22,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .cohort import assemble, combination, plan_counts
-from .errors import DataError, ModelError, UsageError, listed
+from . import card
+from .cohort import assemble, combination, plan_from
+from .errors import DataError, ModelError, PgcganError, UsageError, listed
 from .genotypes import Genotypes, Variants, concat
+from .io.npz import DAMAGED, check_members
 from .provenance import provenance
+from .workspace import held, workspace
 
 FORMAT_VERSION = 1
 _SHEET, _ARRAYS = "baseline.json", "arrays.npz"
@@ -113,7 +115,7 @@ class Baseline(ABC):
         self._fit(rows, groups, levels, random)
         return self
 
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
+    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
         """Return new people, in the order of the labels.
 
         Parameters
@@ -125,39 +127,50 @@ class Baseline(ABC):
             asked for.
         prefix : str
             People are named `PREFIX_EUR_000001`.
+        start : int
+            How many people come before these, of each combination if counts are given by combination.
 
         Raises
         ------
         UsageError
             If a label is unknown, a count is not a whole number, or nothing has been fitted.
         """
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix)))
+        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
 
     def iter_samples(
-        self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", people_per_block: int = 1024
+        self,
+        n: int | Mapping[str, int],
+        *,
+        seed: int = 0,
+        prefix: str = "SYN",
+        people_per_block: int = 1024,
+        start: int = 0,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
         if not self.label_counts:
             raise UsageError(f"The {self.name} baseline has not been fitted; call fit(genotypes) or load(path) first.")
-        plan = plan_counts(n, self.label_counts)
+        plan, before = plan_from(n, self.label_counts, start)
         return assemble(
-            self._streams(plan, _seed(seed)),
+            self._streams(plan, _seed(seed), before),
             plan,
             self.label,
             self._variants,
             phased=self._phased,
             prefix=prefix,
             people_per_block=people_per_block,
+            before=before,
         )
 
-    def _streams(self, plan: dict[str, int], seed: int) -> Iterator[np.ndarray]:
+    def _streams(self, plan: dict[str, int], seed: int, before: Mapping[str, int]) -> Iterator[np.ndarray]:
         # One random stream for each label and each 64 people of it, drawn whole: what a person is depends on the seed,
         # the label and the number alone, and not on the block size or on who else is asked for.
         per_person = self._ploidy if self._phased else 1
         for label, count in plan.items():
-            for start in range(0, count, _STREAM):
+            first = before.get(label, 0)
+            for start in range(first - first % _STREAM, first + count, _STREAM):
                 random = np.random.default_rng([seed, 2, zlib.crc32(label.encode()), start])
-                rows = self._draw(label, _STREAM * per_person, random)[: min(_STREAM, count - start) * per_person]
+                part = slice(max(first - start, 0) * per_person, (first + count - start) * per_person)
+                rows = self._draw(label, _STREAM * per_person, random)[part]
                 if self._phased or self._ploidy == 1:
                     yield rows.T.reshape(len(self._variants), -1, self._ploidy)
                 else:  # 0 -> 0/0, 1 -> 0/1, 2 -> 1/1, the alleles sorted
@@ -204,17 +217,23 @@ class Baseline(ABC):
             },
         }
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        made = not target.exists()
         try:
-            beside.chmod(0o777 & ~_umask())
-            (beside / _SHEET).write_text(json.dumps(sheet, indent=1) + "\n", encoding="utf-8")
-            with open(beside / _ARRAYS, "wb") as stream:
-                np.savez_compressed(stream, **self._arrays())  # type: ignore[arg-type]
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(beside, target)
+            target.mkdir(exist_ok=True)
+            with held(target), workspace(target) as beside:
+                Path(beside, _SHEET).write_text(json.dumps(sheet, indent=1) + "\n", encoding="utf-8")
+                Path(beside, card.NAME).write_text(card.model_card(facts(sheet)), encoding="utf-8")
+                with open(os.path.join(beside, _ARRAYS), "wb") as stream:
+                    np.savez_compressed(stream, **self._arrays())  # type: ignore[arg-type]
+                (target / _SHEET).unlink(missing_ok=True)  # comes last: without it a directory is no baseline
+                for name in (_ARRAYS, card.NAME, _SHEET):
+                    os.replace(os.path.join(beside, name), target / name)
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            if made:
+                with contextlib.suppress(OSError):  # what was not written leaves no empty directory
+                    target.rmdir()
         return target
 
     @classmethod
@@ -231,14 +250,18 @@ class Baseline(ABC):
         if not issubclass(kind, cls):
             raise ModelError(f"{os.fspath(path)} holds a {sheet['baseline']} baseline, not {cls.name}.")
         try:
+            _check_sheet(sheet)
             model = kind(sheet["label"], seed=sheet["seed"], **sheet["options"])
             model.label_counts = sheet["label_counts"]
             model._ploidy, model._phased = sheet["ploidy"], sheet["phased"]
             model._variants = Variants(**sheet["variants"])
+            model._check()
             with np.load(Path(path) / _ARRAYS, allow_pickle=False) as arrays:
+                check_members(arrays)
                 model._restore(arrays)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{os.fspath(path)} is damaged ({error}); fit and save the baseline again.") from None
+        except (*DAMAGED, TypeError, AttributeError, IndexError, OverflowError, PgcganError) as error:
+            said = str(error).rstrip(".")
+            raise ModelError(f"{os.fspath(path)} is damaged ({said}); fit and save the baseline again.") from None
         return model
 
 
@@ -254,9 +277,9 @@ def read_sheet(path: str | os.PathLike[str]) -> dict[str, Any]:
         sheet = json.loads((Path(path) / _SHEET).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise ModelError(f"{os.fspath(path)} is not a saved baseline: there is no {_SHEET} in it.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(f"{os.fspath(path)} is damaged: {_SHEET} is not JSON.") from None
-    if not isinstance(sheet, dict) or sheet.get("baseline") not in BASELINES:
+    if not isinstance(sheet, dict) or sheet.get("baseline") not in list(BASELINES):
         raise ModelError(f"{os.fspath(path)} does not hold one of the baselines {', '.join(BASELINES)}.")
     if sheet.get("format_version") != FORMAT_VERSION:
         raise ModelError(
@@ -264,6 +287,52 @@ def read_sheet(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{FORMAT_VERSION}. Fit it again, or use the pgcgan that wrote it."
         )
     return sheet
+
+
+def facts(sheet: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what there is to know of a saved baseline, from what `read_sheet` returns; as `PGcGAN.facts`."""
+    spans: dict[str, str] = {}
+    for contig, position in zip(sheet["variants"]["contig"], sheet["variants"]["position"], strict=True):
+        spans[contig] = f"{spans.get(contig, str(position)).partition('-')[0]}-{position}"
+    left_out = ("variants", "provenance")
+    return {
+        "kind": "baseline",
+        **{name: value for name, value in sheet.items() if name not in left_out},
+        "people trained on": sum(sheet["label_counts"].values()),
+        "sites": len(sheet["variants"]["position"]),
+        "contigs": spans,
+        "provenance": sheet["provenance"],
+    }
+
+
+def _check_sheet(sheet: Mapping[str, Any]) -> None:
+    """Raise ValueError or KeyError where `baseline.json` has something of another type than `save` writes."""
+    counts, sites = sheet["label_counts"], sheet["variants"]
+    what = {
+        "label": isinstance(sheet["label"], list) and all(isinstance(c, str) for c in sheet["label"] or [None]),
+        "label_counts": isinstance(counts, dict) and counts and all(type(n) is int and n > 0 for n in counts.values()),
+        "seed": type(sheet["seed"]) is int and sheet["seed"] >= 0,
+        "ploidy": type(sheet["ploidy"]) is int and sheet["ploidy"] in (1, 2),
+        "phased": isinstance(sheet["phased"], bool),
+        "options": isinstance(sheet["options"], dict),
+        "variants": all(type(p) is int for p in sites["position"])
+        and all(isinstance(v, str) for name in ("contig", "id", "ref", "alt") for v in sites[name]),
+    }
+    for name, right in what.items():
+        if not right:
+            raise ValueError(f"{name} is not what it should be")
+
+
+def _expect(
+    arrays: Mapping[str, np.ndarray], name: str, kinds: str, *shape: int, least: float = -np.inf, most: float = np.inf
+) -> np.ndarray:
+    """Return an array of these kinds and of this shape whose values lie between bounds; raise ValueError if not."""
+    array = arrays[name]
+    if array.dtype.kind not in kinds or array.shape != shape:
+        raise ValueError(f"{name} has the shape {array.shape} of {array.dtype}; {shape} is needed")
+    if not bool(((array >= least) & (array <= most)).all()):  # NaN is in no bounds
+        raise ValueError(f"{name} has values beyond {least:g} to {most:g}")
+    return array
 
 
 class IndependentSites(Baseline):
@@ -291,8 +360,10 @@ class IndependentSites(Baseline):
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._levels = int(arrays["levels"])
-        self._frequency = dict(zip(self.label_counts, arrays["frequency"], strict=True))
+        self._levels = int(_expect(arrays, "levels", "iu", least=1, most=2))
+        shape = len(self.label_counts), len(self._variants)
+        frequency = _expect(arrays, "frequency", "f", *shape, least=0, most=1)
+        self._frequency = dict(zip(self.label_counts, frequency, strict=True))
 
 
 class LiStephens(Baseline):
@@ -398,9 +469,11 @@ class LiStephens(Baseline):
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._levels, self._distance = int(arrays["levels"]), arrays["distance"]
-        self._per_row = dict(zip(self.label_counts, arrays["per_row"].tolist(), strict=True))
-        self._rows = _groups_of(arrays, self.label_counts)
+        self._levels = int(_expect(arrays, "levels", "iu", least=1, most=2))
+        self._distance = _expect(arrays, "distance", "f", len(self._variants) - 1, least=0)
+        per_row = _expect(arrays, "per_row", "f", len(self.label_counts), least=0)
+        self._per_row = dict(zip(self.label_counts, per_row.tolist(), strict=True))
+        self._rows = _groups_of(arrays, self.label_counts, len(self._variants), self._levels)
 
 
 class PCAGaussian(Baseline):
@@ -464,9 +537,14 @@ class PCAGaussian(Baseline):
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._levels, self._axes = int(arrays["levels"]), arrays["axes"]
-        self._spread = dict(zip(self.label_counts, arrays["spread"], strict=True))
-        self._cuts = dict(zip(self.label_counts, arrays["cuts"], strict=True))
+        self._levels = int(_expect(arrays, "levels", "iu", least=1, most=2))
+        labels, sites, largest = len(self.label_counts), len(self._variants), float(np.finfo(np.float32).max)
+        k = len(arrays["axes"])
+        self._axes = _expect(arrays, "axes", "f", k, sites, least=-largest, most=largest)
+        spread = _expect(arrays, "spread", "f", labels, k, k, least=-largest, most=largest)
+        cuts = _expect(arrays, "cuts", "f", labels, self._levels, sites)
+        self._spread = dict(zip(self.label_counts, spread, strict=True))
+        self._cuts = dict(zip(self.label_counts, cuts, strict=True))
 
 
 class SMOTE(Baseline):
@@ -516,12 +594,16 @@ class SMOTE(Baseline):
         return {**_group_arrays(self._rows), "near": np.concatenate([n.ravel() for n in self._near.values()])}
 
     def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._rows = _groups_of(arrays, self.label_counts)
-        self._near, start, near = {}, 0, arrays["near"]
+        self._rows = _groups_of(arrays, self.label_counts, len(self._variants), 1 if self._phased else self._ploidy)
+        widths = {label: min(self.neighbours, len(own) - 1) for label, own in self._rows.items()}
+        near = _expect(arrays, "near", "iu", sum(len(self._rows[k]) * width for k, width in widths.items()), least=0)
+        self._near, start = {}, 0
         for label, own in self._rows.items():
-            k = min(self.neighbours, len(own) - 1)
-            self._near[label] = near[start : start + len(own) * k].reshape(len(own), k)
-            start += len(own) * k
+            end = start + len(own) * widths[label]
+            if not widths[label] or int(near[start:end].max()) >= len(own):
+                raise ValueError(f"near names rows that {label} does not have")
+            self._near[label] = near[start:end].reshape(len(own), widths[label])
+            start = end
 
 
 BASELINES: dict[str, type[Baseline]] = {kind.name: kind for kind in (IndependentSites, LiStephens, PCAGaussian, SMOTE)}
@@ -531,12 +613,6 @@ def _seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
     return int(seed)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _filled(train: Genotypes, people: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -576,12 +652,19 @@ def _group_arrays(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def _groups_of(arrays: Mapping[str, np.ndarray], labels: Mapping[str, int]) -> dict[str, np.ndarray]:
-    sites = int(arrays["rows_shape"][1])
-    low = np.unpackbits(arrays["rows_low"], axis=1, count=sites)
-    high = np.unpackbits(arrays["rows_high"], axis=1, count=sites)
+def _groups_of(
+    arrays: Mapping[str, np.ndarray], labels: Mapping[str, int], sites: int, most: int
+) -> dict[str, np.ndarray]:
+    count = _expect(arrays, "rows_count", "iu", len(labels), least=1)
+    rows = sum(count.tolist())
+    if arrays["rows_shape"].tolist() != [rows, sites]:
+        raise ValueError(f"rows_shape is {arrays['rows_shape'].tolist()}; {[rows, sites]} is needed")
+    planes = (_expect(arrays, name, "u", rows, -(-sites // 8)) for name in ("rows_low", "rows_high"))
+    low, high = (np.unpackbits(plane, axis=1, count=sites) for plane in planes)
     together = (low + 2 * high).astype(np.int8)
-    return dict(zip(labels, np.split(together, np.cumsum(arrays["rows_count"])[:-1]), strict=True))
+    if together.max() > most:
+        raise ValueError(f"the rows have values above {most}")
+    return dict(zip(labels, np.split(together, np.cumsum(count)[:-1]), strict=True))
 
 
 def _upper_quantile(share: np.ndarray) -> np.ndarray:

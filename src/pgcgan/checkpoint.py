@@ -1,6 +1,6 @@
 """Tensors and JSON on disk: no pickle, nothing half-written.
 
-Every file is written to a temporary name beside it and renamed. Tensors go into safetensors files, which hold numbers
+Every file is written in a folder beside it and renamed. Tensors go into safetensors files, which hold numbers
 and text and cannot execute anything.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,38 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .errors import ModelError
+from .errors import ModelError, UsageError
+from .workspace import workspace
 
-FORMAT = 1
+FORMAT = 2
 
 
 def _replace(path: Path, write: Any) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with workspace(path.parent) as made:
+            temporary = Path(made, path.name)
+            write(temporary)
+            os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"{path} cannot be written: {_reason(error)}.") from None
+
+
+def _reason(error: OSError | SafetensorError) -> str:
+    """Return what the system says; safetensors puts it into a sentence of its own."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return os.strerror(int(number[1])) if number else str(error)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, whole or not at all."""
+    _replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    _replace(path, lambda temporary: temporary.write_text(text + "\n", encoding="utf-8"))
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -44,11 +59,17 @@ def read_json(path: Path) -> Any:
         If the file is absent or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise ModelError(f"{path.parent} has no {path.name}: it is not a finished pgcgan model.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is damaged ({error}); train the model again.") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged ({str(error).partition(';')[0]}); train the model again.") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], text: dict[str, str] | None = None) -> None:
@@ -110,5 +131,5 @@ def read_state(path: Path) -> Any:
 
     try:
         return fill(json.loads(text["skeleton"]))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); start the training again without --resume.") from None

@@ -96,14 +96,59 @@ def plan_counts(n: int | Mapping[str, int], label_counts: Mapping[str, int]) -> 
     return plan
 
 
+def plan_from(
+    n: int | Mapping[str, int], label_counts: Mapping[str, int], start: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many people of each combination to make, and how many of it come before them.
+
+    Parameters
+    ----------
+    n, label_counts
+        As for `plan_counts`.
+    start : int
+        People to pass over: of each combination that `n` names, or in all, in proportion, if `n` is a number.
+
+    Returns
+    -------
+    plan, before : dict of str to int
+        People ``before[label] + 1`` to ``before[label] + plan[label]`` are those that `start` + `n` has and `start`
+        has not.
+
+    Raises
+    ------
+    UsageError
+        As `plan_counts`, or if a number cannot be continued from there because the larger number has fewer people of
+        one combination (the paradox of largest remainders).
+    """
+    _count(start, "The start")
+    if not start:
+        return plan_counts(n, label_counts), {}
+    if isinstance(n, Mapping):
+        plan = plan_counts(n, label_counts)
+        return plan, dict.fromkeys(plan, start)
+    whole = plan_counts(_count(n, "The number of people") + start, label_counts)
+    before = plan_counts(start, label_counts)
+    plan = {label: whole.get(label, 0) - before.get(label, 0) for label in label_counts}
+    fewer = [label for label, count in plan.items() if count < 0]
+    if fewer:
+        raise UsageError(
+            f"{n} people after the first {start} cannot be shared out: {start} have more of {fewer[0]} than "
+            f"{start + n} have; give counts by label, for example {fewer[0]}={max(n, 1)}."
+        )
+    plan = {label: count for label, count in plan.items() if count}
+    if not plan:
+        raise UsageError("Nobody is asked for; give at least one person, for example 1000 or EUR=500.")
+    return plan, before
+
+
 def _count(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise UsageError(f"{what} is {value!r}; accepted: a whole number, 0 or more.")
     return int(value)
 
 
-def sample_names(plan: Mapping[str, int], prefix: str = "SYN") -> np.ndarray:
-    """Return `PREFIX_EUR_000001`, … in the order of the plan; numbers restart at each label.
+def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[str, int] | None = None) -> np.ndarray:
+    """Return `PREFIX_EUR_000001`, … in the order of the plan; numbers restart at each label, behind those before.
 
     Whatever is not a letter, digit, "-", "." or "_" in a combination becomes "_", because some formats take nothing
     else in a sample name. Combinations that become equal by that share one numbering, so that names stay unique.
@@ -111,7 +156,8 @@ def sample_names(plan: Mapping[str, int], prefix: str = "SYN") -> np.ndarray:
     Raises
     ------
     UsageError
-        If the prefix is empty or holds other characters than these.
+        If the prefix is empty or holds other characters than these, or people come before those of labels that share
+        a numbering.
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]+", prefix):
         raise UsageError(f"The prefix is {prefix!r}; accepted: letters, digits, '-', '.' and '_', at least one.")
@@ -119,7 +165,12 @@ def sample_names(plan: Mapping[str, int], prefix: str = "SYN") -> np.ndarray:
     used: dict[str, int] = {}
     for label, count in plan.items():
         stem = re.sub(r"[^A-Za-z0-9._-]", "_", label)
-        start = used.get(stem, 0)
+        if before and stem in used:
+            raise UsageError(
+                f"People of {label!r} share the names {prefix}_{stem}_… with another label, so that their numbers "
+                "depend on how many of the other are made; go on from a start with one of the two at a time."
+            )
+        start = used.get(stem, 0) + (before or {}).get(label, 0)
         names.extend(f"{prefix}_{stem}_{number:06d}" for number in range(start + 1, start + count + 1))
         used[stem] = start + count
     return np.array(names, dtype=object)
@@ -147,6 +198,7 @@ def assemble(
     phased: bool,
     prefix: str,
     people_per_block: int,
+    before: Mapping[str, int] | None = None,
 ) -> Iterator[Genotypes]:
     """Yield the planned people, named and labelled, in blocks of `people_per_block`; the last one may be smaller.
 
@@ -154,6 +206,8 @@ def assemble(
     ----------
     parts : iterable of arrays of int8, shape (variants, some people, ploidy)
         The calls in the order of the plan, cut anyhow.
+    before : mapping of str to int, optional
+        How many people of a combination come before those planned; they have the numbers up to it.
 
     Raises
     ------
@@ -162,7 +216,7 @@ def assemble(
     """
     if people_per_block < 1:
         raise UsageError(f"people_per_block is {people_per_block}; accepted: 1 or more.")
-    names, labels = sample_names(plan, prefix), label_columns(plan, columns)
+    names, labels = sample_names(plan, prefix, before), label_columns(plan, columns)
     done, waiting, held = 0, list[np.ndarray](), 0
     for calls in parts:
         waiting.append(calls)

@@ -13,7 +13,8 @@ from .networks import NetworkConfig
 from .prior import find_blocks
 
 _WINDOWS, _WINDOW = 3, 200  # stretches of sites that are cut into blocks to learn how many there will be
-_PAPER_BYTES = 640_000  # a site: weights, gradients, moments and activations of a batch of 64, measured
+# a site: weights, gradients, moments and activations of a batch of 64, measured; and the last good state
+_PAPER_BYTES = 640_000 + 180_000
 _PAPER_SECONDS = 0.007  # a site and step
 _WARM_SECONDS = 3.5e-5  # a code that the network is trained on, measured
 
@@ -122,6 +123,7 @@ def expected(
         held += 4 * min(rows * codes, 100_000_000)  # the chain's word on all rows, looked up
         held += 0.4 * rows * codes  # chain and prior on the validation people
         held += at_once * (12_000 * blocks + 12 * codes) + 6400 * codes  # activations, gradients and their moments
+        held += 6400 * codes  # the last good state, which a run that diverges goes back to
     told = min(8192, rows) * most  # the prior's word on the next code, for rows taken together
     drawn = min(16_384, max(20 * rows, 128 * n_labels))
     heaviest = max(

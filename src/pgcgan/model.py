@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
-from . import checkpoint
-from .cohort import assemble, combination, plan_counts
+from . import card, checkpoint
+from .cohort import assemble, combination, plan_from
 from .errors import DataError, ModelError, UsageError, listed
 from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
-from .metrics import quick
+from .memory import available_bytes
+from .metrics import Evaluation, quick
+from .metrics.monitor import DIVERSE, diversity
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
 from .prior import Blocks, KnownAncestry, Prior
 from .provenance import provenance
+from .sheet import check_blocks, check_memory, check_sheet, check_sites, check_tensors, digests
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
-from .training import NETWORK_EPOCHS, TRAINING, OnEvent, TrainConfig, train
+from .training import NETWORK_EPOCHS, STATE_FILE, TRAINING, OnEvent, TrainConfig, train
+from .workspace import held, workspace
 
+logger = logging.getLogger(__name__)
 STAGES = ("chain", "prior", "likelihood", "final")
-_SHEET, _SITES, _WEIGHTS, _WARM, _LOG = (
+_SHEET, _SITES, _WEIGHTS, _WARM, _LOG, _RUN = (
     "model.json",
     "sites.json",
     "weights.safetensors",
     "warmstart.safetensors",
     "log.jsonl",
+    "run.json",
 )
 _QUICK_PEOPLE, _QUICK_SITES = 2500, 20_000  # that the quick metrics look at
+_COMPARED, _ENOUGH_ROWS = 32, 20  # people of a label, and rows at least, by whom diversity is judged
 _STREAM = 512  # people drawn from one random stream; see `_streams`
 
 
@@ -108,6 +119,7 @@ class PGcGAN:
         *,
         directory: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        force: bool = False,
         on_event: OnEvent | None = None,
         ancestry: KnownAncestry | None = None,
         overlap: int = 0,
@@ -121,7 +133,10 @@ class PGcGAN:
         directory : path, optional
             Where checkpoints and the log go while training; give it to `save` afterwards.
         resume : bool
-            Go on from the checkpoint in `directory`; data and settings must be those of the interrupted run.
+            Go on from the checkpoint in `directory`; data and settings must be those of the interrupted run. A run that
+            was interrupted before its first checkpoint starts again.
+        force : bool
+            Train where a finished model is; it stays until `save` puts the new one in its place.
         on_event : callable, optional
             Called with a dict after every step: stage, step, steps, fraction, seconds, loss, terms, metrics.
         ancestry : KnownAncestry, optional
@@ -141,7 +156,9 @@ class PGcGAN:
             If the data cannot be trained on (no people, no such label, no calls at a site, a label with one person,
             unphased data with the `paper` preset).
         ModelError
-            If there is nothing to resume, or it belongs to other data or settings.
+            If there is nothing to resume, it belongs to other data or settings, or the training diverged.
+        UsageError
+            If a finished model or another run is in `directory`, or it cannot be written.
         """
         rows = self._rows(genotypes)
         if overlap:
@@ -154,27 +171,47 @@ class PGcGAN:
         if resume and directory is None:
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
         where = Path(directory) if directory is not None else None
-        if where is not None:
-            self._prepare(where, rows, resume)
+        with contextlib.ExitStack() as stack:
+            if where is not None:
+                if not resume:
+                    _make(where)
+                if where.is_dir():
+                    stack.enter_context(_held(where))
+                self._prepare(where, rows, resume, force)
+                resume = resume and (where / STATE_FILE).exists()
+            self._train(rows, where, resume, on_event)
+        return self
+
+    def _train(self, rows: TrainingRows, where: Path | None, resume: bool, on_event: OnEvent | None) -> None:
+        """Run the task of the preset, and take what it has made."""
         log = where / _LOG if where is not None else None
         self.history = _read_log(log) if log is not None and resume else []
+        with threads(self._training_threads()):
+            self._fit(rows, where, log, resume, on_event)
+
+    def _fit(
+        self, rows: TrainingRows, where: Path | None, log: Path | None, resume: bool, on_event: OnEvent | None
+    ) -> None:
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             task = self._task(rows)
         order = [stage for stage, _ in task.stages]
-        resumed = resume
+        warned: set[tuple[str, str]] = set()
 
         def report(event: dict[str, Any]) -> None:
-            nonlocal resumed
-            if resumed:  # what was reported after the checkpoint happens again
-                here = order.index(event["stage"]), event["step"]
-                self.history = [h for h in self.history if (order.index(h["stage"]), h["step"]) < here]
+            here = order.index(event["stage"]), event["step"]
+            kept = [
+                h for h in self.history if (order.index(h["stage"]), h["step"]) < here or "diverged_at" in h["metrics"]
+            ]
+            if len(kept) < len(self.history):  # what was reported after the checkpoint, or a good state, happens again
+                self.history = kept
                 if log is not None:
                     _write_log(log, self.history, "w")
-                resumed = False
+            if event["last"] or (event["looked"] and event["looked"] % 4 == 0):
+                event["metrics"] = {**event["metrics"], **self._diversity(task, event, warned)}
             if event["last"]:
                 event["metrics"] = {**event["metrics"], **self._quick(task, rows)}
             if event["metrics"] or event["last"]:
-                self.history.append({k: v for k, v in event.items() if k not in ("fraction", "last")})
+                self.history.append({k: v for k, v in event.items() if k not in ("fraction", "last", "looked")})
                 if log is not None:
                     _write_log(log, self.history[-1:], "a")
             if on_event is not None:
@@ -190,7 +227,11 @@ class PGcGAN:
         self._provenance = provenance(
             self.seed, label=list(self.label), device=str(self.device), threads=torch.get_num_threads()
         )
-        return self
+
+    def _training_threads(self) -> int:
+        """Return how many threads to train with: sums are of another order, and differ, on another number of them."""
+        trains = self.minutes is not None or self.steps or self.training.epochs or self.training.adversarial_steps
+        return self.training.threads or (torch.get_num_threads() if trains else 1)
 
     def estimate(self, genotypes: Genotypes) -> Estimate:
         """Return the memory and time that `fit` is expected to take on these people.
@@ -259,14 +300,14 @@ class PGcGAN:
             return PaperTask(rows, self.training, **common)
         return HaplotypeTask(rows, self.network, self.training, **common)
 
-    def _prepare(self, directory: Path, rows: TrainingRows, resume: bool) -> None:
-        """Make the directory, and hold data and settings of a resumed run against those of the interrupted one."""
+    def _prepare(self, directory: Path, rows: TrainingRows, resume: bool, force: bool) -> None:
+        """Clear the directory, or hold data and settings of a resumed run against those of the interrupted one."""
         mark = hashlib.sha256(rows.label.astype(np.int64).tobytes())
         for site in rows.states.T:
             mark.update(site.tobytes())
         mark.update(self._variants.position.tobytes() + "\n".join(self._combinations).encode())
         run = {"data": mark.hexdigest(), "settings": self._sheet()}
-        path = directory / "run.json"
+        path = directory / _RUN
         if resume:
             if not path.exists():
                 raise ModelError(f"There is no interrupted training in {directory}; run again without --resume.")
@@ -278,12 +319,11 @@ class PGcGAN:
                     "without --resume."
                 )
             return
-        if (directory / _SHEET).exists():
+        if (directory / _SHEET).exists() and not force:
             raise UsageError(f"{directory} is a finished model; choose another directory to train in.")
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "training.safetensors").unlink(missing_ok=True)
-        _write_log(directory / _LOG, [], "w")
+        (directory / STATE_FILE).unlink(missing_ok=True)
         checkpoint.write_json(path, run)
+        _write_log(directory / _LOG, [], "w")
 
     def _sheet(self) -> dict[str, Any]:
         return {
@@ -313,6 +353,26 @@ class PGcGAN:
         found = quick(train, made[:, :_QUICK_SITES], of(task.validation_people[:_QUICK_PEOPLE]), seed=0)
         return {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
 
+    def _diversity(
+        self, task: HaplotypeTask | PaperTask, event: Mapping[str, Any], warned: set[tuple[str, str]]
+    ) -> dict[str, float]:
+        """Return the diversity of the label that has least, and say which labels are losing theirs."""
+        real, drawn, label = task.compared(_COMPARED)
+        found = {
+            str(name): diversity(real[label == k], drawn[label == k])
+            for k, name in enumerate(self._combinations)
+            if (label == k).sum() >= _ENOUGH_ROWS
+        }
+        for name, value in found.items():
+            if value < DIVERSE and (event["stage"], name) not in warned:
+                warned.add((event["stage"], name))
+                logger.warning(
+                    "%s has lost diversity at %s step %d: people drawn are %.2f times as diverse as its training "
+                    "people (alarm below %g); lower the learning rate, or train for fewer steps",
+                    *(name, event["stage"], event["step"], value, DIVERSE),
+                )
+        return {"least_diversity": round(min(found.values()), 4)} if found else {}
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of a fitted model: people, labels, sites, settings, how it was made."""
         v = self._variants
@@ -333,9 +393,19 @@ class PGcGAN:
             "seed": self.seed,
             "network": dataclasses.asdict(self.network),
             "training": dataclasses.asdict(self.training),
+            "changed": self._changed(),
             "chosen": self._chosen(),
             "last report of training": self.history[-1] if self.history else None,
             "provenance": self._provenance,
+        }
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the settings that differ from those of the preset, and the budget if one was given."""
+        preset = dataclasses.asdict(PRESETS[self.preset]) | dataclasses.asdict(TRAINING[self.preset])
+        settings = dataclasses.asdict(self.network) | dataclasses.asdict(self.training)
+        budget = {"steps": self.steps, "minutes": self.minutes}
+        return {name: value for name, value in budget.items() if value is not None} | {
+            name: value for name, value in settings.items() if value != preset[name]
         }
 
     def _chosen(self) -> dict[str, Any] | None:
@@ -354,7 +424,7 @@ class PGcGAN:
 
     # ---- sample -----------------------------------------------------------------------------------------------
 
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
+    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
         """Make new people.
 
         Parameters
@@ -367,39 +437,52 @@ class PGcGAN:
             asked for.
         prefix : str
             Sample names are `PREFIX_EUR_000001`, …
+        start : int
+            How many people come before these: the people after the first `start`, of each combination if counts are
+            given by combination. 1,000 people and then 9,000 from 1,000 on are the same as 10,000 at once.
 
         Returns
         -------
         Genotypes
             Phased if the training people were.
         """
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix)))
+        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
 
     def iter_samples(
-        self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", people_per_block: int = 1024
+        self,
+        n: int | Mapping[str, int],
+        *,
+        seed: int = 0,
+        prefix: str = "SYN",
+        people_per_block: int = 1024,
+        start: int = 0,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
         if not self.label_counts:
             raise UsageError("The model has not been fitted; call fit(genotypes) or PGcGAN.load(path) first.")
-        plan = plan_counts(n, self.label_counts)
+        plan, before = plan_from(n, self.label_counts, start)
         return assemble(
-            self._streams(plan, seed),
+            self._streams(plan, seed, before),
             plan,
             self.label,
             self._variants,
             phased=self._phased,
             prefix=prefix,
             people_per_block=people_per_block,
+            before=before,
         )
 
-    def _streams(self, plan: Mapping[str, int], seed: int) -> Iterator[np.ndarray]:
+    def _streams(self, plan: Mapping[str, int], seed: int, before: Mapping[str, int]) -> Iterator[np.ndarray]:
         # One random stream for each label and each 512 people of it, always drawn whole: what a person is depends on
         # the seed, the label and the number alone, and matrix products have one shape whatever is asked for.
         for name, count in plan.items():
             label = np.full(_STREAM, list(self.label_counts).index(name))
-            for start in range(0, count, _STREAM):
+            first = before.get(name, 0)
+            for start in range(first - first % _STREAM, first + count, _STREAM):
                 stream = np.random.SeedSequence([abs(seed), int(seed < 0), zlib.crc32(name.encode()), start])
-                yield self.draw(label, stream)[:, : min(_STREAM, count - start)]
+                with threads(1):
+                    drawn = self.draw(label, stream)
+                yield drawn[:, max(first - start, 0) : first + count - start]
 
     def draw(
         self,
@@ -465,8 +548,16 @@ class PGcGAN:
 
     # ---- save and load ----------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str], force: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], force: bool = False, *, evaluation: Evaluation | None = None) -> Path:
         """Write the model directory: weights (safetensors) and JSON; no person, no sample name, no pickle.
+
+        Parameters
+        ----------
+        path : path
+        force : bool
+            Replace a model that exists.
+        evaluation : Evaluation, optional
+            Of people that the model made; its figures go into `MODEL_CARD.md`, which is for reading alone.
 
         Raises
         ------
@@ -480,8 +571,26 @@ class PGcGAN:
             raise UsageError(f"{directory} is a file; choose another name for the model directory.")
         if (directory / _SHEET).exists() and not force:
             raise UsageError(f"{directory} exists; choose another name, or --force (force=True) to replace it.")
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / _SHEET).unlink(missing_ok=True)  # written last: a directory without it is not a model
+        _make(directory)
+        try:
+            with _held(directory), workspace(directory) as made:
+                self._write(Path(made), evaluation)
+                # the sheet goes first and comes last: a directory without it is not a model. A run that dies before it
+                # has come leaves the checkpoint, which is all that it takes to write the others again.
+                (directory / _SHEET).unlink(missing_ok=True)
+                for name in (_WEIGHTS, _WARM, _SITES, card.NAME, _SHEET):
+                    if (Path(made) / name).exists():
+                        os.replace(Path(made) / name, directory / name)
+                    else:
+                        (directory / name).unlink(missing_ok=True)
+                for name in (STATE_FILE, _RUN):
+                    (directory / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise UsageError(f"{directory} cannot be written: {error.strerror or error}.") from None
+        return directory
+
+    def _write(self, directory: Path, evaluation: Evaluation | None) -> None:
+        """Write the files of a finished model."""
         tensors = {f"generator.{n}": t for n, t in self._generator.state_dict().items()}
         if self._blocks is not None:
             tensors["edges"] = torch.from_numpy(self._blocks.edges.astype(np.int64))
@@ -490,8 +599,10 @@ class PGcGAN:
             assert isinstance(self._generator, HaplotypeGenerator)
             assert isinstance(self._generator.prior, Prior)
             tensors |= {f"prior.{n}": torch.from_numpy(a) for n, a in self._generator.prior.arrays().items()}
+        broken = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
+        if broken:
+            raise ModelError(f"The model holds values of {broken[0]} that are no numbers; it is not written.")
         checkpoint.write_tensors(directory / _WEIGHTS, tensors)
-        (directory / _WARM).unlink(missing_ok=True)
         if self._warm:
             checkpoint.write_tensors(directory / _WARM, self._warm)
         v = self._variants
@@ -499,8 +610,9 @@ class PGcGAN:
         checkpoint.write_json(
             directory / _SITES, {**columns, "contig_lengths": dict(v.contig_lengths), "assembly": v.assembly}
         )
-        for name in ("run.json", "training.safetensors"):
-            (directory / name).unlink(missing_ok=True)
+        rows = evaluation.rows if evaluation is not None else ()
+        measured = [(row.metric, row.value, row.floor) for row in rows if row.label == "all"]
+        checkpoint.write_text(directory / card.NAME, card.model_card(self.facts(), measured))
         checkpoint.write_json(
             directory / _SHEET,
             {
@@ -512,9 +624,9 @@ class PGcGAN:
                 "sizes": self._blocks.sizes if self._blocks is not None else None,
                 "history": self.history,
                 "provenance": self._provenance,
+                "files": digests(directory, (_SITES, _WEIGHTS, _WARM)),
             },
         )
-        return directory
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str = "auto", stage: str = "final") -> PGcGAN:
@@ -539,7 +651,7 @@ class PGcGAN:
             raise ModelError(f"There is no model directory {directory}.")
         if stage not in STAGES:
             raise UsageError(f"Unknown stage {stage!r}; accepted: {', '.join(STAGES)}.")
-        if not (directory / _SHEET).exists() and (directory / "run.json").exists():
+        if not (directory / _SHEET).exists() and (directory / _RUN).exists():
             raise ModelError(f"The training in {directory} has not finished; run the same command with --resume.")
         sheet = checkpoint.read_json(directory / _SHEET)
         if not isinstance(sheet, dict):
@@ -551,35 +663,50 @@ class PGcGAN:
             )
         sites = checkpoint.read_json(directory / _SITES)
         tensors, _ = checkpoint.read_tensors(directory / _WEIGHTS)
+        target = _device(device)
         try:
-            model = cls(sheet["label"], preset=sheet["preset"], seed=sheet["seed"], steps=sheet["steps"], device=device)
-            model.minutes = sheet["minutes"]
-            model.network, model.training = NetworkConfig(**sheet["network"]), TrainConfig(**sheet["training"])
+            check_sheet(sheet)
+            known = dict(sheet["files"])
+            for name, digest in digests(directory, list(known)).items():
+                if digest != known[name]:
+                    raise ValueError(f"{name} is not the file that was saved with {_SHEET}")
+            check_sites(sites)
+            settings = {**sheet["network"], **sheet["training"]}
+            model = cls(sheet["label"], preset=sheet["preset"], seed=sheet["seed"], steps=sheet["steps"], **settings)
+            model.device, model.minutes = target, sheet["minutes"]
             model.label_counts, model.history = sheet["label_counts"], sheet["history"]
             model._provenance = sheet["provenance"]
             model._phased, model._ploidy = sheet["phased"], sheet["ploidy"]
             model._label_table = np.array(sheet["label_table"])
             model._variants = Variants(**sites)
             model._restore(sheet["sizes"], tensors)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{directory} is not a whole model ({error}); train it again.") from None
-        model._warm = checkpoint.read_tensors(directory / _WARM)[0] if (directory / _WARM).exists() else {}
+            warm = _WARM in known and (directory / _WARM).exists()
+            model._warm = checkpoint.read_tensors(directory / _WARM)[0] if warm else {}
+            if warm:
+                check_tensors(dict(model._generator.named_parameters()), model._warm)
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError, DataError, UsageError) as error:
+            said = str(error).rstrip(".")
+            raise ModelError(f"{directory} is not a whole model ({said}); train it again.") from None
         if stage != "final":
             model._rewind(stage, directory)
         return model
 
     def _restore(self, sizes: list[int] | None, tensors: dict[str, torch.Tensor]) -> None:
         weights = {n.removeprefix("generator."): t for n, t in tensors.items() if n.startswith("generator.")}
+        n_sites, n_labels = len(self._variants), len(self.label_counts)
+        # without memory of its own, whatever the sizes asked for, until the tensors of the file take their places
+        without = torch.device("meta")
         if sizes is None:
             self._blocks = None
-            self._generator = PaperGenerator(len(self._variants), len(self.label_counts))
+            with without:
+                self._generator = PaperGenerator(n_sites, n_labels)
         else:
+            haplotypes = self._phased or self._ploidy == 1
+            states = 2 if haplotypes else 3
+            check_blocks(tensors, sizes, states, n_sites)
+            check_memory(sizes, n_labels, available_bytes())
             edges = tensors["edges"].numpy()
-            per = self._ploidy if self._phased or self._ploidy == 1 else 1
-            lengths, shapes = np.diff(edges), []
-            states = 2 if self._phased or self._ploidy == 1 else 3
-            for size, length in zip(sizes, lengths, strict=True):
-                shapes.append((size, int(length)))
+            shapes = [(size, int(length)) for size, length in zip(sizes, np.diff(edges), strict=True)]
             cuts = np.cumsum([a * b for a, b in shapes])[:-1]
             templates = np.split(tensors["templates"].numpy(), cuts)
             emission = np.split(tensors["emission"].numpy(), cuts * states)
@@ -589,9 +716,16 @@ class PGcGAN:
                 [e.reshape(*shape, states) for e, shape in zip(emission, shapes, strict=True)],
             )
             arrays = {n.removeprefix("prior."): t.numpy() for n, t in tensors.items() if n.startswith("prior.")}
-            prior = Prior.from_arrays(arrays, sizes, len(self.label_counts))
-            self._generator = HaplotypeGenerator(self.network, prior, self._label_table, per)
-        self._generator.load_state_dict(weights)
+            prior = Prior.from_arrays(arrays, sizes, n_labels)
+            with without:
+                generator = HaplotypeGenerator(
+                    self.network, prior, self._label_table, self._ploidy if haplotypes else 1
+                )
+            self._generator = generator
+        check_tensors(self._generator.state_dict(), weights)
+        self._generator.load_state_dict(weights, assign=True)
+        if not np.array_equal(self._label_table.reshape(n_labels, -1), _table_of(self._generator, self._label_table)):
+            raise ValueError(f"the labels of {_WEIGHTS} are not those of {_SHEET}")
         self._generator.to(self.device).eval()
 
     def _rewind(self, stage: str, directory: Path) -> None:
@@ -614,6 +748,23 @@ class PGcGAN:
                 parameter.copy_(self._warm[name])
 
 
+def _table_of(generator: HaplotypeGenerator | PaperGenerator, otherwise: np.ndarray) -> np.ndarray:
+    """Return which value of each label column the combinations have, as the weights have it."""
+    return generator.label.label_table.numpy() if isinstance(generator, HaplotypeGenerator) else otherwise
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let torch and the libraries of numpy use so many threads; what was set comes back."""
+    before = torch.get_num_threads()
+    with threadpool_limits(number):
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
 def _read_log(path: Path) -> list[dict[str, Any]]:
     """Return the whole lines of a log; a line that a kill cut short is left out."""
     found = []
@@ -626,8 +777,29 @@ def _read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def _write_log(path: Path, entries: Sequence[Mapping[str, Any]], mode: str) -> None:
-    with path.open(mode, encoding="utf-8") as file:
-        file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be made: {error.strerror or error}.") from None
+
+
+@contextlib.contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """Hold the directory for this run alone; one that cannot be written is refused in one sentence."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(held(directory))
+        except OSError as error:
+            raise UsageError(f"{directory} cannot be written: {error.strerror or error}.") from None
+        yield
 
 
 def _draw_codes(

@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import sys
 from typing import Any
@@ -56,3 +57,38 @@ def provenance(seed: int | None = None, **more: Any) -> dict[str, Any]:
         "libraries": libraries(),
         **more,
     }
+
+
+def environment() -> dict[str, Any]:
+    """Return what a bug report should say: versions, platform, processors, extras; no path and no name of a person.
+
+    Returns
+    -------
+    dict
+        `libraries` are the requirements of pgcgan with the version that is installed, or "absent"; `extras` are its
+        optional parts, each with what it needs.
+    """
+    needed: dict[str, str] = {}
+    extras: dict[str, dict[str, str]] = {}
+    for requirement in importlib.metadata.requires("pgcgan") or []:
+        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
+        version = libraries(name).get(name, "absent")
+        extra = re.search(r"extra == ['\"]([^'\"]+)['\"]", requirement)
+        (extras.setdefault(extra[1], {}) if extra else needed)[name] = version
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "pgcgan": VERSION,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": platform.platform(),
+        "processors": usable,
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
+        "libraries": needed,
+        "extras": {name: _state(parts) for name, parts in extras.items()},
+    }
+
+
+def _state(parts: dict[str, str]) -> str:
+    absent = [name for name, version in parts.items() if version == "absent"]
+    if absent:
+        return f"not installed ({', '.join(absent)} absent)"
+    return f"installed ({', '.join(f'{name} {version}' for name, version in parts.items())})"

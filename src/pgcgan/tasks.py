@@ -73,9 +73,16 @@ def _adversarial_step(
     label: Tensor,
     optimisers: dict[str, torch.optim.Optimizer],
     config: TrainConfig,
-) -> dict[str, Tensor]:
-    """Update the critic `critic_steps` times and the generator once, on the fake people of the last critic update."""
+    step_size: float,
+) -> tuple[dict[str, Tensor], float]:
+    """Update the critic `critic_steps` times and the generator once, on the fake people of the last critic update.
+
+    Returns the terms of the loss and the norm of the generator's gradient.
+    """
     terms: dict[str, Tensor] = {}
+    for name, rate in (("generator", config.generator_learning_rate), ("critic", config.critic_learning_rate)):
+        for group in optimisers[name].param_groups:
+            group["lr"] = step_size * rate
     for k in range(config.critic_steps):
         last = k == config.critic_steps - 1
         # as published: the generator is in inference mode for all critic updates but the last
@@ -94,10 +101,14 @@ def _adversarial_step(
         if config.loss == "wgan":
             clip_convolutions(critic, config.clip)
         terms.update(theirs)
-    if config.gradient_norm:
-        nn.utils.clip_grad_norm_(generator.parameters(), config.gradient_norm)
+    norm = clipped(generator, config.gradient_norm)
     optimisers["generator"].step()
-    return {name: term.detach() for name, term in terms.items()}
+    return {name: term.detach() for name, term in terms.items()}, norm
+
+
+def clipped(generator: nn.Module, bound: float) -> float:
+    """Bound the norm of a generator's gradient, unless the bound is 0, and return what it was."""
+    return float(nn.utils.clip_grad_norm_(generator.parameters(), bound or float("inf")))
 
 
 def clip_convolutions(critic: nn.Module, bound: float) -> None:
@@ -133,6 +144,7 @@ class HaplotypeTask:
         steps: int | None = None,
     ):
         self.data, self.config, self.seed, self.device = data, config, seed, device
+        self.step_size, self.gradient_norm = 1.0, 0.0
         people, per = len(data.label), data.rows_per_person
         self.row_label = np.repeat(data.label, per)
         row_person = np.repeat(np.arange(people), per)
@@ -302,10 +314,6 @@ class HaplotypeTask:
         if self.config.calibrate:
             rake(self.average, RAKED_ROWS, self.seed)
 
-    def finite(self) -> bool:
-        """Tell whether all weights of the generator are numbers."""
-        return all(bool(p.isfinite().all()) for p in self.generator.parameters())
-
     def validate(self, stage: str) -> dict[str, float]:
         """Return the likelihood of the validation people (nats a row) and, in the warm start, keep the best weights.
 
@@ -333,6 +341,22 @@ class HaplotypeTask:
             return float(self.average.share) == 0.0
         return stage == "likelihood" and patience > 0 and self.best["since"] >= patience
 
+    def compared(self, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return codes of the rows of up to `most` people of each label, codes drawn for them, and their labels.
+
+        Shapes (rows, blocks) twice and (rows,).
+        """
+        per = self.data.rows_per_person
+        people = _some(self.data.label, most)
+        training = self.average.training
+        self.average.eval()
+        with torch.no_grad():
+            label = torch.as_tensor(self.data.label[people], device=self.device)
+            drawn, _ = self.average.people(label, torch.Generator().manual_seed(0))
+        self.average.train(training)
+        rows = (people[:, None] * per + np.arange(per)).ravel()
+        return self.codes[rows], drawn.flatten(0, 1).cpu().numpy(), self.row_label[rows]
+
     # ---- one step ---------------------------------------------------------------------------------------------
 
     def _people(self, step: int) -> np.ndarray:
@@ -346,6 +370,7 @@ class HaplotypeTask:
     ) -> dict[str, Tensor]:
         warm = min(1.0, (step + 1) / 50)
         rate = self.config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
+        rate *= self.step_size
         for group in self.optimisers["generator"].param_groups:
             group["lr"] = rate
         self.generator.train()
@@ -353,8 +378,7 @@ class HaplotypeTask:
         loss = self._rows_likelihood(self.generator, sources, noise, self.config.token_dropout).mean()
         self.optimisers["generator"].zero_grad()
         loss.backward()
-        if self.config.gradient_norm:
-            nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.gradient_norm)
+        self.gradient_norm = clipped(self.generator, self.config.gradient_norm)
         self.optimisers["generator"].step()
         return {"likelihood": loss.detach()}
 
@@ -376,7 +400,11 @@ class HaplotypeTask:
             return torch.where(seen, fake, self.critic.centre)  # what is missing in real people is hidden in fake ones
 
         real = torch.where(seen, real, self.critic.centre)
-        return _adversarial_step(generate, self.generator, self.critic, real, label, self.optimisers, self.config)
+        modules = self.generator, self.critic
+        terms, self.gradient_norm = _adversarial_step(
+            generate, *modules, real, label, self.optimisers, self.config, self.step_size
+        )
+        return terms
 
     def _states(self, onehots: list[Tensor]) -> Tensor:
         """Return expected states of one-hot codes (people, rows, codes) of each block: (people, rows, sites)."""
@@ -478,6 +506,11 @@ class HaplotypeTask:
                 optimiser.load_state_dict(state["optimisers"][name])
 
 
+def _some(label: np.ndarray, most: int) -> np.ndarray:
+    """Return the first `most` people of each label."""
+    return np.concatenate([np.flatnonzero(label == k)[:most] for k in range(int(label.max()) + 1)])
+
+
 def _components(blocks: Blocks, codes: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean state (sites,), leading axes (components, sites) and scores (rows, components) of rows of codes.
 
@@ -523,6 +556,7 @@ class PaperTask:
         steps: int | None = None,
     ):
         self.data, self.config, self.seed, self.device = data, config, seed, device
+        self.step_size, self.gradient_norm = 1.0, 0.0
         pairs = data.states.reshape(len(data.label), 2, -1)
         # 0|0, 0|1, 1|0, 1|1 -> 0, 1, 2, 3; a call with a missing allele is no state at all
         self.states = np.where((pairs < 0).any(axis=1), -1, 2 * pairs[:, 0] + pairs[:, 1])
@@ -561,11 +595,11 @@ class PaperTask:
             noise = torch.randn(size, PAPER_NOISE).to(self.device)
             return self.generator(noise, label) * seen
 
-        return _adversarial_step(generate, self.generator, self.critic, real, label, self.optimisers, self.config)
-
-    def finite(self) -> bool:
-        """Tell whether all weights of the generator are numbers."""
-        return all(bool(p.isfinite().all()) for p in self.generator.parameters())
+        modules = self.generator, self.critic
+        terms, self.gradient_norm = _adversarial_step(
+            generate, *modules, real, label, self.optimisers, self.config, self.step_size
+        )
+        return terms
 
     def validate(self, stage: str) -> dict[str, float]:
         """Return nothing: the published training has no validation."""
@@ -574,6 +608,21 @@ class PaperTask:
     def plateau(self, stage: str) -> bool:
         """Tell that the published schedule runs to its end."""
         return False
+
+    def compared(self, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return states of up to `most` people of each label, states drawn for them, and their labels.
+
+        Shapes (people, sites) twice and (people,).
+        """
+        people = _some(self.data.label, most)
+        label = torch.as_tensor(self.data.label[people], device=self.device)
+        training = self.generator.training
+        self.generator.eval()
+        with torch.no_grad():
+            noise = torch.randn(len(people), PAPER_NOISE, generator=torch.Generator().manual_seed(0))
+            drawn = self.generator(noise.to(self.device), label).argmax(2)
+        self.generator.train(training)
+        return self.states[people], drawn.cpu().numpy(), self.data.label[people]
 
     def finish(self, stage: str) -> None:
         """Leave the generator as it is."""

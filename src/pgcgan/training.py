@@ -6,10 +6,13 @@ uninterrupted one.
 
 from __future__ import annotations
 
+import copy
+import logging
 import signal
+import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +27,13 @@ from .losses import LOSSES
 
 STATE_FILE = "training.safetensors"
 OnEvent = Callable[[dict[str, Any]], None]
+log = logging.getLogger(__name__)
+
+RETREATS = 3  # times that a run goes back before it gives up
+SMALLER = 0.25  # the steps of a run that went back, as a share of those before
+# a loss, or the norm of a gradient, so many times the median of the last steps of its stage has exploded
+EXPLODED = {"loss": 20.0, "gradient": 1e4}
+_REMEMBERED, _ENOUGH = 100, 10  # steps of which the median is taken, at most and at least
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,10 @@ class TrainConfig:
         people find drawn people as near as drawn people find train people.
     checkpoint_seconds : float
         Time between checkpoints.
+    threads : int
+        Threads of the numerical libraries while training on the CPU; 0 takes one for the prior, and as many as they are
+        set to where a network is trained. With 1 the same seed gives the same bytes on any number of cores, with other
+        numbers on as many.
     """
 
     epochs: float = 0.0
@@ -111,6 +125,7 @@ class TrainConfig:
     calibrate: bool = True
     sharpening: float = 0.0
     checkpoint_seconds: float = 60.0
+    threads: int = 0
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -119,6 +134,8 @@ class TrainConfig:
             raise UsageError(f"share is {self.share}; accepted: 0 to 1, or below 0 to choose it.")
         if self.crossover_match < 1:
             raise UsageError(f"crossover_match is {self.crossover_match}; accepted: 1 or more.")
+        if self.threads < 0:
+            raise UsageError(f"threads is {self.threads}; accepted: 1 or more, or 0 to choose.")
 
 
 # the published schedule: 39 batches of 64 an epoch, five critic updates for one of the generator
@@ -139,6 +156,8 @@ class Task(Protocol):
     """What the loop asks of a family: its stages, one step, and its state."""
 
     stages: list[tuple[str, int]]
+    step_size: float  # a factor on all learning rates
+    gradient_norm: float  # of the generator, in the last step
 
     def start(self, stage: str) -> None:
         """Set up a stage."""
@@ -146,14 +165,14 @@ class Task(Protocol):
     def step(self, stage: str, step: int, progress: float) -> dict[str, Tensor]:
         """Make one step and return the terms of its loss; `progress` runs from 0 to 1 over the stage."""
 
-    def finite(self) -> bool:
-        """Tell whether all weights are numbers."""
-
     def validate(self, stage: str) -> dict[str, float]:
         """Return what is measured now and then, and keep what is best by it."""
 
     def plateau(self, stage: str) -> bool:
         """Tell whether more steps of a stage promise nothing."""
+
+    def compared(self, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return rows of so many training people of each label, rows drawn for them, and the label of each row."""
 
     def finish(self, stage: str) -> None:
         """End a stage."""
@@ -189,20 +208,34 @@ def train(
     minutes : float, optional
         Time budget, shared out over the stages; the schedule follows the clock, so the result depends on the machine.
     on_event : callable, optional
-        Called with a dict (stage, step, steps, fraction, last, seconds, loss, terms, metrics) after every step.
+        Called with a dict (stage, step, steps, fraction, last, looked, seconds, loss, terms, metrics) after every step,
+        `looked` being the number of one of the twenty looks at a stage, else 0; and when a run goes back (metrics:
+        diverged_at, step_size; no terms).
 
     Raises
     ------
     ModelError
-        If the loss is no longer a number, or there is no checkpoint to resume.
+        If training diverges again after it went back three times, or there is no checkpoint to resume.
+    UsageError
+        If a checkpoint cannot be written.
+
+    Notes
+    -----
+    A step diverges if a term of its loss, the norm of its gradient or a weight is no number, or if loss or norm are far
+    above the median of the last steps (`EXPLODED`). The run then takes up its state of the last of the twenty looks of
+    the stage, with steps a quarter as large. Nothing that is no number is written.
     """
     at_stage, at_step, spent = 0, 0, 0.0
+    recent: dict[str, list[float]] = {"loss": [], "gradient": []}
+    retreats = 0
     path = directory / STATE_FILE if directory is not None else None
     if resume:
         if path is None or not path.exists():
             raise ModelError(f"There is no checkpoint in {directory} to resume; run again without --resume.")
         state = checkpoint.read_state(path)
         at_stage, at_step, spent = state["stage"], state["step"], state["seconds"]
+        recent, retreats = state.get("recent", recent), state.get("retreats", 0)
+        task.step_size = state.get("step_size", 1.0)
         task.load_state_dict(state["task"])
     everything = max(1, sum(steps for _, steps in task.stages))
     began = saved = time.monotonic()
@@ -211,7 +244,12 @@ def train(
         if path is not None:
             elapsed = spent + time.monotonic() - began
             progress = {"stage": at_stage, "step": at_step, "seconds": elapsed}
-            checkpoint.write_state(path, {**progress, "task": task.state_dict()})
+            caution = {"recent": recent, "retreats": retreats, "step_size": task.step_size}
+            if _finite(state := task.state_dict()):  # else the next step will show it, and the last checkpoint serves
+                checkpoint.write_state(path, {**progress, **caution, "task": state})
+
+    def looked(before: float, after: float) -> int:
+        return min(20, int(20 * after)) if after >= 1 or int(20 * after) > int(20 * before) else 0
 
     whole, interrupted = True, False
 
@@ -230,6 +268,9 @@ def train(
                 if at_step == 0:
                     torch.manual_seed(mixed_seed(seed, at_stage, -1))
                     task.start(stage)
+                    recent = {"loss": [], "gradient": []}
+                if steps:
+                    good = at_step, copy.deepcopy(task.state_dict()), copy.deepcopy(recent)
                 before = sum(n for _, n in task.stages[:at_stage])
                 budget = None if minutes is None else minutes * 60 * steps / everything
                 deadline_from = time.monotonic() - (at_step / steps * budget if budget and steps else 0.0)
@@ -242,16 +283,38 @@ def train(
                     torch.manual_seed(mixed_seed(seed, at_stage, at_step))
                     whole = False
                     terms = {name: float(t) for name, t in task.step(stage, at_step, progress).items()}
-                    if not (np.isfinite(list(terms.values())).all() and task.finite()):
-                        raise ModelError(
-                            f"Training diverged at {stage} step {at_step}: {terms}; lower the learning rate."
-                        )
-                    at_step += 1
-                    share = at_step / steps
+                    now = {"loss": abs(sum(terms.values())), "gradient": task.gradient_norm}
+                    share = (at_step + 1) / steps
                     if budget is not None:
                         share = max(share, (time.monotonic() - deadline_from) / budget)
-                    metrics = task.validate(stage) if share >= 1 or int(20 * share) > int(20 * progress) else {}
-                    over = share >= 1 or task.plateau(stage)
+                    look, due = looked(progress, share), time.monotonic() - saved > config.checkpoint_seconds
+                    reason = _diverged(terms, now, recent)
+                    if reason is None and (look or due) and not _finite(task.state_dict()):
+                        reason = "weights that are no numbers"
+                    if reason is None:
+                        at_step += 1
+                        for name, value in now.items():
+                            recent[name] = [*recent[name], value][-_REMEMBERED:]
+                        metrics = task.validate(stage) if look else {}
+                        over = share >= 1 or task.plateau(stage)
+                        if look and not over:
+                            good = at_step, copy.deepcopy(task.state_dict()), copy.deepcopy(recent)
+                    else:
+                        retreats += 1
+                        if retreats > RETREATS:
+                            raise ModelError(
+                                f"Training diverged at {stage} step {at_step} ({reason}), also with steps "
+                                f"{task.step_size:g} times as large; lower the learning rate."
+                            )
+                        metrics, over = {"diverged_at": at_step, "step_size": SMALLER * task.step_size}, False
+                        log.warning(
+                            "training diverged at %s step %d (%s): back to step %d, with steps %g times as large",
+                            *(stage, at_step, reason, good[0], metrics["step_size"]),
+                        )
+                        at_step, state, recent = copy.deepcopy(good)
+                        task.load_state_dict(state)
+                        task.step_size *= SMALLER
+                        terms, look = {}, 0
                     whole = True
                     if interrupted:
                         raise KeyboardInterrupt
@@ -263,13 +326,14 @@ def train(
                                 "steps": steps,
                                 "fraction": (before + max(progress, at_step / steps) * steps) / everything,
                                 "last": over,
+                                "looked": look,
                                 "seconds": round(spent + time.monotonic() - began, 2),
                                 "loss": sum(terms.values()),
                                 "terms": terms,
                                 "metrics": metrics,
                             }
                         )
-                    if time.monotonic() - saved > config.checkpoint_seconds:
+                    if due:
                         save()
                         saved = time.monotonic()
                     if over:
@@ -288,6 +352,29 @@ def train(
         finally:
             if handler is not None:
                 signal.signal(signal.SIGINT, handler)
+
+
+def _diverged(
+    terms: Mapping[str, float], now: Mapping[str, float], recent: Mapping[str, Sequence[float]]
+) -> str | None:
+    """Return how a step shows that training diverges; None where it does not."""
+    for name, value in (*terms.items(), ("gradient", now["gradient"])):
+        if not np.isfinite(value):
+            return f"{name} {value:g}"
+    for name, value in now.items():
+        usual = statistics.median(recent[name]) if len(recent[name]) >= _ENOUGH else np.inf
+        if value > EXPLODED[name] * max(usual, 1.0):
+            return f"{name} {value:.4g}, {usual:.4g} before"
+    return None
+
+
+def _finite(state: Any) -> bool:
+    """Tell whether all floating-point tensors of a nested state hold numbers only."""
+    if isinstance(state, Tensor):
+        return not state.is_floating_point() or bool(state.isfinite().all())
+    if isinstance(state, dict):
+        return all(map(_finite, state.values()))
+    return all(map(_finite, state)) if isinstance(state, (list, tuple)) else True
 
 
 def mixed_seed(*numbers: int) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from cyclopts import CycloptsError
 
@@ -15,7 +19,10 @@ from .app import app
 
 __all__ = ["app", "converting", "fetching", "genomes", "judging", "main", "making", "showing"]
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+# 128 + the signal, as shells have it
+INTERRUPTED = 128 + signal.SIGINT
+PIPE_CLOSED = 128 + signal.SIGPIPE
+OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # and not of what we did there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0, 2 for what the user can put right (one line on standard error), 3 where a release gate failed,
-        130 after Ctrl-C. Anything else is a defect and keeps its traceback.
+        130 after Ctrl-C, 141 where the reader of the output has gone. Anything else is a defect and keeps its
+        traceback.
     """
     if arguments is not None:
         sys.argv = ["pgcgan", *arguments]  # provenance says what ran
@@ -45,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pgcgan: {failed}", file=sys.stderr)
         return failed.exit_code
     except PgcganError as error:
+        _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
         return _fail(f"{' '.join(str(error).split())} (pgcgan --help)", 2)
@@ -52,15 +61,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pgcgan: {stop if str(stop) else 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader of our output has gone (head); keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # the reader of our output has gone (head): nothing is wrong, and nobody is there to be told
+        _let_go(sys.stdout, sys.stderr)
+        return PIPE_CLOSED
     except OSError as error:
-        if error.filename is None:
+        if error.errno not in OF_THE_PLACE and error.filename is None:
             raise
-        return _fail(f"{error.filename}: {error.strerror}.", 2)
+        _let_go(sys.stdout)
+        return _fail(f"{error.filename or 'The output cannot be written'}: {error.strerror}.", 2)
     finally:
         logging.getLogger("pgcgan").removeHandler(notes)
+
+
+def _let_go(*streams: TextIO) -> None:
+    """Drop what could not be written, which the interpreter would try, and complain about, at its exit."""
+    for stream in streams:
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _release(error: BaseException) -> None:
+    """Drop what failed without another word: the destructor of a writer tries once more, and complains."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        error.__context__ = error.__traceback__ = None
+    finally:
+        sys.unraisablehook = hook
 
 
 def _fail(message: str, status: int) -> int:

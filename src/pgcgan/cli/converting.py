@@ -29,10 +29,10 @@ def convert(
     ----------
     genotypes
         NAME.vcf, .vcf.gz, .bcf, .bed (with .bim and .fam beside it), .pgen (with .pvar and .psam), .hap or .hap.gz
-        (with .legend and .samples) or .npz; "-" reads VCF or BCF from standard input, and an
-        http or https address one from a server.
+        (with .legend and .samples), .vcz or .zarr (VCF Zarr, also with .zip), .trees (tree sequence) or .npz; "-" reads
+        VCF or BCF from standard input, and an http or https address one from a server.
     output
-        NAME with one of these suffixes; "-" writes VCF to standard output.
+        NAME with one of these suffixes, except .trees; "-" writes VCF to standard output.
     panel
         Labels, of which NAME.panel.tsv is written beside the output: a 1000 Genomes panel or .ped, or any table with a
         sample column.

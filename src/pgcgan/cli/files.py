@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, ModelError, UsageError, listed
+from ..workspace import workspace
 from .app import Reading
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def panel_beside(path: str) -> str:
     """Return the panel file that `write` put beside a genotype file."""
     from ..io import FORMATS
 
+    path = path.rstrip("/")  # of a folder
     suffixes = sorted((s for several in FORMATS for s in several if path.endswith(s)), key=len)
     beside = path.removesuffix(suffixes[-1] if suffixes else "") + ".panel.tsv"
     if not Path(beside).is_file():
@@ -142,10 +143,13 @@ def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
     target = Path(path)
     output_free(path, force)
-    with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=target.parent) as workspace:
-        partial = Path(workspace) / target.name
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, target)
+    try:
+        with workspace(target.parent) as made:
+            partial = Path(made) / target.name
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, target)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
     return target
 
 

@@ -148,6 +148,7 @@ def write_genome(
     *,
     seed: int,
     prefix: str,
+    start: int,
     force: bool,
     command: str,
     unphased: bool,
@@ -161,15 +162,16 @@ def write_genome(
             output,
             seed=seed,
             prefix=prefix,
+            start=start,
             executor=runs,
             force=force,
             command=command,
             unphased=unphased,
             on_event=on_event,
         )
-    from ..cohort import plan_counts
+    from ..cohort import plan_from
 
-    total = sum(plan_counts(wanted, generator.label_counts).values())
+    total = sum(plan_from(wanted, generator.label_counts, start)[0].values())
     sites = sum(w.sites - w.overlap for w in generator.windows)
     say(f"{total} people at {sites} sites in {len(generator.windows)} windows: {names(written) or 'standard output'}")
 

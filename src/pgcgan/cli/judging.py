@@ -168,7 +168,15 @@ def report(
     output_free(output, force)
     if _form(output) != "html":
         raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
-    say(f"written: {write_report(_read_evaluation(evaluation), output, force=force)}")
+    found = read_evaluation(evaluation)
+    try:
+        written = write_report(found, output, force=force)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise DataError(
+            f"{evaluation}: its figures cannot be drawn ({said}); the file is damaged: evaluate again."
+        ) from error
+    say(f"written: {written}")
 
 
 @app.command
@@ -203,7 +211,7 @@ def compare(
     called = Path(first).stem, Path(second).stem
     if called[0] == called[1]:
         called = first, second
-    found = compare(_read_evaluation(first), _read_evaluation(second), called)
+    found = compare(read_evaluation(first), read_evaluation(second), called)
     if json_output == "-":
         print(found.to_json())
         return
@@ -241,12 +249,15 @@ def _write_evaluation(evaluation: Evaluation, output: str, force: bool) -> Path:
     return write_report(evaluation, output, force=force)
 
 
-def _read_evaluation(path: str) -> Evaluation:
+def read_evaluation(path: str) -> Evaluation:
+    """Return the evaluation of a JSON file."""
     from ..metrics import Evaluation
 
     if not Path(path).is_file():
         raise UsageError(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
     try:
         return Evaluation.from_json(Path(path).read_text(encoding="utf-8"))
-    except (DataError, UnicodeDecodeError) as error:
+    except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not a text file (UTF-8); accepted: what `pgcgan evaluate` wrote.") from None

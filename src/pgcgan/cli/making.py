@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -41,8 +40,8 @@ def simulate(
     Parameters
     ----------
     output
-        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
-        standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz, .vcz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF
+        to standard output.
     people
         Number of people.
     length
@@ -104,8 +103,8 @@ def train(
     Parameters
     ----------
     vcf
-        VCF (plain, gzip, bgzip), BCF, NAME.bed, NAME.pgen, NAME.hap.gz or NAME.npz; "-" reads VCF or BCF from standard
-        input, and an http or https address one from a server, with --region that part of it alone.
+        VCF (plain, gzip, bgzip), BCF, NAME.bed, .pgen, .hap.gz, .vcz, .trees or .npz; "-" reads VCF or BCF from
+        standard input, and an http or https address one from a server, with --region that part of it alone.
     panel
         Labels: a 1000 Genomes panel or .ped, or any table with a sample column; an address too.
     output
@@ -137,7 +136,7 @@ def train(
     seed
         The same seed, data and versions give the same model on a CPU.
     force
-        Replace a model that exists.
+        Replace a model that exists; it stays until the new one is whole.
     """
     if windows is not None:
         from .genomes import train_windows
@@ -177,11 +176,9 @@ def train(
     estimate = model.estimate(people)
     estimate.check(available_bytes())
     say(str(estimate))
-    if force and not resume:
-        (Path(output) / "model.json").unlink(missing_ok=True)  # without it a directory is not a model: it is replaced
     with progress("training") as on_event:
         try:
-            model.fit(people, directory=output, resume=resume, on_event=on_event)
+            model.fit(people, directory=output, resume=resume, force=force, on_event=on_event)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"training stopped; the same command with --resume goes on from {output}") from None
     model.save(output, force=True)  # over its own checkpoints: that nothing else was there is checked above
@@ -207,6 +204,7 @@ def generate(
     reading: Reading | None = None,
     executor: str | None = None,
     seed: int = 0,
+    start: int = 0,
     prefix: str = "SYN",
     force: bool = False,
 ) -> None:
@@ -220,8 +218,8 @@ def generate(
     model
         A model directory.
     output
-        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF to
-        standard output.
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz, .vcz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF
+        to standard output.
     counts
         A number (shared out like the training people) or LABEL=COUNT, as often as needed; counts are exact.
     like
@@ -250,12 +248,15 @@ def generate(
         dask://HOST:PORT.
     seed
         The same seed gives the same people.
+    start
+        How many people come before these: -n 1000, then -n 9000 --start 1000, are the people of -n 10000. With counts
+        by label, that many of each label.
     prefix
         People are named PREFIX_LABEL_000001, ….
     force
         Replace files that exist.
     """
-    from ..cohort import plan_counts
+    from ..cohort import plan_from
     from ..io import read, write
     from ..provenance import command_line
     from .genomes import in_windows, write_genome
@@ -272,6 +273,8 @@ def generate(
             "divides into those trained on and those held out."
         )
     _check_release(min_distance, release, real, panel, split, thresholds, reading)
+    if start and min_distance is not None:
+        raise UsageError("--start has no meaning with --min-distance, where those refused are replaced; leave it out.")
     limits = parsed_thresholds(thresholds)
     genotypes_free(output, force)
     generator = load(model, stage)
@@ -296,12 +299,12 @@ def generate(
             "at people in memory."
         )
     if in_windows(generator) and min_distance is None and not release:
-        write_genome(generator, wanted, output, executor or "serial", prefix=prefix, **keep)
+        write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
         return
     if min_distance is None and not release:
-        total = sum(plan_counts(wanted, generator.label_counts).values())
+        total = sum(plan_from(wanted, generator.label_counts, start)[0].values())
         with progress("generating") as on_event:
-            made = generator.iter_samples(wanted, seed=seed, prefix=prefix)
+            made = generator.iter_samples(wanted, seed=seed, prefix=prefix, start=start)
             first = next(made)
             written = write(_counted(chain([first], made), total, on_event), output, on_event=on_event, **keep)
         say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
@@ -317,7 +320,7 @@ def generate(
         where = "sites" if min_distance >= 1 else "of the sites"
         say(f"{refused} people refused: a haplotype nearer than {min_distance:g} {where} to one of a training person")
     else:
-        people = generator.sample(wanted, seed=seed, prefix=prefix)
+        people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
     if release:
         assert known is not None and unseen is not None
         _stop_at_gate(known, unseen, people, generator.label, limits, seed)

@@ -1,18 +1,19 @@
-"""info and demo."""
+"""info, card, completion and demo."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..errors import UsageError
 from .app import FILE, OUTPUT, Reading, app
-from .files import read_options
-from .judging import evaluate
+from .files import output_free, read_options, write_text
+from .judging import evaluate, read_evaluation
 from .making import generate, simulate, train
 from .progress import say
 
@@ -25,31 +26,37 @@ DEMO_AUGMENTED = "AMR"  # the smallest label
 
 @app.command
 def info(
-    path: Annotated[str, FILE],
+    path: Annotated[str | None, FILE] = None,
     /,
     *,
     panel: str | None = None,
     json_output: Annotated[bool, Parameter(name="--json")] = False,
     reading: Reading | None = None,
 ) -> None:
-    """Say what a genotype file or a model directory holds.
+    """Say what a genotype file or a model directory holds; without a name, which versions run here (for bug reports).
 
     Parameters
     ----------
     path
-        A VCF, BCF, .bed, .pgen, .hap.gz or .npz ("-" reads VCF or BCF from standard input), or a model directory.
+        A VCF, BCF, .bed, .pgen, .hap.gz, .vcz, .trees or .npz ("-" reads VCF or BCF from standard input), or a model
+        directory.
     panel
         Labels, for a genotype file.
     json_output
         Print JSON.
     """
-    if Path(path).is_dir():
+    from ..io import FORMATS, read
+
+    if path is None:
+        if panel is not None or reading is not None:
+            raise UsageError("--panel and the reading options are for a genotype file; give its name.")
+        facts = _facts_of_here()
+    # a VCF Zarr is a folder too
+    elif Path(path).is_dir() and not path.rstrip("/").endswith(tuple(s for several in FORMATS for s in several)):
         if panel is not None or reading is not None:
             raise UsageError(f"{path} is a model directory: --panel and the reading options are for genotype files.")
         facts = _facts_of_model(path)
     else:
-        from ..io import read
-
         facts = _facts_of_genotypes(read(path, panel, **read_options(reading or Reading())))
     if json_output:
         print(json.dumps(facts, indent=1, ensure_ascii=False))
@@ -60,6 +67,64 @@ def info(
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
         print(f"{name}: {value}")
+
+
+@app.command
+def card(
+    model: Annotated[str, FILE],
+    /,
+    *,
+    evaluation: Annotated[str | None, FILE] = None,
+    output: Annotated[str | None, OUTPUT] = None,
+    force: bool = False,
+) -> None:
+    """Print the model card of a model directory, with the figures of an evaluation if one is given.
+
+    Parameters
+    ----------
+    model
+        A model directory. It holds a card already, MODEL_CARD.md, from before its people were evaluated.
+    evaluation
+        What `pgcgan evaluate -o NAME.json` wrote of people that this model made.
+    output
+        Write the card to this file instead.
+    force
+        Replace a file that exists.
+    """
+    from ..card import model_card
+
+    if output is not None:
+        output_free(output, force)
+    if not Path(model).is_dir():
+        raise UsageError(f"There is no model directory {model}; pgcgan train … -o {model} makes one.")
+    rows = read_evaluation(evaluation).rows if evaluation is not None else ()
+    text = model_card(_facts_of_model(model), [(r.metric, r.value, r.floor) for r in rows if r.label == "all"])
+    if output is None:
+        print(text, end="")
+    else:
+        say(f"written: {write_text(output, text, force)}")
+
+
+@app.command
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
+    """Print a script that completes commands, options and file names in a shell.
+
+    bash: source <(pgcgan completion bash), in ~/.bashrc to keep it. zsh: the same with zsh, in ~/.zshrc after compinit.
+    fish: pgcgan completion fish | source.
+
+    Parameters
+    ----------
+    shell
+        The shell that is to read it.
+    """
+    script = app.generate_completion(shell=shell)
+    # what is completed beyond commands and options is a file name
+    if shell == "bash":
+        script = script.replace("complete -F", "complete -o default -F")
+    elif shell == "zsh":
+        script = re.sub(r"^( +'(?:\*?--?[\w-]+\[.*\]:[\w-]+|\d+:[^>\n]*))'", r"\1:_files'", script, flags=re.MULTILINE)
+        script += "compdef _cyclopts_pgcgan pgcgan\n"
+    print(script, end="")
 
 
 @app.command
@@ -141,6 +206,21 @@ def demo(
     print(f"The report: {report}")
 
 
+def _facts_of_here() -> dict[str, Any]:
+    import torch
+
+    from ..provenance import environment
+
+    cuda = range(torch.cuda.device_count())
+    devices = [torch.cuda.get_device_name(k) for k in cuda] + ["mps"] * torch.backends.mps.is_available()
+    return {
+        "kind": "environment",
+        **environment(),
+        "threads of torch": torch.get_num_threads(),
+        "accelerators": devices or ["none that torch sees"],
+    }
+
+
 def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
     import numpy as np
 
@@ -171,18 +251,9 @@ def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
 
 def _facts_of_model(path: str) -> dict[str, Any]:
     if (Path(path) / "baseline.json").is_file():
-        from ..baselines import read_sheet
+        from ..baselines import facts, read_sheet
 
-        sheet = read_sheet(path)
-        variants = sheet.pop("variants")
-        made = sheet.pop("provenance")
-        return {
-            "kind": "baseline",
-            **sheet,
-            "people trained on": sum(sheet["label_counts"].values()),
-            "sites": len(variants["position"]),
-            "provenance": made,
-        }
+        return facts(read_sheet(path))
     if (Path(path) / "manifest.json").is_file() or (Path(path) / "plan").is_dir():
         from ..windows import GenomeModel
 

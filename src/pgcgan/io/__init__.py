@@ -26,25 +26,30 @@ from .ploidy import warn_of_doubled_men
 from .records import Policies, log
 from .remote import is_address
 from .scratch import OnEvent, copied, stored, too_large
+from .trees import NOT_WRITTEN, TREES_SUFFIXES, read_trees
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
+from .vcfzarr import VCFZARR_SUFFIXES, read_vcfzarr
+from .vcfzarr_write import write_vcfzarr
 
 __all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "common_sites", "read", "read_panel", "read_split", "write"]
 
 # Suffixes of a format -> its reader and its writer. A reader takes (path, *, choose, region, policies), a writer
-# (genotypes, path, *, force, command, seed) and returns the files it wrote.
-FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]]]] = {
+# (genotypes, path, *, force, command, seed) and returns the files it wrote; None where a format is not written.
+FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None]] = {
     VCF_SUFFIXES: (read_vcf, write_vcf),
     PLINK1_SUFFIXES: (read_plink1, write_plink1),
     NPZ_SUFFIXES: (read_npz, write_npz),
     PGEN_SUFFIXES: (read_plink2, write_plink2),
     IMPUTE_SUFFIXES: (read_impute, write_impute),
+    VCFZARR_SUFFIXES: (read_vcfzarr, write_vcfzarr),
+    TREES_SUFFIXES: (read_trees, None),
 }
 
 
-def _format_of(path: str) -> tuple[Callable[..., Genotypes], Callable[..., list[Path]]] | None:
+def _format_of(path: str) -> tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None] | None:
     for suffixes, functions in FORMATS.items():
-        if path.endswith(suffixes):
+        if path.rstrip("/").endswith(suffixes):  # a folder may be named with a slash behind it
             return functions
     return None
 
@@ -72,8 +77,8 @@ def read(
         VCF (plain, gzip, bgzip) or BCF, "-" for either from standard input, or their http or https address (with a
         region only that is downloaded, by the index beside the file; nothing is kept on disk); PLINK 1 (NAME.bed, with
         NAME.bim and NAME.fam beside it; A1 is taken as ALT, A2 as REF); PLINK 2 (NAME.pgen, with NAME.pvar or
-        NAME.pvar.zst and NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); NAME.npz, as
-        `write` makes it.
+        NAME.pvar.zst and NAME.psam); IMPUTE (NAME.hap or NAME.hap.gz, with NAME.legend and NAME.samples); VCF Zarr
+        (NAME.vcz, NAME.zarr or either with .zip); a tree sequence (NAME.trees); NAME.npz, as `write` makes it.
     panel : path, optional
         A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column,
         or the address of one; see `read_panel`. Without one the labels are those that the file holds itself, if its
@@ -213,13 +218,15 @@ def write(
     path : path
         Ends in .vcf, .vcf.gz, .vcf.bgz or .bcf; in .bed for PLINK 1 (.bim and .fam are written beside it; sex is that
         of the label `gender`); in .pgen for PLINK 2 (with .pvar and .psam); in .hap or .hap.gz for IMPUTE (with
-        .legend and .samples); in .npz for numpy arrays, labels included. "-" writes plain VCF to standard output.
+        .legend and .samples); in .vcz, .zarr, .vcz.zip or .zarr.zip for VCF Zarr, labels included; in .npz for numpy
+        arrays, labels included. "-" writes plain VCF to standard output.
     force : bool
         Replace files that exist.
     command : str, optional
-        Kept in the header as ##pgcganCommand (.npz: the array `command`; .bed and .hap have no place for it).
+        Kept in the header as ##pgcganCommand (.vcz: in the attribute `vcf_meta_information`; .npz: the array
+        `command`; .bed and .hap have no place for it).
     seed : int, optional
-        Kept in the header as ##pgcganSeed (.npz: the array `seed`; .bed and .hap have no place for it).
+        Kept in the header as ##pgcganSeed (.vcz and .npz: as the command; .bed and .hap have no place for it).
     unphased : bool
         Write every call as an unordered pair. A .bed cannot hold phase: without this, phased genotypes are refused.
     on_event : callable, optional
@@ -229,7 +236,7 @@ def write(
     -------
     list of Path
         All files written: the genotypes, the index (.tbi, .csi) of a compressed file or the tables of sites and people
-        (.pvar and .psam, .legend and .samples), `NAME.panel.tsv`.
+        (.pvar and .psam, .legend and .samples), `NAME.panel.tsv`. A VCF Zarr is one folder.
 
     Raises
     ------
@@ -238,14 +245,15 @@ def write(
     DataError
         If the sites are not in order, or the format cannot hold a name, the phase or the ploidy.
     """
-    writer = writer_of(os.fspath(path))
+    path = os.fspath(path).rstrip("/") or "/"  # of a folder
+    writer = writer_of(path)
     parts = [genotypes] if isinstance(genotypes, Genotypes) else genotypes
     if unphased:
         parts = (part.without_phase() if part.phased else part for part in parts)
     if isinstance(genotypes, Genotypes):
         (given,) = parts
         return writer(given, path, force=force, command=command, seed=seed)
-    folder = None if path == "-" else folder_of(os.fspath(path))
+    folder = None if path == "-" else folder_of(path)
     return writer(stored(parts, folder, on_event), path, force=force, command=command, seed=seed)
 
 
@@ -253,6 +261,8 @@ def writer_of(path: str) -> Callable[..., list[Path]]:
     """Return the function that writes files of this name; raise a UsageError if the suffix is not known."""
     functions = _format_of(path) if path != "-" else (read_vcf, write_vcf)
     if functions is None:
-        accepted = ", ".join(s for suffixes in FORMATS for s in suffixes)
+        accepted = ", ".join(s for suffixes, (_, writer) in FORMATS.items() if writer is not None for s in suffixes)
         raise UsageError(f"The format of {path} is not known; accepted: names that end in {accepted}, or -.")
+    if functions[1] is None:
+        raise UsageError(f"{path} cannot be written: {NOT_WRITTEN}.")
     return functions[1]

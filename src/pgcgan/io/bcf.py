@@ -17,6 +17,7 @@ from .scratch import People, site_blocks
 
 _INTEGERS: dict[int, np.dtype[Any]] = {1: np.dtype("<i1"), 2: np.dtype("<i2"), 3: np.dtype("<i4")}
 _WIDTH = {0: 0, 1: 1, 2: 2, 3: 4, 5: 4, 7: 1}
+_AT_A_TIME = 1 << 24
 
 
 def read_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
@@ -48,8 +49,13 @@ def _dictionary(lines: Sequence[str], *keys: str) -> list[str]:
 
 
 def _exactly(stream: BufferedReader, size: int, source: str) -> bytes:
-    data = stream.read(size)
-    if len(data) < size:
+    # a damaged size may be gigabytes: no more is asked for at a time than a record has
+    parts, left = [], size
+    while left and (part := stream.read(min(left, _AT_A_TIME))):
+        parts.append(part)
+        left -= len(part)
+    data = b"".join(parts)
+    if left:
         raise DataError(f"{source} is truncated: it stops in the middle of a record or of its header; fetch it again.")
     return data
 
@@ -60,6 +66,8 @@ def _typed(data: bytes, at: int) -> tuple[int, int, int]:
     at += 1
     if length == 15:
         length, at = _integer(data, at)
+    if kind not in _WIDTH or length < 0 or at + length * _WIDTH[kind] > len(data):
+        raise ValueError(f"a value of type {kind} and length {length}")
     return kind, length, at
 
 
@@ -92,18 +100,29 @@ def fill(table: Table, stream: BufferedReader, lines: Sequence[str], n: int, cho
     """
     names, strings = contigs(lines), _dictionary(lines, "FILTER", "INFO", "FORMAT")
     gt = strings.index("GT") if "GT" in strings else None
+    number = 0
     while sizes := stream.read(8):
+        number += 1
         if len(sizes) < 8:
             _exactly(stream, 8, table.source)
         n_shared, n_calls = struct.unpack("<II", sizes)
         shared = _exactly(stream, n_shared, table.source)
         data = _exactly(stream, n_calls, table.source)
-        contig, position, _, _, alleles, formats = struct.unpack_from("<iiifII", shared)
-        identifier, at = _string(shared, 24)
-        texts = []
-        for _ in range(alleles >> 16):
-            text, at = _string(shared, at)
-            texts.append(text)
+        try:
+            contig, position, _, _, alleles, formats = struct.unpack_from("<iiifII", shared)
+            identifier, at = _string(shared, 24)
+            texts = []
+            for _ in range(alleles >> 16):
+                text, at = _string(shared, at)
+                texts.append(text)
+            if not 0 <= contig < len(names) or not texts or not -1 <= position < (1 << 31) - 1:
+                raise ValueError(f"contig {contig}, position {position + 1}, {len(texts)} alleles")
+        except UnicodeDecodeError:
+            raise
+        except (struct.error, ValueError, IndexError, KeyError) as error:
+            raise DataError(
+                f"{table.source} is damaged: record {number} cannot be read ({error}); fetch it again."
+            ) from None
         # An absent ID is an empty string or "."; a record without ALT has one allele, or the allele ".".
         alts = tuple(texts[1:]) if texts[1:] != ["."] else ()
         site = Site(names[contig], position + 1, identifier or ".", texts[0], alts)
@@ -113,12 +132,15 @@ def fill(table: Table, stream: BufferedReader, lines: Sequence[str], n: int, cho
         if where == "take":
             if formats & 0xFFFFFF != n:
                 table.refuse(site, f"has {formats & 0xFFFFFF} instead of {n} samples; the file is damaged.")
-            _decode(table, site, data, formats >> 24, gt, n, chosen)
+            try:
+                codes = _genotype_codes(table, site, data, formats >> 24, gt, n)
+            except (ValueError, IndexError, KeyError) as error:
+                table.refuse(site, f"cannot be read ({error}): the file is damaged; fetch it again.")
+            _decode(table, site, codes if chosen is None else codes[chosen])
 
 
-def _decode(
-    table: Table, site: Site, data: bytes, n_formats: int, gt: int | None, n: int, chosen: np.ndarray | None
-) -> None:
+def _genotype_codes(table: Table, site: Site, data: bytes, n_formats: int, gt: int | None, n: int) -> np.ndarray:
+    """Return the codes of the calls: shape (samples, ploidy)."""
     at = 0
     for _ in range(n_formats):
         key, at = _integer(data, at)
@@ -128,11 +150,15 @@ def _decode(
         at += n * width * _WIDTH[kind]
     else:
         table.refuse(site, "has no GT; genotype calls are needed.")
-    codes = np.frombuffer(data, _INTEGERS[kind], n * width, at).reshape(n, width)
-    if chosen is not None:
-        codes = codes[chosen]
+    if not width:
+        raise ValueError("calls without alleles")
+    return np.frombuffer(data, _INTEGERS[kind], n * width, at).reshape(n, width)
+
+
+def _decode(table: Table, site: Site, codes: np.ndarray) -> None:
+    width = codes.shape[1]
     # A code is (allele + 1) << 1 | phased, 0 or 1 for missing; two negative values stand for missing and for the end.
-    if kind == 1 and width == 2 and codes.min() >= 2 and codes.max() <= 5:
+    if codes.itemsize == 1 and width == 2 and codes.min() >= 2 and codes.max() <= 5:
         flags = codes[:, 1] & 1
         if flags.all() or not flags.any():
             row = table.row()
@@ -141,7 +167,7 @@ def _decode(
             table.add_complete(site, bool(flags[0]))
             return
     calls = (codes.astype(np.int32) >> 1) - 1
-    end = codes == np.iinfo(_INTEGERS[kind]).min + 1
+    end = codes == np.iinfo(codes.dtype).min + 1
     calls[calls < 0] = MISSING
     calls[end] = ABSENT
     if width == 1:
@@ -169,6 +195,12 @@ def records(genotypes: People, numbers: Mapping[str, int]) -> Iterator[bytes]:
         Number of each contig in the header. GT is the string number 1, behind PASS.
     """
     variants, n, ploidy = genotypes.variants, genotypes.n_samples, genotypes.ploidy
+    far = np.flatnonzero(variants.position > (1 << 31) - 1)
+    if len(far):
+        raise DataError(
+            f"Variant {variants.name(int(far[0]))} cannot be written to a .bcf: positions end at {(1 << 31) - 1}; "
+            "write a .vcf.gz."
+        )
     phase = np.array([0, 1 if genotypes.phased else 0][:ploidy], dtype=np.int8)
     gt = b"\x11\x01" + bytes([ploidy << 4 | 1])
     for start, block in site_blocks(genotypes):

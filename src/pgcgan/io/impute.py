@@ -20,7 +20,7 @@ from ..errors import DataError
 from ..genotypes import MISSING, Genotypes, parse_region
 from .bgzf import opened
 from .outputs import check_writable, outputs
-from .records import ABSENT, Policies, Site, Table
+from .records import ABSENT, MAX_POSITION, Policies, Site, Table, position_of
 from .scratch import People, site_blocks
 
 IMPUTE_SUFFIXES = (".hap", ".hap.gz")
@@ -124,8 +124,12 @@ def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
         if len(fields) != len(columns):
             raise DataError(f"{legend}: line {number} has {len(fields)} columns instead of {len(columns)}.")
         identifier, position, ref, alt = fields[:4]
-        if not position.isdecimal():
-            raise DataError(f"{legend}: line {number} has the position {position!r}, which is not a number.")
+        place = position_of(position)
+        if place is None:
+            raise DataError(
+                f"{legend}: line {number} has the position {position!r}, which is not a number from 0 to "
+                f"{MAX_POSITION}."
+            )
         contig, named = _contig(identifier, position, ref, alt)
         if contig is None:
             if region is None:
@@ -135,7 +139,7 @@ def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
                 )
             contig = parse_region(region)[0]
         kept = fields[columns.index("vcf_id")] if "vcf_id" in columns else "." if named else identifier
-        yield Site(contig, int(position), kept, ref, () if alt == "." else (alt,))
+        yield Site(contig, place, kept, ref, () if alt == "." else (alt,))
     if columns is None:
         raise DataError(f"{legend} is empty; a header 'id position a0 a1' and a line for each site are needed.")
 

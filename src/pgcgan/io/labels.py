@@ -214,7 +214,13 @@ def _table(source: str) -> tuple[list[str], list[list[str]]]:
     if "\t" in lines[0]:
         cells = [line.split("\t") for line in lines]
     elif "," in lines[0]:
-        cells = list(csv.reader(lines))
+        try:
+            cells = list(csv.reader(lines, strict=True))
+        except csv.Error as error:
+            raise DataError(
+                f"{source} cannot be read as a table of commas ({error}): a quote is not closed, or is in the "
+                "middle of a cell."
+            ) from None
     else:
         cells = [line.split() for line in lines]
     cells = [[cell.strip() for cell in row] for row in cells]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -40,7 +42,10 @@ _ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 # what numpy and zipfile raise on a damaged archive; the last, where it asks for a compression that nobody knows
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+DAMAGED = (
+    OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
+)  # fmt: skip
+_MOST_DEFLATED = 1032  # bytes that one compressed byte can stand for
 
 
 def read_npz(
@@ -105,10 +110,15 @@ def read_npz(
 def _load(source: str) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     try:
+        with open(source, "rb") as stream:
+            head = stream.read(6)
+        if head[:4] != b"PK\3\4" and head != b"\x93NUMPY":
+            raise ValueError(f"it begins with the bytes {head[:4].hex(' ') or '(none)'}, a .npz file with 50 4b 03 04")
         stored = np.load(source, allow_pickle=False)
         if not isinstance(stored, np.lib.npyio.NpzFile):
             raise DataError(f"{source} is not a .npz file, but a single array.")
         with stored:
+            check_members(stored)
             for name in ("version", *_ARRAYS):
                 if name not in stored:
                     raise DataError(
@@ -117,7 +127,7 @@ def _load(source: str) -> dict[str, np.ndarray]:
                 found[name] = stored[name]
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise DataError(f"{source} is not a .npz file of plain arrays, or is damaged: {error}.") from None
     version = found.pop("version")
     if version.shape != () or version.dtype.kind not in _WHOLE or version != _VERSION:
@@ -130,6 +140,8 @@ def _load(source: str) -> dict[str, np.ndarray]:
                 f"{source}: the array {name!r} is of the type {array.dtype}; needed: "
                 f"{ {_TEXT: 'text', _WHOLE: 'whole numbers', _FLAG: 'bool'}[kinds] }."
             )
+        if kinds == _TEXT and not _is_unicode(array):
+            raise DataError(f"{source}: the array {name!r} holds what is no character.")
         if array.ndim != len(axes):
             raise DataError(f"{source}: the array {name!r} has the shape {array.shape}; needed: ({', '.join(axes)}).")
         for axis, length in zip(axes, array.shape, strict=True):
@@ -137,6 +149,38 @@ def _load(source: str) -> dict[str, np.ndarray]:
             if length != expected:
                 raise DataError(f"{source}: the array {name!r} has {length} {axis}, {other!r} has {expected}.")
     return found
+
+
+def _is_unicode(array: np.ndarray) -> bool:
+    """Tell whether all characters of an array of text are; numpy does not look, and stops later without a reason."""
+    points = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).reshape(-1).view(np.uint32)
+    return not ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any() if array.itemsize else True
+
+
+def check_members(stored: np.lib.npyio.NpzFile) -> None:
+    """Check, before anything is read, that each array of a .npz archive is as large as it says.
+
+    Raises
+    ------
+    ValueError
+        If a member is no plain array, says that it has more or fewer bytes than are there, or holds more than so many
+        compressed bytes can make.
+    """
+    archive: Any = stored.zip
+    for member in archive.infolist():
+        with archive.open(member) as stream:
+            version = np.lib.format.read_magic(stream)
+            header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            try:
+                shape, _, kind = header(stream)
+            except (SyntaxError, tokenize.TokenError, RecursionError, TypeError):  # of its parser
+                raise ValueError(f"the header of {member.filename} cannot be read") from None
+            behind = member.file_size - stream.tell()
+        needed = math.prod(shape) * kind.itemsize
+        if kind.hasobject:  # numpy refuses to unpickle
+            continue
+        if needed != behind or member.file_size > _MOST_DEFLATED * (member.compress_size + 1):
+            raise ValueError(f"{member.filename} says that it holds {needed} bytes of {kind}, and there are {behind}")
 
 
 def _as_wanted(genotypes: Genotypes, source: str, policies: Policies) -> Genotypes:

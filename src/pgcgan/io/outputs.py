@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..workspace import workspace as made_workspace
 from .labels import PANEL_COLUMNS
 from .scratch import People
 
@@ -25,6 +26,7 @@ def outputs(
     *,
     force: bool,
     stale: Sequence[str] = (),
+    folder_with: Sequence[str] = (),
 ) -> Iterator[tuple[str, list[Path]]]:
     """Yield a folder to write files in, and the places they get when the block ends without an error.
 
@@ -45,6 +47,9 @@ def outputs(
         Replace files that exist.
     stale : sequence of str
         Files of earlier outputs that would be taken for ours: treated as outputs too, and removed.
+    folder_with : sequence of str
+        Where the output is itself a folder: files of which an earlier output has at least one. `force` replaces no
+        other folder.
 
     Raises
     ------
@@ -62,21 +67,35 @@ def outputs(
             raise UsageError(
                 f"{os.path.join(folder, each)} exists; force=True (--force) replaces it, or choose another name."
             )
-        if place.is_dir():
+        if place.is_dir() and each == name and folder_with:
+            if not any((place / file).is_file() for file in folder_with):
+                raise UsageError(
+                    f"{os.path.join(folder, each)} is a folder without {' or '.join(folder_with)}, which is not an "
+                    "earlier output; remove it, or choose another name."
+                )
+        elif place.is_dir():
             raise UsageError(f"{os.path.join(folder, each)} cannot be written: Is a directory.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=folder) as workspace:
+        with made_workspace(folder) as workspace:
             yield workspace, [Path(folder, each) for each in names]
             if table is not None:
                 Path(workspace, panel).write_bytes(table)
             for old in stale:
                 Path(folder, old).unlink(missing_ok=True)
-            if len(names) > 1:  # the old file must not stand beside the new ones
-                Path(folder, name).unlink(missing_ok=True)
+            if len(names) > 1 or folder_with:  # the old file must not stand beside the new ones
+                _move_away(os.path.join(folder, name), os.path.join(workspace, "replaced"))
             for each in (*names[1:], name):
                 os.replace(os.path.join(workspace, each), os.path.join(folder, each))
     except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+        full = error.errno is None and os.path.isdir(folder) and not os.statvfs(folder).f_bavail  # htslib does not say
+        reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
+        raise UsageError(f"{target} cannot be written: {reason}.") from None
+
+
+def _move_away(old: str, to: str) -> None:
+    """Move a file or a folder, if there is one, to where it is removed at the end: a folder is not gone at once."""
+    if os.path.lexists(old):
+        os.rename(old, to)
 
 
 def folder_of(target: str) -> str:

@@ -16,7 +16,7 @@ from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_writable, outputs
 from .ploidy import as_men_are
-from .records import Policies
+from .records import MAX_POSITION, Policies, position_of
 from .scratch import People, empty_calls
 from .sites import wanted_sites
 
@@ -173,10 +173,11 @@ def _read_bim(path: str) -> tuple[Variants, np.ndarray]:
     lines: list[int] = []
     sites: list[tuple[str, int, str, str, str]] = []
     for number, (contig, name, _, position, a1, a2, *_) in _rows(path, "contig, id, cM, position, A1, A2"):
-        if not position.isdecimal():
-            _refuse(path, number, f"the position {position!r} is not a whole number, 0 or more.")
+        place = position_of(position)
+        if place is None:
+            _refuse(path, number, f"the position {position!r} is not a whole number, 0 to {MAX_POSITION}.")
         lines.append(number)
-        sites.append((contig, int(position), name, "N" if a2 in _UNKNOWN else a2, "." if a1 in _UNKNOWN else a1))
+        sites.append((contig, place, name, "N" if a2 in _UNKNOWN else a2, "." if a1 in _UNKNOWN else a1))
     if not sites:
         raise DataError(f"{path} has no sites.")
     columns: dict[str, Any] = dict(

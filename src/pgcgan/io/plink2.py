@@ -243,7 +243,7 @@ def write_plink2(
         try:
             _write_pgen(pgenlib, genotypes, pgen)
         except RuntimeError as error:
-            raise UsageError(f"{target} cannot be written: pgenlib says {error}.") from None
+            raise UsageError(f"{target} cannot be written: pgenlib says {str(error).rstrip('.')}.") from None
         with open(pvar, "w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(f"{line}\n" for line in origin_lines(genotypes, command, seed))
             stream.write("#CHROM\tPOS\tID\tREF\tALT\n")

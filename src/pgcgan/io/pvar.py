@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError, MissingExtra, listed
 from ..genotypes import parse_region
 from .ploidy import SEXES
-from .records import Site
+from .records import MAX_POSITION, Site, position_of
 from .vcf import contig_table
 
 NOT_LABELS = ("FID", "IID", "SID", "PAT", "MAT", "SEX")
@@ -127,12 +127,15 @@ def read_pvar(pvar: str, region: str | None) -> Sites:
         if len(fields) < width:
             raise DataError(f"{pvar}: line {number} has {len(fields)} columns instead of at least {width}.")
         contig, position, identifier, ref, alt = (fields[i] for i in place)
-        if not position.isdecimal():
-            raise DataError(f"{pvar}: line {number} has the position {position!r}, which is not a number.")
+        place_on = position_of(position)
+        if place_on is None:
+            raise DataError(
+                f"{pvar}: line {number} has the position {position!r}, which is not a number from 0 to {MAX_POSITION}."
+            )
         seen[contig] = None
-        if bounds is None or (contig == bounds[0] and bounds[1] <= int(position) <= (last or int(position))):
+        if bounds is None or (contig == bounds[0] and bounds[1] <= place_on <= (last or place_on)):
             alts = () if alt == "." else tuple(alt.split(","))
-            sites.append(Site(contig, int(position), identifier, ref, alts))
+            sites.append(Site(contig, place_on, identifier, ref, alts))
             index.append(len(n_alleles))
         n_alleles.append(2 + alt.count(","))
     if place is None:
@@ -148,7 +151,7 @@ def _pvar_columns(pvar: str, line: str) -> tuple[list[int], str | None]:
     separator = "\t" if "\t" in line else None
     columns = line.split(separator)
     wanted = ["#CHROM", "POS", "ID", "REF", "ALT"]
-    if columns[0] != "#CHROM" or not set(wanted) <= set(columns):
+    if columns[:1] != ["#CHROM"] or not set(wanted) <= set(columns):
         raise DataError(
             f"{pvar} has no header line '#CHROM POS ID REF ALT', but {line[:40]!r}; "
             "`plink2 --pfile NAME --make-pgen` writes one."

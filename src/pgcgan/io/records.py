@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -25,7 +25,16 @@ POLICIES = {
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")  # of a VCF, before FORMAT and samples
 
+MAX_POSITION = (1 << 62) - 1  # sums of two fit into int64
+
 log = logging.getLogger("pgcgan.io")
+
+
+def position_of(text: str) -> int | None:
+    """Return the position that a column says, or None if it is not a whole number from 0 to `MAX_POSITION`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+        return None
+    return int(text) if int(text) <= MAX_POSITION else None
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,11 @@ class Table:
         self._reserve(1)
         return self._calls[len(self._sites)]
 
+    def rows(self, count: int) -> np.ndarray:
+        """Return the rows that the next records will occupy: int8, shape (count, samples, 2); see `add_rows`."""
+        self._reserve(count)
+        return self._calls[len(self._sites) : len(self._sites) + count]
+
     def _reserve(self, more: int) -> None:
         """Make room for some records."""
         if len(self._sites) + more <= len(self._calls):
@@ -187,7 +201,8 @@ class Table:
         ----------
         sites : sequence of Site
         calls : array of int, shape (sites, samples, 2)
-            0, 1, and anything below 0 for missing.
+            0, 1, and anything below 0 for missing; may be `rows(len(sites))`, written in place with -1
+            for missing.
         phased : bool
         """
         self._reserve(len(sites))
@@ -201,7 +216,8 @@ class Table:
                 self._sites.append(site)
         if kept:
             rows = self._calls[first : first + len(kept)]
-            np.maximum(calls if len(kept) == len(calls) else calls[kept], MISSING, out=rows, casting="unsafe")
+            if len(kept) < len(calls) or not np.may_share_memory(calls, rows):
+                np.maximum(calls if len(kept) == len(calls) else calls[kept], MISSING, out=rows, casting="unsafe")
             self._separators.add(phased)
             every = np.full(rows.shape[1], phased)
             for i, row in zip(kept, rows, strict=True):
@@ -302,8 +318,13 @@ class Table:
                 "unphased=True (--unphased) reads all calls as unordered pairs."
             )
 
-    def finish(self, contig_lengths: dict[str, int | None], assembly: str | None) -> Genotypes:
-        """Return what was collected.
+    def finish(
+        self,
+        contig_lengths: dict[str, int | None],
+        assembly: str | None,
+        labels: Mapping[str, np.ndarray] | None = None,
+    ) -> Genotypes:
+        """Return what was collected, with the labels of the samples.
 
         Raises
         ------
@@ -339,7 +360,7 @@ class Table:
             "alt": [s.alts[0] if s.alts else "." for s in self._sites],
         }
         variants = Variants(**columns, contig_lengths=contig_lengths, assembly=assembly)
-        return Genotypes(calls, variants, np.array(self.samples, dtype=object), {}, phased)
+        return Genotypes(calls, variants, np.array(self.samples, dtype=object), labels or {}, phased)
 
 
 def _call(alleles: np.ndarray, phased: bool) -> str:

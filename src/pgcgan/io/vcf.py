@@ -18,7 +18,7 @@ from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes, parse_region
 from . import bcf
 from .bgzf import index_of, named, opened, region_start
-from .records import ABSENT, COLUMNS, Policies, Site, Table, log
+from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of
 
 # `0|0` … `1|1` and `0/0` … `1/1` with the tab behind them, as little-endian words whose allele bits are masked out.
 _ALLELE_BITS = 0xFFFEFFFE
@@ -179,10 +179,12 @@ def _fill(table: Table, stream: BufferedReader, n: int, chosen: np.ndarray | Non
                 continue
             _refuse_short(table, line, n)
         contig, position, identifier, ref, alt = (field.decode() for field in head[:5])
-        try:
-            number = int(position)
-        except ValueError:
-            raise DataError(f"{table.source}: the position {position!r} on contig {contig} is not a number.") from None
+        number = position_of(position)
+        if number is None:
+            raise DataError(
+                f"{table.source}: the position {position[:40]!r} on contig {contig} is not a number from 0 to "
+                f"{MAX_POSITION}."
+            )
         site = Site(contig, number, identifier, ref, () if alt == "." else tuple(alt.split(",")))
         where = table.place(site)
         if where == "end":
@@ -281,7 +283,7 @@ def _parse_call(
     phased = b"|" in token and b"/" not in token
     # VCF 4.4 allows a separator before the first allele.
     alleles = token.replace(b"|", b"/").removeprefix(b"/").split(b"/")
-    if len(alleles) > 2 or not all(a == b"." or a.isdigit() for a in alleles):
+    if len(alleles) > 2 or not all(a == b"." or (a.isdigit() and len(a) < 10) for a in alleles):
         sample = table.samples[column if chosen is None else chosen.tolist().index(column)]
         table.refuse(
             site,

@@ -67,19 +67,23 @@ def write_vcf(
 def _write_bgzip(genotypes: People, head: str, partial: str, *, binary: bool, csi: bool) -> None:
     import pysam
 
-    with pysam.BGZFile(partial, _BGZF_MODE, None) as stream:
-        if binary:
-            text = head.encode() + b"\0"
-            stream.write(b"BCF\2\2" + len(text).to_bytes(4, "little") + text)
-            contig_lengths = genotypes.variants.contig_lengths
-            for record in bcf.records(genotypes, {name: i for i, name in enumerate(contig_lengths)}):
-                stream.write(record)
-        else:
-            stream.write(head.encode())
-            for block in _text_blocks(genotypes):
-                stream.write(block)
-    preset: Any = "bcf" if binary else "vcf"
-    pysam.tabix_index(partial, preset=preset, csi=csi)
+    before = pysam.set_verbosity(0)  # what goes wrong is said once, by the error
+    try:
+        with pysam.BGZFile(partial, _BGZF_MODE, None) as stream:
+            if binary:
+                text = head.encode() + b"\0"
+                stream.write(b"BCF\2\2" + len(text).to_bytes(4, "little") + text)
+                contig_lengths = genotypes.variants.contig_lengths
+                for record in bcf.records(genotypes, {name: i for i, name in enumerate(contig_lengths)}):
+                    stream.write(record)
+            else:
+                stream.write(head.encode())
+                for block in _text_blocks(genotypes):
+                    stream.write(block)
+        preset: Any = "bcf" if binary else "vcf"
+        pysam.tabix_index(partial, preset=preset, csi=csi)
+    finally:
+        pysam.set_verbosity(before)
 
 
 def header_lines(genotypes: People, command: str | None, seed: int | None) -> list[str]:

@@ -119,6 +119,7 @@ class Evaluation:
             `PGcGAN.history`; with fewer than two reports there are no curves.
         """
         figures = {name: data for name, data in self.figures.items() if name != "training"}
+        history = [report for report in history if "diverged_at" not in report["metrics"]]  # of what was undone
         if len(history) > 1:
             steps: list[int] = []
             before = 0  # the stages count anew, the figure counts on
@@ -172,8 +173,15 @@ class Evaluation:
             figures, provenance = content["figures"], content["provenance"]
             if not isinstance(figures, dict) or not isinstance(provenance, dict):
                 raise TypeError("figures and provenance must be objects")
+            for at, row in enumerate(rows):
+                texts, numbers = (
+                    (row.topic, row.metric, row.label, row.aim, row.note),
+                    (row.value, row.floor, row.low, row.high),
+                )
+                if not all(isinstance(t, str) for t in texts) or not all(n is None or _is_number(n) for n in numbers):
+                    raise TypeError(f"row {at} has a value of another type")
             return cls(rows, figures, provenance)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
                 f"This is not an evaluation in JSON ({error}); accepted: what Evaluation.to_json() or "
                 "`pgcgan evaluate` wrote."
@@ -188,6 +196,10 @@ def _finite(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_finite(value) for value in content]
     return content
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _number(content: dict[str, Any]) -> Any:

@@ -77,6 +77,41 @@ def quick(
     return found
 
 
+DIVERSE = 0.5  # of what training people of a label have: below this, a generator is losing diversity
+
+
+def diversity(train: np.ndarray, drawn: np.ndarray) -> float:
+    """Return how diverse drawn rows are, as a share of what training rows of the same label are.
+
+    The lesser of two ratios: the mean share of columns in which two rows differ (what a generator loses that draws rows
+    around one), and the number of distinct rows (what a generator loses that knows a few by heart).
+
+    Parameters
+    ----------
+    train, drawn : arrays of int, shape (rows, columns)
+        Block codes or alleles; as many rows are looked at as both have. -1 is missing and differs from nothing.
+
+    Returns
+    -------
+    float
+        About 1 for rows like those of training; 0 where all drawn rows are equal; 1 where training rows are, too.
+    """
+    rows = min(len(train), len(drawn))
+    told = [(_differing(x[:rows]), len(np.unique(x[:rows], axis=0)) - 1) for x in (drawn, train)]
+    return min((d / t if t else 1.0) for d, t in zip(*told, strict=True))
+
+
+def _differing(rows: np.ndarray) -> float:
+    """Return the mean share of columns in which two different rows differ."""
+    known = (rows >= 0).astype(np.int64)
+    same = -known.sum(axis=0)
+    for value in np.unique(rows[rows >= 0]):
+        same += (rows == value).sum(axis=0) ** 2
+    called = known.sum(axis=0)
+    pairs = called * (called - 1)
+    return float((1 - same[pairs > 0] / pairs[pairs > 0]).mean()) if (pairs > 0).any() else 0.0
+
+
 def _frequencies(values: np.ndarray) -> np.ndarray:
     called = (values >= 0).sum(axis=1)
     return (values > 0).sum(axis=1) / np.maximum(called, 1)

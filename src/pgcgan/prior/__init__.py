@@ -25,6 +25,7 @@ from .ancestry import (
 )
 from .blocks import UNKNOWN, Blocks, find_blocks, unique_rows
 from .chain import Chain, fit_chain
+from .checking import check_prior
 from .contexts import ORDERS, POWERS, Contexts, Runs, find_contexts, no_contexts
 from .disclosure import enough_carriers, least_carriers
 from .sources import Sources, fit_sources, own_source
@@ -203,13 +204,12 @@ class Prior:
 
         Raises
         ------
-        KeyError, ValueError, IndexError
+        KeyError, ValueError
             If arrays are missing or do not fit together.
         """
+        check_prior(arrays, sizes, n_labels)
         before = [1, *sizes[:-1]]
         shapes = [(n_labels, i, j) for i, j in zip(before, sizes, strict=True)]
-        if len(arrays["fallback.counts"]) != len(arrays["chain.used"]):
-            raise ValueError("the chain and its fallback do not fit together")
         both = []
         for name in ("chain", "fallback"):
             counts = np.zeros(sum(a * b * c for a, b, c in shapes), dtype=np.float32)
@@ -227,22 +227,13 @@ class Prior:
         runs: list[dict[int, Runs]] = [{} for _ in sizes]
         for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
             keys, label_keys, first, code, count, carriers = parts
-            if first[0] or first[-1] != len(code) or (len(code) and not 0 <= code.min() <= code.max() < sizes[block]):
-                raise ValueError(f"the contexts of block {block} do not fit together")
-            if order not in ORDERS or order > block:
-                raise ValueError(f"block {block} has contexts of {order} blocks")
             runs[block][order] = Runs(keys, others, label_keys, n_labels, first, code, count, carriers)
         weights = {
             order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["contexts.weights"], strict=True)
         }
         contexts = Contexts(runs, weights, int(arrays["contexts.min_carriers"]), float(arrays["contexts.power"]))
         sources = Sources(arrays["sources.share"], arrays["sources.switch"])
-        if sources.share.shape != (n_labels, n_labels) or sources.switch.shape != (n_labels,):
-            raise ValueError(f"the sources have the shapes {sources.share.shape}, {sources.switch.shape}")
-        spread = arrays["ancestry.spread"]
-        if spread.shape != (n_labels, spread.shape[-1], spread.shape[-1]):
-            raise ValueError(f"the ancestry has the shape {spread.shape}")
-        ancestry = Ancestry(_parts(arrays["ancestry.weights"], sizes), spread)
+        ancestry = Ancestry(_parts(arrays["ancestry.weights"], sizes), arrays["ancestry.spread"])
         return cls(chain, fallback, contexts, sources, ancestry)
 
 

@@ -7,7 +7,6 @@ import hashlib
 import importlib.resources
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from markupsafe import Markup
 
 from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
+from ..workspace import workspace
 from .drawing import DARK, LIGHT
 from .figures import figures
 from .words import headline, verdict
@@ -135,16 +135,13 @@ def _check_free(targets: Iterable[Path], force: bool) -> None:
 
 
 def _write(target: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)  # gone already where it was renamed
+        with workspace(target.parent) as made:
+            partial = Path(made) / target.name
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, target)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
 
 
 def _part(name: str) -> str:

@@ -17,10 +17,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from ..errors import MissingExtra, PgcganError, UsageError
+from ..model import threads
 
 ACCEPTED = "serial, processes, processes:N, dask://HOST:PORT"
 _LOSSES = 3  # times that worker processes may die before it is no accident
@@ -202,10 +200,5 @@ class _Impure:
 @contextmanager
 def alone() -> Iterator[None]:
     """Let a task have this process for itself, on one thread: its result is the same wherever it runs."""
-    with _ONE_AT_A_TIME, threadpool_limits(1):
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
+    with _ONE_AT_A_TIME, threads(1):
+        yield

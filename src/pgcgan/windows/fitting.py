@@ -156,6 +156,7 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
             sheet = checkpoint.read_json(partial / "model.json")
             sheet["provenance"] = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
             checkpoint.write_json(partial / "model.json", sheet)
+            (partial / "MODEL_CARD.md").unlink(missing_ok=True)
             checkpoint.write_json(partial / _MARK, {"plan": plan.identity})
             if not _there(plan, directory, window.name):
                 shutil.rmtree(place, ignore_errors=True)

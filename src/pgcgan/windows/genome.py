@@ -15,13 +15,14 @@ from typing import Any, cast
 import numpy as np
 
 from .. import checkpoint
-from ..cohort import assemble, label_columns, plan_counts, sample_names
+from ..cohort import assemble, label_columns, plan_from, sample_names
 from ..errors import ModelError, UsageError
 from ..genotypes import Genotypes, Variants, concat
 from ..io import writer_of
 from ..io.outputs import folder_of
 from ..io.scratch import Stored, StoredCalls
 from ..model import PGcGAN
+from ..workspace import workspace
 from .ancestry import Mixture
 from .executors import Executor, Serial, alone
 from .fitting import MANIFEST
@@ -127,18 +128,24 @@ class GenomeModel:
 
     # ---- people -----------------------------------------------------------------------------------------------
 
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
+    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
         """Make new people, in memory; see `PGcGAN.sample`."""
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix)))
+        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
 
     def iter_samples(
-        self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", people_per_block: int = 1024
+        self,
+        n: int | Mapping[str, int],
+        *,
+        seed: int = 0,
+        prefix: str = "SYN",
+        people_per_block: int = 1024,
+        start: int = 0,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
-        plan = plan_counts(n, self.label_counts)
+        plan, before = plan_from(n, self.label_counts, start)
 
         def parts() -> Iterator[np.ndarray]:
-            for stream in self._streams(plan, seed):
+            for stream in self._streams(plan, before, seed):
                 drawn = []
                 for windows in self.contigs:
                     with alone():
@@ -153,6 +160,7 @@ class GenomeModel:
             phased=self.phased,
             prefix=prefix,
             people_per_block=people_per_block,
+            before=before,
         )
 
     def write(
@@ -162,6 +170,7 @@ class GenomeModel:
         *,
         seed: int = 0,
         prefix: str = "SYN",
+        start: int = 0,
         executor: Executor | None = None,
         force: bool = False,
         command: str | None = None,
@@ -172,7 +181,7 @@ class GenomeModel:
 
         Parameters
         ----------
-        n, seed, prefix
+        n, seed, prefix, start
             As in `PGcGAN.sample`; people do not depend on who draws them.
         path, force, command, unphased
             As in `pgcgan.write`. People wait in a folder beside the output, a bit an allele.
@@ -185,18 +194,18 @@ class GenomeModel:
         list of Path
             All files written.
         """
-        plan = plan_counts(n, self.label_counts)
-        names, labels = sample_names(plan, prefix), label_columns(plan, self.label)
+        plan, before = plan_from(n, self.label_counts, start)
+        names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
         writer, runs = writer_of(os.fspath(path)), executor or Serial()
         folder = tempfile.gettempdir() if path == "-" else folder_of(os.fspath(path))
-        with tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=os.path.abspath(folder)) as workspace:
+        with workspace(os.path.abspath(folder)) as where:
             first, calls, promises = 0, _Streams(self.ploidy, on_event), []
-            where = os.path.abspath(self.directory)
-            for stream in self._streams(plan, seed):
+            directory = os.path.abspath(self.directory)
+            for stream in self._streams(plan, before, seed):
                 site = 0
                 for number, windows in enumerate(self.contigs):
-                    target = os.path.join(workspace, f"{stream.label}-{stream.start}-{number}")
-                    promises.append(runs.submit(draw_stream, stream, where, windows, target, unphased))
+                    target = os.path.join(where, f"{stream.label}-{stream.start}-{number}")
+                    promises.append(runs.submit(draw_stream, stream, directory, windows, target, unphased))
                     sites = sum(w.sites - w.overlap for w in windows)
                     calls.parts.append(_Part(target, site, sites, first, stream.count))
                     site += sites
@@ -210,12 +219,13 @@ class GenomeModel:
             stored = Stored(cast(StoredCalls, calls), self.variants, names, labels, self.phased and not unphased)
             return writer(stored, path, force=force, command=command, seed=seed)
 
-    def _streams(self, plan: Mapping[str, int], seed: int) -> Iterator[Stream]:
+    def _streams(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[Stream]:
         order = list(self.label_counts)
         for name, count in plan.items():
-            label = order.index(name)
-            for start in range(0, count, STREAM):
-                yield Stream(label, name, start, min(STREAM, count - start), seed, self._ancestry[label])
+            label, first = order.index(name), before.get(name, 0)
+            for start in range(first - first % STREAM, first + count, STREAM):
+                skipped, end = max(first - start, 0), min(first + count - start, STREAM)
+                yield Stream(label, name, start, skipped, end - skipped, seed, self._ancestry[label])
 
 
 @dataclass(frozen=True)
@@ -228,8 +238,8 @@ class Stream:
         Number and name of their label.
     start : int
         Number of the first of them, counted within the label.
-    count : int
-        How many of them are wanted; all `STREAM` are drawn.
+    skipped, count : int
+        How many of them are not wanted, and how many after those are; all `STREAM` are drawn.
     seed : int
     ancestry : Mixture
         Of the label.
@@ -238,6 +248,7 @@ class Stream:
     label: int
     name: str
     start: int
+    skipped: int
     count: int
     seed: int
     ancestry: Mixture
@@ -260,7 +271,7 @@ class Stream:
                 left=left,
             )
             own = calls[window.overlap :]
-            yield own[:, : self.count]
+            yield own[:, self.skipped : self.skipped + self.count]
             before = own if left is None else np.concatenate([left, own])
 
 

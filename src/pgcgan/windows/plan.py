@@ -296,7 +296,7 @@ def _check_settings(label: Sequence[str], seed: int, settings: Mapping[str, Any]
 
 
 def _check_index(path: str) -> None:
-    if path.endswith(VCF_SUFFIXES) and index_of(path) is None:
+    if path.endswith(VCF_SUFFIXES) and "://" not in path and index_of(path) is None:
         raise UsageError(
             f"{path} has no index, by which windows are read; make one with `tabix -p vcf {path}` or "
             f"`bcftools index {path}` (of a bgzip-compressed file)."

@@ -1,0 +1,242 @@
+"""Reading VCF Zarr, as bio2zarr, sgkit and `write_vcfzarr` write it: a folder, or a zip archive of one.
+
+Only the chunks of the region and of the people that are wanted are decompressed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, listed
+from ..genotypes import MISSING, Genotypes, parse_region
+from .records import ABSENT, Policies, Site, Table
+from .zarr_store import FLAG, TEXT, WHOLE, Store, decoded
+
+VCFZARR_SUFFIXES = (".zarr", ".vcz", ".zarr.zip", ".vcz.zip")
+
+
+def read_vcfzarr(
+    path: str | os.PathLike[str],
+    *,
+    choose: Callable[[list[str]], Sequence[str]] | None = None,
+    region: str | None = None,
+    policies: Policies | None = None,
+) -> Genotypes:
+    """Read a VCF Zarr of zarr format 2 or 3.
+
+    Parameters
+    ----------
+    path : path
+        NAME.zarr or NAME.vcz (a folder), or NAME.zarr.zip or NAME.vcz.zip.
+    choose : callable, optional
+        Given the samples, returns those wanted, in the order wanted; only their chunks are decompressed. A sample
+        without a name ("", a person taken out) is passed over.
+    region : str, optional
+        See `pgcgan.read`; only the chunks of records whose position is inside are decompressed.
+    policies : Policies, optional
+        What to do with unusual records; an error by default.
+
+    Returns
+    -------
+    Genotypes
+        As `read_vcf` reads the VCF that bio2zarr made the Zarr of; the fill value -2 stands for the allele that a
+        haploid call does not have. The labels are the arrays `sample_NAME` of text that have a value for everybody.
+
+    Raises
+    ------
+    DataError
+        If an array or a chunk is absent, damaged or of another shape than it should be, or holds something that the
+        policies do not accept.
+    MissingExtra
+        If zarr is not installed.
+    """
+    source = os.fspath(path).rstrip("/")
+    with Store(source) as store:
+        names = store.texts("sample_id")
+        there = np.array([i for i, name in enumerate(names) if name], dtype=np.int64)
+        samples, columns = _people(source, [names[i] for i in there], there, len(names), choose)
+        contigs = store.texts("contig_id")
+        rows, sites = _sites(store, contigs, region)
+        split = policies is not None and policies.multiallelic == "split"
+        records = sum(max(1, len(s.alts)) for s in sites) if split else len(sites)
+        table = Table(source, samples, policies or Policies(), region, expected=records)
+        _fill(table, store, rows, sites, columns, len(names))
+        chosen = slice(None) if columns is None else columns
+        labels = {name: values[chosen] for name, values in _labels(store, len(names)).items()}
+        return table.finish(_lengths(store, contigs), store.assembly(), labels)
+
+
+def _people(
+    source: str, present: list[str], there: np.ndarray, n: int, choose: Callable[[list[str]], Sequence[str]] | None
+) -> tuple[list[str], np.ndarray | None]:
+    """Return the people wanted, and their columns in the arrays, None for all as they are."""
+    if not present:
+        raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
+    column = dict(zip(present, there.tolist(), strict=True))
+    if len(column) < len(present):
+        twice = [s for s in column if present.count(s) > 1]
+        raise DataError(f"{source} names samples more than once in sample_id: {listed(twice)}.")
+    samples = present if choose is None else list(choose(present))
+    if samples == present and len(present) == n:
+        return samples, None
+    return samples, np.array([column[s] for s in samples], dtype=np.int64)
+
+
+def _sites(store: Store, contigs: list[str], region: str | None) -> tuple[np.ndarray, list[Site]]:
+    """Return the numbers of the records inside the region, and the records."""
+    all_positions = store.array("variant_position", WHOLE, (None,))
+    n = all_positions.shape[0]
+    all_numbers = store.array("variant_contig", WHOLE, (n,))
+    all_alleles = store.array("variant_allele", TEXT, (n, None))
+    all_ids = store.array("variant_id", TEXT, (n,)) if "variant_id" in store else None
+    if not n:
+        return np.zeros(0, dtype=np.int64), []
+    positions = store.read(all_positions)
+    numbers = store.read(all_numbers, zeros_left_out=True).astype(np.int64)
+    off = (numbers < 0) | (numbers >= len(contigs))
+    if off.any():
+        i = int(off.argmax())
+        raise DataError(
+            f"{store.source}: record {i} (from 0) is on the contig number {numbers[i]}; contig_id lists {len(contigs)}."
+        )
+    _check_contigs(store, all_numbers, contigs)
+    inside = np.ones(n, dtype=bool)
+    if region is not None:
+        contig, start, end = parse_region(region)
+        inside = (numbers == (contigs.index(contig) if contig in contigs else -1)) & (positions >= start)
+        if end is not None:
+            inside &= positions <= end
+    rows = np.flatnonzero(inside)
+    if not len(rows):
+        return rows, []
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    alleles = store.read(all_alleles, slice(first, last))
+    width = alleles.shape[1]
+    words = decoded(alleles.reshape(-1))
+    ids = None if all_ids is None else decoded(store.read(all_ids, slice(first, last)))
+    sites = []
+    for row, contig_number, position in zip(
+        (rows - first).tolist(), numbers[rows].tolist(), positions[rows].tolist(), strict=True
+    ):
+        ref, *alts = words[row * width : (row + 1) * width]
+        named = tuple(filter(None, alts))  # "" fills the row, and "." is a VCF's word for none
+        name = "." if ids is None else ids[row] or "."
+        site = Site(contigs[contig_number], position, name, ref, () if named == (".",) else named)
+        if not ref or tuple(alts[: len(named)]) != named:
+            raise DataError(f"{store.source}: record {first + row} (from 0), {site}, has an allele without a name.")
+        sites.append(site)
+    return rows, sites
+
+
+def _check_contigs(store: Store, array: Any, contigs: list[str]) -> None:
+    """Check that the chunks of contig numbers that were left out, as zeros, are of the first contig by the index."""
+    absent = store.left_out(array) if len(contigs) > 1 and "region_index" in store else []
+    if not absent:
+        return
+    index = store.read(store.array("region_index", WHOLE, (None, 6)))
+    lost = index[np.isin(index[:, 0], absent) & (index[:, 1] != 0)]
+    if len(lost):
+        raise DataError(
+            f"{store.source}: the chunk {lost[0, 0]} of the array variant_contig is not there; fetch the file again."
+        )
+
+
+def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], columns: np.ndarray | None, n: int) -> None:
+    """Add the calls of the records, one row of chunks at a time."""
+    records = store.array("variant_position", WHOLE, (None,)).shape[0]
+    calls = store.array("call_genotype", WHOLE, (records, n, None))
+    if calls.shape[2] not in (1, 2):
+        raise DataError(f"{store.source}: call_genotype is of ploidy {calls.shape[2]}; accepted: 1 and 2.")
+    separators = None
+    if "call_genotype_phased" in store and not table.policies.unphased:
+        separators = store.array("call_genotype_phased", FLAG, (records, n))
+    if not len(rows):
+        return
+    done = 0
+    for of_chunk in np.split(rows, np.flatnonzero(np.diff(rows // calls.chunks[0])) + 1):
+        first, last = int(of_chunk[0]), int(of_chunk[-1]) + 1
+        some = sites[done : done + len(of_chunk)]
+        done += len(of_chunk)
+        # decoded to where it stays, if nothing is to be changed
+        in_place = calls.dtype == np.int8 and calls.shape[2] == 2 and last - first == len(of_chunk)
+        block = _block(store, calls, slice(first, last), columns, table.rows(last - first) if in_place else None)
+        phased = None if separators is None else _block(store, separators, slice(first, last), columns)
+        if len(of_chunk) < len(block):  # records of other places lie in between
+            block, phased = block[of_chunk - first], None if phased is None else phased[of_chunk - first]
+        together = _together(some, block, phased)
+        if together is not None:
+            table.add_rows(some, block, together)
+            continue
+        block = block.copy()
+        for i, site in enumerate(some):
+            if table.place(site) == "take":  # or it is dropped; none is outside the region
+                _add(table, site, block[i], np.zeros(block.shape[1], dtype=bool) if phased is None else phased[i])
+
+
+def _together(sites: list[Site], calls: np.ndarray, phased: np.ndarray | None) -> bool | None:
+    """Tell whether records are phased; None where they are not all alike, diploid, biallelic and without half-calls."""
+    if calls.shape[2] != 2 or any(len(site.alts) != 1 for site in sites):
+        return None
+    missing = None
+    if calls.dtype != np.int8 or np.asarray(calls.view(np.uint8)).max(initial=0) > 1:
+        missing = calls[..., 0] < 0
+        if calls.min() < MISSING or calls.max() > 1 or not np.array_equal(missing, calls[..., 1] < 0):
+            return None
+    if phased is None or not phased.any():
+        return False
+    # bio2zarr takes the missing calls ./. among phased ones as they are
+    return True if (phased if missing is None else phased | missing).all() else None
+
+
+def _block(
+    store: Store, array: Any, variants: slice, columns: np.ndarray | None, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Return some variants of the people wanted, from the chunks that hold them; in `out`, if it is given."""
+    n, width = array.shape[1], array.chunks[1]
+    left_out = array.basename == "call_genotype_phased"
+    if columns is None:
+        return store.read(array, variants, slice(0, n), zeros_left_out=left_out, out=out)
+    if out is None:
+        out = np.empty((variants.stop - variants.start, len(columns), *array.shape[2:]), dtype=array.dtype)
+    for chunk in np.unique(columns // width).tolist():
+        mine = np.flatnonzero(columns // width == chunk)
+        people = slice(chunk * width, min(n, (chunk + 1) * width))
+        part = store.read(array, variants, people, zeros_left_out=left_out)
+        out[:, mine] = part[:, columns[mine] - people.start]
+    return out
+
+
+def _add(table: Table, site: Site, alleles: np.ndarray, phased: np.ndarray) -> None:
+    """Add a record that is not made of diploid calls of 0 and 1 with one kind of separator."""
+    calls = np.full((len(alleles), 2), ABSENT, dtype=np.int32)
+    calls[:, : alleles.shape[1]] = alleles
+    if calls.min() < ABSENT:
+        person = int(calls.min(axis=1).argmin())
+        table.refuse(
+            site,
+            f"has the allele number {calls[person].min()} of sample {table.samples[person]}; accepted: -1 (missing), "
+            "-2 (no second allele), 0 (REF) and up.",
+        )
+    table.add(site, calls, phased)
+
+
+def _lengths(store: Store, contigs: list[str]) -> dict[str, int | None]:
+    lengths: list[int] = [-1] * len(contigs)
+    if "contig_length" in store:
+        lengths = store.read(store.array("contig_length", WHOLE, (len(contigs),)), zeros_left_out=True).tolist()
+    return {contig: length if length > 0 else None for contig, length in zip(contigs, lengths, strict=True)}
+
+
+def _labels(store: Store, n: int) -> dict[str, np.ndarray]:
+    labels = {}
+    for name in store.named("sample_"):
+        array = store.opened(name)
+        if name != "sample_id" and array.dtype.kind in TEXT and array.shape == (n,):
+            values = decoded(store.read(array))
+            if all(values):
+                labels[name.removeprefix("sample_")] = np.array(values, dtype=object)
+    return labels

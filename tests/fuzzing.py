@@ -1,0 +1,341 @@
+"""Random damage to valid files: every reader says one sentence, or reads what is there; nothing else may happen.
+
+    python tests/fuzzing.py --inputs 1000 [--target bcf ...] [--first 0]
+
+Input number i of a target is the same on every run. Inputs are read in a process of their own with bounded memory, so
+that a reader that dies or asks for too much is seen, with the number of the input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import logging
+import os
+import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+MEMORY = 3 << 30  # more than any of these files needs, less than a hostile size would take
+CPU_SECONDS = 1800  # of a whole process: a loop without end is found, slowness is not judged
+
+# target -> the files of which one is damaged, the first of them the one that is read
+TARGETS: dict[str, tuple[str, ...]] = {
+    "vcf": ("x.vcf",),
+    "vcf.gz": ("x.vcf.gz",),
+    "tbi": ("x.vcf.gz.tbi",),
+    "bcf": ("x.bcf",),
+    "csi": ("x.bcf.csi",),
+    "plink1": ("y.bed", "y.bim", "y.fam"),
+    "plink2": ("x.pgen", "x.pvar", "x.psam"),
+    "impute": ("x.hap.gz", "x.legend", "x.samples"),
+    "npz": ("x.npz",),
+    "panel": ("x.panel.tsv",),
+    "split": ("split.tsv",),
+    "evaluation": ("e.json",),
+    "state": ("state.safetensors",),
+    "model": ("net.model/model.json", "net.model/sites.json", "net.model/weights.safetensors"),
+    "warm": ("net.model/warmstart.safetensors",),
+    "paper": ("paper.model/model.json", "paper.model/weights.safetensors"),
+    "independent": ("independent.model/baseline.json", "independent.model/arrays.npz"),
+    "li-stephens": ("li-stephens.model/baseline.json", "li-stephens.model/arrays.npz"),
+    "pca-gaussian": ("pca-gaussian.model/baseline.json", "pca-gaussian.model/arrays.npz"),
+    "smote": ("smote.model/baseline.json", "smote.model/arrays.npz"),
+}
+
+
+def write_valid(folder: Path) -> None:
+    """Write a valid file of every kind: 24 people at 30 sites, and models of them."""
+    import torch
+
+    import pgcgan
+    from pgcgan import checkpoint
+    from pgcgan.baselines import BASELINES
+
+    people = pgcgan.simulate(24, length=40_000, seed=3).select(min_maf=0.1).select(sites=slice(0, 30))
+    for name in ("x.vcf", "x.vcf.gz", "x.bcf", "x.pgen", "x.hap.gz", "x.npz"):
+        pgcgan.write(people, folder / name, force=True)
+    pgcgan.write(people, folder / "y.bed", unphased=True, force=True)
+    for name in ("x.legend", "x.samples"):
+        if not (folder / name).exists():
+            (folder / name).write_bytes(gzip.decompress((folder / f"{name}.gz").read_bytes()))
+            (folder / f"{name}.gz").unlink()
+    part = "".join(f"{name}\t{'test' if i % 4 == 0 else 'train'}\n" for i, name in enumerate(people.samples))
+    (folder / "split.tsv").write_text("sample\tsplit\n" + part)
+    tiny = {"hidden": 8, "embedding": 4, "critic_features": 4, "critic_components": 4}
+    model = pgcgan.PGcGAN("gender", seed=1, steps=2, adversarial_steps=1, batch=8, device="cpu", **tiny)
+    model.fit(people).save(folder / "net.model")
+    pgcgan.PGcGAN("gender", preset="paper", steps=1, device="cpu").fit(people.select(sites=slice(0, 4))).save(
+        folder / "paper.model"
+    )
+    for name, kind in BASELINES.items():
+        kind("gender", seed=1).fit(people).save(folder / f"{name}.model")
+    evaluation = pgcgan.evaluate(people, model.sample(24, seed=1), label="gender")
+    (folder / "e.json").write_text(evaluation.with_training(model.history).to_json())
+    checkpoint.write_state(
+        folder / "state.safetensors", {"step": 3, "task": [{"weight": torch.ones(3), "name": "a"}, None]}
+    )
+
+
+# ---- damage ---------------------------------------------------------------------------------------------------------
+
+_NUMBERS = (b"0", b"-1", b"1e999", b"NaN", b"99999999999999999999", b"2147483648", b"1.5", b"null", b"[]", b'""', b"{}")
+_TEXTS = (
+    b"\x00",
+    b"\xff\xfe",
+    "é\u2028".encode(),
+    b"\t",
+    b"\n",
+    b"\r\n",
+    b"'\"<script>",
+    "😀".encode(),
+    b",",
+    b"./.|.",
+)
+_INTEGERS = (0, 1, 255, 127, 128, 2**15 - 1, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+def damaged(data: bytes, dice: random.Random) -> bytes:
+    """Return bytes with one to four places changed."""
+    out = bytearray(data)
+    for _ in range(dice.choice((1, 1, 1, 2, 4))):
+        at = dice.randrange(len(out) + 1)
+        more = min(at + dice.choice((1, 2, 4, 16, 200)), len(out))
+        kind = dice.randrange(10)
+        if kind == 0 and at < len(out):
+            out[at] ^= 1 << dice.randrange(8)
+        elif kind == 1:
+            out[at : at + 1] = bytes([dice.choice((0, 255, 127, 128, 9, 10, 48, 49, dice.randrange(256)))])
+        elif kind == 2:
+            out[at : at + 4] = dice.choice(_INTEGERS).to_bytes(4, "little")
+        elif kind == 3:
+            del out[at:more]
+        elif kind == 4:
+            out[at:at] = out[at:more]
+        elif kind == 5:
+            del out[at:]
+        elif kind == 6:
+            out[at:at] = dice.choice(_TEXTS)
+        elif kind == 7:  # another number
+            found = [m.span() for m in re.finditer(rb"-?\d+", bytes(out[at : at + 4000]))]
+            if found:
+                first, last = dice.choice(found)
+                out[at + first : at + last] = dice.choice(_NUMBERS)
+        elif kind == 8:  # lines change places, or one comes twice
+            lines = bytes(out).split(b"\n")
+            i, j = dice.randrange(len(lines)), dice.randrange(len(lines))
+            lines[i], lines[j] = lines[j], lines[dice.choice((i, j))]
+            out = bytearray(b"\n".join(lines))
+        else:  # a cell is lost, or comes twice
+            cells = re.split(rb"([\t ,])", bytes(out))
+            i = dice.randrange(len(cells))
+            cells[i : i + 1] = dice.choice(([], [cells[i], cells[i]], [b""]))
+            out = bytearray(b"".join(cells))
+    return bytes(out)
+
+
+def damaged_file(name: str, data: bytes, dice: random.Random) -> bytes:
+    """Damage a file as it is, or what is packed in it, with a right checksum around it."""
+    packed = data[:2] == b"\x1f\x8b"
+    if packed and dice.random() < 0.8:
+        return gzip.compress(damaged(gzip.decompress(data), dice), compresslevel=1)
+    if name.endswith(".npz") and dice.random() < 0.8:
+        out = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+            chosen = dice.choice(old.namelist())
+            for member in old.namelist():
+                content = old.read(member)
+                head = dice.random() < 0.5
+                if member == chosen:  # often the header, which says type and shape
+                    content = damaged(content[:128], dice) + content[128:] if head else damaged(content, dice)
+                new.writestr(member, content)
+        return out.getvalue()
+    if name.endswith(".safetensors") and dice.random() < 0.5:
+        size = int.from_bytes(data[:8], "little")
+        head = damaged(data[8 : 8 + size], dice)
+        return len(head).to_bytes(8, "little") + head + data[8 + size :]
+    return damaged(data, dice)
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_target(target: str, folder: Path, file: str, dice: random.Random) -> None:
+    """Read a damaged file as a user would, and go on with what was read."""
+    import pgcgan
+    from pgcgan import checkpoint, cli
+    from pgcgan.baselines import BASELINES, Baseline
+    from pgcgan.errors import DataError
+    from pgcgan.io import read_split
+
+    if target in ("tbi", "csi"):
+        pgcgan.read(folder / ("x.vcf.gz" if target == "tbi" else "x.bcf"), region=f"1:{dice.randrange(1, 40_000)}-")
+    elif target == "panel":
+        pgcgan.read(folder / "x.vcf.gz", folder / file, intersect=dice.random() < 0.5)
+    elif target == "split":
+        read_split(folder / file)
+    elif target == "evaluation":
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            status = cli.main(["report", str(folder / file), "-o", str(folder / "e.html"), "--force"])
+        if status == 2:
+            raise DataError(said.getvalue().rstrip("\n"))
+    elif target == "state":
+        checkpoint.read_state(folder / file)
+    elif target in BASELINES:
+        model = Baseline.load(folder / f"{target}.model")
+        model.sample({next(iter(model.label_counts)): 2}, seed=1)
+    elif target in ("model", "warm", "paper"):
+        stage = "likelihood" if target == "warm" else dice.choice(("final", "prior", "chain"))
+        fitted = pgcgan.PGcGAN.load(folder / file.split("/")[0], stage=stage, device="cpu")
+        fitted.sample({next(iter(fitted.label_counts)): 2}, seed=1)
+        fitted.facts()
+    else:
+        accepted = {"multiallelic": "split", "half_calls": "missing", "haploid": "diploid", "duplicates": "drop"}
+        options = accepted | {"unphased": True} if dice.random() < 0.5 else {}
+        found = pgcgan.read(
+            folder / TARGETS[target][0], region="1:5000-30000" if dice.random() < 0.2 else None, **options
+        )
+        out = folder / "again.vcf"
+        try:
+            pgcgan.write(found, out, force=True)
+        finally:
+            out.unlink(missing_ok=True)
+
+
+def with_right_digests(directory: Path) -> None:
+    """Let model.json name the digests of what is there: the damage is then not an accident."""
+    path = directory / "model.json"
+    try:
+        sheet = json.loads(path.read_text())
+        for name in sheet["files"]:
+            sheet["files"][name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+        path.write_text(json.dumps(sheet))
+    except (ValueError, KeyError, TypeError):
+        return  # model.json itself is what was damaged
+
+
+def one_input(target: str, number: int, folder: Path) -> str:
+    """Damage a file, read it, put it back; return what happened: "read", "refused", or a fault."""
+    from pgcgan.errors import PgcganError
+
+    dice = random.Random(f"{target} {number}")
+    file = dice.choice(TARGETS[target])
+    path = folder / file
+    valid = path.read_bytes()
+    sheet = path.parent / "model.json"
+    kept = sheet.read_bytes() if sheet.exists() else b""
+    try:
+        path.write_bytes(damaged_file(file, valid, dice))
+        if kept and dice.random() < 0.7:
+            with_right_digests(path.parent)
+        try:
+            read_target(target, folder, file, dice)
+        except PgcganError as error:
+            text = str(error)
+            if "\n" in text or not text.endswith((".", ")")) or len(text) > 2000:
+                return f"not one sentence: {text[:300]!r}"
+            return "refused"
+        except OSError as error:
+            return "refused" if error.filename else "OSError: " + traceback.format_exc()
+        except BaseException:
+            return traceback.format_exc()
+        return "read"
+    finally:
+        path.write_bytes(valid)
+        if kept:
+            sheet.write_bytes(kept)
+
+
+def work(targets: list[str], first: int, last: int, skip: int, folder: Path) -> None:
+    """Read the inputs of targets; a line for each: target and number before it is read, what happened behind."""
+    logging.getLogger("pgcgan").setLevel(logging.ERROR)
+    import torch
+
+    import pgcgan.report
+
+    torch.set_num_threads(1)
+    pgcgan.read(folder / "y.bed")  # what a reader imports is there before memory is bounded
+    pgcgan.read(folder / "x.pgen")
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    for at, (target, number) in enumerate((target, number) for target in targets for number in range(first, last)):
+        if at >= skip:
+            print(f"{at}\t{target} {number}\t", end="", flush=True)
+            print(json.dumps(one_input(target, number, folder)), flush=True)
+
+
+def run(targets: list[str], first: int, last: int, valid: Path) -> tuple[dict[str, Counter[str]], list[str]]:
+    """Read inputs in a process of their own; return how many were read and refused by target, and the faults."""
+    counts: dict[str, Counter[str]] = {target: Counter() for target in targets}
+    faults: list[str] = []
+    done = 0
+    while done < len(targets) * (last - first):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "valid"
+            shutil.copytree(valid, folder)
+            span = ["--first", str(first), "--inputs", str(last - first), "--skip", str(done)]
+            chosen = [word for target in targets for word in ("--target", target)]
+            command = [sys.executable, __file__, "--folder", str(folder), *span, *chosen]
+            process = subprocess.run(command, capture_output=True, text=True)
+        lines = [line.split("\t") for line in process.stdout.splitlines() if re.match(r"\d+\t", line)]
+        for at, name, outcome in lines:
+            done = int(at) + 1
+            ended = f"the process ended with {process.returncode}\n{process.stderr[-2000:]}"  # before it could say
+            said = json.loads(outcome) if outcome else ended
+            if said in ("read", "refused"):
+                counts[name.split()[0]][said] += 1
+            else:
+                faults.append(f"{name}: {said}")
+        if not lines:
+            raise RuntimeError(f"the process did not start: {process.stderr[-2000:]}")
+    return counts, faults
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read damaged files of every kind, and print how many of each there were."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=100, help="of each target")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--target", action="append", choices=TARGETS)
+    parser.add_argument("--skip", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    targets, last = given.target or list(TARGETS), given.first + given.inputs
+    if given.folder:
+        work(targets, given.first, last, given.skip, given.folder)
+        return 0
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    total = Counter[str]()
+    with tempfile.TemporaryDirectory() as scratch:
+        write_valid(Path(scratch))
+        faults: list[str] = []
+        for target in targets:
+            counts, more = run([target], given.first, last, Path(scratch))
+            print(
+                f"{target}: {counts[target]['refused']} refused, {counts[target]['read']} read",
+                *more,
+                sep="\n",
+                flush=True,
+            )
+            total += counts[target]
+            faults += more
+    print(f"{sum(total.values()) + len(faults)} inputs: {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

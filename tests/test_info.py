@@ -1,0 +1,102 @@
+"""What runs here (`pgcgan info` without a name), and completion in real shells."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pgcgan
+from pgcgan import cli
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Return a function that runs one command line and returns what it prints."""
+    monkeypatch.setattr("sys.argv", ["pgcgan"])
+
+    def one(*arguments: str) -> str:
+        assert cli.main(arguments) == 0
+        return capsys.readouterr().out
+
+    return one
+
+
+def test_the_environment_names_every_dependency(said, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = [re.match(r"[\w.-]+", d)[0] for d in project["dependencies"]]  # type: ignore[index]
+    # as a wheel says it, with one extra that nobody has
+    listed = [*project["dependencies"], 'pandas>=2.2; extra == "frame"', "no-such-thing>=1; extra == 'dream'"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: listed)
+    facts = json.loads(said("info", "--json"))
+    assert facts["libraries"] == {name: importlib.metadata.version(name) for name in names}
+    assert facts["extras"] == {
+        "frame": f"installed (pandas {importlib.metadata.version('pandas')})",
+        "dream": "not installed (no-such-thing absent)",
+    }
+    assert (facts["pgcgan"], facts["platform"]) == (pgcgan.__version__, platform.platform())
+    assert facts["python"] == f"CPython {platform.python_version()}"
+    assert facts["threads of torch"] >= 1
+    text = said("info")
+    assert [line.split(": ")[0] for line in text.splitlines()] == list(facts)
+    assert str(Path.home()) not in text
+
+
+def test_options_that_need_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "--panel", "p.tsv"]) == 2
+    assert capsys.readouterr().err == (
+        "pgcgan: error: --panel and the reading options are for a genotype file; give its name.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["ev"], {"evaluate"}),
+        (["train", "--pre"], {"--preset"}),
+        (["generate", "--min"], {"--min-distance", "--min-maf"}),
+        (["completion", ""], {"bash", "zsh", "fish"}),
+        (["train", "cohort."], set()),  # nothing of ours: bash falls back on file names
+    ],
+)
+def test_bash_completes(words: list[str], completed: set[str], said, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(said("completion", "bash"))
+    line = (
+        'source ./script; COMP_WORDS=(pgcgan "$@"); COMP_CWORD=$#; _pgcgan; printf "%s\\n" "${COMPREPLY[@]}"; complete'
+    )
+    run = subprocess.run(["bash", "-c", line, "-", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert run.stderr == ""
+    *found, registered = run.stdout.splitlines()
+    assert set(found) - {""} == completed
+    assert registered == "complete -o default -F _pgcgan pgcgan"
+
+
+@pytest.mark.oracle("zsh")
+def test_zsh_takes_the_script(said, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(said("completion", "zsh"))
+    line = "autoload -U compinit; compinit -D; source ./script; print $_comps[pgcgan]"
+    run = subprocess.run(["zsh", "-f", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("_cyclopts_pgcgan\n", "")
+
+
+def test_zsh_offers_file_names(said) -> None:
+    # each option and argument that takes a value ends in an action: file names, or the choices of the type
+    script = said("completion", "zsh")
+    taking = re.findall(r"^ +'(?:\*?-[^:\n]*?\[.*\]:|[12]:(?! :->)).*", script, re.MULTILINE)
+    assert len(taking) > 50
+    assert [line for line in taking if not re.search(r":(_files|\(bash zsh fish\))' ?\\?$", line)] == []
+
+
+def test_an_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", "tcsh"]) == 2
+    assert capsys.readouterr().err == (
+        'pgcgan: error: Invalid value "tcsh" for SHELL. Choose from: "bash", "zsh", "fish". (pgcgan --help)\n'
+    )
