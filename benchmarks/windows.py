@@ -22,9 +22,10 @@ from real_data import ROOT, machine, write_result
 from sklearn.utils.extmath import randomized_svd
 
 from pgcgan import Genotypes, concat, read, simulate, write
+from pgcgan.executors import executor
 from pgcgan.genotypes import Variants
 from pgcgan.provenance import provenance
-from pgcgan.windows import GenomeModel, Source, executor, train
+from pgcgan.windows import GenomeModel, Source, train
 
 REACH = 50  # sites of either side of a seam
 FAR = 4000  # pairs

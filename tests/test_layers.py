@@ -22,6 +22,7 @@ LAYERS = {
     "workspace": 0,
     "io": 1,
     "cohort": 1,
+    "executors": 1,
     "prior": 1,
     "networks": 1,
     "losses": 1,

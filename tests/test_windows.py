@@ -20,12 +20,12 @@ import pytest
 from pgcgan import Genotypes, concat, read, simulate, write
 from pgcgan.cli import main
 from pgcgan.errors import DataError, MissingExtra, ModelError, PgcganError, UsageError
+from pgcgan.executors import Processes, executor
 from pgcgan.genotypes import Variants
 from pgcgan.prior import known_ancestry
 from pgcgan.prior.ancestry import fit_loadings
-from pgcgan.windows import GenomeModel, Plan, Source, executor, finish, fit_window, fit_windows, make_plan, train
+from pgcgan.windows import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
 from pgcgan.windows.cuts import even_cuts, linkage_across
-from pgcgan.windows.executors import Processes
 
 PEOPLE, SIZE = 240, 120
 # what is chosen by trial otherwise, and takes most of the time of a fit as small as these
@@ -171,7 +171,8 @@ def test_serial_and_processes_give_the_same_bytes(source: Source, model: Path, t
 
 DASK = """
 import sys
-from pgcgan.windows import GenomeModel, Source, executor, train
+from pgcgan.executors import executor
+from pgcgan.windows import GenomeModel, Source, train
 path, panel, folder, address = sys.argv[1:]
 with executor(f"dask://{address}") as runs:
     train(Source(path, panel), folder + "/m", size=%d, label=["group"], seed=1, executor=runs, run_carriers=4,

@@ -116,8 +116,9 @@ def train_windows(
 
     `idle` holds options of train that have no meaning here, with what was given for them.
     """
-    from ..windows import executor, fit_windows, make_plan
+    from ..executors import executor
     from ..windows import finish as finished
+    from ..windows import fit_windows, make_plan
     from ..windows import train as train_genome
 
     given = [f"--{name}" for name, value in idle.items() if value is not None]
@@ -154,7 +155,7 @@ def write_genome(
     unphased: bool,
 ) -> None:
     """Draw people of a genome-wide model and write them."""
-    from ..windows import executor
+    from ..executors import executor
 
     with executor(executor_name) as runs, progress("generating") as on_event:
         written = generator.write(

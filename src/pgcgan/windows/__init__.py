@@ -8,9 +8,8 @@ has made at the first sites of a window, from which its haplotypes go on. A geno
 has a `plan`, which names the training people and is removed when it is finished.
 """
 
-from .executors import executor
 from .fitting import finish, fit_window, fit_windows, train
 from .genome import GenomeModel
 from .plan import Plan, Source, make_plan
 
-__all__ = ["GenomeModel", "Plan", "Source", "executor", "finish", "fit_window", "fit_windows", "make_plan", "train"]
+__all__ = ["GenomeModel", "Plan", "Source", "finish", "fit_window", "fit_windows", "make_plan", "train"]

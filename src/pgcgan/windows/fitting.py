@@ -13,9 +13,10 @@ from typing import Any
 
 from .. import checkpoint
 from ..errors import DataError, ModelError, UsageError, listed
+from ..executors import Executor, Serial
 from ..model import PGcGAN
 from ..provenance import VERSION
-from .executors import Executor, Serial, alone
+from .alone import alone
 from .plan import OnEvent, Plan, Source, make_plan
 from .survey import digest
 

@@ -17,14 +17,15 @@ import numpy as np
 from .. import checkpoint
 from ..cohort import assemble, label_columns, plan_from, sample_names
 from ..errors import ModelError, UsageError
+from ..executors import Executor, Serial
 from ..genotypes import Genotypes, Variants, concat
 from ..io import writer_of
 from ..io.outputs import folder_of
 from ..io.scratch import Stored, StoredCalls
 from ..model import PGcGAN
 from ..workspace import workspace
+from .alone import alone
 from .ancestry import Mixture
-from .executors import Executor, Serial, alone
 from .fitting import MANIFEST
 from .plan import OnEvent, Window
 

@@ -24,9 +24,9 @@ from ..io.vcf_write import VCF_SUFFIXES
 from ..model import PGcGAN
 from ..prior import KnownAncestry
 from ..provenance import provenance
+from .alone import alone
 from .ancestry import Mixture, fit_mixtures
 from .cuts import BESIDE, SEARCHED, even_cuts, linkage_across, thinned_rows
-from .executors import alone
 from .survey import Survey, joined
 
 OnEvent = Callable[[dict[str, Any]], None]

@@ -1,4 +1,4 @@
-"""Where windows are fitted and people drawn: in this process, in several, or on a Dask cluster.
+"""Where tasks are done: in this process, in several, or on a Dask cluster.
 
 All that is asked of an executor is `submit(function, *arguments)`, which returns something with `result()`.
 """
@@ -17,13 +17,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from ..errors import MissingExtra, PgcganError, UsageError
-from ..model import threads
+from .errors import MissingExtra, PgcganError, UsageError
 
 ACCEPTED = "serial, processes, processes:N, dask://HOST:PORT"
 _LOSSES = 3  # times that worker processes may die before it is no accident
 _CONNECTING = 10  # seconds
-_ONE_AT_A_TIME = threading.Lock()  # random state and number of threads belong to the process
 
 
 class Promise(Protocol):
@@ -195,10 +193,3 @@ class _Impure:
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Promise:
         promise: Promise = self._client.submit(function, *arguments, pure=False)
         return promise
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Let a task have this process for itself, on one thread: its result is the same wherever it runs."""
-    with _ONE_AT_A_TIME, threads(1):
-        yield
