@@ -5,7 +5,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test torture test-browser lint audit docs examples bench clean
+.PHONY: help demo test torture test-browser lint audit docs bench clean
 
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
@@ -14,7 +14,6 @@ help:
 	@echo "make test-browser  run those of the report in a browser; chromium must be installed"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation into site/ and check its links"
-	@echo "make examples  ask Snakemake whether examples/Snakefile is whole"
 	@echo "make audit  what is installed: whole, pinned, licensed, declared"
 	@echo "make bench  run the scripts in benchmarks/"
 	@echo "make clean  remove .venv, demo-output and caches"
@@ -43,10 +42,6 @@ docs: $(INSTALLED)
 	$(BIN)/pytest tests/pages
 	@echo "The documentation: site/index.html"
 
-examples: $(INSTALLED)
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt $(PIP_ARGS) --group examples
-	$(BIN)/snakemake --dry-run --quiet rules --cores 1 --snakefile examples/Snakefile
-
 audit: $(INSTALLED)
 	$(BIN)/python -m pip check
 	$(BIN)/python .ci/audit
@@ -66,4 +61,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv demo-output site .snakemake .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build
+	rm -rf .venv demo-output site .pytest_cache .ruff_cache .mypy_cache .hypothesis dist build

@@ -5,7 +5,7 @@ was fitted to from held-out people of the same cohort: AUC (chance 0.5) and true
 (chance 0.01). Writes benchmarks/results/attacks.json and the section of docs/benchmarks.md between the markers
 `attacks`.
 
-    python benchmarks/attacks.py [--data DIR] [--people 1000] [--seed 1] [--render]
+    python benchmarks/attacks.py [--data DIR] [--people 500] [--seed 1] [--render]
 
 Without --data, on a simulated cohort; with it, on the HLA region. A cohort that is measured again takes the place of
 its old figures, the other one's stay.
@@ -184,8 +184,8 @@ def cell(values: Sequence[float | None]) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of the real data; without it, a cohort is simulated")
-    parser.add_argument("--people", type=int, default=1000, help="of the simulated cohort")
-    parser.add_argument("--length", type=int, default=500_000, help="base pairs of the simulated cohort")
+    parser.add_argument("--people", type=int, default=500, help="of the simulated cohort")
+    parser.add_argument("--length", type=int, default=100_000, help="base pairs of the simulated cohort")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=DOCUMENT)

@@ -20,7 +20,7 @@ from pgcgan.genotypes import Genotypes
 settings.register_profile("pgcgan", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("pgcgan")
 
-ORACLES = ("bcftools", "plink2", "plink1.9", "vcftools", "tabix", "zsh", "shellcheck")
+ORACLES = ("bcftools", "plink2", "plink1.9", "vcftools", "tabix", "zsh", "shellcheck", "snakemake")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -73,3 +73,14 @@ def test_shellcheck_finds_nothing() -> None:
     scripts = [str(FOLDER / "train.slurm"), str(root / ".ci" / "run"), str(root / ".ci" / "release")]
     done = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.oracle("snakemake")
+def test_snakemake_knows_the_way_to_the_reports(tmp_path: Path) -> None:
+    line = ["snakemake", "--dry-run", "--cores", "1", "--snakefile", str(FOLDER / "Snakefile")]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    jobs = dict(re.findall(r"^(\w+) +(\d+)", said, re.MULTILINE))
+    assert jobs == {"all": "1", "cohort": "1", "train": "2", "generate": "2", "evaluate": "2", "total": "8"}

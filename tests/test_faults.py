@@ -25,7 +25,6 @@ import pytest
 
 import pgcgan
 from pgcgan import PGcGAN, checkpoint
-from pgcgan.baselines import BASELINES
 from pgcgan.cli import main
 from pgcgan.errors import ModelError, UsageError
 from pgcgan.training import STATE_FILE
@@ -60,13 +59,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def digest(model: Path) -> dict[str, str]:
-    """Return the sha256 of each file of a model, times and threads of its provenance left out."""
+    """Return the sha256 of each file of a model; times, threads and command of its provenance left out."""
     found = {p.name: p.read_bytes() for p in model.iterdir() if p.is_file() and p.name != "log.jsonl"}
     sheet = json.loads(found["model.json"])
     sheet["provenance"] = None
     for entry in sheet["history"]:
         entry.pop("seconds")
     found["model.json"] = json.dumps(sheet).encode()
+    card = found["MODEL_CARD.md"].splitlines()
+    found["MODEL_CARD.md"] = b"\n".join(line for line in card if not line.startswith(b"- command: "))
     return {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
 
 
@@ -174,7 +175,6 @@ def test_a_directory_is_held_by_one_run(tmp_path: Path, cohort: pgcgan.Genotypes
     for attempt in (
         lambda: model.fit(cohort.select(sites=slice(0, 40)), directory=tmp_path),
         lambda: model.save(tmp_path),
-        lambda: BASELINES["independent"]().fit(cohort).save(tmp_path, force=True),
     ):
         with pytest.raises(UsageError) as caught:
             attempt()
@@ -332,7 +332,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_output_stays(work: Path) -> Non
     for name, more in OUTPUTS.items():
         assert main(["generate", str(work / "model"), "-n", "30", "--seed", "1", "-o", str(work / name), *more]) == 0
     before = contents(work)
-    commands = {name: ["generate", "model", "-n", "40", "-o", name, "--force", *more] for name, more in OUTPUTS.items()}
+    commands = {name: ["convert", "cohort.vcf.gz", name, "--force", *more] for name, more in OUTPUTS.items()}
     real = "--real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --synthetic artificial.vcf.gz"
     commands["model"] = train_words("-o", "model", "--force")
     commands["new"] = train_words("-o", "new")
@@ -510,8 +510,8 @@ def left_over(folder: Path) -> list[str]:
 @pytest.mark.torture
 def test_training_survives_kills(work: Path) -> None:
     words = train_words("-o", "whole")
-    words[words.index("--steps") + 1] = "60"
-    words += ["--set", "adversarial_steps=10", "--set", "critic_features=4"]
+    words[words.index("--steps") + 1] = "12"
+    words += ["--set", "adversarial_steps=3", "--set", "critic_features=4"]
     seconds = duration(words, work)
     whole, random = digest(work / "whole"), np.random.default_rng(1)
     words[words.index("whole")] = "killed"
@@ -537,7 +537,7 @@ def test_training_survives_kills(work: Path) -> None:
 @pytest.mark.torture
 @pytest.mark.parametrize("name", ["made.vcf.gz", "made.pgen"])
 def test_generation_survives_kills(name: str, work: Path) -> None:
-    survives(["generate", "model", "-n", "2000", "-o", f"out/{name}"], work)
+    survives(["generate", "model", "-n", "500", "-o", f"out/{name}"], work)
 
 
 @pytest.mark.torture
@@ -576,7 +576,7 @@ def survives(words: list[str], work: Path) -> None:
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("size", ["64k", "300k", "1m"])
+@pytest.mark.parametrize("size", ["64k", "300k"])
 def test_a_small_disk(size: str, work: Path, tmp_path: Path) -> None:
     """On a disk of its own where the system allows it to be mounted, else with files bounded to that size."""
     disk = tmp_path / "disk"
@@ -586,9 +586,9 @@ def test_a_small_disk(size: str, work: Path, tmp_path: Path) -> None:
     mounts = subprocess.run([*alone, "true"], capture_output=True).returncode == 0
     before = contents(work)
     for words in (
-        ["generate", "model", "-n", "20000", "-o", str(disk / "x.vcf")],
-        ["generate", "model", "-n", "200000", "-o", str(disk / "x.vcf.gz")],
-        ["generate", "model", "-n", "200000", "-o", str(disk / "x.bcf")],
+        ["generate", "model", "-n", "4000", "-o", str(disk / "x.vcf")],
+        ["generate", "model", "-n", "6000", "-o", str(disk / "x.vcf.gz")],
+        ["generate", "model", "-n", "6000", "-o", str(disk / "x.bcf")],
         train_words("-o", str(disk / "new"), "--set", "hidden=256"),
     ):
         if mounts:
@@ -607,7 +607,7 @@ def test_a_small_disk(size: str, work: Path, tmp_path: Path) -> None:
         assert made.returncode == 2, made.stderr
         assert "Traceback" not in made.stderr
         errors = [line for line in said if line.startswith("pgcgan: error: ")]
-        assert len(errors) == 1 and "cannot be written: " in errors[0]
+        assert len(errors) == 1 and ("No space left on device" in errors[0] or "File too large" in errors[0])
     assert contents(work) == before
 
 

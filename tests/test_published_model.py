@@ -131,7 +131,7 @@ def test_a_finished_model_holds_no_critic(
     assert "critic" in (where / "training.safetensors").read_bytes()[:100_000].decode("latin-1")
     PGcGAN(seed=1, **settings).fit(people, directory=where, resume=True).save(where)
     assert {p.name for p in where.iterdir()} == {
-        "model.json", "sites.json", "weights.safetensors", "warmstart.safetensors", "log.jsonl",
+        "model.json", "sites.json", "weights.safetensors", "warmstart.safetensors", "log.jsonl", "MODEL_CARD.md",
     }  # fmt: skip
     for path in where.glob("*.safetensors"):
         with safe_open(str(path), framework="np") as file:

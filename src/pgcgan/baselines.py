@@ -28,7 +28,7 @@ from .errors import DataError, ModelError, PgcganError, UsageError, listed
 from .genotypes import Genotypes, Variants, concat
 from .io.npz import DAMAGED, check_members
 from .provenance import provenance
-from .workspace import held, workspace
+from .workspace import LOCK, held, workspace
 
 FORMAT_VERSION = 1
 _SHEET, _ARRAYS = "baseline.json", "arrays.npz"
@@ -191,7 +191,8 @@ class Baseline(ABC):
         target = Path(path)
         if target.exists() and not force:
             raise UsageError(f"{target} exists; force=True (--force) replaces it.")
-        if target.exists() and not (target / _SHEET).is_file() and (not target.is_dir() or any(target.iterdir())):
+        foreign = not target.is_dir() or any(found.name != LOCK for found in target.iterdir())
+        if target.exists() and not (target / _SHEET).is_file() and foreign:
             raise UsageError(f"{target} exists and is not a baseline; it is not replaced, name another directory.")
         sites = self._variants
         sheet = {

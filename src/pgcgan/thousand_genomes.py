@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from .io.bgzf import index_of, opened, region_start
 from .io.labels import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
+from .workspace import workspace
 
 MIRROR = "https://ftp.1000genomes.ebi.ac.uk/vol1/ftp"  # also: https://1000genomes.s3.amazonaws.com
 _SUFFIXES = (".vcf.gz", ".vcf.bgz")
@@ -174,8 +174,8 @@ def _whole_or_nothing(places: list[Path]) -> Iterator[tuple[Path, Path]]:
     vcf, index, panel = places
     try:
         with (
-            tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=vcf.parent) as first,
-            tempfile.TemporaryDirectory(prefix=".pgcgan-", dir=panel.parent) as second,
+            workspace(vcf.parent) as first,
+            workspace(panel.parent) as second,
         ):
             yield Path(first, vcf.name), Path(second, panel.name)
             Path(f"{vcf}.csi").unlink(missing_ok=True)

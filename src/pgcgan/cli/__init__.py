@@ -85,11 +85,12 @@ def _let_go(*streams: TextIO) -> None:
 
 def _release(error: BaseException) -> None:
     """Drop what failed without another word: the destructor of a writer tries once more, and complains."""
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    hooks = sys.unraisablehook, sys.excepthook  # Cython asks both
+    sys.unraisablehook, sys.excepthook = (lambda _: None), (lambda *_: None)
     try:
         error.__context__ = error.__traceback__ = None
     finally:
-        sys.unraisablehook = hook
+        sys.unraisablehook, sys.excepthook = hooks
 
 
 def _fail(message: str, status: int) -> int:
