@@ -8,7 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -137,6 +139,17 @@ def test_a_frequency_filter_is_that_of_the_whole_cohort(genome: Genotypes, sourc
     assert plan.label_counts == {"all": 100}
 
 
+@pytest.mark.parametrize("name", ["g.pgen", "g.vcz", "g.bcf"])
+def test_a_genome_is_the_same_in_every_format(genome: Genotypes, source: Source, tmp_path: Path, name: str) -> None:
+    write(genome, tmp_path / name)
+    plans = [
+        make_plan(replace(source, path=path), tmp_path / str(i), size=SIZE, label=["group"], **QUICK)
+        for i, path in enumerate((source.path, str(tmp_path / name)))
+    ]
+    assert plans[0].windows == plans[1].windows
+    assert plans[0].identity == plans[1].identity
+
+
 def test_loadings_of_known_ancestry_are_those_of_a_logistic_regression() -> None:
     random = np.random.default_rng(3)
     z = random.standard_normal((4000, 2))
@@ -163,49 +176,57 @@ def test_serial_and_processes_give_the_same_bytes(source: Source, model: Path, t
     assert bytes_of(tmp_path / "m") == bytes_of(model)
     serial, parallel = (read(tmp_path / f"{name}.npz") for name in ("serial", "processes"))
     assert serial.equals(parallel)
-    assert serial.equals(genome_wide.sample(600, seed=3))
     # a person depends on seed, label and number alone
     assert genome_wide.sample(10, seed=3).equals(serial.select(samples=np.arange(10)))
+    assert genome_wide.sample(80, seed=3, start=500).equals(serial.select(samples=np.arange(500, 580)))
     assert not genome_wide.sample(10, seed=4).equals(serial.select(samples=np.arange(10)))
 
 
-DASK = """
-import sys
-from pgcgan.executors import executor
-from pgcgan.windows import GenomeModel, Source, train
-path, panel, folder, address = sys.argv[1:]
-with executor(f"dask://{address}") as runs:
-    train(Source(path, panel), folder + "/m", size=%d, label=["group"], seed=1, executor=runs, run_carriers=4,
-          sharpening=1.0)
-    GenomeModel.load(folder + "/m").write(600, folder + "/made.npz", seed=3, executor=runs)
-"""
+@contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Yield the address of a Dask scheduler on loopback, and the processes: that of the scheduler, then the workers."""
+    folder.mkdir()
+    where, local = folder / "scheduler.json", ["--host", "127.0.0.1", "--no-dashboard"]
+    with (folder / "log").open("wb") as log:
+
+        def start(*arguments: object) -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-m", "dask", *map(str, arguments), "--scheduler-file", str(where), *local]
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+        started = [start("scheduler", "--port", 0)]
+        try:
+            started += [start("worker", "--nthreads", 1, "--no-nanny") for _ in range(workers)]
+            while not where.exists() or not where.read_text().strip():
+                assert started[0].poll() is None, (folder / "log").read_text()
+                time.sleep(0.05)
+            yield json.loads(where.read_text())["address"].removeprefix("tcp://"), started
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
 
 
-def test_dask_workers_give_the_same_bytes_also_when_one_is_killed(source: Source, model: Path, tmp_path: Path) -> None:
-    dask = [sys.executable, "-m", "dask"]
-    log = (tmp_path / "log").open("w+")
-    quiet: dict[str, Any] = {"stdout": log, "stderr": log, "cwd": tmp_path}
-    where = tmp_path / "scheduler.json"
-    local = ["--host", "127.0.0.1", "--no-dashboard"]
-    started = [subprocess.Popen([*dask, "scheduler", *local, "--port", "0", "--scheduler-file", where], **quiet)]
-    try:
-        one = ["worker", "--scheduler-file", str(where), "--nthreads", "1", "--nworkers", "1", "--no-nanny", *local]
-        started += [subprocess.Popen([*dask, *one], **quiet) for _ in range(2)]
-        while not where.exists() or not where.read_text().strip():
-            assert started[0].poll() is None, log.seek(0) or log.read()
-        address = json.loads(where.read_text())["address"].removeprefix("tcp://")
-        run = subprocess.Popen(
-            [sys.executable, "-c", DASK % SIZE, source.path, str(source.panel), str(tmp_path), address]
-        )
-        while not list(tmp_path.glob("m/windows/0*")):
-            assert run.poll() is None
-        started[1].kill()
-        assert run.wait() == 0
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-        log.close()
+def test_dask_gives_the_same_bytes_when_the_scheduler_is_killed_and_then_a_worker(
+    source: Source, model: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"size": SIZE, "label": ["group"], "seed": 1, **QUICK}
+    with (
+        cluster(tmp_path / "one", 1) as (address, processes),
+        pytest.raises(PgcganError, match=f"The Dask scheduler at {address} was lost"),
+        executor(f"dask://{address}") as runs,
+    ):
+
+        def at_first(event: dict[str, Any]) -> None:
+            if event["stage"] == "windows":
+                processes[0].kill()
+
+        train(source, tmp_path / "m", executor=runs, on_event=at_first, **asked)
+    with pytest.raises(ModelError, match="are not finished"):
+        GenomeModel.load(tmp_path / "m")
+    with cluster(tmp_path / "two", 2) as (address, processes), executor(f"dask://{address}") as runs:
+        train(source, tmp_path / "m", executor=runs, resume=True, on_event=lambda _: processes[1].kill(), **asked)
+        assert processes[1].wait() == -signal.SIGKILL
+        GenomeModel.load(tmp_path / "m").write(600, tmp_path / "made.npz", seed=3, executor=runs)
     assert bytes_of(tmp_path / "m") == bytes_of(model)
     assert read(tmp_path / "made.npz").equals(GenomeModel.load(model).sample(600, seed=3))
 

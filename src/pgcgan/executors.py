@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -178,6 +178,11 @@ def _dask(address: str) -> Iterator[Executor]:
     except KilledWorker as error:
         raise PgcganError(
             f"Dask gave a task up after its workers were lost again and again ({error}); run the same command with "
+            "--resume."
+        ) from None
+    except CancelledError as error:
+        raise PgcganError(
+            f"The Dask scheduler at {address} was lost ({str(error).splitlines()[0]}); run the same command with "
             "--resume."
         ) from None
     finally:
