@@ -201,7 +201,7 @@ def main() -> None:
         facts = model.facts()
     result = {
         "name": "windows",
-        "options": vars(options),
+        "options": {name: value for name, value in vars(options).items() if name != "results"},
         "sites": facts["sites"],
         "windows": facts["windows"],
         "axes of ancestry": facts["axes of ancestry"],
