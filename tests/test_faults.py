@@ -462,12 +462,11 @@ def test_the_clock_may_go_backwards(work: Path, monkeypatch: pytest.MonkeyPatch)
     people = pgcgan.read(work / "cohort.vcf.gz", work / "cohort.panel.tsv")
     events: list[dict[str, Any]] = []
     settings = TINY | {"steps": 1_000_000, "minutes": 1 / 60, "patience": 0}
-    began = time.monotonic()
     PGcGAN(**settings).fit(people, on_event=events.append).save(work / "new")
-    assert time.monotonic() - began >= 0.9  # the budget was used
-    assert events[-1]["fraction"] > 0.9
-    seconds = [e["seconds"] for e in events]
-    assert seconds == sorted(seconds)
+    assert 0 < len(events) < settings["steps"]  # the budget ended it
+    for key in ("seconds", "fraction"):
+        passed = [e[key] for e in events]
+        assert passed == sorted(passed) and passed[0] >= 0
     assert PGcGAN.load(work / "new").sample(3).n_samples == 3
 
 

@@ -254,7 +254,7 @@ def write(
         (given,) = parts
         return writer(given, path, force=force, command=command, seed=seed)
     folder = None if path == "-" else folder_of(path)
-    return writer(stored(parts, folder, on_event), path, force=force, command=command, seed=seed)
+    return writer(stored(parts, os.fspath(path), folder, on_event), path, force=force, command=command, seed=seed)
 
 
 def writer_of(path: str) -> Callable[..., list[Path]]:

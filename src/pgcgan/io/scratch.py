@@ -163,15 +163,19 @@ class Stored:
 People = Genotypes | Stored
 
 
-def stored(parts: Iterable[Genotypes], folder: str | None, on_event: OnEvent | None = None) -> Stored:
+def stored(
+    parts: Iterable[Genotypes], target: str, folder: str | None = None, on_event: OnEvent | None = None
+) -> Stored:
     """Put people who come in blocks on disk.
 
     Parameters
     ----------
     parts : iterable of Genotypes
         The same sites, phase state, ploidy and label columns in all, other people in each.
+    target : str
+        The output that they are for, for messages.
     folder : path, optional
-        Where the file lies.
+        Where the file lies; that of the system's temporary files by default.
     on_event : callable, optional
         Called with {"stage": "writing", "fraction"} when sites are read back.
 
@@ -201,10 +205,7 @@ def stored(parts: Iterable[Genotypes], folder: str | None, on_event: OnEvent | N
             for column, values in labels.items():
                 values.append(part.labels[column])
     except OSError as error:
-        where = folder or tempfile.gettempdir()
-        raise UsageError(
-            f"The genotypes cannot be put aside in {where} while they are made: {error.strerror or error}."
-        ) from None
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
     if first is None:
         raise DataError("There is nothing to write: no people.")
     people = np.concatenate(samples)
