@@ -53,11 +53,12 @@ def genome(people: int, length: int, contigs: int, seed: int = 1) -> Genotypes:
 
 def seams_of(model: GenomeModel) -> tuple[list[int], list[int]]:
     """Return the sites after each seam, and in the middle of each window, counted along the genome."""
-    seams, middles, site = [], [], 0
+    seams, middles, site, contig = [], [], 0, ""
     for window in model.windows:
         own = window.sites - window.overlap
-        if window.overlap:
+        if window.contig == contig:
             seams.append(site)
+        contig = window.contig
         middles.append(site + own // 2)
         site += own
     return seams, middles

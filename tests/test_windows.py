@@ -254,8 +254,12 @@ windows.train(source, {str(tmp_path / "m")!r}, size={SIZE}, label=["group"], see
         with pytest.raises(ModelError, match=r"not finished|not fitted: 3, 4"):
             what(tmp_path / "m")
     before = (windows / "00001" / "model.json").stat().st_mtime_ns
-    with pytest.raises(ModelError, match="other settings"):
-        train(source, tmp_path / "m", size=SIZE, label=["group"], seed=2, resume=True, **QUICK)
+    for other in ({"seed": 2}, {"seed": 1, "overlap": 5}, {"seed": 1, "run_carriers": 6}):
+        with pytest.raises(ModelError, match="other settings"):
+            train(source, tmp_path / "m", size=SIZE, label=["group"], resume=True, **{**QUICK, **other})
+    fewer = replace(source, samples=lambda present: present[1:])
+    with pytest.raises(ModelError, match="other people"):
+        train(fewer, tmp_path / "m", size=SIZE, label=["group"], seed=1, resume=True, **QUICK)
     train(source, tmp_path / "m", size=SIZE, label=["group"], seed=1, resume=True, **QUICK)
     assert (windows / "00001" / "model.json").stat().st_mtime_ns == before
     assert bytes_of(tmp_path / "m") == bytes_of(model)

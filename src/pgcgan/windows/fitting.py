@@ -72,15 +72,15 @@ def train(
 def _check_same(
     plan: Plan, source: Source, size: int, options: dict[str, Any], directory: str | os.PathLike[str]
 ) -> None:
-    asked = {"seed": 0, "label": ["super_pop"], **options}
-    asked.pop("overlap", None)
-    label, seed = list(asked.pop("label")), asked.pop("seed")
+    asked = {"seed": 0, "label": ["super_pop"], "overlap": None, **options}
+    label, seed, overlap = list(asked.pop("label")), asked.pop("seed"), asked.pop("overlap")
     planned = dataclasses.replace(plan.source, samples=None)
     first = plan.windows[0]
     people = source.read(first.contig, first.first, first.first).samples.tolist()
-    same = (planned, plan.size, list(plan.label), plan.seed, dict(plan.settings)) == (
+    same = (planned, plan.size, plan.overlap, list(plan.label), plan.seed, dict(plan.settings)) == (
         dataclasses.replace(source, samples=None, options=dict(source.options)),
         size,
+        overlap,
         label,
         seed,
         asked,

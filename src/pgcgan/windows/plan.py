@@ -117,6 +117,8 @@ class Plan:
         Of `PGcGAN`.
     size : int
         Sites that a window was to have.
+    overlap : int, optional
+        Sites of the window before that it was to have besides.
     windows : list of Window
     digests : list of str
         What the data of each window must be; see `digest`.
@@ -138,6 +140,7 @@ class Plan:
     seed: int
     settings: Mapping[str, Any]
     size: int
+    overlap: int | None
     windows: list[Window]
     digests: list[str]
     label_counts: dict[str, int]
@@ -264,6 +267,7 @@ def make_plan(
         seed=seed,
         settings=settings,
         size=size,
+        overlap=overlap,
         windows=windows,
         digests=digests,
         label_counts={str(n): int(c) for n, c in zip(names, counts, strict=True)},
