@@ -79,8 +79,10 @@ def test_options_that_the_documentation_names_exist(capsys: pytest.CaptureFixtur
     known: dict[str, set[str]] = {}
     for name in cli.app:
         if not name.startswith("-"):
-            assert cli.main([name, "--help"]) == 0
-            known[name] = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", capsys.readouterr().out)) | {"--help"}
+            known[name] = {"--help"}
+            for command in ([name], *([name, part] for part in cli.app[name] if not part.startswith("-"))):
+                assert cli.main([*command, "--help"]) == 0
+                known[name] |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", capsys.readouterr().out))
     known[""] = set().union(*known.values())
     named = list(named_options())
     assert len(named) > 60

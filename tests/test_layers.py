@@ -22,6 +22,7 @@ LAYERS = {
     "workspace": 0,
     "io": 1,
     "cohort": 1,
+    "executors": 1,
     "prior": 1,
     "networks": 1,
     "losses": 1,
@@ -39,6 +40,7 @@ LAYERS = {
     "baselines": 3,
     "release": 3,
     "report": 4,
+    "windows": 4,
     "cli": 5,
 }
 WITHOUT_TORCH = (

@@ -28,7 +28,7 @@ from .memory import available_bytes
 from .metrics import Evaluation, quick
 from .metrics.monitor import DIVERSE, diversity
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
-from .prior import Blocks, Prior
+from .prior import Blocks, KnownAncestry, Prior
 from .provenance import provenance
 from .sheet import check_blocks, check_memory, check_sheet, check_sites, check_tensors, digests
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
@@ -121,6 +121,8 @@ class PGcGAN:
         resume: bool = False,
         force: bool = False,
         on_event: OnEvent | None = None,
+        ancestry: KnownAncestry | None = None,
+        overlap: int = 0,
     ) -> Self:
         """Learn from labelled people.
 
@@ -137,6 +139,11 @@ class PGcGAN:
             Train where a finished model is; it stays until `save` puts the new one in its place.
         on_event : callable, optional
             Called with a dict after every step: stage, step, steps, fraction, seconds, loss, terms, metrics.
+        ancestry : KnownAncestry, optional
+            That of the people, in their order, and its spread in the labels, in the order of their names; by default
+            it is looked for in these sites. Not for the network.
+        overlap : int
+            The first sites that another model makes too: `draw` goes on from them. See `pgcgan.windows`.
 
         Returns
         -------
@@ -154,6 +161,9 @@ class PGcGAN:
             If a finished model or another run is in `directory`, or it cannot be written.
         """
         rows = self._rows(genotypes)
+        if overlap:
+            rows = dataclasses.replace(rows, breaks=tuple(sorted({overlap, *rows.breaks})))
+        rows = dataclasses.replace(rows, ancestry=ancestry)
         names = self._combinations
         counts = np.bincount(rows.label, minlength=len(names))
         self.label_counts = {name: int(count) for name, count in zip(names, counts, strict=True)}
@@ -471,11 +481,36 @@ class PGcGAN:
             for start in range(first - first % _STREAM, first + count, _STREAM):
                 stream = np.random.SeedSequence([abs(seed), int(seed < 0), zlib.crc32(name.encode()), start])
                 with threads(1):
-                    drawn = self._draw(label, stream)
+                    drawn = self.draw(label, stream)
                 yield drawn[:, max(first - start, 0) : first + count - start]
 
-    def _draw(self, label: np.ndarray, stream: np.random.SeedSequence) -> np.ndarray:
-        """Draw the calls of people with these labels: int8 (variants, people, ploidy)."""
+    def draw(
+        self,
+        label: np.ndarray,
+        stream: np.random.SeedSequence,
+        *,
+        ancestry: np.ndarray | None = None,
+        left: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draw the calls of people: what `sample` is made of.
+
+        Parameters
+        ----------
+        label : array of int, shape (people,)
+            Which of `label_counts` each has.
+        stream : SeedSequence
+            Source of all randomness.
+        ancestry : array of float32, shape (people, axes), optional
+            That of the people, which several models may share; drawn if not given.
+        left : array of int8, shape (first sites, people, ploidy), optional
+            Alleles that they have already at as many sites as the model was fitted with as an `overlap`; the sites
+            after them are drawn so that they go on from there.
+
+        Returns
+        -------
+        array of int8, shape (variants, people, ploidy)
+            Those in the place of `left` are codes decoded again: take `left` itself.
+        """
         first, second = (int(s) >> 1 for s in stream.generate_state(2, np.uint64))
         if self._blocks is None:
             assert isinstance(self._generator, PaperGenerator)
@@ -486,11 +521,30 @@ class PGcGAN:
             found = states.T.cpu().numpy()
             return np.stack([found // 2, found % 2], axis=2).astype(np.int8)
         assert isinstance(self._generator, HaplotypeGenerator)
-        codes = _draw_codes(self._generator, label, first, self.device)
+        codes = _draw_codes(
+            self._generator,
+            label,
+            first,
+            self.device,
+            ancestry,
+            self._encoded(left) if left is not None else None,
+        )
         rows = self._blocks.decode(codes.reshape(-1, codes.shape[2]), np.random.default_rng(second))
         if self._phased or self._ploidy == 1:
             return rows.T.reshape(rows.shape[1], len(label), -1)
         return np.stack([rows.T == 2, rows.T >= 1], axis=2).astype(np.int8)  # 0/0, 0/1, 1/1: alleles sorted
+
+    def _encoded(self, left: np.ndarray) -> np.ndarray:
+        """Return the codes of alleles at the first sites: int (people, rows a person, blocks)."""
+        assert self._blocks is not None
+        sites, people, _ = left.shape
+        count = int(np.searchsorted(self._blocks.edges, sites))
+        if self._blocks.edges[count] != sites:
+            raise ModelError(f"The model does not begin with an overlap of {sites} sites.")
+        haplotypes = self._phased or self._ploidy == 1
+        rows = left.reshape(sites, -1).T if haplotypes else left.sum(axis=2, dtype=np.int8).T
+        first = Blocks(self._blocks.edges[: count + 1], self._blocks.templates[:count], self._blocks.emission[:count])
+        return first.encode(np.ascontiguousarray(rows)).astype(np.int64).reshape(people, -1, count)
 
     # ---- save and load ----------------------------------------------------------------------------------------
 
@@ -748,13 +802,25 @@ def _held(directory: Path) -> Iterator[None]:
         yield
 
 
-def _draw_codes(generator: HaplotypeGenerator, label: np.ndarray, seed: int, device: torch.device) -> np.ndarray:
+def _draw_codes(
+    generator: HaplotypeGenerator,
+    label: np.ndarray,
+    seed: int,
+    device: torch.device,
+    ancestry: np.ndarray | None = None,
+    begun: np.ndarray | None = None,
+) -> np.ndarray:
     """Draw the codes of people: int array (people, rows per person, blocks)."""
     training = generator.training
     generator.eval()
     with torch.no_grad():
         noise = torch.Generator().manual_seed(seed)
-        codes, _ = generator.people(torch.as_tensor(label, device=device), noise)
+        codes, _ = generator.people(
+            torch.as_tensor(label, device=device),
+            noise,
+            ancestry=None if ancestry is None else torch.as_tensor(ancestry, device=device),
+            begun=None if begun is None else torch.as_tensor(begun, device=device),
+        )
     generator.train(training)
     return codes.cpu().numpy()
 

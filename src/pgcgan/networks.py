@@ -254,6 +254,7 @@ class HaplotypeGenerator(nn.Module):
         noise: torch.Generator,
         *,
         ancestry: Tensor | None = None,
+        begun: Tensor | None = None,
         relaxed: float = 0.0,
         rake: list[Tensor] | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
@@ -268,6 +269,8 @@ class HaplotypeGenerator(nn.Module):
             Source of the Gumbel noise, on the CPU, so that the draws do not depend on the device.
         ancestry : tensor (rows, axes), optional
             From `draw_ancestry`; drawn here if not given.
+        begun : tensor of long (rows, first blocks), optional
+            Codes that the rows have already; the blocks after them are drawn. Not with `relaxed`.
         relaxed : float
             With a temperature, also return for each block the one-hot codes with the gradient of the
             Gumbel-softmax at that temperature (straight-through; Jang et al. 2017).
@@ -303,7 +306,9 @@ class HaplotypeGenerator(nn.Module):
             if rake is not None:
                 self.label_bias[:, part] = raked(logits, label, rake[b])
             logits = logits + self.label_bias[label, part]
-            if relaxed:
+            if begun is not None and b < begun.shape[1]:
+                code = begun[:, b]
+            elif relaxed:
                 uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-10, 1 - 1e-7).to(logits.device)
                 perturbed = logits - torch.log(-torch.log(uniform))
                 code = perturbed.argmax(dim=1)
@@ -326,19 +331,38 @@ class HaplotypeGenerator(nn.Module):
         return torch.einsum("pij,pj->pi", self.spread[label], drawn)
 
     def people(
-        self, label: Tensor, noise: torch.Generator, *, relaxed: float = 0.0, rake: list[Tensor] | None = None
+        self,
+        label: Tensor,
+        noise: torch.Generator,
+        *,
+        ancestry: Tensor | None = None,
+        begun: Tensor | None = None,
+        relaxed: float = 0.0,
+        rake: list[Tensor] | None = None,
     ) -> tuple[Tensor, list[list[Tensor]]]:
-        """Draw whole people: codes (people, rows per person, blocks), and the one-hots of each row if relaxed."""
-        ancestry = self.draw_ancestry(label, noise)
+        """Draw whole people: codes (people, rows per person, blocks), and the one-hots of each row if relaxed.
+
+        `ancestry` (people, axes) is drawn if not given; `begun` (people, rows per person, first blocks) are codes that
+        they have already.
+        """
+        if ancestry is None:
+            ancestry = self.draw_ancestry(label, noise)
+        first_begun, other_begun = (None, None) if begun is None else (begun[:, 0], begun[:, -1])
         codes, onehots = self.rows(
-            label, self.condition(label, None), noise, ancestry=ancestry, relaxed=relaxed, rake=rake
+            label,
+            self.condition(label, None),
+            noise,
+            ancestry=ancestry,
+            begun=first_begun,
+            relaxed=relaxed,
+            rake=rake,
         )
         if self.rows_per_person == 1:
             return codes[:, None], [onehots]
         # apart from the first: told alike, as haplotypes of one ancestry are, they would be dealt opposite numbers
         second = self.condition(label, codes)
         # the bias raked on first haplotypes serves the second too: the two are exchangeable
-        other, other_onehots = self.rows(label, second, noise, ancestry=ancestry, relaxed=relaxed)
+        other, other_onehots = self.rows(label, second, noise, ancestry=ancestry, begun=other_begun, relaxed=relaxed)
         return torch.stack([codes, other], dim=1), [onehots, other_onehots]
 
 

@@ -23,7 +23,7 @@ from .networks import (
     PersonCritic,
     taken,
 )
-from .prior import Blocks, Prior, enough_carriers, find_blocks, fit_prior, least_carriers
+from .prior import Blocks, KnownAncestry, Prior, enough_carriers, find_blocks, fit_prior, least_carriers
 from .training import TrainConfig, mixed_seed
 
 _COMPONENT_BYTES = 4_000_000_000  # of the states that principal components are of
@@ -47,7 +47,9 @@ class TrainingRows:
     n_states : int
         2 or 3.
     breaks : tuple of int
-        First sites of contigs after the first.
+        Sites where a block must begin: the first ones of contigs, and what comes after an overlap.
+    ancestry : KnownAncestry, optional
+        That of the people, where it is known; by default it is looked for in these sites.
     """
 
     states: np.ndarray
@@ -56,6 +58,7 @@ class TrainingRows:
     rows_per_person: int
     n_states: int
     breaks: tuple[int, ...] = ()
+    ancestry: KnownAncestry | None = None
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """Return some rows: int8, shape (some rows, sites)."""
@@ -163,9 +166,12 @@ class HaplotypeTask:
         if steps is None and not config.epochs:
             steps = 0
         if steps == 0:  # a network learns ancestry by itself from the codes so far, and would count it twice
-            by_person = (people, per, -1)
-            self.prior = self.prior.with_ancestry(
-                self.codes.reshape(by_person), data.label, scores.reshape(by_person), mixed_seed(seed, 6)
+            of_people, seed_of_ancestry = (people, per, -1), mixed_seed(seed, 6)
+            codes_of_people = self.codes.reshape(of_people)
+            self.prior = (
+                self.prior.with_ancestry(codes_of_people, data.label, scores.reshape(of_people), seed_of_ancestry)
+                if data.ancestry is None
+                else self.prior.with_known_ancestry(codes_of_people, data.label, data.ancestry)
             )
         torch.manual_seed(mixed_seed(seed))
         self.generator = HaplotypeGenerator(network, self.prior, data.label_table, per).to(device)
@@ -249,6 +255,8 @@ class HaplotypeTask:
     def start(self, stage: str) -> None:
         """Set up the optimisers of a stage."""
         config = self.config
+        if not dict(self.stages)[stage]:  # the first optimiser takes torch seconds to load
+            return
         if stage == "likelihood":
             self.optimisers = {
                 "generator": torch.optim.AdamW(

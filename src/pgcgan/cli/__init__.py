@@ -14,10 +14,10 @@ from typing import TextIO
 from cyclopts import CycloptsError
 
 from ..errors import GateFailed, PgcganError
-from . import converting, fetching, judging, making, showing  # entering their commands
+from . import converting, fetching, genomes, judging, making, showing  # entering their commands
 from .app import app
 
-__all__ = ["app", "converting", "fetching", "judging", "main", "making", "showing"]
+__all__ = ["app", "converting", "fetching", "genomes", "judging", "main", "making", "showing"]
 
 # 128 + the signal, as shells have it
 INTERRUPTED = 128 + signal.SIGINT

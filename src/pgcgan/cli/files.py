@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..baselines import Baseline
     from ..genotypes import Genotypes
     from ..model import PGcGAN
+    from ..windows import GenomeModel
 
 
 def read_options(reading: Reading) -> dict[str, Any]:
@@ -30,11 +31,16 @@ def read_train(vcf: str, panel: str, split: str | None, reading: Reading) -> Gen
     # the others are not even read; frequencies are those of the people trained on
     options = read_options(reading)
     if split is not None:
-        options["samples"] = lambda present: _parts(present, split, reading.intersect)[0]
+        options["samples"] = train_names(split, reading.intersect)
     people = read(vcf, panel, **options)
     if not people.n_variants:
         raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
     return people
+
+
+def train_names(split: str, intersect: bool) -> Callable[[list[str]], list[str]]:
+    """Return what chooses, of the people in a file, those for training."""
+    return lambda present: _parts(present, split, intersect)[0]
 
 
 def divided(people: Genotypes, split: str, intersect: bool) -> tuple[Genotypes, Genotypes]:
@@ -89,7 +95,7 @@ def panel_beside(path: str) -> str:
     return beside
 
 
-def load(path: str, stage: str = "final") -> Baseline | PGcGAN:
+def load(path: str, stage: str = "final") -> Baseline | PGcGAN | GenomeModel:
     """Return the model or baseline of a directory."""
     if not Path(path).is_dir():
         raise ModelError(f"There is no model directory {path}; pgcgan train … -o {path} makes one.")
@@ -99,6 +105,12 @@ def load(path: str, stage: str = "final") -> Baseline | PGcGAN:
         if stage != "final":
             raise UsageError(f"--stage {stage} is for models; {path} is a baseline.")
         return Baseline.load(path)
+    if (Path(path) / "manifest.json").is_file() or (Path(path) / "plan").is_dir():
+        from ..windows import GenomeModel
+
+        if stage != "final":
+            raise UsageError(f"--stage {stage} is for models of one region; {path} is a genome-wide one.")
+        return GenomeModel.load(path)
     from ..model import PGcGAN
 
     return PGcGAN.load(path, stage=stage)

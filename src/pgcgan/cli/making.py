@@ -87,6 +87,8 @@ def train(
     steps: int | None = None,
     device: str | None = None,
     resume: bool = False,
+    windows: int | None = None,
+    executor: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     baseline: str | None = None,
     baseline_options: BaselineOptions | None = None,
@@ -121,7 +123,11 @@ def train(
     device
         auto (the default), cpu, cuda, …
     resume
-        Go on from the checkpoint in the model directory.
+        Go on from the checkpoint, or with the windows, in the model directory.
+    windows
+        Cut the genome into windows of about so many sites, fitted each by itself: for what is too large for one model.
+    executor
+        With --windows: where they are fitted. serial (the default), processes, processes:N or dask://HOST:PORT.
     settings
         NAME=VALUE, as often as needed: any setting of the network or of its training, such as loss=wgan-gp, epochs=20
         or run_carriers=5.
@@ -132,6 +138,16 @@ def train(
     force
         Replace a model that exists; it stays until the new one is whole.
     """
+    if windows is not None:
+        from .genomes import train_windows
+
+        unused = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, "baseline": baseline}
+        chosen: dict[str, Any] = {"label": label, "settings": settings, "reading": reading, "seed": seed}
+        where = executor or "serial"
+        train_windows(vcf, panel, split, output, windows, where, **chosen, resume=resume, force=force, idle=unused)
+        return
+    if executor is not None:
+        raise UsageError("--executor goes with --windows.")
     kind = None
     if baseline is not None:
         given: dict[str, Any] = {"preset": preset, "minutes": minutes, "steps": steps, "device": device}
@@ -155,7 +171,7 @@ def train(
     from ..memory import available_bytes
     from ..model import PGcGAN
 
-    options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **_named_values(settings or [])}
+    options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **named_values(settings or [])}
     model = PGcGAN(columns, seed=seed, **{k: v for k, v in options.items() if v is not None})
     estimate = model.estimate(people)
     estimate.check(available_bytes())
@@ -186,6 +202,7 @@ def generate(
     panel: str | None = None,
     thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
     reading: Reading | None = None,
+    executor: str | None = None,
     seed: int = 0,
     start: int = 0,
     prefix: str = "SYN",
@@ -226,6 +243,9 @@ def generate(
         With --release: their labels.
     thresholds
         With --release: METRIC=LIMIT, as often as needed, in the place of the gate's default (docs/evaluation.md).
+    executor
+        For a model in windows: where people are drawn. serial (the default), processes, processes:N or
+        dask://HOST:PORT.
     seed
         The same seed gives the same people.
     start
@@ -239,6 +259,7 @@ def generate(
     from ..cohort import plan_from
     from ..io import read, write
     from ..provenance import command_line
+    from .genomes import in_windows, write_genome
 
     ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
     if len(ways) != 1:
@@ -272,6 +293,14 @@ def generate(
         known, unseen = (known, None) if split is None else divided(known, split, (reading or Reading()).intersect)
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
+    if executor is not None and (not in_windows(generator) or min_distance is not None or release):
+        raise UsageError(
+            "--executor is for models in windows (train --windows), without --release and --min-distance, which look "
+            "at people in memory."
+        )
+    if in_windows(generator) and min_distance is None and not release:
+        write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
+        return
     if min_distance is None and not release:
         total = sum(plan_from(wanted, generator.label_counts, start)[0].values())
         with progress("generating") as on_event:
@@ -420,7 +449,7 @@ def _baseline_options(kind: type[Baseline], given: BaselineOptions | None) -> di
     return options
 
 
-def _named_values(settings: Sequence[str]) -> dict[str, Any]:
+def named_values(settings: Sequence[str]) -> dict[str, Any]:
     """Return NAME=VALUE texts as a mapping; a value that is no Python literal is text."""
     found: dict[str, Any] = {}
     for text in settings:

@@ -254,6 +254,10 @@ def _facts_of_model(path: str) -> dict[str, Any]:
         from ..baselines import facts, read_sheet
 
         return facts(read_sheet(path))
+    if (Path(path) / "manifest.json").is_file() or (Path(path) / "plan").is_dir():
+        from ..windows import GenomeModel
+
+        return GenomeModel.load(path).facts()
     from ..model import PGcGAN
 
     return PGcGAN.load(path, device="cpu").facts()

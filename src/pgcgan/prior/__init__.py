@@ -14,7 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .ancestry import Ancestry, fit_ancestry, no_ancestry, shared_components
+from .ancestry import (
+    Ancestry,
+    KnownAncestry,
+    fit_ancestry,
+    fit_loadings,
+    known_ancestry,
+    no_ancestry,
+    shared_components,
+)
 from .blocks import UNKNOWN, Blocks, find_blocks, unique_rows
 from .chain import Chain, fit_chain
 from .checking import check_prior
@@ -30,6 +38,7 @@ __all__ = [
     "Blocks",
     "Chain",
     "Contexts",
+    "KnownAncestry",
     "Prior",
     "Runs",
     "Sources",
@@ -42,6 +51,7 @@ __all__ = [
     "fit_prior",
     "fit_sources",
     "fit_weights",
+    "known_ancestry",
     "least_carriers",
     "no_ancestry",
     "own_source",
@@ -115,6 +125,30 @@ class Prior:
             return replace(self, ancestry=fit_ancestry(codes, label, self.sizes, offset, start, n_labels, seed))
         except np.linalg.LinAlgError:  # people too few for the axes: the prior as it is
             return self
+
+    def with_known_ancestry(self, codes: np.ndarray, label: np.ndarray, known: KnownAncestry) -> Prior:
+        """Return the prior with weights for an ancestry of its training people that is known.
+
+        Parameters
+        ----------
+        codes : array of int, shape (people, rows a person, blocks)
+        label : array of int, shape (people,)
+        known : KnownAncestry
+        """
+        per = codes.shape[1]
+        rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, per)
+        z = np.repeat(known.z, per, axis=0)
+        if not z.shape[1]:
+            return replace(self, ancestry=no_ancestry(self.sizes, len(self.sources.share)))
+        parts = [slice(first, first + _ROWS_AT_A_TIME) for first in range(0, len(rows), _ROWS_AT_A_TIME)]
+        walks = [self.walk(row_label[part]) for part in parts]
+        weights = []
+        for b in range(rows.shape[1]):
+            offset = [walk.log_probs(rows[part, b]) for walk, part in zip(walks, parts, strict=True)]
+            weights.append(fit_loadings(np.concatenate(offset), rows[:, b], z))
+            for walk, part in zip(walks, parts, strict=True):
+                walk.step(rows[part, b])
+        return replace(self, ancestry=Ancestry(weights, known.spread))
 
     def own_log_probs(self, codes: np.ndarray, label: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield, block by block, what the walk says to training rows, each row's own contribution left out.

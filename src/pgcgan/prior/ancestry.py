@@ -21,6 +21,9 @@ _ROUNDS = 25
 # numbers (rows x codes): what is more than the first is taken in parts of the second, which stay in the cache
 _AT_ONCE, _PART = 16_000_000, 250_000
 _RIDGE = 100.0  # on the weights of each code
+# where people's z are known, from many more sites than those that the weights are fitted to
+_KNOWN_RIDGE = 0.1
+_NEWTON_STEPS, _SMALL_STEP = 12, 1e-3
 _SHRINKAGE = 20.0  # people's worth of the pooled spread in the spread of each label
 # people's z are inferred from the genotypes that the weights were fitted to: their spread comes out too wide
 _SPREAD = 0.8
@@ -47,9 +50,51 @@ class Ancestry:
         return self.spread.shape[1]
 
 
+@dataclass(frozen=True)
+class KnownAncestry:
+    """The ancestry of training people, known from elsewhere: a genome tells it better than a window of it.
+
+    Parameters
+    ----------
+    z : array of float, shape (people, axes)
+        Mean 0 within each label; about 1 in size.
+    spread : array of float32, shape (labels, axes, axes)
+        As in `Ancestry`.
+    """
+
+    z: np.ndarray
+    spread: np.ndarray
+
+
 def no_ancestry(sizes: Sequence[int], n_labels: int) -> Ancestry:
     """Return an ancestry without axes."""
     return Ancestry([np.zeros((k, 0), np.float32) for k in sizes], np.zeros((n_labels, 0, 0), np.float32))
+
+
+def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> KnownAncestry:
+    """Turn scores of people on axes of ancestry into what `Prior.with_known_ancestry` takes.
+
+    The spread of a label is the covariance of its people, shrunk toward the pooled one as if that came from
+    `_SHRINKAGE` of them.
+
+    Parameters
+    ----------
+    scores : array of float, shape (people, axes)
+    label : array of int, shape (people,)
+    n_labels : int
+    """
+    z = scores.astype(np.float64)
+    for own in np.unique(label):
+        z[label == own] -= z[label == own].mean(axis=0)
+    z /= np.maximum(z.std(axis=0), 1e-9)
+    axes = z.shape[1]
+    pooled = z.T @ z / max(1, len(z))
+    spread = np.empty((n_labels, axes, axes), dtype=np.float32)
+    for k in range(n_labels):
+        mine = z[label == k]
+        covariance = (mine.T @ mine + _SHRINKAGE * pooled) / (len(mine) + _SHRINKAGE)
+        spread[k] = np.linalg.cholesky(covariance + 1e-9 * np.eye(axes))
+    return KnownAncestry(z, spread)
 
 
 def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -72,6 +117,48 @@ def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     correlation = (first * second).sum(axis=0) / np.maximum(size, 1e-12)
     found = np.flatnonzero(np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(freedom) > _SIGNIFICANCE)
     return found[np.argsort(-correlation[found], kind="stable")][:MOST_AXES]
+
+
+def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Fit the weights of the codes of one block to rows whose ancestry is known.
+
+    Maximises sum over rows of log softmax(offset + z weights^T)[own] - ridge / 2 |weights|², by damped Newton steps.
+
+    Parameters
+    ----------
+    offset : array of float32, shape (rows, codes)
+        The prior's log-probabilities of each row, its own contribution left out.
+    own : array of int, shape (rows,)
+        The rows' codes; -1 is unknown and counts nothing.
+    z : array of float, shape (rows, axes)
+
+    Returns
+    -------
+    array of float32, shape (codes, axes)
+        0 where there is no finite solution.
+    """
+    rows = np.flatnonzero(own >= 0)
+    offset, own, z = offset[rows], own[rows], z[rows].astype(np.float32)
+    axes, codes = z.shape[1], offset.shape[1]
+    products = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
+    mine = np.zeros((codes, axes))
+    np.add.at(mine, own, z)
+    weights = np.zeros((codes, axes))
+    for _ in range(_NEWTON_STEPS):
+        p = offset + z @ weights.T.astype(np.float32)
+        p -= p.max(axis=1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(axis=1, keepdims=True)
+        gradient = mine - p.T @ z - _KNOWN_RIDGE * weights
+        curvature = ((p * (1 - p)).T @ products).reshape(codes, axes, axes) + _KNOWN_RIDGE * np.eye(axes)
+        # half a step: the codes of a block move against each other
+        step = 0.5 * np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
+        if not np.isfinite(step).all():
+            return np.zeros((codes, axes), np.float32)
+        weights += step
+        if np.abs(step).max(initial=0) < _SMALL_STEP:
+            break
+    return weights.astype(np.float32)
 
 
 def fit_ancestry(

@@ -1,0 +1,406 @@
+"""Genome-wide models: one person through all windows, the same bytes whoever fits and draws them, nothing by halves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pgcgan import Genotypes, concat, read, simulate, write
+from pgcgan.cli import main
+from pgcgan.errors import DataError, MissingExtra, ModelError, PgcganError, UsageError
+from pgcgan.executors import Processes, executor
+from pgcgan.genotypes import Variants
+from pgcgan.prior import known_ancestry
+from pgcgan.prior.ancestry import fit_loadings
+from pgcgan.windows import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
+from pgcgan.windows.cuts import even_cuts, linkage_across
+
+PEOPLE, SIZE = 240, 120
+# what is chosen by trial otherwise, and takes most of the time of a fit as small as these
+QUICK: dict[str, Any] = {"run_carriers": 4, "sharpening": 1.0}
+
+
+@pytest.fixture(scope="module")
+def genome() -> Genotypes:
+    """Return people with two contigs; within the only label there are two hidden populations."""
+    parts: list[Genotypes] = []
+    for contig in ("1", "2"):
+        part = simulate(PEOPLE, length=160_000, seed=10 + int(contig), populations={"AFR": 1, "EAS": 1})
+        part = part.select(min_maf=0.05)
+        v = part.variants
+        lengths = {"1": 160_000, "2": 160_000}
+        named = Variants(np.full(len(v), contig, dtype=object), v.position, v.id, v.ref, v.alt, lengths)
+        labels = {"hidden": part.label("super_pop"), "group": np.full(PEOPLE, "all", dtype=object)}
+        parts.append(replace(part, variants=named, labels=labels))
+    return concat(parts, axis="variants")
+
+
+@pytest.fixture(scope="module")
+def source(genome: Genotypes, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder = tmp_path_factory.mktemp("genome")
+    write(genome, folder / "g.vcf.gz")
+    return Source(str(folder / "g.vcf.gz"), str(folder / "g.panel.tsv"))
+
+
+@pytest.fixture(scope="module")
+def model(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(source, tmp_path_factory.mktemp("model") / "m", size=SIZE, label=["group"], seed=1, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> Iterator[ModuleType]:
+    folder = str(Path(__file__).parents[1] / "benchmarks")
+    sys.path.insert(0, folder)
+    import windows
+
+    yield windows
+    sys.path.remove(folder)
+
+
+def bytes_of(directory: Path) -> dict[str, bytes]:
+    """Return the files of a model; when it was made, and by what command, is not compared."""
+    found = {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
+    sheet = json.loads(found["manifest.json"])
+    del sheet["provenance"]
+    found["manifest.json"] = json.dumps(sheet).encode()
+    return found
+
+
+# ---- the plan -------------------------------------------------------------------------------------------------
+
+
+def test_linkage_across_a_cut_is_the_mean_of_r2_of_its_pairs() -> None:
+    rows = np.random.default_rng(1).integers(0, 2, (80, 12)).astype(np.int8)
+    rows[:, 5] = rows[:, 4]
+    rows[:, 8] = 1
+    found = linkage_across(rows, 3)
+    with np.errstate(invalid="ignore"):
+        squared = np.nan_to_num(np.corrcoef(rows.T)) ** 2
+    for cut in range(3, 10):
+        assert found[cut] == pytest.approx(squared[cut - 3 : cut, cut : cut + 3].mean(), abs=1e-6)
+    assert np.isinf(found[[0, 1, 2, 10, 11, 12]]).all()
+    assert even_cuts(1000, 250) == [250, 500, 750]
+    assert even_cuts(100, 250) == []
+
+
+def test_windows_cover_every_site_once_and_are_cut_where_linkage_is_low(
+    genome: Genotypes, source: Source, tmp_path: Path
+) -> None:
+    plan = make_plan(source, tmp_path / "m", size=SIZE, label=["group"], **QUICK)
+    own = np.zeros(genome.n_variants, dtype=int)
+    seams = 0
+    for window in plan.windows:
+        inside = np.flatnonzero(
+            (genome.variants.contig == window.contig)
+            & (genome.variants.position >= window.first)
+            & (genome.variants.position <= window.last)
+        )
+        assert len(inside) == window.sites
+        own[inside[window.overlap :]] += 1
+        if window.overlap:
+            assert window.overlap == SIZE // 4
+            here = genome.variants.contig == window.contig
+            across = linkage_across(genome.calls[here].reshape(here.sum(), -1).T, SIZE // 5)
+            cut = int(inside[window.overlap] - np.flatnonzero(here)[0])
+            even = min(even_cuts(here.sum(), SIZE), key=lambda site: abs(site - cut))
+            near = across[even - SIZE // 10 : even + SIZE // 10 + 1]
+            assert across[cut] == pytest.approx(near.min())
+            assert near.min() < near.max()
+            seams += 1
+    assert (own == 1).all()
+    assert {w.contig for w in plan.windows} == {"1", "2"}
+    assert seams >= 4
+    # the hidden populations are an axis that all windows share
+    z = Plan.ancestry(tmp_path / "m").z
+    hidden = np.where(genome.label("hidden") == "AFR", 1.0, 0.0)
+    assert abs(np.corrcoef(z[:, 0], hidden)[0, 1]) > 0.85  # of a few hundred sites
+
+
+def test_a_frequency_filter_is_that_of_the_whole_cohort(genome: Genotypes, source: Source, tmp_path: Path) -> None:
+    common = replace(source, options={"min_maf": 0.2}, samples=genome.samples[:100].tolist())
+    plan = make_plan(common, tmp_path / "m", size=SIZE, label=["group"], **QUICK)
+    expected = genome.select(samples=np.arange(100), min_maf=0.2)
+    assert sum(w.sites - w.overlap for w in plan.windows) == expected.n_variants
+    assert plan.source.samples == expected.samples.tolist()
+    assert plan.label_counts == {"all": 100}
+
+
+@pytest.mark.parametrize("name", ["g.pgen", "g.vcz", "g.bcf"])
+def test_a_genome_is_the_same_in_every_format(genome: Genotypes, source: Source, tmp_path: Path, name: str) -> None:
+    write(genome, tmp_path / name)
+    plans = [
+        make_plan(replace(source, path=path), tmp_path / str(i), size=SIZE, label=["group"], **QUICK)
+        for i, path in enumerate((source.path, str(tmp_path / name)))
+    ]
+    assert plans[0].windows == plans[1].windows
+    assert plans[0].identity == plans[1].identity
+
+
+def test_loadings_of_known_ancestry_are_those_of_a_logistic_regression() -> None:
+    random = np.random.default_rng(3)
+    z = random.standard_normal((4000, 2))
+    offset = np.log(random.dirichlet(np.ones(3) * 5, 4000)).astype(np.float32)
+    truth = np.array([[0.8, -0.5], [-0.6, 0.1], [-0.2, 0.4]])
+    own = (offset + z @ truth.T + random.gumbel(size=(4000, 3))).argmax(axis=1)
+    own[:50] = -1
+    found = fit_loadings(offset, own, z)
+    assert np.abs((found - found.mean(axis=0)) - (truth - truth.mean(axis=0))).max() < 0.12
+    known = known_ancestry(z * 7 + 3, np.arange(4000) % 2, 2)
+    assert np.allclose(known.z.std(axis=0), 1)
+    assert np.allclose(known.spread[0] @ known.spread[0].T, np.cov(known.z[::2].T), atol=0.02)
+
+
+# ---- the same bytes, whoever does it -----------------------------------------------------------------------------
+
+
+def test_serial_and_processes_give_the_same_bytes(source: Source, model: Path, tmp_path: Path) -> None:
+    genome_wide = GenomeModel.load(model)
+    genome_wide.write(600, tmp_path / "serial.npz", seed=3)
+    with executor("processes:2") as runs:
+        train(source, tmp_path / "m", size=SIZE, label=["group"], seed=1, executor=runs, **QUICK)
+        GenomeModel.load(tmp_path / "m").write(600, tmp_path / "processes.npz", seed=3, executor=runs)
+    assert bytes_of(tmp_path / "m") == bytes_of(model)
+    serial, parallel = (read(tmp_path / f"{name}.npz") for name in ("serial", "processes"))
+    assert serial.equals(parallel)
+    # a person depends on seed, label and number alone
+    assert genome_wide.sample(10, seed=3).equals(serial.select(samples=np.arange(10)))
+    assert genome_wide.sample(80, seed=3, start=500).equals(serial.select(samples=np.arange(500, 580)))
+    assert not genome_wide.sample(10, seed=4).equals(serial.select(samples=np.arange(10)))
+
+
+@contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Yield the address of a Dask scheduler on loopback, and the processes: that of the scheduler, then the workers."""
+    folder.mkdir()
+    where, local = folder / "scheduler.json", ["--host", "127.0.0.1", "--no-dashboard"]
+    with (folder / "log").open("wb") as log:
+
+        def start(*arguments: object) -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-m", "dask", *map(str, arguments), "--scheduler-file", str(where), *local]
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+        started = [start("scheduler", "--port", 0)]
+        try:
+            started += [start("worker", "--nthreads", 1, "--no-nanny") for _ in range(workers)]
+            while not where.exists() or not where.read_text().strip():
+                assert started[0].poll() is None, (folder / "log").read_text()
+                time.sleep(0.05)
+            yield json.loads(where.read_text())["address"].removeprefix("tcp://"), started
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
+
+
+def test_dask_gives_the_same_bytes_when_the_scheduler_is_killed_and_then_a_worker(
+    source: Source, model: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"size": SIZE, "label": ["group"], "seed": 1, **QUICK}
+    with (
+        cluster(tmp_path / "one", 1) as (address, processes),
+        pytest.raises(PgcganError, match=f"The Dask scheduler at {address} was lost"),
+        executor(f"dask://{address}") as runs,
+    ):
+
+        def at_first(event: dict[str, Any]) -> None:
+            if event["stage"] == "windows":
+                processes[0].kill()
+
+        train(source, tmp_path / "m", executor=runs, on_event=at_first, **asked)
+    with pytest.raises(ModelError, match="are not finished"):
+        GenomeModel.load(tmp_path / "m")
+    with cluster(tmp_path / "two", 2) as (address, processes), executor(f"dask://{address}") as runs:
+        train(source, tmp_path / "m", executor=runs, resume=True, on_event=lambda _: processes[1].kill(), **asked)
+        assert processes[1].wait() == -signal.SIGKILL
+        GenomeModel.load(tmp_path / "m").write(600, tmp_path / "made.npz", seed=3, executor=runs)
+    assert bytes_of(tmp_path / "m") == bytes_of(model)
+    assert read(tmp_path / "made.npz").equals(GenomeModel.load(model).sample(600, seed=3))
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(source: Source, model: Path, tmp_path: Path) -> None:
+    code = f"""
+import os, signal, sys
+from pgcgan import windows
+from pgcgan.windows import fitting
+from pgcgan.model import PGcGAN
+kept = PGcGAN.save
+def save(self, path, force=False):
+    kept(self, path, force)
+    if "00003" in str(path):
+        os.kill(os.getpid(), signal.SIGKILL)  # the window is written, and has not got its name
+PGcGAN.save = save
+source = windows.Source({source.path!r}, {source.panel!r})
+windows.train(source, {str(tmp_path / "m")!r}, size={SIZE}, label=["group"], seed=1, **{QUICK!r})
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    windows = tmp_path / "m" / "windows"
+    assert sorted(p.name for p in windows.iterdir() if not p.name.startswith(".")) == ["00001", "00002"]
+    assert [p for p in windows.iterdir() if p.name.startswith(".00003")]
+    for what in (GenomeModel.load, finish):
+        with pytest.raises(ModelError, match=r"not finished|not fitted: 3, 4"):
+            what(tmp_path / "m")
+    before = (windows / "00001" / "model.json").stat().st_mtime_ns
+    for other in ({"seed": 2}, {"seed": 1, "overlap": 5}, {"seed": 1, "run_carriers": 6}):
+        with pytest.raises(ModelError, match="other settings"):
+            train(source, tmp_path / "m", size=SIZE, label=["group"], resume=True, **{**QUICK, **other})
+    fewer = replace(source, samples=lambda present: present[1:])
+    with pytest.raises(ModelError, match="other people"):
+        train(fewer, tmp_path / "m", size=SIZE, label=["group"], seed=1, resume=True, **QUICK)
+    train(source, tmp_path / "m", size=SIZE, label=["group"], seed=1, resume=True, **QUICK)
+    assert (windows / "00001" / "model.json").stat().st_mtime_ns == before
+    assert bytes_of(tmp_path / "m") == bytes_of(model)
+
+
+def test_tasks_of_a_process_that_died_are_done_again(tmp_path: Path) -> None:
+    with executor("processes:1") as runs:
+        assert isinstance(runs, Processes)
+        # a folder is made once: then the process dies, and the task that is done again finds the folder
+        die_once = f"import os, signal\nif not os.path.isdir({str(tmp_path / 'died')!r}):\n"
+        die_once += f"    os.mkdir({str(tmp_path / 'died')!r})\n    signal.raise_signal(signal.SIGKILL)"
+        promises = [runs.submit(exec, die_once), runs.submit(len, "three")]
+        assert [p.result() for p in promises] == [None, 5]
+        assert (tmp_path / "died").is_dir()
+        with pytest.raises(PgcganError, match="Worker processes were killed"):
+            runs.submit(signal.raise_signal, signal.SIGKILL).result()
+
+
+# ---- one person inside -------------------------------------------------------------------------------------------
+
+
+def test_linkage_across_seams_is_like_that_inside(
+    benchmark: ModuleType, genome: Genotypes, source: Source, model: Path, tmp_path: Path
+) -> None:
+    apart = train(source, tmp_path / "m", size=SIZE, label=["group"], seed=1, overlap=0, **QUICK)
+    cuts, middles = benchmark.seams_of(GenomeModel.load(model))
+    assert [w.last for w in GenomeModel.load(apart).windows] == [w.last for w in GenomeModel.load(model).windows]
+    assert len(cuts) >= 4
+    joined, separate = (GenomeModel.load(path).sample(600, seed=1) for path in (model, apart))
+    inside = benchmark.linkage_error(genome, joined, middles, 20)
+    assert benchmark.linkage_error(genome, joined, cuts, 20) < 1.5 * inside
+    assert benchmark.linkage_error(genome, separate, cuts, 20) > 2 * inside
+
+
+def test_a_person_has_one_ancestry_along_the_genome(benchmark: ModuleType, genome: Genotypes, model: Path) -> None:
+    made = GenomeModel.load(model).sample(600, seed=2)
+    real = benchmark.agreement(benchmark.scores(genome, genome, "group", 1))
+    found = benchmark.agreement(benchmark.scores(genome, made, "group", 1))
+    assert real["r"][0] > 0.5
+    assert found["high"][0] > real["low"][0]
+    assert found["r"][0] > 0.6 * real["r"][0]
+    # contigs of different people do not agree
+    half = made.variants.contig == "1"
+    mixed = made.calls.copy()
+    mixed[half] = mixed[half][:, ::-1]
+    shuffled = benchmark.agreement(benchmark.scores(genome, replace(made, calls=mixed), "group", 1))
+    assert abs(shuffled["r"][0]) < 0.15
+
+
+# ---- what it says ------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_model_holds_no_person(genome: Genotypes, model: Path) -> None:
+    assert sorted(p.name for p in model.iterdir()) == ["manifest.json", "windows"]
+    text = b"".join(p.read_bytes() for p in model.rglob("*.json"))
+    assert not [name for name in genome.samples if name.encode() in text]
+
+
+def test_what_cannot_be_done_is_said(source: Source, model: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match=r"accepted: serial, processes, processes:N, dask://HOST:PORT"),
+        executor("cluster"),
+    ):
+        pass
+    with pytest.raises(UsageError, match="50 or more"):
+        make_plan(source, tmp_path / "m", size=10, label=["group"])
+    with pytest.raises(UsageError, match="the prior of the preset haplotype alone"):
+        make_plan(source, tmp_path / "m", size=SIZE, label=["group"], epochs=2.0)
+    with pytest.raises(UsageError, match="finished or begun .manifest.json, windows."):
+        make_plan(source, model, size=SIZE, label=["group"])
+    with pytest.raises(ModelError, match="pgcgan windows plan"):
+        fit_windows(tmp_path / "nothing")
+    plain = tmp_path / "plain.vcf.gz"
+    shutil.copy(source.path, plain)
+    with pytest.raises(UsageError, match="has no index, by which windows are read"):
+        make_plan(replace(source, path=str(plain)), tmp_path / "m", size=SIZE, label=["group"])
+    shutil.copy(source.path + ".tbi", str(plain) + ".tbi")
+    copied = replace(source, path=str(plain))
+    make_plan(copied, tmp_path / "m", size=SIZE, label=["group"], **QUICK)
+    with pytest.raises(UsageError, match="windows 1 to"):
+        fit_window(tmp_path / "m", 99)
+    people = read(source.path, source.panel)
+    changed = people.calls.copy()
+    changed[5, 7] = 1 - changed[5, 7]
+    write(replace(people, calls=changed), plain, force=True)
+    with pytest.raises(DataError, match="window 1 .1:.* differs"):
+        fit_window(tmp_path / "m", 1)
+    assert not list((tmp_path / "m").glob("windows/*"))
+
+
+def test_without_the_extra_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtra) as caught, executor("dask://localhost:8786"):
+        pass
+    assert str(caught.value) == (
+        "The executor dask://localhost:8786 needs 'distributed', which is not installed: pip install 'pgcgan[dask]'"
+    )
+
+
+def test_the_core_does_not_import_dask() -> None:
+    code = "import sys, pgcgan.windows, pgcgan.cli, pgcgan.model; print({'dask', 'distributed'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.stdout.strip(), run.stderr) == ("set()", "")
+    package = Path(sys.modules["pgcgan"].__file__ or "").parent
+    users = {
+        p.name
+        for p in package.rglob("*.py")
+        if re.search(r"import (dask|distributed)|from (dask|distributed)", p.read_text())
+    }
+    assert users == {"executors.py"}
+
+
+def test_the_command_line_plans_fits_finishes_and_generates(
+    source: Source, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = ["--set", "run_carriers=4", "--set", "sharpening=1.0"]
+    given = [source.path, "--panel", str(source.panel), "--label", "group", "--seed", "1", "--windows", str(SIZE)]
+    assert main(["windows", "plan", *given, *quick, "-o", "m"]) == 0
+    count = len(Plan.load("m").windows)
+    assert main(["windows", "finish", "m"]) == 2
+    assert f"{count} of the {count} windows of m are not fitted" in capsys.readouterr().err
+    for index in range(1, count + 1):
+        assert main(["windows", "fit", "m", "--index", str(index)]) == 0
+    assert main(["windows", "finish", "m"]) == 0
+    assert bytes_of(Path("m")) == bytes_of(model)
+    assert main(["generate", "m", "-n", "9", "--seed", "3", "-o", "x.bcf"]) == 0
+    made = GenomeModel.load(model).sample(9, seed=3)
+    assert read("x.bcf", "x.panel.tsv").equals(made)
+    capsys.readouterr()
+    assert main(["info", "m", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["kind"], facts["sites"], facts["windows"]) == ("genome-wide model", made.n_variants, count)
+    failing: list[tuple[list[str], str]] = [
+        (["train", *given, "-o", "m", "--minutes", "1"], "--minutes has no meaning with --windows"),
+        (["train", *given[:-2], "-o", "n", "--executor", "serial"], "--executor goes with --windows"),
+        (["train", *given, "-o", "m", "--resume"], "is a finished model"),
+        (["generate", "m", "-n", "9", "--stage", "chain", "-o", "y.bcf"], "--stage chain is for models of one region"),
+    ]
+    for command, message in failing:
+        assert main(command) == 2
+        assert message in capsys.readouterr().err
+    assert main(["train", *given, *quick, "-o", "m", "--force"]) == 0
+    assert bytes_of(Path("m")) == bytes_of(model)
