@@ -401,6 +401,6 @@ def test_nothing_is_left_of_a_report_that_could_not_be_moved(
         raise OSError("no")
 
     monkeypatch.setattr("os.replace", refuse)
-    with pytest.raises(OSError, match="no"):
+    with pytest.raises(UsageError, match=r"report\.html cannot be written: no\."):
         write_report(evaluation, tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == []
