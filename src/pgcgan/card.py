@@ -131,6 +131,8 @@ def _limits(facts: Mapping[str, Any]) -> list[str]:
         + (", alleles that only one or two people carry." if facts["kind"] == "model" else "."),
         "- Finding no leak proves no privacy, and nothing here is differential privacy: do not claim that the people "
         "are anonymous. Frequencies alone tell a little of who was trained on.",
+        "- This directory tells more of who was trained on than people drawn from it do: it holds counts. Where that "
+        "is private, give away people and keep the model.",
         "- Do not train or choose a model on people and evaluate it against the same people.",
     ]
     if small:
