@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from pgcgan.errors import PgcganError
 from pgcgan.provenance import provenance
 
 PEOPLE, SITES, BATCH = 2504, 7160, 64
+ADVERSARIAL_STEPS = 60  # of a training that has any
 TITLES = {
     "paper": "`paper`: five critic updates, one generator update",
     "likelihood": "`haplotype`: one step of the likelihood warm start",
@@ -54,7 +56,7 @@ def measure(kind: str, path: Path, repeat: int) -> dict[str, Any]:
 
     from pgcgan.networks import PRESETS
     from pgcgan.tasks import HaplotypeTask, PaperTask, TrainingRows
-    from pgcgan.training import TRAINING
+    from pgcgan.training import NETWORK_EPOCHS, TRAINING
 
     with np.load(path) as arrays:
         table = np.arange(int(arrays["labels"]))[:, None]
@@ -66,7 +68,8 @@ def measure(kind: str, path: Path, repeat: int) -> dict[str, Any]:
         task = PaperTask(rows, TRAINING["paper"], seed=1, device=device)
         stage, first, last = "adversarial", 0, 1
     else:
-        task = HaplotypeTask(rows, PRESETS["haplotype"], TRAINING["haplotype"], seed=1, device=device)
+        config = replace(TRAINING["haplotype"], epochs=NETWORK_EPOCHS, adversarial_steps=ADVERSARIAL_STEPS)
+        task = HaplotypeTask(rows, PRESETS["haplotype"], config, seed=1, device=device)
         stage, first, last = kind, 1, 1 + repeat
     task.start(stage)
     ready = time.perf_counter() - began

@@ -15,6 +15,7 @@ from pgcgan import Genotypes, PGcGAN, Variants
 from pgcgan.errors import DataError, ModelError, UsageError
 
 TINY: dict[str, Any] = {
+    "run_carriers": 4,
     "steps": 3,
     "hidden": 16,
     "embedding": 8,

@@ -218,7 +218,7 @@ for directory, stage, step in points:
 
 def test_a_killed_run_is_resumed_to_the_same_weights(tmp_path: Path) -> None:
     settings = {"steps": 3, "hidden": 16, "embedding": 8, "critic_features": 4, "adversarial_steps": 3, "batch": 16}
-    settings["checkpoint_seconds"] = 0
+    settings |= {"checkpoint_seconds": 0, "run_carriers": 4, "sharpening": 1.0}
     points = [(str(tmp_path / stage), stage, 2) for stage in ("likelihood", "adversarial")]
     given = json.dumps([settings, points, torch.get_num_threads()])
     run = subprocess.run([sys.executable, "-c", CHILD, given], capture_output=True, text=True)
