@@ -158,13 +158,13 @@ def _genotype_codes(table: Table, site: Site, data: bytes, n_formats: int, gt: i
 def _decode(table: Table, site: Site, codes: np.ndarray) -> None:
     width = codes.shape[1]
     # A code is (allele + 1) << 1 | phased, 0 or 1 for missing; two negative values stand for missing and for the end.
-    if codes.itemsize == 1 and width == 2 and codes.min() >= 2 and codes.max() <= 5:
-        flags = codes[:, 1] & 1
-        if flags.all() or not flags.any():
-            row = table.row()
-            np.right_shift(codes, 1, out=row)
-            row -= 1
-            table.add_complete(site, bool(flags[0]))
+    if codes.itemsize == 1 and width == 2 and len(codes):
+        phased = bool(codes[0, 1] & 1)
+        # both codes of a call as a word: less those of 0|0 or 0/0, the alleles are bits 1 and 9, and bit 0 says nothing
+        words = np.ascontiguousarray(codes).view("<u2")[:, 0] - np.uint16(0x0302 if phased else 0x0202)
+        if not (words & np.uint16(0xFDFC)).any():
+            np.right_shift(words, 1, out=table.row().view("<u2")[:, 0])
+            table.add_complete(site, phased)
             return
     calls = (codes.astype(np.int32) >> 1) - 1
     end = codes == np.iinfo(codes.dtype).min + 1
