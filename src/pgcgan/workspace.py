@@ -52,6 +52,23 @@ def workspace(folder: str | os.PathLike[str]) -> Iterator[str]:
         os.close(lock)
 
 
+def write_text(target: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be written.
+    """
+    try:
+        with workspace(target.parent) as made:
+            partial = Path(made) / target.name
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, target)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+
+
 def remove_dead(folder: str | os.PathLike[str]) -> None:
     """Remove what killed runs left in a folder: workspaces that nobody holds."""
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import workspace
 from ..errors import DataError, ModelError, UsageError, listed
-from ..workspace import workspace
 from .app import Reading
 
 if TYPE_CHECKING:
@@ -143,13 +142,7 @@ def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
     target = Path(path)
     output_free(path, force)
-    try:
-        with workspace(target.parent) as made:
-            partial = Path(made) / target.name
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, target)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+    workspace.write_text(target, text)
     return target
 
 

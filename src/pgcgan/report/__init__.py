@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
-from ..workspace import workspace
+from ..workspace import write_text
 from .drawing import DARK, LIGHT
 from .figures import figures
 from .words import headline, verdict
@@ -92,7 +92,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bo
     _check_free([target], force)
     if not target.parent.is_dir():
         raise UsageError(f"The folder {target.parent} does not exist; make it first.")
-    _write(target, render(evaluation))
+    write_text(target, render(evaluation))
     return target
 
 
@@ -124,7 +124,7 @@ def write_figures(evaluation: Evaluation, folder: str | os.PathLike[str], force:
         raise UsageError(f"{place} is not a folder and cannot be made one ({error.strerror}).") from None
     style = _part("plots.css")
     for target, one in drawn.items():
-        _write(target, one.file(style))
+        write_text(target, one.file(style))
     return list(drawn)
 
 
@@ -132,16 +132,6 @@ def _check_free(targets: Iterable[Path], force: bool) -> None:
     for target in targets:
         if target.exists() and not force:
             raise UsageError(f"{target} exists; choose another name or give force=True (--force).")
-
-
-def _write(target: Path, text: str) -> None:
-    try:
-        with workspace(target.parent) as made:
-            partial = Path(made) / target.name
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, target)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
 
 
 def _part(name: str) -> str:
