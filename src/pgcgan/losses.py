@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .devices import drawn
+
 Critic = Callable[[Tensor, Tensor], Tensor]
 
 LOSSES = ("relativistic", "wgan", "wgan-gp")
@@ -44,7 +46,7 @@ def critic_terms(
         return terms
     terms = {"critic": on_fake.mean() - on_real.mean()}
     if loss == "wgan-gp" and penalty:
-        share = torch.rand([len(real)] + [1] * (real.dim() - 1), device=real.device)
+        share = drawn(lambda shape: torch.rand(shape, device=real.device), [len(real)] + [1] * (real.dim() - 1))
         between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
         slope = (_squared_slope(critic(between, label), between) + 1e-12).sqrt()
         terms["gradient_penalty"] = penalty * (slope - 1).square().mean()

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from . import card, checkpoint
 from .cohort import assemble, combination, plan_from
+from .devices import leads, local_device, world
 from .errors import DataError, ModelError, UsageError, listed
 from .estimate import Estimate, expected
 from .genotypes import Genotypes, Variants, concat
@@ -170,7 +171,8 @@ class PGcGAN:
         self._variants, self._phased, self._ploidy = genotypes.variants, genotypes.phased, genotypes.ploidy
         if resume and directory is None:
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
-        where = Path(directory) if directory is not None else None
+        where = Path(directory) if directory is not None and leads() else None
+        resume = resume and leads()
         with contextlib.ExitStack() as stack:
             if where is not None:
                 if not resume:
@@ -225,7 +227,11 @@ class PGcGAN:
         self._warm = {} if isinstance(task, PaperTask) else task.warm_weights
         self._label_table = rows.label_table
         self._provenance = provenance(
-            self.seed, label=list(self.label), device=str(self.device), threads=torch.get_num_threads()
+            self.seed,
+            label=list(self.label),
+            device=str(self.device),
+            threads=torch.get_num_threads(),
+            **({"processes": world()} if world() > 1 else {}),
         )
 
     def _training_threads(self) -> int:
@@ -254,7 +260,7 @@ class PGcGAN:
             breaks=rows.breaks,
             epochs=epochs,
             max_tokens=tokens,
-            batch=config.batch,
+            batch=-(-config.batch // (world() * config.accumulate)),
             steps=config.adversarial_steps if self.steps is None else self.steps,
             minutes=self.minutes,
         )
@@ -567,6 +573,8 @@ class PGcGAN:
         if not self.label_counts:
             raise UsageError("The model has not been fitted; call fit(genotypes) before save(path).")
         directory = Path(path)
+        if not leads():  # of several processes that train together one writes
+            return directory
         if directory.exists() and not directory.is_dir():
             raise UsageError(f"{directory} is a file; choose another name for the model directory.")
         if (directory / _SHEET).exists() and not force:
@@ -826,10 +834,10 @@ def _draw_codes(
 
 
 def _device(name: str) -> torch.device:
-    if name == "auto":
+    if name == "auto" and (world() == 1 or not torch.cuda.is_available()):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
+        device = local_device() if name in ("auto", "cuda") and world() > 1 else torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .devices import drawn, dropout, normalised
+
 PAPER_NOISE = 100
 _TURN = 32  # rows
 _LIKENESS = 20  # rows are alike whose likeliest code is the same, with a probability in the same 20th
@@ -190,7 +192,9 @@ class HaplotypeGenerator(nn.Module):
         ancestry = self.ancestry(self._index(mate)).sum(dim=1)
         ancestry = ancestry * torch.rsqrt(ancestry.pow(2).mean(dim=1, keepdim=True) + 1e-3)
         if self.training and self.ancestry_noise:
-            ancestry = ancestry + self.ancestry_noise * torch.randn_like(ancestry)
+            ancestry = ancestry + self.ancestry_noise * drawn(
+                lambda shape: torch.randn(shape, device=ancestry.device), ancestry.shape
+            )
         return known + self.from_ancestry(ancestry)
 
     def readouts(self) -> list[Callable[[Tensor, Tensor], Tensor]]:
@@ -229,11 +233,11 @@ class HaplotypeGenerator(nn.Module):
         """
         index = self._index(codes)
         if token_dropout:
-            hidden = torch.rand(index.shape, device=index.device) < token_dropout
+            hidden = drawn(lambda shape: torch.rand(shape, device=index.device), index.shape) < token_dropout
             index = torch.where(hidden, self.offsets[-1] + torch.arange(index.shape[1], device=index.device), index)
         start = torch.full_like(index[:, :1], self.codes.num_embeddings - 1)
         inputs = self.codes(torch.cat([start, index[:, :-1]], dim=1).T) + condition
-        states = self.dropout(self.recurrent(inputs)[0])  # (blocks, rows, hidden)
+        states = dropout(self.recurrent(inputs)[0], self.dropout.p, self.training, rows=1)  # (blocks, rows, hidden)
         for state, readout, known in zip(states.unbind(), self.readouts(), chain, strict=True):
             yield readout(state, known)
 
@@ -283,7 +287,7 @@ class HaplotypeGenerator(nn.Module):
         codes : tensor of long (rows, blocks)
         onehots : list of tensors (rows, codes), empty unless relaxed
         """
-        drawn: list[Tensor] = []
+        codes: list[Tensor] = []
         onehots: list[Tensor] = []
         state = None
         share, sharpening = float(self.share), float(self.sharpening)
@@ -298,7 +302,8 @@ class HaplotypeGenerator(nn.Module):
             if share:
                 hidden, state = self.recurrent(given[None], state)
                 chain = torch.from_numpy(walk.chain_log_probs()).to(label.device)
-                found = self.mixed(readouts[b](self.dropout(hidden[0]), chain), prior, share)
+                kept = dropout(hidden[0], self.dropout.p, self.training)
+                found = self.mixed(readouts[b](kept, chain), prior, share)
             part = slice(self.offsets[b], self.offsets[b + 1])
             # a site of its own has no haplotype to stay on
             factor = sharpening if self.sizes[b] > SINGLE_SITE else 1.0
@@ -309,12 +314,13 @@ class HaplotypeGenerator(nn.Module):
             if begun is not None and b < begun.shape[1]:
                 code = begun[:, b]
             elif relaxed:
-                uniform = torch.rand(logits.shape, generator=noise).clamp_(1e-10, 1 - 1e-7).to(logits.device)
+                uniform = drawn(lambda shape: torch.rand(shape, generator=noise), logits.shape)
+                uniform = uniform.clamp_(1e-10, 1 - 1e-7).to(logits.device)
                 perturbed = logits - torch.log(-torch.log(uniform))
                 code = perturbed.argmax(dim=1)
             else:
                 code = evenly_drawn(logits, label, noise)
-            drawn.append(code)
+            codes.append(code)
             walk.step(code.cpu().numpy())
             if relaxed:
                 soft = functional.softmax(perturbed / relaxed, dim=1)
@@ -323,12 +329,12 @@ class HaplotypeGenerator(nn.Module):
                 given = onehot @ embeddings[b] + condition
             elif share:
                 given = embeddings[b][code] + condition
-        return torch.stack(drawn, dim=1), onehots
+        return torch.stack(codes, dim=1), onehots
 
     def draw_ancestry(self, label: Tensor, noise: torch.Generator) -> Tensor:
         """Draw the ancestry of one person for each label: (people, axes)."""
-        drawn = torch.randn(len(label), self.spread.shape[1], generator=noise).to(self.spread.device)
-        return torch.einsum("pij,pj->pi", self.spread[label], drawn)
+        normal = drawn(lambda shape: torch.randn(shape, generator=noise), (len(label), self.spread.shape[1]))
+        return torch.einsum("pij,pj->pi", self.spread[label], normal.to(self.spread.device))
 
     def people(
         self,
@@ -413,8 +419,8 @@ def evenly_drawn(logits: Tensor, label: Tensor, noise: torch.Generator) -> Tenso
     golden = torch.arange(len(order), dtype=torch.float64) * ((5**0.5 - 1) / 2)
     uniform = torch.empty(len(order), dtype=torch.float64, device=logits.device)
     uniform[order] = ((golden + torch.rand(1, generator=noise, dtype=torch.float64)) % 1).to(logits.device)
-    drawn = (probability.double().cumsum(dim=1) < uniform[:, None]).sum(dim=1)
-    return drawn.clamp(max=logits.shape[1] - 1)
+    code = (probability.double().cumsum(dim=1) < uniform[:, None]).sum(dim=1)
+    return code.clamp(max=logits.shape[1] - 1)
 
 
 class PersonCritic(nn.Module):
@@ -509,9 +515,9 @@ class PaperGenerator(nn.Module):
     def forward(self, noise: Tensor, label: Tensor) -> Tensor:
         """(people, 100), (people,) -> (people, sites, 4)."""
         x = self.dense(noise * self.label(label)).view(len(noise), self.quarter, 256).transpose(1, 2)
-        x = self.conv1(functional.leaky_relu(self.norm0(x), 0.3)).repeat_interleave(2, dim=2)
-        x = self.conv2(functional.leaky_relu(self.norm1(x), 0.3)).repeat_interleave(2, dim=2)
-        x = self.conv3(functional.leaky_relu(self.norm2(x), 0.3))
+        x = self.conv1(functional.leaky_relu(normalised(self.norm0, x), 0.3)).repeat_interleave(2, dim=2)
+        x = self.conv2(functional.leaky_relu(normalised(self.norm1, x), 0.3)).repeat_interleave(2, dim=2)
+        x = self.conv3(functional.leaky_relu(normalised(self.norm2, x), 0.3))
         return functional.softmax(x.transpose(1, 2), dim=2)[:, : self.sites]
 
 
@@ -535,7 +541,7 @@ class PaperDiscriminator(nn.Module):
         """(people, sites, 4), (people,) -> (people,)."""
 
         def active(x: Tensor) -> Tensor:
-            return functional.dropout(functional.leaky_relu(x, 0.3), 0.3, self.training)
+            return dropout(functional.leaky_relu(x, 0.3), 0.3, self.training)
 
         x = functional.pad(onehot, (0, 0, 0, self.padding))
         x = (x.flatten(1) * self.label(label)).view(len(x), -1, 4).transpose(1, 2)

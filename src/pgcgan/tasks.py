@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
 from .calibration import RAKED_ROWS, balanced_sharpening, rake
+from .devices import drawn, parts, sum_up, world
+from .errors import UsageError
 from .losses import critic_terms, generator_terms
 from .networks import (
     PAPER_NOISE,
@@ -65,21 +68,44 @@ class TrainingRows:
         return self.states.T[:, rows].T  # in the order in which they lie on disk, if they do
 
 
+def mixed_precision(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """Return the context in which a network runs forward."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
+
+
+def check_batch(batch: int, config: TrainConfig) -> None:
+    """Check that every part of a batch, in all processes, has somebody in it."""
+    if batch < (count := world() * config.accumulate):
+        raise UsageError(
+            f"A batch of {batch} people cannot be shared out over {world()} processes with accumulate="
+            f"{config.accumulate} parts in each; accepted: batch={count} or more, of as many people, or fewer parts."
+        )
+
+
 def _adversarial_step(
-    generate: Callable[[bool], Tensor],
+    batch: Callable[[slice], tuple[Tensor, Tensor, Callable[[bool], Tensor]]],
+    size: int,
     generator: nn.Module,
     critic: nn.Module,
-    real: Tensor,
-    label: Tensor,
     optimisers: dict[str, torch.optim.Optimizer],
     config: TrainConfig,
     step_size: float,
+    device: torch.device,
+    noise: torch.Generator | None = None,
 ) -> tuple[dict[str, Tensor], float]:
     """Update the critic `critic_steps` times and the generator once, on the fake people of the last critic update.
 
-    Returns the terms of the loss and the norm of the generator's gradient.
+    `batch` returns some of the `size` people of the step: real ones, their labels, and what makes fake ones of these
+    labels, with random numbers of torch and of `noise`. Returns the terms of the loss and the norm of the generator's
+    gradient.
     """
     terms: dict[str, Tensor] = {}
+
+    def score(states: Tensor, label: Tensor) -> Tensor:
+        with mixed_precision(config, device):
+            found: Tensor = critic(states, label).float()
+        return found
+
     for name, rate in (("generator", config.generator_learning_rate), ("critic", config.critic_learning_rate)):
         for group in optimisers[name].param_groups:
             group["lr"] = step_size * rate
@@ -87,23 +113,36 @@ def _adversarial_step(
         last = k == config.critic_steps - 1
         # as published: the generator is in inference mode for all critic updates but the last
         generator.train(last)
-        with torch.set_grad_enabled(last):
-            fake = generate(last)
-        if last:
-            ours = generator_terms(config.loss, critic, real, fake, label)
-            optimisers["generator"].zero_grad()
-            torch.stack(list(ours.values())).sum().backward()
-            terms.update(ours)
-        theirs = critic_terms(config.loss, critic, real, fake, label, config.penalty)
-        optimisers["critic"].zero_grad()
-        torch.stack(list(theirs.values())).sum().backward()
+        for optimiser in optimisers.values():
+            optimiser.zero_grad()
+        found: dict[str, Tensor] = {}
+        for part in parts(size, config.accumulate, device, noise):
+            with part:
+                real, label, generate = batch(part.rows)
+                with torch.set_grad_enabled(last), mixed_precision(config, device):
+                    fake = generate(last)
+                ours = generator_terms(config.loss, score, real, fake, label) if last else {}
+                if last:
+                    loss = part.share * torch.stack(list(ours.values())).sum()
+                    loss.backward(inputs=list(generator.parameters()))
+                theirs = critic_terms(config.loss, score, real, fake, label, config.penalty)
+                (part.share * torch.stack(list(theirs.values())).sum()).backward()
+                _add(found, {**ours, **theirs}, part.share)
+        sum_up([*found.values(), *(p.grad for p in critic.parameters())])
         optimisers["critic"].step()
         if config.loss == "wgan":
             clip_convolutions(critic, config.clip)
-        terms.update(theirs)
+        terms.update(found)
+    sum_up(p.grad for p in generator.parameters())
     norm = clipped(generator, config.gradient_norm)
     optimisers["generator"].step()
-    return {name: term.detach() for name, term in terms.items()}, norm
+    return terms, norm
+
+
+def _add(total: dict[str, Tensor], terms: dict[str, Tensor], share: float) -> None:
+    """Add the terms of a part of a batch."""
+    for name, term in terms.items():
+        total[name] = total.get(name, 0) + share * term.detach()
 
 
 def clipped(generator: nn.Module, bound: float) -> float:
@@ -182,6 +221,7 @@ class HaplotypeTask:
         self.critic = PersonCritic(network, self.blocks.edges, centre, components, data.label_table).to(device)
         self.train_people, self.validation_people = self._divide(config.validation)
         self.batch = min(config.batch, len(self.train_people))
+        check_batch(self.batch, config)
         train_rows = (self.train_people[:, None] * per + np.arange(per)).ravel()
         self.rows_of_label = [train_rows[self.row_label[train_rows] == k] for k in range(n_labels)]
         # looked up where they fit into memory, computed in every step where they do not
@@ -370,39 +410,49 @@ class HaplotypeTask:
     ) -> dict[str, Tensor]:
         warm = min(1.0, (step + 1) / 50)
         rate = self.config.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * progress)))
-        rate *= self.step_size
+        rate = float(rate * self.step_size)
         for group in self.optimisers["generator"].param_groups:
             group["lr"] = rate
         self.generator.train()
-        sources = self._sources(people, noise)
-        loss = self._rows_likelihood(self.generator, sources, noise, self.config.token_dropout).mean()
+        sources = self._in_random_order(self._sources(people, noise), noise)
         self.optimisers["generator"].zero_grad()
-        loss.backward()
+        terms: dict[str, Tensor] = {}
+        for part in parts(len(people), self.config.accumulate, self.device):
+            with part, mixed_precision(self.config, self.device):
+                loss = self._rows_likelihood(self.generator, sources[part.rows], self.config.token_dropout).mean()
+            (part.share * loss).backward()
+            _add(terms, {"likelihood": loss}, part.share)
+        sum_up([*terms.values(), *(p.grad for p in self.generator.parameters())])
         self.gradient_norm = clipped(self.generator, self.config.gradient_norm)
         self.optimisers["generator"].step()
-        return {"likelihood": loss.detach()}
+        return terms
 
     def _critic_step(self, people: np.ndarray, noise: np.random.Generator, step: int) -> dict[str, Tensor]:
-        label = torch.as_tensor(self.data.label[people], device=self.device)
         sources = self._sources(people, noise)
-        codes = torch.as_tensor(self.codes[sources, np.arange(len(self.blocks))], device=self.device)
-        known = codes >= 0
-        known_codes = codes.clamp(min=0)
-        real = self._states(
-            [nn.functional.one_hot(known_codes[:, :, b], k).float() for b, k in enumerate(self.blocks.sizes)]
-        )
-        seen = torch.repeat_interleave(known, torch.as_tensor(np.diff(self.blocks.edges), device=self.device), dim=2)
         generator = torch.Generator().manual_seed(mixed_seed(self.seed, 4, step))
 
-        def generate(relaxed: bool) -> Tensor:
-            _, onehots = self.generator.people(label, generator, relaxed=self.config.temperature)
-            fake = self._states([torch.stack(rows, dim=1) for rows in zip(*onehots, strict=True)])
-            return torch.where(seen, fake, self.critic.centre)  # what is missing in real people is hidden in fake ones
+        def batch(some: slice) -> tuple[Tensor, Tensor, Callable[[bool], Tensor]]:
+            label = torch.as_tensor(self.data.label[people[some]], device=self.device)
+            codes = torch.as_tensor(self.codes[sources[some], np.arange(len(self.blocks))], device=self.device)
+            known = codes >= 0
+            known_codes = codes.clamp(min=0)
+            real = self._states(
+                [nn.functional.one_hot(known_codes[:, :, b], k).float() for b, k in enumerate(self.blocks.sizes)]
+            )
+            lengths = torch.as_tensor(np.diff(self.blocks.edges), device=self.device)
+            seen = torch.repeat_interleave(known, lengths, dim=2)
 
-        real = torch.where(seen, real, self.critic.centre)
-        modules = self.generator, self.critic
+            def generate(_: bool) -> Tensor:
+                _, onehots = self.generator.people(label, generator, relaxed=self.config.temperature)
+                fake = self._states([torch.stack(rows, dim=1) for rows in zip(*onehots, strict=True)])
+                # what is missing in real people is hidden in fake ones
+                return torch.where(seen, fake, self.critic.centre)
+
+            return torch.where(seen, real, self.critic.centre), label, generate
+
+        modules = self.generator, self.critic, self.optimisers
         terms, self.gradient_norm = _adversarial_step(
-            generate, *modules, real, label, self.optimisers, self.config, self.step_size
+            batch, len(people), *modules, self.config, self.step_size, self.device, generator
         )
         return terms
 
@@ -438,14 +488,18 @@ class HaplotypeTask:
         label = self.row_label[sources[:, 0]]
         return [self._chain_log_probs_of(b, codes, label) for b in range(len(self.blocks))]
 
-    def _rows_likelihood(
-        self, generator: HaplotypeGenerator, sources: np.ndarray, noise: np.random.Generator, token_dropout: float
-    ) -> Tensor:
-        """Return -log P of every row (nats), the haplotypes of each person in random order: (people * rows,)."""
+    @staticmethod
+    def _in_random_order(sources: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+        """Return sources (people, rows, blocks) with the haplotypes of each person in random order."""
+        people, per, _ = sources.shape
+        if per == 1:
+            return sources
+        swap = np.asarray(noise.random(people) < 0.5)
+        return np.where(swap.reshape(-1, 1, 1), sources[:, ::-1], sources)
+
+    def _rows_likelihood(self, generator: HaplotypeGenerator, sources: np.ndarray, token_dropout: float) -> Tensor:
+        """Return -log P of every row (nats), second haplotypes after the first: (people * rows,)."""
         people, per, blocks = sources.shape
-        if per == 2:
-            swap = np.asarray(noise.random(people) < 0.5)
-            sources = np.where(swap.reshape(-1, 1, 1), sources[:, ::-1], sources)
         flat = np.ascontiguousarray(sources.transpose(1, 0, 2)).reshape(-1, blocks)  # first haplotypes, then second
         codes = self.codes[flat, np.arange(blocks)]
         chain = self._chain_log_probs(flat, codes)
@@ -476,6 +530,11 @@ class HaplotypeTask:
         return {share: nats / len(codes) for share, nats in total.items()}
 
     # ---- state ------------------------------------------------------------------------------------------------
+
+    def mark(self) -> str:
+        """Return a digest of what is trained on, and how."""
+        settings = repr((self.config, self.seed, self.stages, self.blocks.sizes)).encode()
+        return hashlib.sha256(settings + self.data.label.tobytes() + self.codes.tobytes()).hexdigest()
 
     @staticmethod
     def _load(module: nn.Module, weights: dict[str, Tensor]) -> None:
@@ -560,6 +619,13 @@ class PaperTask:
         pairs = data.states.reshape(len(data.label), 2, -1)
         # 0|0, 0|1, 1|0, 1|1 -> 0, 1, 2, 3; a call with a missing allele is no state at all
         self.states = np.where((pairs < 0).any(axis=1), -1, 2 * pairs[:, 0] + pairs[:, 1])
+        self.batch = min(config.batch, len(data.label))
+        check_batch(self.batch, config)
+        if config.accumulate > 1:
+            raise UsageError(
+                f"accumulate is {config.accumulate}; accepted with the paper preset, whose generator normalises over "
+                "the whole batch: 1."
+            )
         torch.manual_seed(mixed_seed(seed))
         sites, n_labels = self.states.shape[1], len(data.label_table)
         self.generator = PaperGenerator(sites, n_labels).to(device)
@@ -581,24 +647,25 @@ class PaperTask:
 
     def step(self, stage: str, step: int, progress: float) -> dict[str, Tensor]:
         """Make one step: five updates of the discriminator, one of the generator."""
-        size = min(self.config.batch, len(self.data.label))
+        size = self.batch
         a_round = max(1, len(self.data.label) // size)
         order = np.random.default_rng([self.seed, 2, step // a_round]).permutation(len(self.data.label))
         people = order[step % a_round * size :][:size]
-        label = torch.as_tensor(self.data.label[people], device=self.device)
-        states = torch.as_tensor(self.states[people].astype(np.int64), device=self.device)
-        seen = (states >= 0)[:, :, None]
-        real = nn.functional.one_hot(states.clamp(min=0), 4).float() * seen
         self.critic.train()
 
-        def generate(last: bool) -> Tensor:
-            noise = torch.randn(size, PAPER_NOISE).to(self.device)
-            return self.generator(noise, label) * seen
+        def batch(some: slice) -> tuple[Tensor, Tensor, Callable[[bool], Tensor]]:
+            label = torch.as_tensor(self.data.label[people[some]], device=self.device)
+            states = torch.as_tensor(self.states[people[some]].astype(np.int64), device=self.device)
+            seen = (states >= 0)[:, :, None]
 
-        modules = self.generator, self.critic
-        terms, self.gradient_norm = _adversarial_step(
-            generate, *modules, real, label, self.optimisers, self.config, self.step_size
-        )
+            def generate(_: bool) -> Tensor:
+                noise = drawn(torch.randn, (len(label), PAPER_NOISE)).to(self.device)
+                return self.generator(noise, label) * seen
+
+            return nn.functional.one_hot(states.clamp(min=0), 4).float() * seen, label, generate
+
+        modules = self.generator, self.critic, self.optimisers
+        terms, self.gradient_norm = _adversarial_step(batch, size, *modules, self.config, self.step_size, self.device)
         return terms
 
     def validate(self, stage: str) -> dict[str, float]:
@@ -626,6 +693,11 @@ class PaperTask:
 
     def finish(self, stage: str) -> None:
         """Leave the generator as it is."""
+
+    def mark(self) -> str:
+        """Return a digest of what is trained on, and how."""
+        settings = repr((self.config, self.seed, self.stages)).encode()
+        return hashlib.sha256(settings + self.data.label.tobytes() + self.states.tobytes()).hexdigest()
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs beside the data."""

@@ -22,11 +22,13 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
+from .devices import leads, settle, tell, told, world
 from .errors import ModelError, UsageError
 from .losses import LOSSES
 
 STATE_FILE = "training.safetensors"
 OnEvent = Callable[[dict[str, Any]], None]
+PRECISIONS = ("float32", "bfloat16")
 log = logging.getLogger(__name__)
 
 RETREATS = 3  # times that a run goes back before it gives up
@@ -50,7 +52,12 @@ class TrainConfig:
     min_steps : int
         Steps of the warm start at least, for small cohorts.
     batch : int
-        People in a step.
+        People in a step, in all processes together.
+    accumulate : int
+        Parts that a process works through its share of a batch in, one after the other: less memory, the same result
+        but for the order of additions. Not for the paper preset, which normalises over the batch.
+    precision : {"float32", "bfloat16"}
+        Of the products of matrices while the network learns; weights and sums are of float32 in both.
     learning_rate, weight_decay : float
         AdamW in the warm start; warmed up, then a cosine to 2 %.
     token_dropout : float
@@ -104,6 +111,8 @@ class TrainConfig:
     max_tokens: int = 13_000_000
     min_steps: int = 400
     batch: int = 64
+    accumulate: int = 1
+    precision: str = "float32"
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     token_dropout: float = 0.2
@@ -130,6 +139,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UsageError(f"Unknown loss {self.loss!r}; accepted: {', '.join(LOSSES)}.")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"Unknown precision {self.precision!r}; accepted: {', '.join(PRECISIONS)}.")
+        if self.accumulate < 1:
+            raise UsageError(f"accumulate is {self.accumulate}; accepted: 1 or more.")
         if self.share > 1:
             raise UsageError(f"share is {self.share}; accepted: 0 to 1, or below 0 to choose it.")
         if self.crossover_match < 1:
@@ -176,6 +189,9 @@ class Task(Protocol):
 
     def finish(self, stage: str) -> None:
         """End a stage."""
+
+    def mark(self) -> str:
+        """Return a digest of what is trained on, and how."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs beside the data."""
@@ -224,7 +240,52 @@ def train(
     A step diverges if a term of its loss, the norm of its gradient or a weight is no number, or if loss or norm are far
     above the median of the last steps (`EXPLODED`). The run then takes up its state of the last of the twenty looks of
     the stage, with steps a quarter as large. Nothing that is no number is written.
+
+    Of several processes (`devices.joined`) the first decides, measures and writes; the others make the same steps, on
+    their rows of each batch.
     """
+    settle(mark=task.mark() if world() > 1 else "")
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        if not leads():
+            _follow(task, seed)
+            return
+        try:
+            _lead(task, config, seed, directory, resume, minutes, on_event)
+        except (ModelError, UsageError, KeyboardInterrupt):
+            tell("end", False)
+            raise
+        tell("end", True)
+
+
+def _follow(task: Task, seed: int) -> None:
+    """Make the steps that the first process tells."""
+    while True:
+        order = told()
+        if order[0] == "start":
+            torch.manual_seed(mixed_seed(seed, order[1], -1))
+            task.start(task.stages[order[1]][0])
+        elif order[0] == "step":
+            torch.manual_seed(mixed_seed(seed, *order[1:3]))
+            task.step(task.stages[order[1]][0], *order[2:])
+        elif order[0] == "state":
+            task.step_size = order[1]
+            task.load_state_dict(order[2])
+        elif order[1]:
+            return
+        else:
+            raise KeyboardInterrupt
+
+
+def _lead(
+    task: Task,
+    config: TrainConfig,
+    seed: int,
+    directory: Path | None,
+    resume: bool,
+    minutes: float | None,
+    on_event: OnEvent | None,
+) -> None:
+    """Run the stages, and tell the other processes their steps."""
     at_stage, at_step, spent = 0, 0, 0.0
     recent: dict[str, list[float]] = {"loss": [], "gradient": []}
     retreats = 0
@@ -237,6 +298,7 @@ def train(
         recent, retreats = state.get("recent", recent), state.get("retreats", 0)
         task.step_size = state.get("step_size", 1.0)
         task.load_state_dict(state["task"])
+    _tell_state(task)
     everything = max(1, sum(steps for _, steps in task.stages))
     began = saved = time.monotonic()
 
@@ -256,102 +318,111 @@ def train(
     def hold(*_: Any) -> None:
         # Ctrl-C waits for the end of the step, so that what is saved is whole; a second one does not
         nonlocal interrupted
-        if interrupted or whole:
+        if world() == 1 and (interrupted or whole):
             raise KeyboardInterrupt
-        interrupted = True
+        interrupted = True  # torchrun passes on what the terminal has sent to all: one Ctrl-C comes twice
 
     handler = signal.signal(signal.SIGINT, hold) if threading.current_thread() is threading.main_thread() else None
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        try:
-            while at_stage < len(task.stages):
-                stage, steps = task.stages[at_stage]
-                if at_step == 0:
-                    torch.manual_seed(mixed_seed(seed, at_stage, -1))
-                    task.start(stage)
-                    recent = {"loss": [], "gradient": []}
-                if steps:
-                    good = at_step, copy.deepcopy(task.state_dict()), copy.deepcopy(recent)
-                before = sum(n for _, n in task.stages[:at_stage])
-                budget = None if minutes is None else minutes * 60 * steps / everything
-                deadline_from = time.monotonic() - (at_step / steps * budget if budget and steps else 0.0)
-                while at_step < steps:
-                    progress = at_step / steps
-                    if budget is not None:
-                        progress = max(progress, (time.monotonic() - deadline_from) / budget)
-                        if progress >= 1:
-                            break
-                    torch.manual_seed(mixed_seed(seed, at_stage, at_step))
-                    whole = False
-                    terms = {name: float(t) for name, t in task.step(stage, at_step, progress).items()}
-                    now = {"loss": abs(sum(terms.values())), "gradient": task.gradient_norm}
-                    share = (at_step + 1) / steps
-                    if budget is not None:
-                        share = max(share, (time.monotonic() - deadline_from) / budget)
-                    look, due = looked(progress, share), time.monotonic() - saved > config.checkpoint_seconds
-                    reason = _diverged(terms, now, recent)
-                    if reason is None and (look or due) and not _finite(task.state_dict()):
-                        reason = "weights that are no numbers"
-                    if reason is None:
-                        at_step += 1
-                        for name, value in now.items():
-                            recent[name] = [*recent[name], value][-_REMEMBERED:]
-                        metrics = task.validate(stage) if look else {}
-                        over = share >= 1 or task.plateau(stage)
-                        if look and not over:
-                            good = at_step, copy.deepcopy(task.state_dict()), copy.deepcopy(recent)
-                    else:
-                        retreats += 1
-                        if retreats > RETREATS:
-                            raise ModelError(
-                                f"Training diverged at {stage} step {at_step} ({reason}), also with steps "
-                                f"{task.step_size:g} times as large; lower the learning rate."
-                            )
-                        metrics, over = {"diverged_at": at_step, "step_size": SMALLER * task.step_size}, False
-                        log.warning(
-                            "training diverged at %s step %d (%s): back to step %d, with steps %g times as large",
-                            *(stage, at_step, reason, good[0], metrics["step_size"]),
-                        )
-                        at_step, state, recent = copy.deepcopy(good)
-                        task.load_state_dict(state)
-                        task.step_size *= SMALLER
-                        terms, look = {}, 0
-                    whole = True
-                    if interrupted:
-                        raise KeyboardInterrupt
-                    if on_event is not None:
-                        on_event(
-                            {
-                                "stage": stage,
-                                "step": at_step,
-                                "steps": steps,
-                                "fraction": (before + max(progress, at_step / steps) * steps) / everything,
-                                "last": over,
-                                "looked": look,
-                                "seconds": round(spent + time.monotonic() - began, 2),
-                                "loss": sum(terms.values()),
-                                "terms": terms,
-                                "metrics": metrics,
-                            }
-                        )
-                    if due:
-                        save()
-                        saved = time.monotonic()
-                    if over:
+    try:
+        while at_stage < len(task.stages):
+            stage, steps = task.stages[at_stage]
+            if at_step == 0:
+                tell("start", at_stage)
+                torch.manual_seed(mixed_seed(seed, at_stage, -1))
+                task.start(stage)
+                recent = {"loss": [], "gradient": []}
+            if steps:
+                good = at_step, copy.deepcopy(task.state_dict()), copy.deepcopy(recent)
+            before = sum(n for _, n in task.stages[:at_stage])
+            budget = None if minutes is None else minutes * 60 * steps / everything
+            deadline_from = time.monotonic() - (at_step / steps * budget if budget and steps else 0.0)
+            while at_step < steps:
+                progress = at_step / steps
+                if budget is not None:
+                    progress = max(progress, (time.monotonic() - deadline_from) / budget)
+                    if progress >= 1:
                         break
-                torch.manual_seed(mixed_seed(seed, at_stage, -2))
+                tell("step", at_stage, at_step, progress)
+                torch.manual_seed(mixed_seed(seed, at_stage, at_step))
                 whole = False
-                task.finish(stage)
-                at_stage, at_step, whole = at_stage + 1, 0, True
-                save()
+                terms = {name: float(t) for name, t in task.step(stage, at_step, progress).items()}
+                now = {"loss": abs(sum(terms.values())), "gradient": task.gradient_norm}
+                share = (at_step + 1) / steps
+                if budget is not None:
+                    share = max(share, (time.monotonic() - deadline_from) / budget)
+                look, due = looked(progress, share), time.monotonic() - saved > config.checkpoint_seconds
+                reason = _diverged(terms, now, recent)
+                if reason is None and (look or due) and not _finite(task.state_dict()):
+                    reason = "weights that are no numbers"
+                if reason is None:
+                    at_step += 1
+                    for name, value in now.items():
+                        recent[name] = [*recent[name], value][-_REMEMBERED:]
+                    metrics = task.validate(stage) if look else {}
+                    over = share >= 1 or task.plateau(stage)
+                    if look and not over:
+                        good = at_step, copy.deepcopy(task.state_dict()), copy.deepcopy(recent)
+                else:
+                    retreats += 1
+                    if retreats > RETREATS:
+                        raise ModelError(
+                            f"Training diverged at {stage} step {at_step} ({reason}), also with steps "
+                            f"{task.step_size:g} times as large; lower the learning rate."
+                        )
+                    metrics, over = {"diverged_at": at_step, "step_size": SMALLER * task.step_size}, False
+                    log.warning(
+                        "training diverged at %s step %d (%s): back to step %d, with steps %g times as large",
+                        *(stage, at_step, reason, good[0], metrics["step_size"]),
+                    )
+                    at_step, state, recent = copy.deepcopy(good)
+                    task.load_state_dict(state)
+                    task.step_size *= SMALLER
+                    _tell_state(task)
+                    terms, look = {}, 0
+                whole = True
                 if interrupted:
                     raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            if whole:
-                save()
-            raise
-        finally:
-            if handler is not None:
-                signal.signal(signal.SIGINT, handler)
+                if on_event is not None:
+                    on_event(
+                        {
+                            "stage": stage,
+                            "step": at_step,
+                            "steps": steps,
+                            "fraction": (before + max(progress, at_step / steps) * steps) / everything,
+                            "last": over,
+                            "looked": look,
+                            "seconds": round(spent + time.monotonic() - began, 2),
+                            "loss": sum(terms.values()),
+                            "terms": terms,
+                            "metrics": metrics,
+                        }
+                    )
+                if due:
+                    save()
+                    saved = time.monotonic()
+                if over:
+                    break
+            torch.manual_seed(mixed_seed(seed, at_stage, -2))
+            whole = False
+            task.finish(stage)
+            _tell_state(task)
+            at_stage, at_step, whole = at_stage + 1, 0, True
+            save()
+            if interrupted:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        if whole:
+            save()
+        raise
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN if interrupted and world() > 1 else handler)
+
+
+def _tell_state(task: Task) -> None:
+    """Give the other processes the state of the first."""
+    if world() > 1:
+        tell("state", task.step_size, task.state_dict())
 
 
 def _diverged(

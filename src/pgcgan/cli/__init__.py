@@ -16,6 +16,7 @@ from cyclopts import CycloptsError
 from ..errors import GateFailed, PgcganError
 from . import converting, fetching, genomes, judging, making, showing  # entering their commands
 from .app import app
+from .processes import with_others
 
 __all__ = ["app", "converting", "fetching", "genomes", "judging", "main", "making", "showing"]
 
@@ -46,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes.setFormatter(logging.Formatter("pgcgan: note: %(message)s"))
     logging.getLogger("pgcgan").addHandler(notes)
     try:
-        app(sys.argv[1:], exit_on_error=False, print_error=False)
-        sys.stdout.flush()
+        with with_others(sys.argv[1:]):
+            app(sys.argv[1:], exit_on_error=False, print_error=False)
+            sys.stdout.flush()
         return 0
     except GateFailed as failed:
         print(f"pgcgan: {failed}", file=sys.stderr)

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError, listed
 from .app import FILE, OUTPUT, BaselineOptions, Reading, app
 from .files import at_sites_of, divided, genotypes_free, load, names, output_free, read_options, read_train, write_text
+from .processes import beside, number, several
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ def train(
     force
         Replace a model that exists; it stays until the new one is whole.
     """
+    if several() and (windows is not None or baseline is not None):
+        raise UsageError(
+            "torchrun trains one network in several processes; --windows has --executor for that, and a baseline is "
+            "fitted by one process."
+        )
     if windows is not None:
         from .genomes import train_windows
 
@@ -158,7 +164,7 @@ def train(
         kind = baseline_kind(baseline)
     elif baseline_options is not None:
         raise UsageError("The baseline options are for --baseline NAME; the model does not have them.")
-    if not resume:
+    if not resume and number() == 0:
         output_free(output, force)
     options = _baseline_options(kind, baseline_options) if kind is not None else {}
     people = read_train(vcf, panel, split, reading or Reading())
@@ -174,7 +180,8 @@ def train(
     options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **named_values(settings or [])}
     model = PGcGAN(columns, seed=seed, **{k: v for k, v in options.items() if v is not None})
     estimate = model.estimate(people)
-    estimate.check(available_bytes())
+    available = available_bytes()
+    estimate.check(None if available is None else available // beside())
     say(str(estimate))
     with progress("training") as on_event:
         try:
