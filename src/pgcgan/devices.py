@@ -89,28 +89,23 @@ def joined() -> Iterator[None]:
             try:
                 yield
             except (PgcganError, KeyboardInterrupt) as error:
-                if not run.ready and isinstance(error, PgcganError):
-                    with contextlib.suppress(ModelError):
-                        settle(str(error))
                 if first:
                     raise
-                _wait_for_the_first()
+                with contextlib.suppress(ModelError):
+                    if not run.ready and isinstance(error, PgcganError):
+                        settle(str(error))
+                    with _together():
+                        distributed.barrier()  # where the first does not come: an end before its own might silence it
                 raise SystemExit(getattr(error, "exit_code", 128 + signal.SIGINT)) from None
     finally:
+        distributed.destroy_process_group()
         _JOINED.remove(run)
         for number, handler in before.items():
             signal.signal(number, handler)
-        distributed.destroy_process_group()
 
 
 def _told_to_end(*_: Any) -> None:
     raise ModelError(ENDED)
-
-
-def _wait_for_the_first() -> None:
-    """Wait until the first process, which says what went wrong, has ended: an end here might end it before."""
-    with contextlib.suppress(ModelError), _together():
-        distributed.barrier()  # where it does not come
 
 
 def settle(problem: str = "", mark: str = "") -> None:
@@ -285,7 +280,7 @@ def dropout(x: Tensor, share: float, training: bool, rows: int = 0) -> Tensor:
     # in the order in which x lies in memory, as torch draws
     axes = list(range(x.dim()))
     if not x.is_contiguous():
-        axes.sort(key=lambda axis: (axis != rows, -x.stride(axis)))
+        axes.sort(key=lambda axis: (axis != rows, -x.stride()[axis]))
     kept = drawn(
         lambda shape: torch.empty_permuted(list(shape), axes, dtype=x.dtype, device=x.device).bernoulli_(1 - share),
         x.shape,
@@ -333,7 +328,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_: Any, slope: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: Any, slope: Tensor) -> Tensor:
         total = slope.clone()
         sum_up([total])
         return total

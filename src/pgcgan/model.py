@@ -32,7 +32,7 @@ from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, P
 from .prior import Blocks, KnownAncestry, Prior
 from .provenance import provenance
 from .sheet import check_blocks, check_memory, check_sheet, check_sites, check_tensors, digests
-from .tasks import HaplotypeTask, PaperTask, TrainingRows
+from .tasks import HaplotypeTask, PaperTask, TrainingRows, check_batch
 from .training import NETWORK_EPOCHS, STATE_FILE, TRAINING, OnEvent, TrainConfig, train
 from .workspace import held, workspace
 
@@ -105,6 +105,11 @@ class PGcGAN:
         wanted = minutes is not None or self.training.adversarial_steps > 0
         if wanted and steps is None and self.network.family == "haplotype" and not self.training.epochs:
             self.training = dataclasses.replace(self.training, epochs=NETWORK_EPOCHS)
+        if self.training.accumulate > 1 and self.network.family == "paper":
+            raise UsageError(
+                f"accumulate is {self.training.accumulate}; accepted with the paper preset, whose generator normalises "
+                "over the whole batch: 1."
+            )
         self.label_counts: dict[str, int] = {}
         self.history: list[dict[str, Any]] = []
 
@@ -165,6 +170,7 @@ class PGcGAN:
         if overlap:
             rows = dataclasses.replace(rows, breaks=tuple(sorted({overlap, *rows.breaks})))
         rows = dataclasses.replace(rows, ancestry=ancestry)
+        check_batch(min(self.training.batch, len(rows.label)), self.training)
         names = self._combinations
         counts = np.bincount(rows.label, minlength=len(names))
         self.label_counts = {name: int(count) for name, count in zip(names, counts, strict=True)}

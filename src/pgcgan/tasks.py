@@ -443,7 +443,7 @@ class HaplotypeTask:
             seen = torch.repeat_interleave(known, lengths, dim=2)
 
             def generate(_: bool) -> Tensor:
-                _, onehots = self.generator.people(label, generator, relaxed=self.config.temperature)
+                onehots = self.generator.people(label, generator, relaxed=self.config.temperature)[1]
                 fake = self._states([torch.stack(rows, dim=1) for rows in zip(*onehots, strict=True)])
                 # what is missing in real people is hidden in fake ones
                 return torch.where(seen, fake, self.critic.centre)
@@ -621,11 +621,6 @@ class PaperTask:
         self.states = np.where((pairs < 0).any(axis=1), -1, 2 * pairs[:, 0] + pairs[:, 1])
         self.batch = min(config.batch, len(data.label))
         check_batch(self.batch, config)
-        if config.accumulate > 1:
-            raise UsageError(
-                f"accumulate is {config.accumulate}; accepted with the paper preset, whose generator normalises over "
-                "the whole batch: 1."
-            )
         torch.manual_seed(mixed_seed(seed))
         sites, n_labels = self.states.shape[1], len(data.label_table)
         self.generator = PaperGenerator(sites, n_labels).to(device)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+
+from ..errors import PgcganError
 
 
 def number() -> int:
@@ -27,10 +30,17 @@ def _said(name: str, otherwise: int) -> int:
     return int(text) if text.isdigit() else otherwise
 
 
-def with_others(words: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def with_others(words: Sequence[str]) -> Iterator[None]:
     """Join the others for a command, if it is `train`."""
     if words[:1] != ["train"] or not several():
-        return contextlib.nullcontext()
+        yield
+        return
     from ..devices import joined
 
-    return joined()
+    try:
+        with joined():
+            yield
+    except PgcganError:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what went wrong is said before torchrun ends all
+        raise
