@@ -16,6 +16,7 @@ ROOT = Path(pgcgan.__file__).parent
 # as in CONTRIBUTING.md; __init__ is the front door, above everything, and imports on first use only
 LAYERS = {
     "genotypes": 0,
+    "devices": 0,
     "errors": 0,
     "memory": 0,
     "provenance": 0,
@@ -50,6 +51,7 @@ WITHOUT_TORCH = (
 # a module of layer 0 may use the errors, which use nothing; the tasks are what the loop of training calls
 ALLOWED_BESIDE = {
     ("genotypes", "errors"),
+    ("devices", "errors"),
     ("provenance", "errors"),
     ("workspace", "errors"),
     ("tasks", "training"),
