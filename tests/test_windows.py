@@ -28,6 +28,7 @@ from pgcgan.metrics.genome import agreement, ancestry_scores, far_pairs, linkage
 from pgcgan.prior import known_ancestry
 from pgcgan.prior.ancestry import fit_loadings
 from pgcgan.windows import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
+from pgcgan.windows.ancestry import Mixture
 from pgcgan.windows.cuts import even_cuts, linkage_across
 
 PEOPLE, SIZE = 240, 120
@@ -374,6 +375,15 @@ def test_a_genome_is_evaluated_by_stretches(
     command[-1] = str(tmp_path / "fewer.bcf")
     assert main(command) == 2
     assert f"fewer.bcf lacks 10 sites of the model: {made.variants.name(5)}" in capsys.readouterr().err
+
+
+def test_people_without_a_common_ancestry_are_drawn_all_the_same() -> None:
+    none = Mixture([1.0], [[]], [[]])
+    assert none.draw(7, np.random.SeedSequence(1)).shape == (7, 0)
+    several = Mixture([0.25, 0.75], [[-9.0, 0.0], [9.0, 0.0]], [np.eye(2).tolist()] * 2)
+    drawn = several.draw(4000, np.random.SeedSequence(2))
+    assert (drawn[:, 0] > 0).mean() == pytest.approx(0.75, abs=0.03)
+    assert drawn[:, 1].std() == pytest.approx(1, abs=0.05)
 
 
 # ---- what it says ------------------------------------------------------------------------------------------------
