@@ -422,6 +422,7 @@ def test_a_folder_that_cannot_be_written(work: Path, tmp_path: Path) -> None:
 
 
 def test_the_folder_goes_while_people_are_written(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = PGcGAN.load(work / "model").sample({"EUR": 5})
     from pgcgan.io import vcf_write
 
     plain = vcf_write._text_blocks
@@ -431,7 +432,6 @@ def test_the_folder_goes_while_people_are_written(work: Path, monkeypatch: pytes
         yield from plain(genotypes)
 
     monkeypatch.setattr(vcf_write, "_text_blocks", vanish)
-    made = PGcGAN.load(work / "model").sample({"EUR": 5})
     for name in ("x.vcf", "x.vcf.gz"):
         (work / "out").mkdir()
         with pytest.raises(UsageError, match=f"out/{name} cannot be written: "):
