@@ -23,7 +23,7 @@ from torch.nn import functional
 import pgcgan
 from pgcgan import PGcGAN, checkpoint
 from pgcgan.cli import main
-from pgcgan.cli.making import train as train_command
+from pgcgan.cli.training import train as train_command
 from pgcgan.devices import Part, drawn, dropout, joined, leads, parts, world
 from pgcgan.errors import UsageError
 from pgcgan.tasks import HaplotypeTask, PaperTask

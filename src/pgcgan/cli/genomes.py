@@ -255,7 +255,7 @@ def _given(
     seed: int,
 ) -> tuple[Source, dict[str, Any]]:
     from ..windows import Source
-    from .making import named_values
+    from .training import named_values
 
     read = reading or Reading()
     if read.region is not None:

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError
 from .app import FILE, OUTPUT, Reading, app
 from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
-from .making import baseline_kind, parsed_thresholds
+from .generating import parsed_thresholds
 from .progress import progress, say
+from .training import baseline_kind
 
 if TYPE_CHECKING:
     from ..metrics import Evaluation
