@@ -5,7 +5,7 @@ scheduler and workers of one thread are started on the loopback device, in proce
 cluster at all. Time and peak memory of each command, whether the bytes are the same, and what the evaluation says of
 seams and contigs go to benchmarks/results/NAME.json and, for the names windows and genome, into docs/scale.md.
 
-    python benchmarks/windows.py --name genome [--people 3130] [--length 5000000] [--size 20000] [--workers 1,2]
+    python benchmarks/windows.py --name genome [--people 3130] [--length 4540000] [--size 20000] [--workers 1,2]
     python benchmarks/windows.py --name windows --people 1000 --length 700000 --min-maf 0.05 --size 400 --workers 0
 """
 
@@ -155,7 +155,7 @@ def rows_of(path: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default="genome")
-    for name, default in (("people", 3130), ("length", 5_000_000), ("contigs", 2), ("size", 20_000)):
+    for name, default in (("people", 3130), ("length", 4_540_000), ("contigs", 2), ("size", 20_000)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--min-maf", type=float, default=0.0)
     parser.add_argument("--label", default="group")
@@ -174,6 +174,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Simulate, run, and write the result."""
+    before = machine()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         people = genome(options.people, options.length, options.contigs, options.min_maf)
@@ -199,7 +200,7 @@ def measure(options: argparse.Namespace) -> None:
         "runs": runs,
         "same bytes": len({json.dumps(made["digests"]) for made in runs}) == 1,
         "rows": {row.metric: asdict(row) for row in evaluation.rows if row.label == "all"},
-        "machine": machine(),
+        "machine": before,
         "provenance": provenance(1),
     }
     write_result(result, Path(options.results))
@@ -247,7 +248,8 @@ def seams(result: Mapping[str, Any]) -> str:
 def _made(result: Mapping[str, Any]) -> str:
     how = result["provenance"]
     return (
-        f"pgcgan {how['pgcgan']}, {how['date'][:10]}, {result['machine']['cores']} cores. Command: `{how['command']}`."
+        f"pgcgan {how['pgcgan']}, {how['date'][:10]}, {result['machine']['cores']} cores, load before the run "
+        f"{result['machine']['load_before']}. Command: `python benchmarks/{how['command']}`."
     )
 
 

@@ -17,7 +17,8 @@ VERSION = importlib.metadata.version("pgcgan")
 def command_line() -> str:
     """Return the command that runs now, as a shell would take it (`pgcgan train …`, or `python script.py`)."""
     argv = sys.argv or ["python"]
-    return shlex.join([os.path.basename(argv[0]) or "python", *argv[1:]])
+    name = os.path.basename(argv[0]) or "python"
+    return shlex.join([*(["python", "-m", "pgcgan"] if name == "__main__.py" else [name]), *argv[1:]])
 
 
 def now() -> str:
