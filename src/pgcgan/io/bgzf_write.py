@@ -77,7 +77,7 @@ class BgzfWriter:
         return np.array(self._blocks, dtype=np.int64)[offsets // _DATA] << 16 | offsets % _DATA
 
     def _block(self, data: bytearray | memoryview) -> None:
-        packed = deflate.deflate_compress(data, self._level)
+        packed: bytes | bytearray = deflate.deflate_compress(data, self._level)
         if len(packed) > _ROOM:  # as it is: one stored block (RFC 1951)
             packed = b"\1" + struct.pack("<HH", len(data), len(data) ^ 0xFFFF) + data
         size = len(_HEAD) + 2 + len(packed) + 8
