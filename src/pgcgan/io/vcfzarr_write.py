@@ -24,7 +24,7 @@ from .zarr_store import zarr_library
 
 # the chunks of bio2zarr; with more people a chunk has fewer variants, so that a row of chunks stays below _ROW_BYTES
 _VARIANTS, _SAMPLES = 1000, 10_000
-_ROW_BYTES = 1 << 26
+_ROW_BYTES = 1 << 25
 _LEVEL = 5  # of zstd: twice as fast as bio2zarr's 7, a tenth larger
 _MISSING_QUALITY = 0x7F800001  # the NaN that stands for "." in a VCF
 
