@@ -227,7 +227,7 @@ def read_target(target: str, folder: Path, file: str, dice: random.Random) -> No
         accepted = {"multiallelic": "split", "half_calls": "missing", "haploid": "diploid", "duplicates": "drop"}
         options = accepted | {"unphased": True} if dice.random() < 0.5 else {}
         found = pgcgan.read(
-            folder / TARGETS[target][0], region="1:5000-30000" if dice.random() < 0.2 else None, **options
+            folder / TARGETS[target][0].split("/")[0], region="1:5000-30000" if dice.random() < 0.2 else None, **options
         )
         out = folder / "again.vcf"
         try:
