@@ -22,7 +22,7 @@ demo: $(INSTALLED)
 	$(BIN)/pgcgan demo -o demo-output --force
 
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 torture: $(INSTALLED)
 	$(BIN)/pytest -m torture

@@ -1,41 +1,49 @@
-"""What seams do to a genome-wide model: linkage across them, far pairs, and one ancestry along the genome.
+"""A genome in windows: planned, fitted, generated and evaluated by the command line, with one Dask worker and with two.
 
-Simulates a genome of several contigs of the same people, fits it in windows to 75 % of them, generates as many and
-compares them with the others. Writes benchmarks/results/windows.json.
+Simulates a genome of several contigs of the same people, of whom 80 % are trained on. For each number of workers a
+scheduler and workers of one thread are started on the loopback device, in processes of their own; 0 stands for no
+cluster at all. Time and peak memory of each command, whether the bytes are the same, and what the evaluation says of
+seams and contigs go to benchmarks/results/NAME.json and, for the names windows and genome, into docs/scale.md.
 
-    python benchmarks/windows.py [--people 800] [--length 1000000] [--contigs 2] [--size 500] [--executor serial]
+    python benchmarks/windows.py --name genome [--people 3130] [--length 5000000] [--size 20000] [--workers 1,2]
+    python benchmarks/windows.py --name windows --people 1000 --length 700000 --min-maf 0.05 --size 400 --workers 0
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_data import ROOT, machine, write_result
-from sklearn.utils.extmath import randomized_svd
+from real_data import ROOT, machine, write_result, write_section
 
-from pgcgan import Genotypes, concat, read, simulate, write
-from pgcgan.executors import executor
+from pgcgan import Genotypes, concat, simulate, write
 from pgcgan.genotypes import Variants
+from pgcgan.metrics import Evaluation
 from pgcgan.provenance import provenance
-from pgcgan.windows import GenomeModel, Source, train
+from pgcgan.windows import GenomeModel
 
-REACH = 50  # sites of either side of a seam
-FAR = 4000  # pairs
-AXES = 3
-RESAMPLES = 500
-COMMON = 0.05
+DOCUMENT = ROOT / "docs" / "scale.md"
+SHOWN = (
+    *("LD RMSE, across seams", "LD RMSE, inside windows", "far pairs r", "far pairs r, between contigs"),
+    *("ancestry between contigs, axis 1", "ancestry between contigs, axis 2", "ancestry between contigs, axis 3"),
+    *("PCA variance ratio", "sliced Wasserstein", "AF RMSE", "membership AUC", "privacy loss"),
+)
 
 
-def genome(people: int, length: int, contigs: int, seed: int = 1) -> Genotypes:
-    """Simulate people with several contigs, at common sites.
+def genome(people: int, length: int, contigs: int, min_maf: float = 0.05, seed: int = 1) -> Genotypes:
+    """Simulate people with several contigs.
 
     Contigs are simulated one by one, each with people of its own, and put together by population: what ancestry the
     contigs of a person share is that of the population. The label `group` hides it: AFR and EAS are A, the others B.
@@ -43,7 +51,7 @@ def genome(people: int, length: int, contigs: int, seed: int = 1) -> Genotypes:
     parts: list[Genotypes] = []
     lengths = {str(c): length for c in range(1, contigs + 1)}
     for contig in lengths:
-        part = simulate(people, length=length, seed=100 * seed + int(contig)).select(min_maf=COMMON)
+        part = simulate(people, length=length, seed=100 * seed + int(contig)).select(min_maf=min_maf)
         v = part.variants
         named = Variants(np.full(len(v), contig, dtype=object), v.position, v.id, v.ref, v.alt, lengths)
         group = np.where(np.isin(part.label("super_pop"), ["AFR", "EAS"]), "A", "B")
@@ -51,169 +59,208 @@ def genome(people: int, length: int, contigs: int, seed: int = 1) -> Genotypes:
     return concat(parts, axis="variants")
 
 
-def seams_of(model: GenomeModel) -> tuple[list[int], list[int]]:
-    """Return the sites after each seam, and in the middle of each window, counted along the genome."""
-    seams, middles, site, contig = [], [], 0, ""
-    for window in model.windows:
-        own = window.sites - window.overlap
-        if window.contig == contig:
-            seams.append(site)
-        contig = window.contig
-        middles.append(site + own // 2)
-        site += own
-    return seams, middles
+@contextmanager
+def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[int]]]:
+    """Start a Dask scheduler and workers of one thread; yield the name of the executor, and the workers' processes."""
+    folder.mkdir()
+    if not workers:
+        yield "serial", []
+        return
+    where, local = folder / "scheduler.json", ["--host", "127.0.0.1", "--no-dashboard"]
+    with (folder / "log").open("wb") as log:
+
+        def start(*arguments: object) -> subprocess.Popen[bytes]:
+            command = [sys.executable, "-m", "dask", *map(str, arguments), "--scheduler-file", str(where), *local]
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+
+        started = [start("scheduler", "--port", 0)]
+        try:
+            started += [start("worker", "--nthreads", 1, "--no-nanny") for _ in range(workers)]
+            while not where.exists() or not where.read_text().strip():
+                time.sleep(0.05)
+            address = json.loads(where.read_text())["address"].removeprefix("tcp://")
+            yield f"dask://{address}", [process.pid for process in started[1:]]
+        finally:
+            for process in started:
+                process.kill()
+                process.wait()
 
 
-def linkage_error(real: Genotypes, made: Genotypes, cuts: Sequence[int], reach: int = REACH) -> float:
-    """Return the RMSE of r² of pairs of sites on either side of cuts, at most `reach` sites apart."""
-    errors = []
-    for cut in cuts:
-        low, high = max(cut - reach + 1, 0), min(cut + reach - 1, real.n_variants)
-        a, b = (_correlation(people.calls[low:high]) ** 2 for people in (real, made))
-        i, j = np.nonzero(np.subtract.outer(np.arange(high - low), np.arange(high - low)) > -reach)
-        across = (i < cut - low) & (j >= cut - low)
-        errors.append((a - b)[i[across], j[across]])
-    return float(np.sqrt((np.concatenate(errors) ** 2).mean()))
+def timed(*arguments: object) -> dict[str, float]:
+    """Run a command of pgcgan; return its seconds and its peak memory in GB."""
+    began = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "pgcgan", *map(str, arguments)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"pgcgan {' '.join(map(str, arguments))} ended with {os.waitstatus_to_exitcode(status)}.")
+    return {"seconds": round(time.monotonic() - began, 1), "peak, GB": round(usage.ru_maxrss / 1e6, 2)}
 
 
-def _correlation(calls: np.ndarray) -> np.ndarray:
-    rows = calls.reshape(len(calls), -1).astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
-    length = np.sqrt((rows**2).sum(axis=1, keepdims=True))
-    rows /= np.where(length > 1e-6, length, np.inf)
-    return rows @ rows.T
+def peak(process: int) -> float:
+    """Return the peak memory of a running process in GB."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return round(int(line.split()[1]) / 1e6, 2)
+    return float("nan")
 
 
-def far_pairs(real: Genotypes, made: Genotypes, same_contig: bool, seed: int = 0) -> float:
-    """Return the correlation of signed r (of dosages) of random pairs of sites, on one contig or on two."""
-    random = np.random.default_rng(seed)
-    contig = np.unique(real.variants.contig, return_inverse=True)[1]
-    i, j = random.integers(0, real.n_variants, (2, 20 * FAR))
-    kept = np.flatnonzero(
-        (contig[i] == contig[j]) & (np.abs(i - j) > 4 * REACH) if same_contig else contig[i] != contig[j]
-    )[:FAR]
-    found = []
-    for people in (real, made):
-        dosage = people.calls.sum(axis=2).astype(np.float32)
-        dosage -= dosage.mean(axis=1, keepdims=True)
-        dosage /= np.maximum(np.sqrt((dosage**2).sum(axis=1, keepdims=True)), 1e-6)
-        found.append((dosage[i[kept]] * dosage[j[kept]]).sum(axis=1))
-    return float(np.corrcoef(*found)[0, 1])
+def digest(path: Path) -> str:
+    """Return a checksum of a file, or of the files of a model but for when and by what command it was made."""
+    found = hashlib.sha256()
+    for name in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        content = name.read_bytes()
+        if name.name == "manifest.json":
+            sheet = json.loads(content)
+            del sheet["provenance"]
+            content = json.dumps(sheet).encode()
+        found.update(str(name.relative_to(path)).encode() + hashlib.sha256(content).digest())
+    return found.hexdigest()
 
 
-def scores(fitted: Genotypes, people: Genotypes, label: str, axes: int = AXES) -> np.ndarray:
-    """Return people's scores on the axes of ancestry within labels, by contig: (contigs, people, axes).
-
-    The axes are principal components of the dosages of the fitted people, less the means of their labels, over the
-    whole genome; a contig's score is the part of it that its sites make. It is less the mean of the person's label.
-    """
-    dosage = _within(fitted, label)
-    directions = randomized_svd(dosage.T, axes, n_iter=4, random_state=0)[2]
-    own = _within(people, label)
-    contigs = dict.fromkeys(people.variants.contig)
-    return np.stack([own[s].T @ directions[:, s].T for s in (people.variants.contig == c for c in contigs)])
-
-
-def _within(people: Genotypes, label: str) -> np.ndarray:
-    dosage = people.calls.sum(axis=2).astype(np.float32)
-    for value in np.unique(people.label(label)):
-        mine = people.label(label) == value
-        dosage[:, mine] -= dosage[:, mine].mean(axis=1, keepdims=True)
-    return dosage
-
-
-def agreement(of: np.ndarray, seed: int = 0) -> dict[str, list[float]]:
-    """Return the correlation of people's scores between contigs on each axis, with a 95 % bootstrap interval.
-
-    Parameters
-    ----------
-    of : array, shape (contigs, people, axes)
-        From `scores`. The mean over pairs of contigs is taken.
-    """
-
-    def value(part: np.ndarray) -> np.ndarray:
-        pairs = [(a, b) for a in range(len(part)) for b in range(a + 1, len(part))]
-        return np.array(
-            [np.mean([np.corrcoef(part[a, :, k], part[b, :, k])[0, 1] for a, b in pairs]) for k in range(part.shape[2])]
-        )
-
-    random = np.random.default_rng(seed)
-    drawn = [value(of[:, random.integers(0, of.shape[1], of.shape[1])]) for _ in range(RESAMPLES)]
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return {"r": value(of).tolist(), "low": low.tolist(), "high": high.tolist()}
+def run(folder: Path, workers: int, people: int, options: argparse.Namespace) -> tuple[dict[str, Any], Evaluation]:
+    """Make everything with a number of workers, in a folder of its own."""
+    where = folder / str(workers)
+    data, panel, split = folder / "real.bcf", folder / "real.panel.tsv", folder / "split.tsv"
+    with cluster(where, workers) as (name, processes):
+        model, made, said = where / "model", where / "made.bcf", where / "evaluation.json"
+        told = [data, "--panel", panel, "--split", split, "--label", options.label, "--windows", options.size]
+        told += [text for setting in options.set for text in ("--set", setting)]
+        by = ["--executor", name]
+        stages = {
+            "plan": timed("windows", "plan", *told, "-o", model),
+            "fit": timed("train", *told, "-o", model, "--resume", *by),
+            "generate": timed("generate", model, "-n", people, "-o", made, "--seed", 1, *by),
+            "evaluate": timed(
+                *("windows", "evaluate", model, "--real", data, "--panel", panel, "--split", split),
+                *("--synthetic", made, "-o", said),
+            ),
+        }
+        result = {
+            "workers": workers,
+            "stages": stages,
+            "seconds": round(sum(stage["seconds"] for stage in stages.values()), 1),
+            "peak of a worker, GB": max((peak(process) for process in processes), default=None),
+            "model, MB": round(sum(p.stat().st_size for p in model.rglob("*") if p.is_file()) / 1e6, 1),
+            "made, MB": round(made.stat().st_size / 1e6, 1),
+            "digests": {"model": digest(model), "people": digest(made), "evaluation": rows_of(said)},
+        }
+    return result, Evaluation.from_json(said.read_text(encoding="utf-8"))
 
 
-def measured(model: GenomeModel, fitted: Genotypes, unseen: Genotypes, made: Genotypes, label: str) -> dict[str, Any]:
-    """Return what is measured of generated people, with the fitted ones' figure, the floor, beside each."""
-    seams, middles = seams_of(model)
-
-    def both(function: Callable[[Genotypes, Genotypes], float]) -> dict[str, float]:
-        return {"made": round(function(unseen, made), 4), "floor": round(function(unseen, fitted), 4)}
-
-    spread = {
-        name: scores(fitted, people, label).sum(axis=0).var(axis=0)
-        for name, people in (("unseen", unseen), ("made", made))
-    }
-    return {
-        "linkage across seams, RMSE": both(lambda a, b: linkage_error(a, b, seams)),
-        "linkage inside windows, RMSE": both(lambda a, b: linkage_error(a, b, middles)),
-        "far pairs on a contig, r": both(lambda a, b: far_pairs(a, b, True)),
-        "far pairs between contigs, r": both(lambda a, b: far_pairs(a, b, False)),
-        "variance of ancestry, made / unseen": (spread["made"] / spread["unseen"]).round(3).tolist(),
-        "ancestry between contigs, unseen": agreement(scores(fitted, unseen, label)),
-        "ancestry between contigs, made": agreement(scores(fitted, made, label)),
-    }
+def rows_of(path: Path) -> str:
+    """Return a checksum of the rows of an evaluation."""
+    return hashlib.sha256(json.dumps(json.loads(path.read_text(encoding="utf-8"))["rows"]).encode()).hexdigest()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("people", 800), ("length", 1_000_000), ("contigs", 2), ("size", 500)):
+    parser.add_argument("--name", default="genome")
+    for name, default in (("people", 3130), ("length", 5_000_000), ("contigs", 2), ("size", 20_000)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--min-maf", type=float, default=0.0)
     parser.add_argument("--label", default="group")
-    parser.add_argument("--overlap", type=int)
-    parser.add_argument("--executor", default="serial")
+    parser.add_argument("--workers", default="1,2")
     parser.add_argument("--results", default=str(ROOT / "benchmarks" / "results"))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--render", action="store_true", help="write docs/scale.md anew from the results alone")
     options = parser.parse_args()
-    settings = {name: json.loads(value) for name, _, value in (text.partition("=") for text in options.set)}
-    people = genome(options.people, options.length, options.contigs)
-    fitted, unseen = people.split(0.75, by="pop", seed=1)
-    with tempfile.TemporaryDirectory() as folder, executor(options.executor) as runs:
-        name = Path(folder, "fitted.vcf.gz")
-        write(fitted, name)
-        began = time.monotonic()
-        source = Source(str(name), str(Path(folder, "fitted.panel.tsv")))
-        train(
-            source,
-            Path(folder, "model"),
-            size=options.size,
-            overlap=options.overlap,
-            label=[options.label],
-            seed=1,
-            executor=runs,
-            **settings,
-        )
-        fit_seconds, began = time.monotonic() - began, time.monotonic()
-        model = GenomeModel.load(Path(folder, "model"))
-        made_file = Path(folder, "made.npz")
-        model.write(fitted.n_samples, made_file, seed=1, executor=runs)
-        draw_seconds = time.monotonic() - began
-        found = measured(model, fitted, unseen, read(made_file), options.label)
-        facts = model.facts()
+    if not options.render:
+        measure(options)
+    for name, section in (("genome", rendered), ("windows", seams)):
+        file = Path(options.results, f"{name}.json")
+        if file.is_file():
+            write_section(DOCUMENT, name, section(json.loads(file.read_text(encoding="utf-8"))))
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Simulate, run, and write the result."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        people = genome(options.people, options.length, options.contigs, options.min_maf)
+        trained, unseen = people.split(0.8, by="pop", seed=1)
+        facts = {"sites": people.n_variants, "people trained on": trained.n_samples, "unseen": unseen.n_samples}
+        write(people, folder / "real.bcf")
+        parts = [f"{name}\t{part}\n" for part, of in (("train", trained), ("holdout", unseen)) for name in of.samples]
+        (folder / "split.tsv").write_text("sample\tsplit\n" + "".join(parts), encoding="utf-8")
+        count = trained.n_samples
+        del people, trained, unseen
+        runs = []
+        for workers in map(int, options.workers.split(",")):
+            made, evaluation = run(folder, workers, count, options)
+            runs.append(made)
+            print(json.dumps(made, indent=1), flush=True)
+        model = GenomeModel.load(folder / str(workers) / "model").facts()
     result = {
-        "name": "windows",
-        "options": {name: value for name, value in vars(options).items() if name != "results"},
-        "sites": facts["sites"],
-        "windows": facts["windows"],
-        "axes of ancestry": facts["axes of ancestry"],
-        "fit, s": round(fit_seconds, 1),
-        "generate, s": round(draw_seconds, 1),
-        **found,
+        "name": options.name,
+        "options": {n: v for n, v in vars(options).items() if n not in ("results", "render", "name")},
+        **facts,
+        "windows": model["windows"],
+        "axes of ancestry": model["axes of ancestry"],
+        "runs": runs,
+        "same bytes": len({json.dumps(made["digests"]) for made in runs}) == 1,
+        "rows": {row.metric: asdict(row) for row in evaluation.rows if row.label == "all"},
         "machine": machine(),
         "provenance": provenance(1),
     }
     write_result(result, Path(options.results))
-    print(json.dumps(result, indent=1))
+
+
+def rendered(result: Mapping[str, Any]) -> str:
+    """Return the section of a run on a cluster."""
+    runs: Sequence[Mapping[str, Any]] = result["runs"]
+    head = [
+        f"{result['people trained on']:,} simulated people, and {result['unseen']:,} unseen, at {result['sites']:,} "
+        f"sites of {result['options']['contigs']} contigs in {result['windows']} windows. {_made(result)}",
+        "",
+        "| workers | plan, s | fit, s | generate, s | evaluate, s | all, s | a worker's peak, GB | here, GB |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for made in runs:
+        stages = made["stages"]
+        here = max(stage["peak, GB"] for stage in stages.values())
+        cells = [made["workers"], *(f"{stage['seconds']:,.0f}" for stage in stages.values()), f"{made['seconds']:,.0f}"]
+        head.append("| " + " | ".join(map(str, [*cells, made["peak of a worker, GB"], here])) + " |")
+    said = []
+    if len(runs) > 1:
+        ratio = runs[0]["seconds"] / runs[-1]["seconds"]
+        fit = runs[0]["stages"]["fit"]["seconds"] / runs[-1]["stages"]["fit"]["seconds"]
+        same = "the same" if result["same bytes"] else "**not** the same"
+        said = [
+            "",
+            f"**{ratio:.2f} times** as fast with {runs[-1]['workers']} workers as with {runs[0]['workers']} (the fit "
+            f"{fit:.2f} times), and the bytes of model, people and evaluation are {same}. The model has "
+            f"{runs[-1]['model, MB']:,.0f} MB, the people {runs[-1]['made, MB']:,.0f} MB.",
+        ]
+    return "\n".join([*head, *said, "", *_table(result)])
+
+
+def seams(result: Mapping[str, Any]) -> str:
+    """Return the section of what seams do."""
+    head = (
+        f"{result['people trained on']:,} simulated people, and {result['unseen']:,} unseen, at {result['sites']:,} "
+        f"common sites of {result['options']['contigs']} contigs in {result['windows']} windows; two hidden "
+        f"populations or more in each label. {_made(result)}"
+    )
+    return "\n".join([head, "", *_table(result)])
+
+
+def _made(result: Mapping[str, Any]) -> str:
+    how = result["provenance"]
+    return (
+        f"pgcgan {how['pgcgan']}, {how['date'][:10]}, {result['machine']['cores']} cores. Command: `{how['command']}`."
+    )
+
+
+def _table(result: Mapping[str, Any]) -> list[str]:
+    lines = ["| | people made | 95 % interval | the people trained on |", "|---|--:|---|--:|"]
+    for name in SHOWN:
+        row = result["rows"].get(name)
+        if row is None or row["value"] is None:
+            continue
+        span = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+        floor = "" if row["floor"] is None else f"{row['floor']:.4f}"
+        lines.append(f"| {name} | {row['value']:.4f} | {span} | {floor} |")
+    return lines
 
 
 if __name__ == "__main__":

@@ -35,6 +35,14 @@ def scores_of(alleles: np.ndarray) -> np.ndarray:
     return ((rows - rows.mean(axis=0)) @ axes[:20].T).reshape(PEOPLE, 2, 20)
 
 
+@pytest.fixture(scope="module")
+def of_two() -> tuple[np.ndarray, np.ndarray, Prior, np.ndarray, Prior]:
+    """Return alleles and labels of structured people, their prior and codes, and the prior with ancestry."""
+    alleles, label, _, _ = structured(2)
+    prior, codes = prior_of(alleles, label)
+    return alleles, label, prior, codes, prior.with_ancestry(codes, label, scores_of(alleles), seed=1)
+
+
 def test_components_count_where_both_haplotypes_share_them() -> None:
     random = np.random.default_rng(1)
     label = np.arange(PEOPLE) % 3
@@ -52,10 +60,9 @@ def test_components_count_where_both_haplotypes_share_them() -> None:
     assert len(shared_components(scores[:12], label[:12])) == 0
 
 
-def test_the_fit_finds_weights_and_spread_that_people_were_drawn_with() -> None:
-    alleles, label, _, weights = structured(2)
-    prior, codes = prior_of(alleles, label)
-    found = prior.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
+def test_the_fit_finds_weights_and_spread_that_people_were_drawn_with(of_two) -> None:
+    weights, (alleles, _, _, codes, fitted) = structured(2)[3], of_two
+    found = fitted.ancestry
     assert 1 <= found.axes <= 2  # the component that tells the labels apart may carry some of it too
     # templates are ordered by frequency: the weights of the allele 1 against the allele 0
     rows = alleles.reshape(-1, SITES)
@@ -71,14 +78,13 @@ def test_the_fit_finds_weights_and_spread_that_people_were_drawn_with() -> None:
     assert 1.5 < strongest[0] / strongest[1] < 3
 
 
-def test_without_structure_there_is_no_ancestry() -> None:
+def test_without_structure_there_is_no_ancestry(of_two) -> None:
     alleles, label, _, _ = structured(3, strength=0.0)
     prior, codes = prior_of(alleles, label)
     same = prior.with_ancestry(codes, label, scores_of(alleles))
     assert same.ancestry.axes == 0
     # one haplotype a person says nothing about what two share
-    alleles, label, _, _ = structured(2)
-    prior, codes = prior_of(alleles, label)
+    alleles, label, prior, codes, _ = of_two
     assert prior.with_ancestry(codes[:, :1], label, scores_of(alleles)[:, :1]).ancestry.axes == 0
 
 
@@ -95,10 +101,9 @@ def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
     assert np.isfinite(np.concatenate(one.weights)).all()
 
 
-def test_people_taken_in_parts_give_the_same_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    alleles, label, _, _ = structured(2)
-    prior, codes = prior_of(alleles, label)
-    whole = prior.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
+def test_people_taken_in_parts_give_the_same_fit(of_two, monkeypatch: pytest.MonkeyPatch) -> None:
+    alleles, label, prior, codes, fitted = of_two
+    whole = fitted.ancestry
     monkeypatch.setattr("pgcgan.prior.ancestry._AT_ONCE", 0)
     monkeypatch.setattr("pgcgan.prior.ancestry._PART", 7 * 2 * sum(prior.sizes) + 1)
     monkeypatch.setattr("pgcgan.prior._ROWS_AT_A_TIME", 33)

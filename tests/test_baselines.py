@@ -12,16 +12,9 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from pgcgan import Genotypes, Variants
-from pgcgan.baselines import (
-    BASELINES,
-    SMOTE,
-    Baseline,
-    IndependentSites,
-    LiStephens,
-    PCAGaussian,
-    _nearest,
-    _principal_axes,
-)
+from pgcgan.baselines import BASELINES, SMOTE, Baseline, IndependentSites, LiStephens, PCAGaussian
+from pgcgan.baselines.pca_gaussian import _principal_axes
+from pgcgan.baselines.smote import _nearest
 from pgcgan.errors import DataError, ModelError, UsageError
 
 ALL = pytest.mark.parametrize("kind", BASELINES.values(), ids=BASELINES)

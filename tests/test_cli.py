@@ -657,7 +657,7 @@ def test_progress_is_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_settings_reach_the_model(run, folder: Path, tmp_path: Path) -> None:
-    start = "train cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --steps 1"
+    start = "train cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --min-maf 0.2 --steps 1"
     small = "--set hidden=8 --set embedding=4 --set adversarial_steps=2 --set loss=wgan-gp --set penalty=1"
     status, _, _ = run(f"{start} {small} -o {tmp_path / 'small.model'}")
     assert status == 0

@@ -115,7 +115,7 @@ def test_large_cohorts_and_many_blocks_are_looked_at_in_part(monkeypatch: pytest
 
 @pytest.fixture(scope="module")
 def small() -> Genotypes:
-    return pgcgan.simulate(300, length=1_000_000, seed=5).select(min_maf=0.02)
+    return pgcgan.simulate(300, length=200_000, seed=5).select(min_maf=0.02)
 
 
 def test_a_model_says_how_many_it_takes(small: Genotypes) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from handmade import small
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,13 +35,6 @@ def bcftools(*arguments: object) -> str:
     run = subprocess.run(["bcftools", *map(str, arguments)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout
-
-
-def small(calls: object, contig: str = "6", phased: bool = True, labels: dict | None = None) -> Genotypes:
-    calls = np.array(calls, dtype=np.int8)
-    v, n = calls.shape[:2]
-    sites = Variants([contig] * v, range(10, 10 + v), ["."] * v, ["A"] * v, ["C"] * v)
-    return Genotypes(calls, sites, [f"s{i}" for i in range(n)], labels or {}, phased)
 
 
 names = st.from_regex(r"[A-Za-z][\w.-]{0,8}", fullmatch=True)

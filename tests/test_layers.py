@@ -42,6 +42,7 @@ LAYERS = {
     "report": 4,
     "windows": 4,
     "cli": 5,
+    "__main__": 6,
 }
 WITHOUT_TORCH = (
     *("genotypes", "errors", "memory", "provenance", "workspace", "card", "cohort", "io", "demo", "thousand_genomes"),

@@ -26,7 +26,7 @@ from pgcgan.prior.checking import check_prior
 
 # ---- nobody is in it ------------------------------------------------------------------------------------------------
 
-SMALL = {"hidden": 16, "embedding": 8, "critic_features": 4, "critic_components": 4}
+SMALL = {"hidden": 16, "embedding": 8, "critic_features": 4, "critic_components": 4, "run_carriers": 4}
 NETWORK = {"steps": 4, "adversarial_steps": 2, "batch": 32}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pgenlib
 import pytest
 import zstandard
+from handmade import small
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,13 +58,6 @@ def decoded(pgen: Path, n: int, variants: int) -> tuple[np.ndarray, np.ndarray]:
         reader.read_alleles_and_phasepresent_range(0, variants, codes, known)
     codes[codes == -9] = -1
     return codes.reshape(variants, n, 2), known
-
-
-def small(calls: object, contig: str = "6", phased: bool = True, labels: dict | None = None) -> Genotypes:
-    calls = np.array(calls, dtype=np.int8)
-    v, n = calls.shape[:2]
-    sites = Variants([contig] * v, range(10, 10 + v), ["."] * v, ["A"] * v, ["C"] * v)
-    return Genotypes(calls, sites, [f"s{i}" for i in range(n)], labels or {}, phased)
 
 
 # ---- the same answer as other readers -----------------------------------------------------------------------------

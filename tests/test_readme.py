@@ -17,7 +17,7 @@ import pgcgan
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # what makes the blocks quick: options that the README leaves at their defaults
-BUDGET = {"pgcgan simulate ": "--people 120 --length 60000 ", "pgcgan train ": "--steps 2 ", "PGcGAN(": "steps=2, "}
+BUDGET = {"pgcgan simulate ": "--people 100 --length 25000 ", "pgcgan train ": "--steps 2 ", "PGcGAN(": "steps=2, "}
 
 
 def blocks(language: str) -> list[str]:

@@ -155,6 +155,7 @@ def test_a_table_moves_to_disk_when_it_has_grown(parts, tmp_path, monkeypatch):
 
 
 def test_a_model_of_what_is_larger_than_memory(cohort, tmp_path, nothing_fits):
+    cohort = cohort.select(sites=slice(0, 120))
     write(cohort, tmp_path / "x.bcf")
     on_disk = read(tmp_path / "x.bcf", tmp_path / "x.panel.tsv")
     found, expected = (PGcGAN(seed=1, run_carriers=4).fit(people).sample(20, seed=1) for people in (on_disk, cohort))

@@ -27,7 +27,7 @@ from pgcgan.networks import NetworkConfig
 from pgcgan.tasks import HaplotypeTask, PaperTask, TrainingRows
 from pgcgan.training import PAPER_TRAINING, STATE_FILE, TrainConfig, train
 
-NETWORK = NetworkConfig(embedding=8, hidden=16, critic_features=4)
+NETWORK = NetworkConfig(embedding=8, hidden=16, critic_features=4, run_carriers=4)
 CONFIG = TrainConfig(adversarial_steps=3, batch=16, checkpoint_seconds=1e9, share=0.5)
 CPU = torch.device("cpu")
 
@@ -204,7 +204,7 @@ import torch
 settings, points, threads = json.loads(sys.argv[1])
 torch.set_num_threads(threads)
 from pgcgan import PGcGAN, simulate
-people = simulate(60, length=60_000, seed=5)
+people = simulate(60, length=20_000, seed=5)
 for directory, stage, step in points:
     child = os.fork()
     if not child:
@@ -223,7 +223,7 @@ def test_a_killed_run_is_resumed_to_the_same_weights(tmp_path: Path) -> None:
     given = json.dumps([settings, points, torch.get_num_threads()])
     run = subprocess.run([sys.executable, "-c", CHILD, given], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (0, "")
-    people, whole = simulate(60, length=60_000, seed=5), tmp_path / "whole"
+    people, whole = simulate(60, length=20_000, seed=5), tmp_path / "whole"
     PGcGAN(**settings).fit(people).save(whole)
     for where, stage, step in points:
         killed = Path(where)
@@ -264,7 +264,7 @@ def test_the_seed_and_nothing_else_decides() -> None:
 
 
 def test_fit_leaves_the_random_state_of_the_caller_alone() -> None:
-    people = simulate(20, length=20_000, seed=2)
+    people = simulate(20, length=6_000, seed=2)
     torch.manual_seed(5)
     before = torch.get_rng_state()
     PGcGAN(steps=1, hidden=4, embedding=4, critic_features=2, adversarial_steps=1).fit(people).sample(5)

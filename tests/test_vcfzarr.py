@@ -21,6 +21,7 @@ import pysam
 import pytest
 import zarr
 from click.testing import CliRunner
+from handmade import small
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vcztools.cli import vcztools_main
@@ -62,13 +63,6 @@ def bio2zarr_of(source: Path, target: Path, **options: object) -> Path:
     """Return the VCF Zarr that bio2zarr makes of a VCF."""
     bio2zarr.vcf.convert([str(source)], str(target), **options)
     return target
-
-
-def small(calls: object, contig: str = "6", phased: bool = True, labels: dict | None = None) -> Genotypes:
-    calls = np.array(calls, dtype=np.int8)
-    v, n = calls.shape[:2]
-    sites = Variants([contig] * v, range(10, 10 + v), ["."] * v, ["A"] * v, ["C"] * v)
-    return Genotypes(calls, sites, [f"s{i}" for i in range(n)], labels or {}, phased)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -13,20 +13,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pgcgan import Genotypes, concat, read, simulate, write
+from pgcgan import Genotypes, concat, evaluate, read, simulate, write
 from pgcgan.cli import main
 from pgcgan.errors import DataError, MissingExtra, ModelError, PgcganError, UsageError
 from pgcgan.executors import Processes, executor
 from pgcgan.genotypes import Variants
+from pgcgan.metrics import Evaluation
+from pgcgan.metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
 from pgcgan.prior import known_ancestry
 from pgcgan.prior.ancestry import fit_loadings
 from pgcgan.windows import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
+from pgcgan.windows.ancestry import Mixture
 from pgcgan.windows.cuts import even_cuts, linkage_across
 
 PEOPLE, SIZE = 240, 120
@@ -59,16 +61,6 @@ def source(genome: Genotypes, tmp_path_factory: pytest.TempPathFactory) -> Sourc
 @pytest.fixture(scope="module")
 def model(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(source, tmp_path_factory.mktemp("model") / "m", size=SIZE, label=["group"], seed=1, **QUICK)
-
-
-@pytest.fixture(scope="module")
-def benchmark() -> Iterator[ModuleType]:
-    folder = str(Path(__file__).parents[1] / "benchmarks")
-    sys.path.insert(0, folder)
-    import windows
-
-    yield windows
-    sys.path.remove(folder)
 
 
 def bytes_of(directory: Path) -> dict[str, bytes]:
@@ -281,32 +273,117 @@ def test_tasks_of_a_process_that_died_are_done_again(tmp_path: Path) -> None:
 # ---- one person inside -------------------------------------------------------------------------------------------
 
 
+def root_mean_square(real: Genotypes, made: Genotypes, cuts: list[int], reach: int) -> float:
+    errors = []
+    for cut in cuts:
+        around = np.arange(max(0, cut - reach), min(cut + reach, real.n_variants))
+        errors.append(linkage_error(real.select(sites=around), made.select(sites=around), cut - around[0]))
+    return float(np.sqrt((np.concatenate(errors) ** 2).mean()))
+
+
 def test_linkage_across_seams_is_like_that_inside(
-    benchmark: ModuleType, genome: Genotypes, source: Source, model: Path, tmp_path: Path
+    genome: Genotypes, source: Source, model: Path, tmp_path: Path
 ) -> None:
     apart = train(source, tmp_path / "m", size=SIZE, label=["group"], seed=1, overlap=0, **QUICK)
-    cuts, middles = benchmark.seams_of(GenomeModel.load(model))
+    cuts, middles = GenomeModel.load(model).seams()
+    own = [w.sites - w.overlap for w in GenomeModel.load(model).windows]
+    assert set(cuts) < set(np.cumsum(own))
     assert [w.last for w in GenomeModel.load(apart).windows] == [w.last for w in GenomeModel.load(model).windows]
     assert len(cuts) >= 4
     joined, separate = (GenomeModel.load(path).sample(600, seed=1) for path in (model, apart))
-    inside = benchmark.linkage_error(genome, joined, middles, 20)
-    assert benchmark.linkage_error(genome, joined, cuts, 20) < 1.5 * inside
-    assert benchmark.linkage_error(genome, separate, cuts, 20) > 2 * inside
+    inside = root_mean_square(genome, joined, middles, 20)
+    assert root_mean_square(genome, joined, cuts, 20) < 1.5 * inside
+    assert root_mean_square(genome, separate, cuts, 20) > 2 * inside
 
 
-def test_a_person_has_one_ancestry_along_the_genome(benchmark: ModuleType, genome: Genotypes, model: Path) -> None:
+def test_the_error_of_linkage_at_a_cut_is_that_of_pairs_across_it() -> None:
+    a, b = (simulate(60, length=40_000, seed=seed) for seed in (1, 2))
+    sites = np.arange(12)
+    a, b = a.select(sites=sites), replace(b.select(sites=sites), variants=a.select(sites=sites).variants)
+    for phased in (True, False):
+        sets = [replace(people, phased=phased) for people in (a, b)]
+        rows = [p.calls.reshape(12, -1) if phased else p.calls.sum(axis=2) for p in sets]
+        with np.errstate(invalid="ignore"):
+            squared = [np.nan_to_num(np.corrcoef(r)) ** 2 for r in rows]
+        pairs = [(i, j) for i in range(5) for j in range(5, 12) if j - i < 6]
+        expected = sorted(squared[0][i, j] - squared[1][i, j] for i, j in pairs)
+        assert np.allclose(sorted(linkage_error(sets[0], sets[1], 5)), expected, atol=1e-5)
+
+
+def test_a_person_has_one_ancestry_along_the_genome(genome: Genotypes, model: Path) -> None:
     made = GenomeModel.load(model).sample(600, seed=2)
-    real = benchmark.agreement(benchmark.scores(genome, genome, "group", 1))
-    found = benchmark.agreement(benchmark.scores(genome, made, "group", 1))
-    assert real["r"][0] > 0.5
-    assert found["high"][0] > real["low"][0]
-    assert found["r"][0] > 0.6 * real["r"][0]
+
+    def agreed(people: Genotypes) -> tuple[float, float, float]:
+        scores = ancestry_scores(genome, people, genome.label("group"), people.label("group"))
+        r, low, high = agreement(scores)
+        contig = [np.corrcoef(scores[0, :, 0], scores[1, :, 0])[0, 1]]
+        assert r[0] == pytest.approx(contig[0])
+        return float(r[0]), float(low[0]), float(high[0])
+
+    real, found = agreed(genome), agreed(made)
+    assert real[0] > 0.5
+    assert found[2] > real[1]
+    assert found[0] > 0.6 * real[0]
     # contigs of different people do not agree
     half = made.variants.contig == "1"
     mixed = made.calls.copy()
     mixed[half] = mixed[half][:, ::-1]
-    shuffled = benchmark.agreement(benchmark.scores(genome, replace(made, calls=mixed), "group", 1))
-    assert abs(shuffled["r"][0]) < 0.15
+    assert abs(agreed(replace(made, calls=mixed))[0]) < 0.15
+    # what is far apart goes with the ancestry of the label, too
+    assert far_pairs(genome, genome, between=True) == pytest.approx(1)
+    assert far_pairs(genome, made, between=True) > far_pairs(genome, replace(made, calls=mixed), between=True) + 0.2
+
+
+def test_a_genome_is_evaluated_by_stretches(
+    genome: Genotypes, source: Source, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unseen = concat([genome.select(samples=np.arange(0, PEOPLE, 3))])
+    unseen = replace(unseen, samples=np.array([f"unseen{i}" for i in range(unseen.n_samples)], dtype=object))
+    write(concat([genome, unseen]), tmp_path / "real.bcf")
+    GenomeModel.load(model).write(PEOPLE, tmp_path / "made.vcf.gz", seed=3)
+    (tmp_path / "split.tsv").write_text(
+        "sample\tsplit\n" + "".join(f"{s}\t{'train' if s in set(genome.samples) else 'test'}\n"
+                                   for s in [*genome.samples, *unseen.samples])
+    )  # fmt: skip
+    command = ["windows", "evaluate", str(model), "--real", str(tmp_path / "real.bcf")]
+    command += ["--panel", str(tmp_path / "real.panel.tsv"), "--synthetic", str(tmp_path / "made.vcf.gz")]
+    for name in ("e.json", "e.html"):
+        assert main([*command, "--split", str(tmp_path / "split.tsv"), "-o", str(tmp_path / name)]) == 0
+    table = capsys.readouterr().out
+    found = Evaluation.from_json((tmp_path / "e.json").read_text())
+    made = read(tmp_path / "made.vcf.gz", tmp_path / "made.panel.tsv")
+    # fewer sites than are taken of a genome: all that are common, as by evaluate
+    sites = np.flatnonzero(np.minimum(genome.allele_frequency(), 1 - genome.allele_frequency()) >= 0.05)
+    whole = evaluate(
+        genome.select(sites=sites), made.select(sites=sites), holdout=unseen.select(sites=sites), label="group"
+    )
+    assert found.rows[: len(whole.rows)] == whole.rows
+    cuts, middles = GenomeModel.load(model).seams()
+    for name, places in (("across seams", cuts), ("inside windows", middles)):
+        row = found.get(f"LD RMSE, {name}")
+        assert row.value == pytest.approx(root_mean_square(unseen, made, places, 50), rel=0.02)
+        assert row.floor == pytest.approx(root_mean_square(unseen, genome, places, 50), rel=0.02)
+        assert row.low is not None and row.high is not None and row.value is not None
+        assert row.low < row.value < row.high
+    assert found.get("far pairs r, between contigs").value == pytest.approx(far_pairs(unseen, made, between=True))
+    assert "ancestry between contigs, axis 1" in table
+    # everybody was trained on
+    assert main(command) == 0
+    assert "across seams" in capsys.readouterr().out
+    fewer = made.select(sites=np.delete(np.arange(made.n_variants), slice(5, 15)))
+    write(fewer, tmp_path / "fewer.bcf")
+    command[-1] = str(tmp_path / "fewer.bcf")
+    assert main(command) == 2
+    assert f"fewer.bcf lacks 10 sites of the model: {made.variants.name(5)}" in capsys.readouterr().err
+
+
+def test_people_without_a_common_ancestry_are_drawn_all_the_same() -> None:
+    none = Mixture([1.0], [[]], [[]])
+    assert none.draw(7, np.random.SeedSequence(1)).shape == (7, 0)
+    several = Mixture([0.25, 0.75], [[-9.0, 0.0], [9.0, 0.0]], [np.eye(2).tolist()] * 2)
+    drawn = several.draw(4000, np.random.SeedSequence(2))
+    assert (drawn[:, 0] > 0).mean() == pytest.approx(0.75, abs=0.03)
+    assert drawn[:, 1].std() == pytest.approx(1, abs=0.05)
 
 
 # ---- what it says ------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from .memory import available_bytes
 from .metrics import Evaluation, quick
 from .metrics.monitor import DIVERSE, diversity
 from .networks import PAPER_NOISE, PRESETS, HaplotypeGenerator, NetworkConfig, PaperGenerator
-from .prior import Blocks, KnownAncestry, Prior
+from .prior import Blocks, KnownAncestry, Markers, Prior
 from .provenance import provenance
 from .sheet import check_blocks, check_memory, check_sheet, check_sites, check_tensors, digests
 from .tasks import HaplotypeTask, PaperTask, TrainingRows
@@ -180,6 +180,8 @@ class PGcGAN:
                 self._prepare(where, rows, resume, force)
                 resume = resume and (where / STATE_FILE).exists()
             self._train(rows, where, resume, on_event)
+        v, haplotypes = self._variants, rows.n_states == 2
+        self._markers = Markers.of(rows.states, v.contig, v.position, v.id) if haplotypes else Markers([], [])
         return self
 
     def _train(self, rows: TrainingRows, where: Path | None, resume: bool, on_event: OnEvent | None) -> None:
@@ -529,7 +531,8 @@ class PGcGAN:
             ancestry,
             self._encoded(left) if left is not None else None,
         )
-        rows = self._blocks.decode(codes.reshape(-1, codes.shape[2]), np.random.default_rng(second))
+        generator, codes = np.random.default_rng(second), codes.reshape(-1, codes.shape[2])
+        rows = self._markers.redrawn(self._blocks.decode(codes, generator), codes, self._blocks, generator)
         if self._phased or self._ploidy == 1:
             return rows.T.reshape(rows.shape[1], len(label), -1)
         return np.stack([rows.T == 2, rows.T >= 1], axis=2).astype(np.int8)  # 0/0, 0/1, 1/1: alleles sorted
@@ -598,6 +601,7 @@ class PGcGAN:
             tensors["emission"] = torch.from_numpy(np.concatenate([e.ravel() for e in self._blocks.emission]))
             assert isinstance(self._generator, HaplotypeGenerator)
             assert isinstance(self._generator.prior, Prior)
+            tensors |= {f"markers.{n}": torch.from_numpy(a) for n, a in self._markers.arrays().items()}
             tensors |= {f"prior.{n}": torch.from_numpy(a) for n, a in self._generator.prior.arrays().items()}
         broken = [name for name, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()]
         if broken:
@@ -717,6 +721,8 @@ class PGcGAN:
             )
             arrays = {n.removeprefix("prior."): t.numpy() for n, t in tensors.items() if n.startswith("prior.")}
             prior = Prior.from_arrays(arrays, sizes, n_labels)
+            arrays = {n.removeprefix("markers."): t.numpy() for n, t in tensors.items() if n.startswith("markers.")}
+            self._markers = Markers.from_arrays(arrays if haplotypes else {}, n_sites)
             with without:
                 generator = HaplotypeGenerator(
                     self.network, prior, self._label_table, self._ploidy if haplotypes else 1

@@ -14,10 +14,21 @@ from typing import TextIO
 from cyclopts import CycloptsError
 
 from ..errors import GateFailed, PgcganError
-from . import converting, fetching, genomes, judging, making, showing  # entering their commands
+from . import converting, fetching, generating, genomes, judging, showing, simulating, training  # their commands
 from .app import app
 
-__all__ = ["app", "converting", "fetching", "genomes", "judging", "main", "making", "showing"]
+__all__ = [
+    "app",
+    "converting",
+    "fetching",
+    "generating",
+    "genomes",
+    "judging",
+    "main",
+    "showing",
+    "simulating",
+    "training",
+]
 
 # 128 + the signal, as shells have it
 INTERRUPTED = 128 + signal.SIGINT

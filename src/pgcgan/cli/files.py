@@ -42,6 +42,11 @@ def train_names(split: str, intersect: bool) -> Callable[[list[str]], list[str]]
     return lambda present: _parts(present, split, intersect)[0]
 
 
+def names_of(split: str, intersect: bool) -> Callable[[list[str]], list[str]]:
+    """Return what chooses, of the people in a file, those of the split."""
+    return lambda present: [name for part in _parts(present, split, intersect) for name in part]
+
+
 def divided(people: Genotypes, split: str, intersect: bool) -> tuple[Genotypes, Genotypes]:
     """Return those for training and everybody else."""
     import numpy as np

@@ -1,4 +1,4 @@
-"""Genome-wide models: train --windows, generate from them, and windows plan, fit and finish for job arrays."""
+"""Genome-wide models: train --windows, generate from them, and windows plan, fit, finish and evaluate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from cyclopts import App, Parameter
 
 from ..errors import UsageError
 from .app import FILE, OUTPUT, Reading, app
-from .files import names, train_names
+from .files import names, names_of, output_free, panel_beside, train_names
 from .progress import progress, say
 
 if TYPE_CHECKING:
     from ..windows import GenomeModel, Plan, Source
 
-windows = App(name="windows", help="Fit a genome-wide model in a job array: plan, fit each window, finish.")
+windows = App(
+    name="windows", help="Fit a genome-wide model in a job array (plan, fit each window, finish), and evaluate it."
+)
 app.command(windows)
 
 
@@ -80,6 +82,72 @@ def fit(model: str, /, *, index: int) -> None:
 
     done = fit_window(model, index)
     say(f"window {index} of {model}: {'fitted' if done else 'was fitted already'}")
+
+
+@windows.command(name="evaluate")
+def evaluate_genome(
+    model: str,
+    /,
+    *,
+    real: Annotated[str, FILE],
+    panel: str,
+    synthetic: Annotated[str, FILE],
+    split: str | None = None,
+    synthetic_panel: str | None = None,
+    label: list[str] | None = None,
+    output: Annotated[str | None, OUTPUT] = None,
+    per_label: bool = False,
+    reading: Reading | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Compare people of a genome-wide model with real ones; print the table, each number beside its floor.
+
+    Parameters
+    ----------
+    model
+        The model directory; it knows the sites, and where the seams of windows are.
+    real
+        The real genotypes, those trained on and those held out: VCF or BCF with an index, or any other format.
+    panel
+        Their labels.
+    synthetic
+        The artificial genotypes.
+    split
+        A table with the columns sample and split: train was trained on, everybody else is held out.
+    synthetic_panel
+        Labels of the artificial people; by default NAME.panel.tsv beside NAME.vcf.gz.
+    label
+        Label column; repeat it for several. Default: that of the model.
+    output
+        Also write the evaluation: NAME.html or NAME.json.
+    per_label
+        Add the rows of each label.
+    seed
+        Of everything drawn at random in the measures.
+    force
+        Replace files that exist.
+    """
+    from ..windows import GenomeModel, Source, evaluate
+    from .judging import form_of, printed, write_evaluation
+
+    if output is not None:
+        output_free(output, force)
+        form_of(output)
+    how = reading or Reading()
+    for name, value in (("--region", how.region), ("--min-maf", how.min_maf)):
+        if value:
+            raise UsageError(f"{name} has no meaning here: a genome-wide model is evaluated at its own sites.")
+    options = {k: v for k, v in asdict(how).items() if k not in ("region", "min_maf")}
+    generator = GenomeModel.load(model)
+    artificial = Source(synthetic, synthetic_panel or panel_beside(synthetic))
+    people = Source(real, panel, options, None if split is None else names_of(split, how.intersect))
+    train = None if split is None else train_names(split, how.intersect)
+    with progress("evaluating") as on_event:
+        found = evaluate(generator, people, artificial, train=train, label=label, seed=seed, on_event=on_event)
+    print(printed(found, per_label))
+    if output is not None:
+        say(f"written: {write_evaluation(found, output, force)}")
 
 
 @windows.command
@@ -187,7 +255,7 @@ def _given(
     seed: int,
 ) -> tuple[Source, dict[str, Any]]:
     from ..windows import Source
-    from .making import named_values
+    from .training import named_values
 
     read = reading or Reading()
     if read.region is not None:

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError
 from .app import FILE, OUTPUT, Reading, app
 from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
-from .making import baseline_kind, parsed_thresholds
+from .generating import parsed_thresholds
 from .progress import progress, say
+from .training import baseline_kind
 
 if TYPE_CHECKING:
     from ..metrics import Evaluation
@@ -92,7 +93,7 @@ def evaluate(
     history = _history(model) if model is not None else None
     if output is not None:
         output_free(output, force)
-        _form(output)
+        form_of(output)
     if json_output is not None:
         output_free(json_output, force, standard_output=True)
     if figures is not None and Path(figures).exists():
@@ -126,12 +127,12 @@ def evaluate(
     if json_output == "-":
         print(evaluation.to_json())
     else:
-        print(_with_remarks(evaluation.table(per_label), evaluation.provenance.get("remarks", [])))
+        print(printed(evaluation, per_label))
     written: list[Path] = []
     if json_output not in (None, "-"):
         written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
     if output is not None:
-        written.append(_write_evaluation(evaluation, output, force))
+        written.append(write_evaluation(evaluation, output, force))
     if figures is not None:
         from ..report import write_figures
 
@@ -166,7 +167,7 @@ def report(
     from ..report import write_report
 
     output_free(output, force)
-    if _form(output) != "html":
+    if form_of(output) != "html":
         raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
     found = read_evaluation(evaluation)
     try:
@@ -229,11 +230,16 @@ def _history(model: str) -> list[dict[str, Any]]:
     return PGcGAN.load(model, device="cpu").history
 
 
+def printed(evaluation: Evaluation, per_label: bool) -> str:
+    """Return the table of an evaluation, and what is to be known of it."""
+    return _with_remarks(evaluation.table(per_label), evaluation.provenance.get("remarks", []))
+
+
 def _with_remarks(table: str, remarks: Sequence[str]) -> str:
     return table + ("\n" + "".join(f"\n- {remark}" for remark in remarks) if remarks else "")
 
 
-def _form(output: str) -> str:
+def form_of(output: str) -> str:
     """Return `html` or `json`, by the name of an evaluation to write."""
     form = {".html": "html", ".htm": "html", ".json": "json"}.get(Path(output).suffix.lower())
     if form is None:
@@ -241,8 +247,9 @@ def _form(output: str) -> str:
     return form
 
 
-def _write_evaluation(evaluation: Evaluation, output: str, force: bool) -> Path:
-    if _form(output) == "json":
+def write_evaluation(evaluation: Evaluation, output: str, force: bool) -> Path:
+    """Write an evaluation as a report or as JSON, by the name."""
+    if form_of(output) == "json":
         return write_text(output, evaluation.to_json() + "\n", force)
     from ..report import write_report
 

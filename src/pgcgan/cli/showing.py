@@ -13,9 +13,11 @@ from cyclopts import Parameter
 from ..errors import UsageError
 from .app import FILE, OUTPUT, Reading, app
 from .files import output_free, read_options, write_text
+from .generating import generate
 from .judging import evaluate, read_evaluation
-from .making import generate, simulate, train
 from .progress import say
+from .simulating import simulate
+from .training import train
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes

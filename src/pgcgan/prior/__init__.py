@@ -4,7 +4,7 @@ The prior is the state from which the generator starts, and a generator in its o
 collects the codes, `chain` predicts a code from the label and the code before, `contexts` refines that by longer runs
 of codes that several people share, `sources` lets a label draw stretches from what is known of others, `walk` puts
 these three together; `ancestry` adds what the two haplotypes of a person have in common. `disclosure` says how many
-people must carry a run, so that nobody is given away.
+people must carry a run, so that nobody is given away; `markers` keeps sites together that are one thing.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .chain import Chain, fit_chain
 from .checking import check_prior
 from .contexts import ORDERS, POWERS, Contexts, Runs, find_contexts, no_contexts
 from .disclosure import enough_carriers, least_carriers
+from .markers import Markers
 from .sources import Sources, fit_sources, own_source
 from .walk import Walk
 from .weights import fit_weights
@@ -39,6 +40,7 @@ __all__ = [
     "Chain",
     "Contexts",
     "KnownAncestry",
+    "Markers",
     "Prior",
     "Runs",
     "Sources",

@@ -10,6 +10,7 @@ has a `plan`, which names the training people and is removed when it is finished
 
 from .fitting import finish, fit_window, fit_windows, train
 from .genome import GenomeModel
+from .judging import evaluate
 from .plan import Plan, Source, make_plan
 
-__all__ = ["GenomeModel", "Plan", "Source", "finish", "fit_window", "fit_windows", "make_plan", "train"]
+__all__ = ["GenomeModel", "Plan", "Source", "evaluate", "finish", "fit_window", "fit_windows", "make_plan", "train"]

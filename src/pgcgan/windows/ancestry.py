@@ -37,7 +37,7 @@ class Mixture:
         mean, root = np.array(self.mean).reshape(last + 1, -1), np.array(self.root)
         axes = mean.shape[1]
         normal = random.standard_normal((people, axes))
-        found = mean[group] + np.einsum("pij,pj->pi", root.reshape(-1, axes, axes)[group], normal)
+        found = mean[group] + np.einsum("pij,pj->pi", root.reshape(last + 1, axes, axes)[group], normal)
         return found.astype(np.float32)
 
 

@@ -110,6 +110,20 @@ class GenomeModel:
             found.setdefault(window.contig, []).append(window)
         return list(found.values())
 
+    def seams(self) -> tuple[list[int], list[int]]:
+        """Return the first sites behind the seams, and the sites in the middle of the windows, counted from 0."""
+        seams: list[int] = []
+        middles: list[int] = []
+        site = 0
+        for windows in self.contigs:
+            for window in windows:
+                if window is not windows[0]:
+                    seams.append(site)
+                own = window.sites - window.overlap
+                middles.append(site + own // 2)
+                site += own
+        return seams, middles
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of the model."""
         return {

@@ -233,13 +233,13 @@ def make_plan(
     if size < LEAST_SITES:
         raise UsageError(f"Windows of {size} sites (--windows) are too small; accepted: {LEAST_SITES} or more.")
     _check_settings(label, seed, settings)
-    _check_index(source.path)
+    check_index(source.path)
     folder = Path(directory)
     _make_room(folder, force)
     say = on_event or (lambda event: None)
     variants, people = source.sites()
     found = Survey(len(variants))
-    for contig, first, last, done in _stretches(variants, people):
+    for contig, first, last, done in stretches(variants, people):
         found.add(contig, source.read(contig, first, last), done - 1, label)
         say({"stage": "planning", "fraction": 0.8 * done / len(variants), "detail": f"{found.kept:,} sites"})
     if not found.kept:
@@ -299,7 +299,8 @@ def _check_settings(label: Sequence[str], seed: int, settings: Mapping[str, Any]
         )
 
 
-def _check_index(path: str) -> None:
+def check_index(path: str) -> None:
+    """Stop where a file cannot be read by region."""
     if path.endswith(VCF_SUFFIXES) and "://" not in path and index_of(path) is None:
         raise UsageError(
             f"{path} has no index, by which windows are read; make one with `tabix -p vcf {path}` or "
@@ -320,7 +321,7 @@ def _make_room(folder: Path, force: bool) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _stretches(variants: Variants, people: int) -> Iterator[tuple[str, int, int, int]]:
+def stretches(variants: Variants, people: int) -> Iterator[tuple[str, int, int, int]]:
     """Yield contig, first and last position of stretches to read, and how many sites there are up to their end."""
     most = max(1, _BLOCK_ALLELES // max(1, 2 * people))
     edges = [0, *(np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1).tolist(), len(variants)]

@@ -1,0 +1,100 @@
+"""Alleles of a gene, and the ALTs of one position: drawn together, as a haplotype can have them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pgcgan import Genotypes, PGcGAN, simulate
+from pgcgan.genotypes import Variants
+from pgcgan.prior import Blocks, Markers
+
+
+def test_a_pattern_has_the_probability_of_independent_sites_given_that_they_make_one() -> None:
+    p = np.array([[0.5, 0.3, 0.1], [0.05, 0.9, 0.6]])
+    edges, emission = np.array([0, 2, 3]), np.stack([1 - p, p], axis=2).astype(np.float32)
+    blocks = Blocks(edges, [np.zeros((2, 2), np.int8), np.zeros((2, 1), np.int8)], [emission[:, :2], emission[:, 2:]])
+    patterns = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]], dtype=np.int8)
+    markers = Markers([np.arange(3)], [patterns])
+    generator = np.random.default_rng(1)
+    codes = np.tile(np.repeat([0, 1], 40_000)[:, None], (1, 2))
+    drawn = markers.redrawn(blocks.decode(codes, generator), codes, blocks, generator)
+    for code in (0, 1):
+        apart = np.prod(np.where(patterns == 1, p[code], 1 - p[code]), axis=1)
+        mine = drawn[codes[:, 0] == code]
+        found = (mine[:, None] == patterns).all(axis=2).mean(axis=0)
+        assert found.sum() == pytest.approx(1)
+        assert np.allclose(found, apart / apart.sum(), atol=0.012)  # 4 standard errors
+
+
+def cohort() -> tuple[Genotypes, list[np.ndarray]]:
+    """Return people with an HLA gene of five alleles at two resolutions, and a position with two ALTs."""
+    people = simulate(150, length=60_000, seed=3).select(min_maf=0.02)
+    at = people.n_variants // 2
+    own = people.calls[at - 3 : at].reshape(3, -1).T @ np.array([1, 2, 4])  # alleles go with the haplotypes around
+    allele = np.minimum(own, 4)
+    four = (allele == np.arange(5)[:, None]).astype(np.int8)
+    two = np.stack([four[0] | four[1], four[2], four[3] | four[4]])
+    both = np.stack([own == 1, own == 2]).astype(np.int8)
+    added = np.concatenate([four, two, both]).reshape(10, people.n_samples, 2)
+    v, base = people.variants, int(people.variants.position[at - 1])
+    names = [*(f"HLA_B_{k:04d}" for k in range(5)), *(f"HLA_B_{k:02d}" for k in range(3)), "rs1", "rs2"]
+    position = [*range(base, base + 8), base + 8, base + 8]
+    v = Variants(
+        np.insert(v.contig, [at] * 10, v.contig[0]),
+        np.insert(np.where(np.arange(len(v)) >= at, v.position + 20, v.position), [at] * 10, position),
+        np.insert(v.id, [at] * 10, names),
+        np.insert(v.ref, [at] * 10, ["A"] * 10),
+        np.insert(v.alt, [at] * 10, ["T"] * 9 + ["G"]),
+    )
+    people = replace(people, variants=v, calls=np.insert(people.calls, [at] * 10, added, axis=0))
+    return people, [np.arange(at, at + 8), np.arange(at + 8, at + 10)]
+
+
+def test_generated_haplotypes_carry_one_allele_of_a_gene_and_one_alt_of_a_position(tmp_path: Path) -> None:
+    people, groups = cohort()
+    model = PGcGAN(seed=1, run_carriers=4, sharpening=1.0).fit(people)
+    made = model.sample(1500, seed=2)
+    real = [{row.tobytes() for row in people.calls[sites].reshape(len(sites), -1).T} for sites in groups]
+    for sites, patterns in zip(groups, real, strict=True):
+        rows = made.calls[sites].reshape(len(sites), -1).T
+        assert {row.tobytes() for row in rows} == patterns
+    assert (made.calls[groups[0][:5]].sum(axis=0) == 1).all()
+    assert (made.calls[groups[1]].sum(axis=0) <= 1).all()
+    assert np.abs(made.allele_frequency() - people.allele_frequency())[np.concatenate(groups)].max() < 0.05
+    model.save(tmp_path / "m")
+    assert PGcGAN.load(tmp_path / "m").sample(1500, seed=2).equals(made)
+
+
+def test_groups_are_found_by_gene_and_by_position() -> None:
+    contig = np.array(["6"] * 6 + ["7"] * 2, dtype=object)
+    position = np.array([5, 5, 6, 7, 8, 9, 9, 9])
+    names = np.array(["a", "b", "HLA_A*01:01", "HLA_A*02:01", "HLA_DRB1_15", "c", "d", "e"], dtype=object)
+    rows = np.array([[0, 1, 1, 0, 1, 0, 0, 0], [1, 0, -1, 1, 0, 1, 1, 0], [0, 1, 0, 1, 1, 0, 0, 1]], dtype=np.int8)
+    found = Markers.of(rows, contig, position, names)
+    assert [sites.tolist() for sites in found.sites] == [[2, 3], [0, 1], [6, 7]]
+    assert [sorted(p.tolist()) for p in found.patterns] == [
+        [[0, 1], [1, 0]],
+        [[0, 1], [1, 0]],
+        [[0, 0], [0, 1], [1, 0]],
+    ]
+    assert Markers.of(rows[:, [0, 2, 4]], contig[[0, 2, 4]], position[[0, 2, 4]], names[[0, 2, 4]]).arrays() == {}
+
+
+def test_broken_arrays_are_refused() -> None:
+    good = Markers([np.array([1, 2])], [np.eye(2, dtype=np.int8)]).arrays()
+    assert Markers.from_arrays(good, 3).sites[0].tolist() == [1, 2]
+    broken = {
+        "sizes": (np.array([[2, 3]]), np.zeros((0, 2), np.int64), np.array([[-2, -2]]), np.array([2, 2])),
+        "sites": (np.array([1, 3]), np.array([-1, 0]), np.array([1]), np.array([1.0, 2.0])),
+        "patterns": (np.full(4, 2, np.int8), np.zeros(3, np.int8), np.zeros(4, np.int64)),
+    }
+    for name, arrays in broken.items():
+        for array in arrays:
+            with pytest.raises(ValueError, match="markers"):
+                Markers.from_arrays({**good, name: array}, 3)
+    with pytest.raises(KeyError):
+        Markers.from_arrays({"sizes": good["sizes"]}, 3)
