@@ -377,6 +377,22 @@ CASES = [
          arrays("x.npz", position=np.arange(29))),
     Case("a .npz that asks for terabytes", "info x.npz", "calls.npy says that it holds 2000000000000 bytes of int8",
          large_header("x.npz", "calls.npy", "1000000000, 1000, 2")),
+    # ---- Zarr
+    Case("a Zarr without contigs", "info x.zarr", "x.zarr has no array contig_id",
+         lambda f: shutil.rmtree(f / "x.zarr" / "contig_id")),
+    Case("attributes that are a list", "info x.zarr", "x.zarr is not a VCF Zarr, or its metadata are damaged: ",
+         data("x.zarr/.zattrs", lambda b: b"[]")),
+    Case("a group that is a list", "info z.zarr", "z.zarr is not a VCF Zarr, or its metadata are damaged: ",
+         data("z.zarr/zarr.json", lambda b: b"[1]")),
+    Case("an array that is null", "info x.zarr", "the metadata of the array sample_id are damaged: ",
+         data("x.zarr/sample_id/.zarray", lambda b: b"null")),
+    Case("billions of people", "info x.zarr", "the chunk 1 of the array sample_id is not there",
+         text("x.zarr/sample_id/.zarray", r'("shape": \[\s*)\d+', r"\g<1>100000000000")),
+    Case("billions of contigs, zarr format 3", "info z.zarr", "the chunk 1 of the array contig_id is not there",
+         text("z.zarr/contig_id/zarr.json", r'("shape": \[\s*)\d+', r"\g<1>100000000000")),
+    Case("a chunk of text of gigabytes", "info x.zarr", "x.zarr: contig_id/0 is truncated or damaged",
+         lambda f: (f / "x.zarr/contig_id/0").write_bytes(
+             (b := (f / "x.zarr/contig_id/0").read_bytes())[:4] + b"\xff" * 4 + b[8:])),
     # ---- models
     Case("a model without weights", MODEL, "net.model has no weights.safetensors: the model is incomplete.",
          gone("net.model/weights.safetensors")),

@@ -42,6 +42,16 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "plink2": ("x.pgen", "x.pvar", "x.psam"),
     "impute": ("x.hap.gz", "x.legend", "x.samples"),
     "npz": ("x.npz",),
+    "zarr": (
+        "x.zarr/.zattrs",
+        *(f"x.zarr/{name}/.zarray" for name in ("call_genotype", "variant_position", "variant_allele", "sample_id")),
+        *(f"x.zarr/{name}" for name in ("call_genotype/0.0.0", "call_genotype_phased/0.0", "variant_contig/0")),
+        *(f"x.zarr/{name}" for name in ("variant_allele/0.0", "contig_id/0", "sample_id/0", "region_index/0.0")),
+    ),
+    "zarr3": (
+        *(f"z.zarr/{name}zarr.json" for name in ("", "call_genotype/", "sample_id/")),
+        *(f"z.zarr/{name}" for name in ("call_genotype/c/0/0/0", "variant_position/c/0", "contig_id/c/0")),
+    ),
     "panel": ("x.panel.tsv",),
     "split": ("split.tsv",),
     "evaluation": ("e.json",),
@@ -65,13 +75,14 @@ def write_valid(folder: Path) -> None:
     from pgcgan.baselines import BASELINES
 
     people = pgcgan.simulate(24, length=40_000, seed=3).select(min_maf=0.1).select(sites=slice(0, 30))
-    for name in ("x.vcf", "x.vcf.gz", "x.bcf", "x.pgen", "x.hap.gz", "x.npz"):
+    for name in ("x.vcf", "x.vcf.gz", "x.bcf", "x.pgen", "x.hap.gz", "x.npz", "x.zarr"):
         pgcgan.write(people, folder / name, force=True)
     pgcgan.write(people, folder / "y.bed", unphased=True, force=True)
     for name in ("x.legend", "x.samples"):
         if not (folder / name).exists():
             (folder / name).write_bytes(gzip.decompress((folder / f"{name}.gz").read_bytes()))
             (folder / f"{name}.gz").unlink()
+    _as_zarr_3(folder / "x.zarr", folder / "z.zarr")
     part = "".join(f"{name}\t{'test' if i % 4 == 0 else 'train'}\n" for i, name in enumerate(people.samples))
     (folder / "split.tsv").write_text("sample\tsplit\n" + part)
     tiny = {"hidden": 8, "embedding": 4, "critic_features": 4, "critic_components": 4}
@@ -87,6 +98,16 @@ def write_valid(folder: Path) -> None:
     checkpoint.write_state(
         folder / "state.safetensors", {"step": 3, "task": [{"weight": torch.ones(3), "name": "a"}, None]}
     )
+
+
+def _as_zarr_3(source: Path, target: Path) -> None:
+    import zarr
+
+    old, new = zarr.open_group(source, mode="r"), zarr.open_group(target, mode="w", zarr_format=3)
+    new.attrs.update(dict(old.attrs))
+    for name, array in old.arrays():
+        if array.dtype.kind in "iub" or name in ("contig_id", "sample_id", "variant_allele", "variant_id"):
+            new.create_array(name, data=array[...], chunks=array.chunks, config={"write_empty_chunks": True})
 
 
 # ---- damage ---------------------------------------------------------------------------------------------------------
@@ -206,7 +227,7 @@ def read_target(target: str, folder: Path, file: str, dice: random.Random) -> No
         accepted = {"multiallelic": "split", "half_calls": "missing", "haploid": "diploid", "duplicates": "drop"}
         options = accepted | {"unphased": True} if dice.random() < 0.5 else {}
         found = pgcgan.read(
-            folder / TARGETS[target][0], region="1:5000-30000" if dice.random() < 0.2 else None, **options
+            folder / TARGETS[target][0].split("/")[0], region="1:5000-30000" if dice.random() < 0.2 else None, **options
         )
         out = folder / "again.vcf"
         try:
@@ -269,6 +290,7 @@ def work(targets: list[str], first: int, last: int, skip: int, folder: Path) -> 
     torch.set_num_threads(1)
     pgcgan.read(folder / "y.bed")  # what a reader imports is there before memory is bounded
     pgcgan.read(folder / "x.pgen")
+    pgcgan.read(folder / "z.zarr")
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))

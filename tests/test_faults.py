@@ -425,13 +425,13 @@ def test_the_folder_goes_while_people_are_written(work: Path, monkeypatch: pytes
     made = PGcGAN.load(work / "model").sample({"EUR": 5})
     from pgcgan.io import vcf_write
 
-    plain = vcf_write._text_blocks
+    plain = vcf_write._text_lines
 
     def vanish(genotypes: pgcgan.Genotypes) -> Any:
         shutil.rmtree(work / "out")
         yield from plain(genotypes)
 
-    monkeypatch.setattr(vcf_write, "_text_blocks", vanish)
+    monkeypatch.setattr(vcf_write, "_text_lines", vanish)
     for name in ("x.vcf", "x.vcf.gz"):
         (work / "out").mkdir()
         with pytest.raises(UsageError, match=f"out/{name} cannot be written: "):

@@ -19,6 +19,7 @@ import pgcgan
 from pgcgan import Genotypes, Variants
 from pgcgan.errors import DataError, UsageError
 from pgcgan.io import plink1, read, write
+from pgcgan.io.ploidy import haploid_people
 
 MISSING = -127  # bed-reader's
 PAIRS = {0: (0, 0), 1: (0, 1), 2: (1, 1), MISSING: (-1, -1)}
@@ -97,11 +98,13 @@ def test_any_table_is_written_as_bed_reader_reads_it(tmp_path_factory, counts, b
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=5)
+# on Y, MT, 24 and the like nobody is diploid
+contigs = names.filter(lambda s: haploid_people(s, True, np.ones(1, dtype=bool)) is None)
 alleles = names.filter(lambda s: "," not in s and s not in ("0", "."))
 
 
 @settings(max_examples=40)
-@given(data=st.data(), contig=names)
+@given(data=st.data(), contig=contigs)
 def test_names_of_any_kind_come_back(tmp_path_factory, data, contig):
     n_sites, n_people = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
     counts = data.draw(

@@ -184,8 +184,8 @@ def _decode(table: Table, site: Site, codes: np.ndarray) -> None:
     table.add(site, calls[:, :2].copy(), (codes[:, 1] & 1).astype(bool))
 
 
-def records(genotypes: People, numbers: Mapping[str, int]) -> Iterator[bytes]:
-    """Yield each variant as a BCF record (no QUAL, FILTER or INFO; GT only).
+def records(genotypes: People, numbers: Mapping[str, int]) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield each variant as a BCF record (no QUAL, FILTER or INFO; GT only), in two parts: site and calls.
 
     Parameters
     ----------
@@ -217,7 +217,8 @@ def records(genotypes: People, numbers: Mapping[str, int]) -> Iterator[bytes]:
             )
             texts = ["" if variants.id[i] == "." else variants.id[i], *alleles]
             shared += b"".join(_characters(text.encode()) for text in texts) + b"\0"
-            yield struct.pack("<II", len(shared), len(gt) + calls.nbytes) + shared + gt + calls.tobytes()
+            sizes = struct.pack("<II", len(shared), len(gt) + calls.nbytes)
+            yield sizes + shared + gt, np.ascontiguousarray(calls).data.cast("B")
 
 
 def _characters(text: bytes) -> bytes:

@@ -153,6 +153,7 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
     size = max(1, _DECODED // (2 * n))
     codes = np.empty((size, 2 * n), dtype=np.int32)
     known = np.empty((size, n), dtype=bool)
+    dosages = np.empty((size, n), dtype=np.int8)
     has_phase = bool(reader.hardcall_phase_present())
     haploid = {contig: haploid_people(contig, sites.human, male) for contig in sites.contig_lengths}
     at = 0
@@ -162,6 +163,15 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
             index = index[: int((np.diff(index) > 1).argmax()) + 1]
             some = some[: len(index)]
         at += len(some)
+        usual = _usual(some, haploid)
+        if usual and not has_phase:
+            counts = dosages[: len(some)]
+            reader.read_range(index[0], index[-1] + 1, counts)
+            rows = table.rows(len(some))
+            _split(counts if order is None else counts[:, order], rows)
+            if not table.add_rows(some, rows, False):
+                return
+            continue
         if has_phase:
             reader.read_alleles_and_phasepresent_range(index[0], index[-1] + 1, codes, known)
         else:
@@ -170,7 +180,8 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
         phased = known[: len(some)] if has_phase else None
         if order is not None:
             calls, phased = calls[:, order], None if phased is None else phased[:, order]
-        if _plain(some, calls, phased, haploid):
+        # a missing call counts as unphased
+        if usual and (phased is None or phased.all() or (phased | (calls[..., 0] < 0)).all()):
             if not table.add_rows(some, calls, has_phase):
                 return
             continue
@@ -182,19 +193,21 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
                 _add(table, site, calls[i], None if phased is None else phased[i], haploid[site.contig])
 
 
-def _plain(
-    sites: Sequence[Site],
-    calls: np.ndarray,
-    phased: np.ndarray | None,
-    haploid: Mapping[str, np.ndarray | bool | None],
-) -> bool:
-    """Tell whether all records are biallelic and diploid, and all calls phased where the file has phase."""
-    if any(haploid[contig] is not None for contig in {site.contig for site in sites}):
-        return False
-    if max(len(site.alts) for site in sites) != 1 or min(len(site.alts) for site in sites) != 1:
-        return False
-    # a missing call counts as unphased
-    return phased is None or bool(phased.all()) or bool((phased | (calls[..., 0] < 0)).all())
+def _usual(some: Sequence[Site], haploid: Mapping[str, np.ndarray | bool | None]) -> bool:
+    """Tell whether all records are biallelic, and diploid in everybody."""
+    return all(len(site.alts) == 1 and haploid[site.contig] is None for site in some)
+
+
+def _split(counts: np.ndarray, rows: np.ndarray) -> None:
+    """Write numbers of ALT alleles as calls 0/0, 0/1 and 1/1; one call is a word of two bytes."""
+    words = rows.view("<u2")[..., 0]
+    np.copyto(words, counts, casting="unsafe")
+    words += 1
+    words >>= 1  # 0, 1, 1: the second allele
+    words <<= 8
+    words |= counts.view(np.uint8) >> 1
+    if counts.min() < 0:
+        words[counts < 0] = 0xFFFF
 
 
 def _add(

@@ -6,7 +6,7 @@ chunk that is cut off to whatever lies behind it in memory.
 
 from __future__ import annotations
 
-import itertools
+import math
 import os
 import zipfile
 import zlib
@@ -21,7 +21,8 @@ from ..errors import DataError, MissingExtra
 WHOLE, FLAG, TEXT = "iu", "b", "TUSO"
 _KINDS = {WHOLE: "whole numbers", FLAG: "bool", TEXT: "text"}
 # what zarr, its codecs and zipfile raise on damaged metadata and chunks
-_DAMAGED = (OSError, ValueError, TypeError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, EOFError,
+            MemoryError, SystemError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 _METADATA = (".zarray", "zarr.json")  # of zarr format 2 and 3
 _BLOSC_HEADER = 16
 
@@ -127,9 +128,10 @@ class Store:
         """
         whole = [*ranges, *(slice(0, n) for n in array.shape[len(ranges) :])]
         grid = array.shards or array.chunks
-        for place in itertools.product(
-            *(range(r.start // c, -(-r.stop // c)) for r, c in zip(whole, grid, strict=True))
-        ):
+        chunks = [range(r.start // c, -(-r.stop // c)) for r, c in zip(whole, grid, strict=True)]
+        counts = tuple(map(len, chunks))
+        for number in range(math.prod(counts)):  # one after the other: metadata may ask for billions
+            place = tuple(c[int(i)] for c, i in zip(chunks, np.unravel_index(number, counts), strict=True))
             if not self._is_whole(array, place) and (self._complete or not zeros_left_out):
                 self._refuse_absent(array, place)
         try:
@@ -178,7 +180,7 @@ class Store:
             length, _, stored = np.frombuffer(head[4:].ljust(12, b"\0"), dtype="<u4").tolist()
             fixed = array.dtype.kind in "iufb" and not array.filters
             needed = int(np.prod(array.chunks)) * array.dtype.itemsize if fixed else length
-            if size < _BLOSC_HEADER or stored != size or length != needed:
+            if size < _BLOSC_HEADER or stored != size or length != needed or length >= 1 << 31:
                 raise DataError(f"{self.source}: {key} is truncated or damaged; fetch the file again.")
         return True
 
