@@ -3,18 +3,19 @@
 Simulates a genome of several contigs of the same people, of whom 80 % are trained on. For each number of workers a
 scheduler and workers of one thread are started on the loopback device, in processes of their own; 0 stands for no
 cluster at all. Time and peak memory of each command, whether the bytes are the same, and what the evaluation says of
-seams and contigs go to benchmarks/results/NAME.json and, for the names windows and genome, into docs/scale.md.
+seams and contigs go to benchmarks/results/NAME.json and, for the names below, into docs/scale.md.
 
     python benchmarks/windows.py --name genome [--people 3130] [--length 4540000] [--size 20000] [--workers 1,2]
     python benchmarks/windows.py --name windows --people 1000 --length 700000 --min-maf 0.05 --size 400 --workers 0
+    python benchmarks/windows.py --name windows-apart … --set overlap=0        # the same without boundary state
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -90,18 +91,23 @@ def timed(*arguments: object) -> dict[str, float]:
     """Run a command of pgcgan; return its seconds and its peak memory in GB."""
     began = time.monotonic()
     process = subprocess.Popen([sys.executable, "-m", "pgcgan", *map(str, arguments)], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"pgcgan {' '.join(map(str, arguments))} ended with {os.waitstatus_to_exitcode(status)}.")
-    return {"seconds": round(time.monotonic() - began, 1), "peak, GB": round(usage.ru_maxrss / 1e6, 2)}
+    most = 0.0
+    while process.poll() is None:
+        # not by wait4: its maximum is that of this process too, from before the command took its place
+        most = max(most, peak(process.pid))
+        time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit(f"pgcgan {' '.join(map(str, arguments))} ended with {process.returncode}.")
+    return {"seconds": round(time.monotonic() - began, 1), "peak, GB": most}
 
 
 def peak(process: int) -> float:
-    """Return the peak memory of a running process in GB."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return round(int(line.split()[1]) / 1e6, 2)
-    return float("nan")
+    """Return the peak memory of a running process in GB, 0 where it has just ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 1e6, 2)
+    return 0.0
 
 
 def digest(path: Path) -> str:
@@ -166,10 +172,12 @@ def main() -> None:
     options = parser.parse_args()
     if not options.render:
         measure(options)
-    for name, section in (("genome", rendered), ("windows", seams)):
-        file = Path(options.results, f"{name}.json")
-        if file.is_file():
-            write_section(DOCUMENT, name, section(json.loads(file.read_text(encoding="utf-8"))))
+    files = {name: Path(options.results, f"{name}.json") for name in ("genome", "windows", "windows-apart")}
+    found = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
+    if "genome" in found:
+        write_section(DOCUMENT, "genome", rendered(found["genome"]))
+    if "windows" in found:
+        write_section(DOCUMENT, "windows", seams(found["windows"], found.get("windows-apart")))
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -235,14 +243,14 @@ def rendered(result: Mapping[str, Any]) -> str:
     return "\n".join([*head, *said, "", *_table(result)])
 
 
-def seams(result: Mapping[str, Any]) -> str:
-    """Return the section of what seams do."""
+def seams(result: Mapping[str, Any], apart: Mapping[str, Any] | None) -> str:
+    """Return the section of what seams do, beside the same without boundary state."""
     head = (
         f"{result['people trained on']:,} simulated people, and {result['unseen']:,} unseen, at {result['sites']:,} "
         f"common sites of {result['options']['contigs']} contigs in {result['windows']} windows; two hidden "
         f"populations or more in each label. {_made(result)}"
     )
-    return "\n".join([head, "", *_table(result)])
+    return "\n".join([head, "", *_table(result, apart)])
 
 
 def _made(result: Mapping[str, Any]) -> str:
@@ -253,15 +261,20 @@ def _made(result: Mapping[str, Any]) -> str:
     )
 
 
-def _table(result: Mapping[str, Any]) -> list[str]:
-    lines = ["| | people made | 95 % interval | the people trained on |", "|---|--:|---|--:|"]
+def _table(result: Mapping[str, Any], apart: Mapping[str, Any] | None = None) -> list[str]:
+    more = "" if apart is None else " without boundary state |"
+    lines = [
+        f"| | people made | 95 % interval |{more} the people trained on |",
+        f"|---|--:|---|{'--:|' * bool(more)}--:|",
+    ]
     for name in SHOWN:
         row = result["rows"].get(name)
         if row is None or row["value"] is None:
             continue
         span = "" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
         floor = "" if row["floor"] is None else f"{row['floor']:.4f}"
-        lines.append(f"| {name} | {row['value']:.4f} | {span} | {floor} |")
+        other = "" if apart is None else f" {apart['rows'][name]['value']:.4f} |"
+        lines.append(f"| {name} | {row['value']:.4f} | {span} |{other} {floor} |")
     return lines
 
 
