@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import hashlib
 import json
 import subprocess
@@ -111,9 +112,9 @@ def peak(process: int) -> float:
 
 
 def digest(path: Path) -> str:
-    """Return a checksum of a file, or of the files of a model but for when and by what command it was made."""
+    """Return a checksum of the files of a model, but for when and by what command it was made."""
     found = hashlib.sha256()
-    for name in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+    for name in sorted(p for p in path.rglob("*") if p.is_file()):
         content = name.read_bytes()
         if name.name == "manifest.json":
             sheet = json.loads(content)
@@ -148,9 +149,20 @@ def run(folder: Path, workers: int, people: int, options: argparse.Namespace) ->
             "peak of a worker, GB": max((peak(process) for process in processes), default=None),
             "model, MB": round(sum(p.stat().st_size for p in model.rglob("*") if p.is_file()) / 1e6, 1),
             "made, MB": round(made.stat().st_size / 1e6, 1),
-            "digests": {"model": digest(model), "people": digest(made), "evaluation": rows_of(said)},
+            "digests": {"model": digest(model), "people": records_of(made), "evaluation": rows_of(said)},
         }
     return result, Evaluation.from_json(said.read_text(encoding="utf-8"))
+
+
+def records_of(path: Path) -> str:
+    """Return a checksum of a BCF but for its header, which says by what command it was made."""
+    found = hashlib.sha256()
+    with gzip.open(path) as file:
+        file.read(5)
+        file.read(int.from_bytes(file.read(4), "little"))
+        while block := file.read(1 << 24):
+            found.update(block)
+    return found.hexdigest()
 
 
 def rows_of(path: Path) -> str:
