@@ -40,7 +40,8 @@ DOCUMENT = ROOT / "docs" / "scale.md"
 SHOWN = (
     *("LD RMSE, across seams", "LD RMSE, inside windows", "far pairs r", "far pairs r, between contigs"),
     *("ancestry between contigs, axis 1", "ancestry between contigs, axis 2", "ancestry between contigs, axis 3"),
-    *("PCA variance ratio", "sliced Wasserstein", "AF RMSE", "membership AUC", "privacy loss"),
+    *("AF RMSE", "LD RMSE", "PCA variance ratio", "sliced Wasserstein", "AA_truth", "AA_syn"),
+    *("C2ST AUC, gradient boosting", "TSTR accuracy", "label fidelity", "membership AUC", "privacy loss"),
 )
 
 

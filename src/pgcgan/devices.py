@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn import functional
 
 from .errors import ModelError, PgcganError
@@ -47,6 +49,7 @@ def local_device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+_RUNS = itertools.count()  # that this process has joined, as often as the others
 _JOINED: list[_Run] = []  # the run that this process is a part of, if it is
 
 
@@ -71,8 +74,16 @@ def joined() -> Iterator[None]:
         In the first process, if another one fails or ends.
     """
     nvidia = torch.cuda.is_available() and distributed.is_nccl_available()
-    # who dies is noticed by the connection, not by the clock
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if nvidia else "gloo", timeout=datetime.timedelta(days=7))
+    # a group of an earlier run must not find its addresses in the place of those of this one: names of its own
+    store, rank, size = next(rendezvous("env://"))
+    number = next(_RUNS)
+    distributed.init_process_group(
+        "cpu:gloo,cuda:nccl" if nvidia else "gloo",
+        store=distributed.PrefixStore(f"pgcgan/{number}", store),
+        rank=rank,
+        world_size=size,
+        timeout=datetime.timedelta(days=7),  # who dies is noticed by the connection, not by the clock
+    )
     run = _Run()
     _JOINED.append(run)
     first = leads()
