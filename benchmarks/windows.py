@@ -239,7 +239,7 @@ def rendered(result: Mapping[str, Any]) -> str:
     ]
     for made in runs:
         stages = made["stages"]
-        here = max(stage["peak, GB"] for stage in stages.values())
+        here = max(stage["peak, GB"] or 0 for stage in stages.values())
         cells = [made["workers"], *(f"{stage['seconds']:,.0f}" for stage in stages.values()), f"{made['seconds']:,.0f}"]
         head.append("| " + " | ".join(map(str, [*cells, made["peak of a worker, GB"], here])) + " |")
     said = []
