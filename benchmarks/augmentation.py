@@ -3,8 +3,8 @@
 Of one label only k train people are kept, the other labels whole. Generator and classifier see this reduced set alone;
 people of the label are added until it has as many as in the whole train set; the held-out people are the test. Writes
 benchmarks/results/augmentation.json, cell by cell, and the section of docs/benchmarks.md between the markers
-`augmentation`. A later run replaces the cells that it measures and keeps the others, so that the table can be filled
-over several runs. Every generator is fitted anew for each cell and seed.
+`augmentation`. A later run adds its seeds to the cells that it measures and keeps the others, so that the table can be
+filled over several runs. Every generator is fitted anew for each cell and seed.
 
     python benchmarks/augmentation.py [--data DIR] [--labels AMR,…] [--keep 10,…] [--generators none,…] [--seeds 1,2,3]
         [--minutes M] [--epochs E] [--model DIR]
@@ -230,7 +230,7 @@ def _people(counts: Mapping[str, int]) -> str:
 
 
 def merged(before: dict[str, Any] | None, about: Mapping[str, Any], run: Mapping[str, Any], cells: list[dict]) -> dict:
-    """Return the results with the cells of a run in the place of the older ones of the same label, keep and generator.
+    """Return the results with the cells of a run; those that were there keep their other seeds.
 
     Raises
     ------
@@ -246,12 +246,29 @@ def merged(before: dict[str, Any] | None, about: Mapping[str, Any], run: Mapping
         )
     number = str(1 + max((int(n) for n in old["runs"]), default=0))
     found = {_key(cell): cell for cell in old["cells"]}
-    found |= {_key(cell): {**cell, "run": number} for cell in cells}
+    found |= {_key(cell): _with_other_seeds({**cell, "run": number}, found.get(_key(cell))) for cell in cells}
     columns = list(COLUMNS)
     kept = sorted(found.values(), key=lambda c: (c["label"], c["keep"], columns.index(c["generator"])))
     runs = {**old["runs"], number: dict(run)}
-    used = {cell["run"] for cell in kept}
+    used = {run for cell in kept for run in cell["run"].split(",")}
     return {**about, "runs": {n: r for n, r in runs.items() if n in used}, "cells": kept}
+
+
+def _with_other_seeds(cell: dict[str, Any], old: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a cell with the seeds of an older one that it lacks, if that has the same settings."""
+    if old is None or "note" in cell or "note" in old or cell.get("settings") != old.get("settings"):
+        return cell
+    others = [i for i, seed in enumerate(old["seeds"]) if seed not in cell["seeds"]]
+    if not others:
+        return cell
+    order = sorted([(old["seeds"][i], old, i) for i in others] + [(s, cell, i) for i, s in enumerate(cell["seeds"])],
+                   key=lambda of: of[0])  # fmt: skip
+    joined = {name: [source[name][i] for _, source, i in order] for name in ("seeds", *SCORES)}
+    joined["fits"] = cell["fits"] + old["fits"] * len(others) // len(old["seeds"])
+    if cell["fit_seconds"] is not None and old["fit_seconds"] is not None:
+        seconds = cell["fit_seconds"] * len(cell["seeds"]) + old["fit_seconds"] * len(others)
+        joined["fit_seconds"] = round(seconds / len(order), 3)
+    return {**cell, **joined, "run": f"{old['run']},{cell['run']}"}
 
 
 def _key(cell: Mapping[str, Any]) -> tuple[str, int, str]:
