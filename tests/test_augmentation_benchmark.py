@@ -231,7 +231,7 @@ def test_a_later_run_replaces_only_what_it_measures(
 
 def test_runs_without_a_cell_left_are_forgotten(augmentation: ModuleType) -> None:
     about = {"sites": 5}
-    cell = {"label": "AMR", "keep": 4, "generator": "none"}
+    cell = {"label": "AMR", "keep": 4, "generator": "none", "seeds": [1]}
     once = augmentation.merged(None, about, {"date": "a"}, [cell])
     twice = augmentation.merged(once, about, {"date": "b"}, [cell])
     assert once["runs"] == {"1": {"date": "a"}} and twice["runs"] == {"2": {"date": "b"}}

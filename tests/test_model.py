@@ -387,7 +387,7 @@ def test_an_unknown_setting_or_device() -> None:
         PGcGAN(hiden=3)
     message = str(caught.value)
     assert message.startswith(
-        "Unknown setting 'hiden'; accepted: adversarial_steps, ancestry, ancestry_noise, average,"
+        "Unknown setting 'hiden'; accepted: accumulate, adversarial_steps, ancestry, ancestry_noise,"
     )
     assert message.endswith("validation, weight_decay.")
     for device in ("gpu", "cuda:77"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         raise ModelError(f"{path} is damaged ({error}); train the model again.") from None
 
 
-def write_state(path: Path, state: Any) -> None:
-    """Write a nested state (dicts, lists, numbers, text, tensors), such as an optimiser's `state_dict()`."""
+def taken_apart(state: Any) -> tuple[dict[str, torch.Tensor], str]:
+    """Return the tensors of a nested state (dicts, lists, numbers, text, tensors) on the CPU, and the rest as JSON."""
     tensors: dict[str, torch.Tensor] = {}
 
     def strip(node: Any) -> Any:
@@ -112,12 +113,11 @@ def write_state(path: Path, state: Any) -> None:
         return {"value": node}
 
     skeleton = strip(state)
-    write_tensors(path, tensors, {"skeleton": json.dumps(skeleton)})
+    return tensors, json.dumps(skeleton)
 
 
-def read_state(path: Path) -> Any:
-    """Read what `write_state` wrote."""
-    tensors, text = read_tensors(path)
+def put_together(tensors: Mapping[str, torch.Tensor], skeleton: str) -> Any:
+    """Return the state that `taken_apart` took apart."""
 
     def fill(node: Any) -> Any:
         kind, value = next(iter(node.items()))
@@ -129,7 +129,19 @@ def read_state(path: Path) -> Any:
             return [fill(child) for child in value]
         return value
 
+    return fill(json.loads(skeleton))
+
+
+def write_state(path: Path, state: Any) -> None:
+    """Write a nested state (dicts, lists, numbers, text, tensors), such as an optimiser's `state_dict()`."""
+    tensors, skeleton = taken_apart(state)
+    write_tensors(path, tensors, {"skeleton": skeleton})
+
+
+def read_state(path: Path) -> Any:
+    """Read what `write_state` wrote."""
+    tensors, text = read_tensors(path)
     try:
-        return fill(json.loads(text["skeleton"]))
+        return put_together(tensors, text["skeleton"])
     except (KeyError, ValueError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); start the training again without --resume.") from None

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 import itertools
+import json
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor, distributed, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn import functional
@@ -49,6 +50,7 @@ def local_device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+_LENGTH = 8  # bytes that say how long the words of a message are
 _RUNS = itertools.count()  # that this process has joined, as often as the others
 _JOINED: list[_Run] = []  # the run that this process is a part of, if it is
 
@@ -159,25 +161,26 @@ def _together() -> Iterator[None]:
         raise ModelError(ENDED) from None
 
 
-def tell(*order: Any) -> None:
-    """Tell the other processes what is next (`told` returns it there): names, numbers and tensors."""
+def tell(*order: str | float, tensors: dict[str, Tensor] | None = None) -> None:
+    """Tell the other processes what is next (`told` returns it there): names, numbers, and tensors on the CPU."""
     if world() == 1:
         return
-    with io.BytesIO() as written:
-        torch.save(order, written)
-        content = torch.frombuffer(bytearray(written.getvalue()), dtype=torch.uint8)
+    words = json.dumps(order).encode()
+    message = len(words).to_bytes(_LENGTH, "little") + words + save(tensors or {})
+    content = torch.frombuffer(bytearray(message), dtype=torch.uint8)
     with _together():
         distributed.broadcast(torch.tensor(len(content)), 0)
         distributed.broadcast(content, 0)
 
 
-def told() -> tuple[Any, ...]:
-    """Return what the first process tells; tensors are on the CPU."""
+def told() -> tuple[list[Any], dict[str, Tensor]]:
+    """Return what the first process tells."""
     with _together():
         distributed.broadcast(size := torch.tensor(0), 0)
         distributed.broadcast(content := torch.empty(int(size), dtype=torch.uint8), 0)
-    found: tuple[Any, ...] = torch.load(io.BytesIO(content.numpy().tobytes()), map_location="cpu", weights_only=True)
-    return found
+    message = content.numpy().tobytes()
+    end = _LENGTH + int.from_bytes(message[:_LENGTH], "little")
+    return json.loads(message[_LENGTH:end]), load(message[end:])
 
 
 def sum_up(tensors: Iterable[Tensor | None]) -> None:

@@ -260,7 +260,7 @@ def train(
 def _follow(task: Task, seed: int) -> None:
     """Make the steps that the first process tells."""
     while True:
-        order = told()
+        order, tensors = told()
         if order[0] == "start":
             torch.manual_seed(mixed_seed(seed, order[1], -1))
             task.start(task.stages[order[1]][0])
@@ -269,7 +269,7 @@ def _follow(task: Task, seed: int) -> None:
             task.step(task.stages[order[1]][0], *order[2:])
         elif order[0] == "state":
             task.step_size = order[1]
-            task.load_state_dict(order[2])
+            task.load_state_dict(checkpoint.put_together(tensors, order[2]))
         elif order[1]:
             return
         else:
@@ -422,7 +422,8 @@ def _lead(
 def _tell_state(task: Task) -> None:
     """Give the other processes the state of the first."""
     if world() > 1:
-        tell("state", task.step_size, task.state_dict())
+        tensors, skeleton = checkpoint.taken_apart(task.state_dict())
+        tell("state", task.step_size, skeleton, tensors=tensors)
 
 
 def _diverged(
