@@ -25,14 +25,14 @@ import torch
 from real_data import DATA_SETS, DOCUMENT, ROOT, machine, read_parts, write_result, write_section
 
 from pgcgan import Genotypes, PGcGAN, simulate
-from pgcgan.cohort import combination
 from pgcgan.errors import PgcganError
+from pgcgan.generators.gan.networks import HaplotypeGenerator
+from pgcgan.labels import combination
 from pgcgan.metrics import figure
 from pgcgan.metrics.haplotypes import roc_auc
 from pgcgan.metrics.matched import hamming
 from pgcgan.metrics.privacy import likelihood_ratio_scores, true_positive_rate
 from pgcgan.metrics.resampling import interval
-from pgcgan.networks import HaplotypeGenerator
 from pgcgan.provenance import provenance
 
 DATA = DATA_SETS[0]

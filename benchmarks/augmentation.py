@@ -36,8 +36,8 @@ from real_data import (
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from pgcgan import Genotypes
-from pgcgan.baselines import BASELINES
 from pgcgan.errors import DataError, ModelError, PgcganError, UsageError, listed
+from pgcgan.generators.baselines import BASELINES
 from pgcgan.metrics import figure
 from pgcgan.metrics.matched import People
 from pgcgan.metrics.utility import COMPONENTS, LabelClassifier

@@ -26,8 +26,8 @@ from pgcgan import Genotypes, PGcGAN, read, write
 from pgcgan.errors import DataError
 from pgcgan.genotypes import Variants
 from pgcgan.io import writer_of
-from pgcgan.memory import available_bytes
 from pgcgan.provenance import provenance
+from pgcgan.runtime.memory import available_bytes
 
 TILES, LABEL = 10, "super_pop"
 STEPS = ("simulate", "write", "whole", "region")

@@ -37,7 +37,7 @@ TITLES = {"pgcgan": "pgcgan", "plink": "PLINK 1.9 (`--r2 square bin4`)", "scikit
 
 def write_cohort(folder: Path, people: int, sites: int, ld_sites: int) -> None:
     """Simulate people at exactly `sites` sites of MAF 1 % or more; keep the sets, and the files of r²."""
-    from pgcgan.baselines import BASELINES
+    from pgcgan.generators.baselines import BASELINES
 
     length = 350 * sites
     while True:

@@ -122,7 +122,7 @@ def build(name: str, value: float | None, seed: int) -> Any:
         from pgcgan import PGcGAN
 
         return PGcGAN(LABEL, seed=seed, **settings)
-    from pgcgan.baselines import BASELINES
+    from pgcgan.generators.baselines import BASELINES
 
     return BASELINES[curve.generator](LABEL, seed=seed, **settings)
 

@@ -43,7 +43,7 @@ def measure(train: Genotypes, holdout: Genotypes, name: str, seed: int) -> dict[
 
         model = PGcGAN(LABEL, seed=seed)
     else:
-        from pgcgan.baselines import BASELINES
+        from pgcgan.generators.baselines import BASELINES
 
         model = BASELINES[name](LABEL, seed=seed)
     began = time.process_time()

@@ -132,7 +132,7 @@ def make(folder: Path, data: DataSet, job: dict[str, Any]) -> dict[str, Any]:
     model: Any
     fit_seconds = None
     if job["column"] in BASELINE_COLUMNS:
-        from pgcgan.baselines import BASELINES
+        from pgcgan.generators.baselines import BASELINES
 
         kind, options = BASELINE_COLUMNS[job["column"]]
         model = BASELINES[kind](LABEL, seed=seed, **options)

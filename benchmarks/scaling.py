@@ -87,9 +87,9 @@ def measure_fit(path: Path) -> dict[str, Any]:
     """Fit and sample; return processor seconds by part, peak memory, and the estimate made before."""
     import torch
 
-    import pgcgan.tasks
+    import pgcgan.generators.gan.tasks
     from pgcgan import PGcGAN
-    from pgcgan.prior import Prior
+    from pgcgan.generators.haplotype import Prior
 
     torch.set_num_threads(1)
     people = read_cohort(path)
@@ -110,7 +110,7 @@ def measure_fit(path: Path) -> dict[str, Any]:
     with ExitStack() as stack:
         for part, functions in PARTS.items():
             for where, name in functions:
-                owner = Prior if where == "Prior" else pgcgan.tasks
+                owner = Prior if where == "Prior" else pgcgan.generators.gan.tasks
                 stack.enter_context(patch.object(owner, name, timed(part, getattr(owner, name))))
         products = stack.enter_context(Products())
         began, began_cpu = time.perf_counter(), time.process_time()
@@ -178,9 +178,9 @@ def measure_step(path: Path, repeat: int) -> dict[str, Any]:
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    from pgcgan.networks import PRESETS
-    from pgcgan.tasks import HaplotypeTask, TrainingRows
-    from pgcgan.training import NETWORK_EPOCHS, TRAINING
+    from pgcgan.generators.gan.networks import PRESETS
+    from pgcgan.generators.gan.tasks import HaplotypeTask, TrainingRows
+    from pgcgan.generators.gan.training import NETWORK_EPOCHS, TRAINING
 
     torch.set_num_threads(1)
     people = read_cohort(path)

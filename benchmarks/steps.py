@@ -54,9 +54,9 @@ def measure(kind: str, path: Path, repeat: int) -> dict[str, Any]:
     """
     import torch
 
-    from pgcgan.networks import PRESETS
-    from pgcgan.tasks import HaplotypeTask, PaperTask, TrainingRows
-    from pgcgan.training import NETWORK_EPOCHS, TRAINING
+    from pgcgan.generators.gan.networks import PRESETS
+    from pgcgan.generators.gan.tasks import HaplotypeTask, PaperTask, TrainingRows
+    from pgcgan.generators.gan.training import NETWORK_EPOCHS, TRAINING
 
     with np.load(path) as arrays:
         table = np.arange(int(arrays["labels"]))[:, None]

@@ -31,10 +31,10 @@ import numpy as np
 from real_data import ROOT, machine, write_result, write_section
 
 from pgcgan import Genotypes, concat, simulate, write
+from pgcgan.genome import GenomeModel
 from pgcgan.genotypes import Variants
 from pgcgan.metrics import Evaluation
 from pgcgan.provenance import provenance
-from pgcgan.windows import GenomeModel
 
 DOCUMENT = ROOT / "docs" / "scale.md"
 SHOWN = (

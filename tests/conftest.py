@@ -48,7 +48,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def cohort() -> Genotypes:
     """Return 150 simulated people at a few hundred common sites, phased, labelled: enough for quick fits."""
-    from pgcgan.demo import simulate
+    from pgcgan.simulation import simulate
 
     return simulate(150, length=200_000, seed=3).select(min_maf=0.05)
 

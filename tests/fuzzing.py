@@ -71,8 +71,8 @@ def write_valid(folder: Path) -> None:
     import torch
 
     import pgcgan
-    from pgcgan import checkpoint
-    from pgcgan.baselines import BASELINES
+    from pgcgan.generators.baselines import BASELINES
+    from pgcgan.generators.gan import checkpoint
 
     people = pgcgan.simulate(24, length=40_000, seed=3).select(min_maf=0.1).select(sites=slice(0, 30))
     for name in ("x.vcf", "x.vcf.gz", "x.bcf", "x.pgen", "x.hap.gz", "x.npz", "x.zarr"):
@@ -196,9 +196,10 @@ def damaged_file(name: str, data: bytes, dice: random.Random) -> bytes:
 def read_target(target: str, folder: Path, file: str, dice: random.Random) -> None:
     """Read a damaged file as a user would, and go on with what was read."""
     import pgcgan
-    from pgcgan import checkpoint, cli
-    from pgcgan.baselines import BASELINES, Baseline
+    from pgcgan import cli
     from pgcgan.errors import DataError
+    from pgcgan.generators.baselines import BASELINES, Baseline
+    from pgcgan.generators.gan import checkpoint
     from pgcgan.io import read_split
 
     if target in ("tbi", "csi"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pgcgan.prior import Prior, find_blocks, fit_prior, shared_components
-from pgcgan.prior.ancestry import MOST_AXES, fit_ancestry
+from pgcgan.generators.haplotype import Prior, find_blocks, fit_prior, shared_components
+from pgcgan.generators.haplotype.ancestry import MOST_AXES, fit_ancestry
 
 PEOPLE, SITES = 600, 120
 
@@ -104,9 +104,9 @@ def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
 def test_people_taken_in_parts_give_the_same_fit(of_two, monkeypatch: pytest.MonkeyPatch) -> None:
     alleles, label, prior, codes, fitted = of_two
     whole = fitted.ancestry
-    monkeypatch.setattr("pgcgan.prior.ancestry._AT_ONCE", 0)
-    monkeypatch.setattr("pgcgan.prior.ancestry._PART", 7 * 2 * sum(prior.sizes) + 1)
-    monkeypatch.setattr("pgcgan.prior._ROWS_AT_A_TIME", 33)
+    monkeypatch.setattr("pgcgan.generators.haplotype.ancestry._AT_ONCE", 0)
+    monkeypatch.setattr("pgcgan.generators.haplotype.ancestry._PART", 7 * 2 * sum(prior.sizes) + 1)
+    monkeypatch.setattr("pgcgan.generators.haplotype._ROWS_AT_A_TIME", 33)
     parts = prior.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
     for a, b in zip(whole.weights, parts.weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)

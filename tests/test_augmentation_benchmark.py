@@ -17,8 +17,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import pgcgan
-from pgcgan.baselines import BASELINES, IndependentSites
 from pgcgan.errors import DataError, UsageError
+from pgcgan.generators.baselines import BASELINES, IndependentSites
 from pgcgan.genotypes import Genotypes
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"

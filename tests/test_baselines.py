@@ -12,10 +12,10 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from pgcgan import Genotypes, Variants
-from pgcgan.baselines import BASELINES, SMOTE, Baseline, IndependentSites, LiStephens, PCAGaussian
-from pgcgan.baselines.pca_gaussian import _principal_axes
-from pgcgan.baselines.smote import _nearest
 from pgcgan.errors import DataError, ModelError, UsageError
+from pgcgan.generators.baselines import BASELINES, SMOTE, Baseline, IndependentSites, LiStephens, PCAGaussian
+from pgcgan.generators.baselines.pca_gaussian import _principal_axes
+from pgcgan.generators.baselines.smote import _nearest
 
 ALL = pytest.mark.parametrize("kind", BASELINES.values(), ids=BASELINES)
 

@@ -108,7 +108,7 @@ def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: t
 
 
 def test_every_baseline_column_can_be_built(real_data: ModuleType) -> None:
-    from pgcgan.baselines import BASELINES
+    from pgcgan.generators.baselines import BASELINES
 
     kinds = [kind for kind, _ in real_data.BASELINE_COLUMNS.values()]
     assert set(kinds) == set(BASELINES)
@@ -129,7 +129,7 @@ def test_published_sets_say_that_they_have_no_labels(written: tuple[dict[str, An
 def test_a_number_in_the_table_is_that_of_an_evaluation_by_hand(
     folder: Path, people: Genotypes, written: tuple[dict[str, Any], str]
 ) -> None:
-    from pgcgan.baselines import IndependentSites
+    from pgcgan.generators.baselines import IndependentSites
 
     train, holdout = people.split(0.7, by="super_pop", seed=1)
     made = IndependentSites(seed=1).fit(train).sample(train.n_samples, seed=1)

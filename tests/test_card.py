@@ -13,8 +13,8 @@ import pytest
 
 import pgcgan
 from pgcgan import cli
-from pgcgan.baselines import BASELINES
-from pgcgan.card import model_card
+from pgcgan.generators.baselines import BASELINES
+from pgcgan.generators.card import model_card
 from pgcgan.genotypes import Genotypes
 from pgcgan.metrics import Evaluation, Row
 

@@ -12,8 +12,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pgcgan import checkpoint
 from pgcgan.errors import ModelError, UsageError
+from pgcgan.generators.gan import checkpoint
 
 TENSORS = st.sampled_from(
     [

@@ -20,8 +20,8 @@ import pytest
 import pgcgan
 import pgcgan.report
 from pgcgan import cli
-from pgcgan.baselines import BASELINES
 from pgcgan.cli import progress
+from pgcgan.generators.baselines import BASELINES
 from pgcgan.metrics.gate import THRESHOLDS
 
 
@@ -574,7 +574,7 @@ def test_ctrl_c_ends_with_one_line_and_130(run, tmp_path: Path, monkeypatch: pyt
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pgcgan.demo.simulate", stopped)
+    monkeypatch.setattr("pgcgan.simulation.simulate", stopped)
     assert run(f"simulate -o {tmp_path}/new.vcf") == (130, "", "pgcgan: interrupted\n")
     assert not list(tmp_path.iterdir())
 
@@ -583,7 +583,7 @@ def test_a_defect_keeps_its_traceback(run, tmp_path: Path, monkeypatch: pytest.M
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr("pgcgan.demo.simulate", broken)
+    monkeypatch.setattr("pgcgan.simulation.simulate", broken)
     with pytest.raises(ZeroDivisionError, match="ours"):
         run(f"simulate -o {tmp_path}/new.vcf")
 

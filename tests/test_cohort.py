@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgcgan.cohort import combination, label_columns, plan_counts, sample_names
 from pgcgan.errors import DataError, UsageError
+from pgcgan.labels import combination, label_columns, plan_counts, sample_names
 
 TRAINED = {"AFR": 527, "AMR": 279, "EAS": 401, "EUR": 406, "SAS": 390}
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.prior import Prior, find_contexts, fit_prior, own_source
-from pgcgan.prior.contexts import ORDERS
+from pgcgan.generators.haplotype import Prior, find_contexts, fit_prior, own_source
+from pgcgan.generators.haplotype.context_tree import ORDERS
 
 SIZES = [3, 2, 4, 3, 3, 2, 3, 4, 3, 2]
 

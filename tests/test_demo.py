@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pgcgan import Genotypes, simulate
-from pgcgan.demo import SHARES
 from pgcgan.errors import DataError, UsageError
+from pgcgan.simulation import SHARES
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,14 @@ from torch import Tensor
 from torch.nn import functional
 
 import pgcgan
-from pgcgan import PGcGAN, checkpoint
+from pgcgan import PGcGAN
 from pgcgan.cli import main
 from pgcgan.cli.training import train as train_command
-from pgcgan.devices import Part, drawn, dropout, joined, leads, parts, world
 from pgcgan.errors import UsageError
-from pgcgan.tasks import HaplotypeTask, PaperTask
-from pgcgan.training import PAPER_TRAINING, STATE_FILE, train
+from pgcgan.generators.gan import checkpoint
+from pgcgan.generators.gan.devices import Part, drawn, dropout, joined, leads, parts, world
+from pgcgan.generators.gan.tasks import HaplotypeTask, PaperTask
+from pgcgan.generators.gan.training import PAPER_TRAINING, STATE_FILE, train
 
 TOLERANCE = 1e-4  # of the largest number of a tensor of the model, as docs/clusters.md says
 # Adam makes steps of full size of what is nothing but rounding, as the slope of a bias that real and fake people share
@@ -40,7 +41,7 @@ PEOPLE = pgcgan.simulate(40, length=12_000, seed=5)
 # the second process dies in this step
 FAULT = """
 import os, signal, sys
-from pgcgan import tasks
+from pgcgan.generators.gan import tasks
 from pgcgan.cli import main
 plain = tasks.HaplotypeTask.step
 def step(self, stage, step, progress):

@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial.distance import cdist
 
 import pgcgan
+from pgcgan.generators.haplotype import disclosure, enough_carriers, find_blocks, fit_prior, least_carriers
 from pgcgan.genotypes import Genotypes
-from pgcgan.prior import disclosure, enough_carriers, find_blocks, fit_prior, least_carriers
 
 pytestmark = pytest.mark.filterwarnings("error")
 LEAST = 3

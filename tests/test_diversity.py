@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from pgcgan import PGcGAN, simulate
+from pgcgan.generators.gan.networks import HaplotypeGenerator, PaperGenerator
 from pgcgan.genotypes import Genotypes
 from pgcgan.metrics.monitor import DIVERSE, diversity
-from pgcgan.networks import HaplotypeGenerator, PaperGenerator
 
 TINY = {"steps": 20, "hidden": 8, "embedding": 8, "batch": 16, "calibrate": False, "sharpening": 1.0, "run_carriers": 4}
 

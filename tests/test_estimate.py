@@ -15,12 +15,12 @@ from pgcgan import cli
 from pgcgan.errors import DataError
 from pgcgan.estimate import Estimate
 from pgcgan.genotypes import Genotypes
-from pgcgan.memory import available_bytes, resident_bytes
+from pgcgan.runtime.memory import available_bytes, resident_bytes
 
 MEASURE = """
 import json, resource, sys
 import pgcgan
-from pgcgan.memory import resident_bytes
+from pgcgan.runtime.memory import resident_bytes
 people, sites, steps = json.loads(sys.argv[1])
 cohort = pgcgan.simulate(people, length=500 * sites, seed=1).select(min_maf=0.01).select(sites=slice(0, sites))
 model = pgcgan.PGcGAN("super_pop", steps=steps)
@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_refused_before_the_start(
     cohort = cohort.select(sites=slice(0, 60))
     pgcgan.write(cohort, "c.vcf.gz")
     line = ["train", "c.vcf.gz", "--panel", "c.panel.tsv", "-o", "m"]
-    monkeypatch.setattr("pgcgan.memory.available_bytes", lambda: 100_000_000)
+    monkeypatch.setattr("pgcgan.runtime.memory.available_bytes", lambda: 100_000_000)
     assert cli.main(line) == 2
     said = capsys.readouterr().err
     assert re.fullmatch(
@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_refused_before_the_start(
         said,
     )
     assert not (tmp_path / "m").exists()
-    monkeypatch.setattr("pgcgan.memory.available_bytes", lambda: None)
+    monkeypatch.setattr("pgcgan.runtime.memory.available_bytes", lambda: None)
     assert cli.main(line) == 0
     first = capsys.readouterr().err.splitlines()[0]
     assert first.startswith(f"{cohort.n_variants} sites, 150 people, 300 haplotypes: about ")

@@ -24,11 +24,12 @@ import numpy as np
 import pytest
 
 import pgcgan
-from pgcgan import PGcGAN, checkpoint
+from pgcgan import PGcGAN
 from pgcgan.cli import main
 from pgcgan.errors import ModelError, UsageError
-from pgcgan.training import STATE_FILE
-from pgcgan.workspace import LOCK, held, remove_dead, workspace
+from pgcgan.generators.gan import checkpoint
+from pgcgan.generators.gan.training import STATE_FILE
+from pgcgan.runtime.files import LOCK, held, remove_dead, workspace
 
 PROGRAM = [sys.executable, "-c", "import sys; from pgcgan.cli import main; sys.exit(main())"]
 SMALL = {"hidden": 8, "embedding": 8, "calibrate": False, "sharpening": 1.0, "run_carriers": 4}

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import pgcgan
-from pgcgan.baselines import IndependentSites
+from pgcgan.generators.baselines import IndependentSites
+from pgcgan.generators.gan.training import TRAINING
 from pgcgan.genotypes import Genotypes
-from pgcgan.training import TRAINING
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 DOCUMENT = FOLDER.parent / "docs" / "benchmarks.md"

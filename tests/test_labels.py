@@ -10,7 +10,7 @@ import pytest
 
 from pgcgan import read, read_panel, read_split
 from pgcgan.errors import DataError, UsageError
-from pgcgan.io.labels import POPULATION_MAPS, THOUSAND_GENOMES
+from pgcgan.io.panel import POPULATION_MAPS, THOUSAND_GENOMES
 
 # As the 1000 Genomes Project publishes it: the header ends in two tabs, the rows do not.
 PANEL = (

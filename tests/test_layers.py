@@ -114,7 +114,7 @@ def test_the_numpy_half_does_not_import_torch(path: Path) -> None:
     ("statement", "absent"),
     [
         (
-            "import pgcgan.io, pgcgan.baselines; pgcgan.read",
+            "import pgcgan.io, pgcgan.generators.baselines; pgcgan.read",
             {"torch", "sklearn", "scipy", "plotly", "msprime", "tskit", "bed_reader", "zarr"},
         ),
         ("import pgcgan.metrics; pgcgan.simulate(5, length=20_000); pgcgan.evaluate", {"torch", "plotly"}),

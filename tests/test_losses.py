@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgcgan.losses import LOSSES, critic_terms, generator_terms
+from pgcgan.generators.gan.losses import LOSSES, critic_terms, generator_terms
 
 WEIGHT = torch.tensor([[0.3, -1.2, 0.5], [0.0, 2.0, 1.0]], dtype=torch.float64)  # (rows, sites), |w|² = 6.78
 SQUARE = float(WEIGHT.square().sum())

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pgcgan import Genotypes, PGcGAN, simulate
+from pgcgan.generators.haplotype import Blocks, Markers
 from pgcgan.genotypes import Variants
-from pgcgan.prior import Blocks, Markers
 
 
 def test_a_pattern_has_the_probability_of_independent_sites_given_that_they_make_one() -> None:

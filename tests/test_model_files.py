@@ -18,11 +18,11 @@ from fuzzing import with_right_digests, write_valid
 from safetensors.torch import load_file, save_file
 
 import pgcgan
-from pgcgan import sheet
-from pgcgan.baselines import BASELINES
 from pgcgan.errors import ModelError
+from pgcgan.generators import schema as sheet
+from pgcgan.generators.baselines import BASELINES
+from pgcgan.generators.haplotype.checking import check_prior
 from pgcgan.genotypes import Genotypes
-from pgcgan.prior.checking import check_prior
 
 # ---- nobody is in it ------------------------------------------------------------------------------------------------
 
@@ -131,8 +131,8 @@ WATCH = """
 import os, sys, pickle
 from pathlib import Path
 import pgcgan
-from pgcgan import checkpoint
-from pgcgan.baselines import Baseline
+from pgcgan.generators.gan import checkpoint
+from pgcgan.generators.baselines import Baseline
 from pgcgan.errors import PgcganError
 
 def load_all():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from pgcgan.networks import (
+from pgcgan.generators.gan.networks import (
     PRESETS,
     HaplotypeGenerator,
     LabelEmbedding,
@@ -21,7 +21,7 @@ from pgcgan.networks import (
     evenly_drawn,
     raked,
 )
-from pgcgan.prior import Chain, Prior, fit_chain, fit_prior
+from pgcgan.generators.haplotype import Chain, Prior, fit_chain, fit_prior
 
 SMALL = NetworkConfig(embedding=8, hidden=16, critic_features=4)
 SIZES = [3, 1, 4, 2]

@@ -38,7 +38,7 @@ def test_it_measures_by_population(
     result = json.loads((tmp_path / "populations.json").read_text())
     (run,) = result["runs"]
     # the numbers are those of the library
-    model = pgcgan.baselines.BASELINES["independent"]("pop", seed=1).fit(train)
+    model = pgcgan.generators.baselines.BASELINES["independent"]("pop", seed=1).fit(train)
     direct = pgcgan.evaluate(train, model.sample(model.label_counts, seed=1), holdout=holdout, label="pop", seed=1)
     assert run["rows"]["AF RMSE"] == pytest.approx([direct.get("AF RMSE").value, direct.get("AF RMSE").floor], rel=1e-4)
     assert run["each"]["TSTR accuracy"].keys() == set(train.label("pop").astype(str))

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pgcgan.prior import Blocks, Chain, find_blocks, fit_chain, fit_weights, unique_rows
-from pgcgan.prior.contexts import no_contexts
+from pgcgan.generators.haplotype import Blocks, Chain, find_blocks, fit_chain, fit_weights, unique_rows
+from pgcgan.generators.haplotype.context_tree import no_contexts
 
 
 def states(most: int = 1, least: int = 0, rows: tuple[int, int] = (1, 24)) -> st.SearchStrategy[np.ndarray]:

@@ -13,8 +13,8 @@ from scipy.stats import poisson
 import pgcgan
 from pgcgan import PGcGAN
 from pgcgan.cli import main
+from pgcgan.generators.haplotype import Prior
 from pgcgan.genotypes import Genotypes
-from pgcgan.prior import Prior
 
 PEOPLE, SITES, CARRIERS = 400, 120, 3
 PRIVATE = 12  # people with patterns of their own

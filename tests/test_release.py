@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pgcgan.baselines import BASELINES, Baseline
 from pgcgan.errors import DataError, UsageError
+from pgcgan.generators.baselines import BASELINES, Baseline
 from pgcgan.genotypes import Genotypes
 from pgcgan.release import sample_apart
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import pgcgan
 from pgcgan import cli
-from pgcgan.baselines import BASELINES
-from pgcgan.cohort import plan_counts, plan_from, sample_names
 from pgcgan.errors import UsageError
+from pgcgan.generators.baselines import BASELINES
 from pgcgan.genotypes import Genotypes, concat
+from pgcgan.labels import plan_counts, plan_from, sample_names
 
 
 @pytest.fixture(scope="module", params=["model", *BASELINES])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.prior import Prior, Sources, fit_prior, fit_sources
+from pgcgan.generators.haplotype import Prior, Sources, fit_prior, fit_sources
 
 SIZES = [3, 4, 3, 2, 3]
 

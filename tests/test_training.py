@@ -19,13 +19,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgcgan import PGcGAN, checkpoint, simulate, tasks
-from pgcgan.calibration import balanced_sharpening
+from pgcgan import PGcGAN, simulate
 from pgcgan.errors import ModelError, UsageError
-from pgcgan.losses import LOSSES
-from pgcgan.networks import NetworkConfig
-from pgcgan.tasks import HaplotypeTask, PaperTask, TrainingRows
-from pgcgan.training import PAPER_TRAINING, STATE_FILE, TrainConfig, train
+from pgcgan.generators.gan import checkpoint, tasks
+from pgcgan.generators.gan.losses import LOSSES
+from pgcgan.generators.gan.networks import NetworkConfig
+from pgcgan.generators.gan.tasks import HaplotypeTask, PaperTask, TrainingRows
+from pgcgan.generators.gan.training import PAPER_TRAINING, STATE_FILE, TrainConfig, train
+from pgcgan.generators.haplotype.calibration import balanced_sharpening
 
 NETWORK = NetworkConfig(embedding=8, hidden=16, critic_features=4, run_carriers=4)
 CONFIG = TrainConfig(adversarial_steps=3, batch=16, checkpoint_seconds=1e9, share=0.5)

@@ -21,15 +21,15 @@ import pytest
 from pgcgan import Genotypes, concat, evaluate, read, simulate, write
 from pgcgan.cli import main
 from pgcgan.errors import DataError, MissingExtra, ModelError, PgcganError, UsageError
-from pgcgan.executors import Processes, executor
+from pgcgan.generators.haplotype import known_ancestry
+from pgcgan.generators.haplotype.ancestry import fit_loadings
+from pgcgan.genome import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
+from pgcgan.genome.ancestry import Mixture
+from pgcgan.genome.breakpoints import even_cuts, linkage_across
 from pgcgan.genotypes import Variants
 from pgcgan.metrics import Evaluation
 from pgcgan.metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
-from pgcgan.prior import known_ancestry
-from pgcgan.prior.ancestry import fit_loadings
-from pgcgan.windows import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
-from pgcgan.windows.ancestry import Mixture
-from pgcgan.windows.cuts import even_cuts, linkage_across
+from pgcgan.runtime.executors import Processes, executor
 
 PEOPLE, SIZE = 240, 120
 # what is chosen by trial otherwise, and takes most of the time of a fit as small as these
@@ -226,9 +226,9 @@ def test_dask_gives_the_same_bytes_when_the_scheduler_is_killed_and_then_a_worke
 def test_a_run_that_is_killed_goes_on_where_it_was(source: Source, model: Path, tmp_path: Path) -> None:
     code = f"""
 import os, signal, sys
-from pgcgan import windows
-from pgcgan.windows import fitting
-from pgcgan.model import PGcGAN
+from pgcgan import genome as windows
+from pgcgan.genome import fitting
+from pgcgan.generators.model import PGcGAN
 kept = PGcGAN.save
 def save(self, path, force=False):
     kept(self, path, force)
@@ -437,7 +437,7 @@ def test_without_the_extra_the_error_names_the_command(monkeypatch: pytest.Monke
 
 
 def test_the_core_does_not_import_dask() -> None:
-    code = "import sys, pgcgan.windows, pgcgan.cli, pgcgan.model; print({'dask', 'distributed'} & set(sys.modules))"
+    code = "import sys, pgcgan.genome, pgcgan.cli; print({'dask', 'distributed'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (run.stdout.strip(), run.stderr) == ("set()", "")
     package = Path(sys.modules["pgcgan"].__file__ or "").parent

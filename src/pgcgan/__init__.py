@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .demo import simulate
+    from .generators.model import PGcGAN
     from .genotypes import Genotypes, Variants, concat
     from .io import read, read_panel, read_split, write
     from .metrics import Evaluation, evaluate
-    from .model import PGcGAN
     from .provenance import VERSION as __version__
+    from .simulation import simulate
     from .thousand_genomes import fetch
 
 _HOME = {
@@ -26,9 +26,9 @@ _HOME = {
     "write": "io",
     "read_panel": "io",
     "read_split": "io",
-    "simulate": "demo",
+    "simulate": "simulation",
     "fetch": "thousand_genomes",
-    "PGcGAN": "model",
+    "PGcGAN": "generators.model",
     "evaluate": "metrics",
     "Evaluation": "metrics",
 }

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import DataError
-from .memory import resident_bytes
-from .networks import NetworkConfig
-from .prior import find_blocks
+from .generators.gan.networks import NetworkConfig
+from .generators.haplotype import find_blocks
+from .runtime.memory import resident_bytes
 
 _WINDOWS, _WINDOW = 3, 200  # stretches of sites that are cut into blocks to learn how many there will be
 # a site: weights, gradients, moments and activations of a batch of 64, measured; and the last good state

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .cohort import label_columns, plan_counts, sample_names
 from .errors import DataError, UsageError
 from .genotypes import Genotypes, Variants, concat
+from .labels import label_columns, plan_counts, sample_names
 from .metrics.matched import People, hamming
 
 _CHUNK_BYTES = 200_000_000  # of training rows compared at a time

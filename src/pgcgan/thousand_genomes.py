@@ -16,10 +16,10 @@ from .errors import DataError, UsageError, listed
 from .genotypes import parse_region
 from .io import remote
 from .io.bgzf import index_of, opened, region_start
-from .io.labels import PANEL_COLUMNS
+from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
-from .workspace import workspace
+from .runtime.files import workspace
 
 MIRROR = "https://ftp.1000genomes.ebi.ac.uk/vol1/ftp"  # also: https://1000genomes.s3.amazonaws.com
 _SUFFIXES = (".vcf.gz", ".vcf.bgz")

@@ -7,15 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import workspace
 from ..errors import DataError, ModelError, UsageError, listed
+from ..runtime import files as workspace
 from .app import Reading
 
 if TYPE_CHECKING:
-    from ..baselines import Baseline
+    from ..generators.baselines import Baseline
+    from ..generators.model import PGcGAN
+    from ..genome import GenomeModel
     from ..genotypes import Genotypes
-    from ..model import PGcGAN
-    from ..windows import GenomeModel
 
 
 def read_options(reading: Reading) -> dict[str, Any]:
@@ -104,18 +104,18 @@ def load(path: str, stage: str = "final") -> Baseline | PGcGAN | GenomeModel:
     if not Path(path).is_dir():
         raise ModelError(f"There is no model directory {path}; pgcgan train … -o {path} makes one.")
     if (Path(path) / "baseline.json").is_file():
-        from ..baselines import Baseline
+        from ..generators.baselines import Baseline
 
         if stage != "final":
             raise UsageError(f"--stage {stage} is for models; {path} is a baseline.")
         return Baseline.load(path)
     if (Path(path) / "manifest.json").is_file() or (Path(path) / "plan").is_dir():
-        from ..windows import GenomeModel
+        from ..genome import GenomeModel
 
         if stage != "final":
             raise UsageError(f"--stage {stage} is for models of one region; {path} is a genome-wide one.")
         return GenomeModel.load(path)
-    from ..model import PGcGAN
+    from ..generators.model import PGcGAN
 
     return PGcGAN.load(path, stage=stage)
 

@@ -89,8 +89,8 @@ def generate(
     force
         Replace files that exist.
     """
-    from ..cohort import plan_from
     from ..io import read, write
+    from ..labels import plan_from
     from ..provenance import command_line
     from .genomes import in_windows, write_genome
 
@@ -241,8 +241,8 @@ def _whole(text: str, item: str) -> int:
 def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[str, int]:
     import numpy as np
 
-    from ..cohort import combination
     from ..io import read_panel, read_split
+    from ..labels import combination
 
     table = read_panel(panel)
     samples = list(next(iter(table.values())))

@@ -13,7 +13,7 @@ from .files import names, names_of, output_free, panel_beside, train_names
 from .progress import progress, say
 
 if TYPE_CHECKING:
-    from ..windows import GenomeModel, Plan, Source
+    from ..genome import GenomeModel, Plan, Source
 
 windows = App(
     name="windows", help="Fit a genome-wide model in a job array (plan, fit each window, finish), and evaluate it."
@@ -59,7 +59,7 @@ def plan(
     force
         Replace a plan or a model that exists.
     """
-    from ..windows import make_plan
+    from ..genome import make_plan
 
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with progress("planning") as on_event:
@@ -78,7 +78,7 @@ def fit(model: str, /, *, index: int) -> None:
     index
         Number of the window, from 1 on: in a Slurm array, $SLURM_ARRAY_TASK_ID.
     """
-    from ..windows import fit_window
+    from ..genome import fit_window
 
     done = fit_window(model, index)
     say(f"window {index} of {model}: {'fitted' if done else 'was fitted already'}")
@@ -128,7 +128,7 @@ def evaluate_genome(
     force
         Replace files that exist.
     """
-    from ..windows import GenomeModel, Source, evaluate
+    from ..genome import GenomeModel, Source, evaluate
     from .judging import form_of, printed, write_evaluation
 
     if output is not None:
@@ -159,7 +159,7 @@ def finish(model: str, /) -> None:
     model
         A model directory whose windows are all fitted.
     """
-    from ..windows import finish
+    from ..genome import finish
 
     say(f"finished: {finish(model)}")
 
@@ -184,10 +184,10 @@ def train_windows(
 
     `idle` holds options of train that have no meaning here, with what was given for them.
     """
-    from ..executors import executor
-    from ..windows import finish as finished
-    from ..windows import fit_windows, make_plan
-    from ..windows import train as train_genome
+    from ..genome import finish as finished
+    from ..genome import fit_windows, make_plan
+    from ..genome import train as train_genome
+    from ..runtime.executors import executor
 
     given = [f"--{name}" for name, value in idle.items() if value is not None]
     if given:
@@ -223,7 +223,7 @@ def write_genome(
     unphased: bool,
 ) -> None:
     """Draw people of a genome-wide model and write them."""
-    from ..executors import executor
+    from ..runtime.executors import executor
 
     with executor(executor_name) as runs, progress("generating") as on_event:
         written = generator.write(
@@ -238,7 +238,7 @@ def write_genome(
             unphased=unphased,
             on_event=on_event,
         )
-    from ..cohort import plan_from
+    from ..labels import plan_from
 
     total = sum(plan_from(wanted, generator.label_counts, start)[0].values())
     sites = sum(w.sites - w.overlap for w in generator.windows)
@@ -254,7 +254,7 @@ def _given(
     reading: Reading | None,
     seed: int,
 ) -> tuple[Source, dict[str, Any]]:
-    from ..windows import Source
+    from ..genome import Source
     from .training import named_values
 
     read = reading or Reading()

@@ -225,7 +225,7 @@ def _history(model: str) -> list[dict[str, Any]]:
     """Return what a model reported while it was trained; nothing for a baseline."""
     if (Path(model) / "baseline.json").is_file():
         return []
-    from ..model import PGcGAN
+    from ..generators.model import PGcGAN
 
     return PGcGAN.load(model, device="cpu").history
 

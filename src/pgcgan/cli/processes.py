@@ -36,7 +36,7 @@ def with_others(words: Sequence[str]) -> Iterator[None]:
     if words[:1] != ["train"] or not several():
         yield
         return
-    from ..devices import joined
+    from ..generators.gan.devices import joined
 
     try:
         with joined():

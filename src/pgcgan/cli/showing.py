@@ -93,7 +93,7 @@ def card(
     force
         Replace a file that exists.
     """
-    from ..card import model_card
+    from ..generators.card import model_card
 
     if output is not None:
         output_free(output, force)
@@ -253,13 +253,13 @@ def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
 
 def _facts_of_model(path: str) -> dict[str, Any]:
     if (Path(path) / "baseline.json").is_file():
-        from ..baselines import facts, read_sheet
+        from ..generators.baselines import facts, read_sheet
 
         return facts(read_sheet(path))
     if (Path(path) / "manifest.json").is_file() or (Path(path) / "plan").is_dir():
-        from ..windows import GenomeModel
+        from ..genome import GenomeModel
 
         return GenomeModel.load(path).facts()
-    from ..model import PGcGAN
+    from ..generators.model import PGcGAN
 
     return PGcGAN.load(path, device="cpu").facts()

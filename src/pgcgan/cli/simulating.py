@@ -47,9 +47,9 @@ def simulate(
     force
         Replace files that exist.
     """
-    from ..demo import simulate
     from ..io import write
     from ..provenance import command_line
+    from ..simulation import simulate
 
     genotypes_free(output, force)
     if split is not None:

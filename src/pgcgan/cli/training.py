@@ -16,7 +16,7 @@ from .processes import beside, number, several
 from .progress import progress, say
 
 if TYPE_CHECKING:
-    from ..baselines import Baseline
+    from ..generators.baselines import Baseline
 
 
 @app.command
@@ -119,8 +119,8 @@ def train(
         rows = "it holds the training people" if kind.holds_training_rows else "it holds no training people"
         say(f"{baseline} fitted to {people.n_samples} people at {people.n_variants} sites: {target} ({rows})")
         return
-    from ..memory import available_bytes
-    from ..model import PGcGAN
+    from ..generators.model import PGcGAN
+    from ..runtime.memory import available_bytes
 
     options = {"preset": preset, "minutes": minutes, "steps": steps, "device": device, **named_values(settings or [])}
     model = PGcGAN(columns, seed=seed, **{k: v for k, v in options.items() if v is not None})
@@ -139,7 +139,7 @@ def train(
 
 def baseline_kind(name: str) -> type[Baseline]:
     """Return the baseline of this name."""
-    from ..baselines import BASELINES
+    from ..generators.baselines import BASELINES
 
     if name not in BASELINES:
         raise UsageError(f"Unknown baseline {name!r}; accepted: {', '.join(BASELINES)}.")

@@ -17,9 +17,9 @@ from ..errors import DataError, UsageError, listed
 from ..genotypes import Genotypes
 from .bgzf import named
 from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
-from .labels import PANEL_COLUMNS, read_panel, read_split
 from .npz import NPZ_SUFFIXES, read_npz, write_npz
 from .outputs import folder_of
+from .panel import PANEL_COLUMNS, read_panel, read_split
 from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .ploidy import warn_of_doubled_men

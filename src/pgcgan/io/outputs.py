@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..workspace import workspace as made_workspace
-from .labels import PANEL_COLUMNS
+from ..runtime.files import workspace as made_workspace
+from .panel import PANEL_COLUMNS
 from .scratch import People
 
 

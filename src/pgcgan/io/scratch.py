@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
-from ..memory import available_bytes
+from ..runtime.memory import available_bytes
 
 MEMORY_SHARE = 0.4  # of what the process may have: larger genotypes are kept on disk
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ..cohort import combination
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
+from ..labels import combination
 from ..provenance import provenance
 from . import frequency, haplotypes, linkage, privacy, structure, utility
 from .evaluation import Evaluation, figure

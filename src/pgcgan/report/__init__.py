@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
-from ..workspace import write_text
+from ..runtime.files import write_text
 from .drawing import DARK, LIGHT
 from .figures import figures
 from .words import headline, verdict

@@ -1,0 +1,1 @@
+"""The families of generators, and what they share."""

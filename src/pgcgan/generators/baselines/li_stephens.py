@@ -1,0 +1,123 @@
+"""The mosaic of Li and Stephens."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ...errors import UsageError
+from .arrays import expect, group_arrays, groups_of
+from .baseline import Baseline
+from .genetic_map import map_distance
+
+
+class LiStephens(Baseline):
+    """A mosaic of the training haplotypes of the label (Li and Stephens 2003).
+
+    Between neighbouring sites the copied haplotype is drawn anew with probability 1 - exp(-4 Ne r / n), with r the
+    genetic distance in Morgans and n the haplotypes of the label; between contigs always. Each copied allele then
+    mutates with probability theta / (2 (theta + n)), theta = 1 / (1 + 1/2 + … + 1/(n - 1)). Unphased people are copied
+    as pairs of alleles. The model is its training data: the saved directory holds them, and long segments copy them.
+
+    Parameters
+    ----------
+    label, seed
+        As in the other baselines.
+    recombination_rate : float
+        Per base pair and generation, where there is no map.
+    effective_size : float
+        Ne; 11,418 is the value that HAPGEN2 recommends for Europeans.
+    genetic_map : path, optional
+        A table with a header and columns for position, centimorgans and (optionally) contig, as HapMap, SHAPEIT and
+        IMPUTE2 have them, or a PLINK .map without header; plain or gzip. Beyond the ends of the map the recombination
+        rate counts.
+    segment_length : float, optional
+        Mean length of a copied segment in base pairs, in the place of rate, size and map.
+    mutation : float, optional
+        Mutation probability per allele, in the place of the formula.
+    """
+
+    name = "li-stephens"
+    holds_training_rows = True
+    options = ("recombination_rate", "effective_size", "genetic_map", "segment_length", "mutation")
+
+    def __init__(
+        self,
+        label: str | Sequence[str] = "super_pop",
+        *,
+        seed: int = 0,
+        recombination_rate: float = 1e-8,
+        effective_size: float = 11418.0,
+        genetic_map: str | os.PathLike[str] | None = None,
+        segment_length: float | None = None,
+        mutation: float | None = None,
+    ):
+        super().__init__(label, seed=seed)
+        self.recombination_rate = recombination_rate
+        self.effective_size = effective_size
+        self.genetic_map = None if genetic_map is None else os.fspath(genetic_map)
+        self.segment_length = segment_length
+        self.mutation = mutation
+
+    def _check(self) -> None:
+        for name in ("recombination_rate", "effective_size", "segment_length"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} is {value}; accepted: more than 0.")
+        if self.mutation is not None and not 0 <= self.mutation <= 0.5:
+            raise UsageError(f"mutation is {self.mutation}; accepted: 0 to 0.5.")
+
+    def _fit(self, rows: np.ndarray, groups: dict[str, np.ndarray], levels: int, random: np.random.Generator) -> None:
+        sites = self._variants
+        apart = np.abs(np.diff(sites.position)).astype(np.float64)
+        if self.segment_length is not None:
+            distance = apart / self.segment_length
+            per_row = dict.fromkeys(groups, 1.0)
+        else:
+            if self.genetic_map is not None:
+                morgans = map_distance(self.genetic_map, sites, self.recombination_rate)
+            else:
+                morgans = apart * self.recombination_rate
+            distance = 4 * self.effective_size * morgans
+            per_row = {label: 1 / len(index) for label, index in groups.items()}
+        distance[sites.contig[1:] != sites.contig[:-1]] = np.inf
+        self._levels, self._distance, self._per_row = levels, distance, per_row
+        self._rows = {label: rows[index] for label, index in groups.items()}
+
+    def _draw(self, label: str, rows: int, random: np.random.Generator) -> np.ndarray:
+        templates = self._rows[label]
+        n, sites = templates.shape
+        switch = np.ones((rows, sites), dtype=bool)
+        switch[:, 1:] = random.random((rows, sites - 1)) < -np.expm1(-self._distance * self._per_row[label])
+        source = np.zeros((rows, sites), dtype=np.int64)
+        source[switch] = random.integers(n, size=int(switch.sum()))
+        start = np.maximum.accumulate(np.where(switch, np.arange(sites), 0), axis=1)
+        drawn = templates[np.take_along_axis(source, start, axis=1), np.arange(sites)]
+        if self.mutation is not None:
+            mutation = self.mutation
+        elif n > 1:
+            theta = 1 / (1 / np.arange(1, n)).sum()
+            mutation = theta / (2 * (theta + n))
+        else:
+            mutation = 0.0
+        # a count of alleles mutates as its alleles do: alt ones to ref, ref ones to alt
+        lost = random.binomial(drawn, mutation)
+        gained = random.binomial(self._levels - drawn, mutation)
+        return (drawn - lost + gained).astype(np.int8)
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {
+            "levels": np.array(self._levels),
+            "distance": self._distance,
+            "per_row": np.array(list(self._per_row.values())),
+            **group_arrays(self._rows),
+        }
+
+    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._levels = int(expect(arrays, "levels", "iu", least=1, most=2))
+        self._distance = expect(arrays, "distance", "f", len(self._variants) - 1, least=0)
+        per_row = expect(arrays, "per_row", "f", len(self.label_counts), least=0)
+        self._per_row = dict(zip(self.label_counts, per_row.tolist(), strict=True))
+        self._rows = groups_of(arrays, self.label_counts, len(self._variants), self._levels)

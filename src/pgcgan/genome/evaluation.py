@@ -1,0 +1,203 @@
+"""What a genome-wide model is worth: its people against real ones, seams against the inside of windows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ..errors import DataError, listed
+from ..genotypes import Genotypes, Variants, concat
+from ..labels import combination
+from ..metrics import Evaluation, NotComputable, Row
+from ..metrics import evaluate as evaluate_sites
+from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
+from ..metrics.resampling import interval
+from .model import GenomeModel
+from .plan import OnEvent, Source, check_index, stretches
+
+SITES = 5000  # of the genome, that all measures but those of seams are taken at
+COMMON = 0.05
+BESIDE = 50  # common sites on either side of a cut
+_SEARCHED = 5000  # sites on either side of it
+
+
+def evaluate(
+    model: GenomeModel,
+    real: Source,
+    synthetic: Source,
+    *,
+    train: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
+    label: Sequence[str] | None = None,
+    seed: int = 0,
+    on_event: OnEvent | None = None,
+) -> Evaluation:
+    """Measure people of a genome-wide model against real people; the genome is never held as a whole.
+
+    All that `pgcgan.evaluate` measures is measured at 5,000 common sites of the whole genome. Besides: the error of r²
+    of pairs of common sites across the seams of windows, beside that of pairs as far apart inside windows; the signed r
+    of pairs of sites on two contigs; and how far the ancestry of a person, within the label, agrees between contigs.
+
+    Parameters
+    ----------
+    model : GenomeModel
+        Which made the people: it knows the sites and the seams.
+    real, synthetic : Source
+        A .vcf.gz or .bcf needs its index.
+    train : sequence of str, or callable, optional
+        Names of the real people whom the model was fitted to, or what returns them, given all names; the others are
+        held out. By default all were fitted to, there are no floors, and the comparison is with them.
+    label : sequence of str, optional
+        By default that of the model.
+    seed : int
+    on_event : callable, optional
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        If a file lacks sites of the model, or nobody is held out or trained on.
+    """
+    say = on_event or (lambda event: None)
+    for source in (real, synthetic):
+        check_index(source.path)
+    columns = list(label or model.label)
+    variants = model.variants
+    begin = str(variants.contig[0]), int(variants.position[0]), int(variants.position[0])
+    names = real.read(*begin).samples.tolist()
+    chosen = set(names if train is None else train(names) if callable(train) else train)
+    fitted = np.array([name in chosen for name in names])
+    if not fitted.any() or (train is not None and fitted.all()):
+        raise DataError(f"Of the {len(fitted)} people of {real.path}, {int(fitted.sum())} were trained on; some must "
+                        "have been, and others not: check the split.")  # fmt: skip
+    common = np.zeros(len(variants), dtype=bool)
+    pieces: tuple[list[Genotypes], list[Genotypes]] = ([], [])
+    done = 0
+    for contig, first, last, end in stretches(variants, len(fitted) + synthetic.read(*begin).n_samples):
+        part = variants.select(slice(done, end))
+        both = [_at(source, contig, first, last, part) for source in (real, synthetic)]
+        frequency = both[0].select(samples=np.flatnonzero(fitted)).allele_frequency()
+        common[done:end] = np.nan_to_num(np.minimum(frequency, 1 - frequency)) >= COMMON
+        # the first common site of each of so many stretches of one length
+        here = np.flatnonzero(common[done:end])
+        thinned = here[np.unique((here + done) * SITES // len(variants), return_index=True)[1]]
+        for kept, people in zip(pieces, both, strict=True):
+            kept.append(people.select(sites=thinned))
+        done = end
+        say({"stage": "reading", "fraction": done / len(variants), "detail": f"{done:,} sites"})
+    if not common.any():
+        raise DataError("No site has a minor allele frequency of 5 % among the training people: nothing to compare.")
+    whole, made = (concat(of, axis="variants") for of in pieces)
+    trained, unseen = (whole.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
+    holdout = None if train is None else unseen
+    found = evaluate_sites(trained, made, holdout=holdout, label=columns, seed=seed, on_event=on_event)
+    rows = [*_seams(model, common, real, synthetic, fitted, train is not None, seed)]
+    rows += _contigs(trained, made, holdout, columns, seed)
+    remark = (
+        f"All rows but those across seams and inside windows are at {whole.n_variants:,} common sites of "
+        f"{len(variants):,}; evaluate a region of its own to see rare alleles."
+    )
+    how = {**found.provenance, "remarks": [remark, *found.provenance["remarks"]], "windows": len(model.windows)}
+    return dataclasses.replace(found, rows=(*found.rows, *rows), provenance=how)
+
+
+def _at(source: Source, contig: str, first: int, last: int, wanted: Variants) -> Genotypes:
+    """Return the people of a source at sites of the model."""
+    found = source.read(contig, first, last)
+    where = {key: i for i, key in enumerate(_keys(found.variants))}
+    keys = _keys(wanted)
+    absent = [wanted.name(i) for i, key in enumerate(keys) if key not in where]
+    if absent:
+        raise DataError(f"{source.path} lacks {len(absent)} sites of the model: {listed(absent, 3)}.")
+    return found.select(sites=np.array([where[key] for key in keys], dtype=int))
+
+
+def _keys(variants: Variants) -> list[tuple[str, int, str, str]]:
+    columns = (variants.contig, variants.position.tolist(), variants.ref, variants.alt)
+    return list(zip(*columns, strict=True))
+
+
+def _seams(
+    model: GenomeModel,
+    common: np.ndarray,
+    real: Source,
+    synthetic: Source,
+    fitted: np.ndarray,
+    unseen: bool,
+    seed: int,
+) -> Iterator[Row]:
+    """Yield the errors of r² across seams, and in the middle of windows."""
+    seams, middles = model.seams()
+    for name, cuts in (("LD RMSE, across seams", seams), ("LD RMSE, inside windows", middles)):
+        own, floor = [], []
+        for cut in cuts:
+            around = _around(model, common, cut)
+            if around is None:
+                continue
+            sites, behind = around
+            part = model.variants.select(sites)
+            region = str(part.contig[0]), int(part.position[0]), int(part.position[-1])
+            people, made = (_at(source, *region, part) for source in (real, synthetic))
+            trained, others = (people.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
+            own.append(_squares(linkage_error(others if unseen else trained, made, behind)))
+            if unseen:
+                floor.append(_squares(linkage_error(others, trained, behind)))
+        if not own:
+            yield Row("linkage", name, "all", None, note=f"no cut has {BESIDE} common sites on both sides")
+            continue
+        sums = np.array(own)
+        low, high = interval(lambda i, s=sums: _root(s[i]), len(sums), seed)
+        note = f"pairs of common sites less than {BESIDE} apart at {len(own)} places"
+        yield Row(
+            "linkage", name, "all", _root(sums), _root(np.array(floor)) if unseen else None, "lower", low, high, note
+        )
+
+
+def _around(model: GenomeModel, common: np.ndarray, cut: int) -> tuple[np.ndarray, int] | None:
+    """Return the common sites beside a cut, and how many of them lie before it."""
+    contig = model.variants.contig
+    reach = np.flatnonzero(common[max(0, cut - _SEARCHED) : cut + _SEARCHED]) + max(0, cut - _SEARCHED)
+    reach = reach[contig[reach] == contig[cut]]
+    before, behind = reach[reach < cut][-BESIDE:], reach[reach >= cut][:BESIDE]
+    if len(before) < BESIDE or len(behind) < BESIDE:
+        return None
+    return np.concatenate([before, behind]), len(before)
+
+
+def _squares(errors: np.ndarray) -> tuple[float, float]:
+    return float(len(errors)), float(errors @ errors)
+
+
+def _root(sums: np.ndarray) -> float:
+    pairs, squares = sums.sum(axis=0)
+    return float(np.sqrt(squares / pairs))
+
+
+def _contigs(
+    trained: Genotypes, made: Genotypes, holdout: Genotypes | None, label: Sequence[str], seed: int
+) -> Iterator[Row]:
+    """Yield what two contigs of a person have in common."""
+    reference, name = holdout or trained, "far pairs r, between contigs"
+    try:
+        floor = None if holdout is None else far_pairs(holdout, trained, between=True, seed=seed)
+        value = far_pairs(reference, made, between=True, seed=seed)
+        yield Row("linkage", name, "all", value, floor, "higher", note="signed r of dosages at sites of two contigs")
+    except NotComputable as reason:
+        yield Row("linkage", name, "all", None, aim="higher", note=str(reason))
+    own = combination(trained.labels, label)
+    try:
+        drawn, real = (
+            agreement(ancestry_scores(trained, people, own, combination(people.labels, label)), seed)
+            for people in (made, reference)
+        )
+    except NotComputable as reason:
+        yield Row("structure", "ancestry between contigs", "all", None, aim="floor", note=str(reason))
+        return
+    for axis, (r, low, high) in enumerate(zip(*drawn, strict=True)):
+        note = f"correlation of people's scores within labels; real people {real[1][axis]:.3f} to {real[2][axis]:.3f}"
+        metric = f"ancestry between contigs, axis {axis + 1}"
+        yield Row("structure", metric, "all", float(r), float(real[0][axis]), "floor", float(low), float(high), note)

@@ -1,0 +1,222 @@
+"""Fitting windows, each by itself; a window that is there is whole, and is not fitted again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, ModelError, UsageError, listed
+from ..generators.gan import checkpoint
+from ..generators.model import PGcGAN
+from ..provenance import VERSION
+from ..runtime.executors import Executor, Serial
+from .alone import alone
+from .plan import OnEvent, Plan, Source, make_plan
+from .scan import digest
+
+MANIFEST = "manifest.json"
+_WINDOWS, _MARK = "windows", "window.json"
+
+
+def train(
+    source: Source,
+    directory: str | os.PathLike[str],
+    *,
+    size: int,
+    executor: Executor | None = None,
+    resume: bool = False,
+    force: bool = False,
+    on_event: OnEvent | None = None,
+    **options: Any,
+) -> Path:
+    """Plan, fit and finish a genome-wide model.
+
+    Parameters
+    ----------
+    source, directory, size, options
+        As in `make_plan`.
+    executor : Executor, optional
+        What fits windows; by default this process, one after the other.
+    resume : bool
+        Go on with the plan and the windows that are there; data and settings must be those of the interrupted run.
+    force : bool
+        Replace a model that is there, finished or not.
+    on_event : callable, optional
+
+    Returns
+    -------
+    Path
+        The model directory.
+
+    Raises
+    ------
+    ModelError
+        If what is to be resumed belongs to other people or settings.
+    """
+    if resume and Path(directory, "plan", "plan.json").is_file():
+        _check_same(Plan.load(directory), source, size, options, directory)
+    else:
+        if resume and Path(directory, MANIFEST).is_file():
+            raise UsageError(f"{directory} is a finished model; there is nothing to resume.")
+        make_plan(source, directory, size=size, force=force or resume, on_event=on_event, **options)
+    fit_windows(directory, executor=executor, on_event=on_event)
+    return finish(directory)
+
+
+def _check_same(
+    plan: Plan, source: Source, size: int, options: dict[str, Any], directory: str | os.PathLike[str]
+) -> None:
+    asked = {"seed": 0, "label": ["super_pop"], "overlap": None, **options}
+    label, seed, overlap = list(asked.pop("label")), asked.pop("seed"), asked.pop("overlap")
+    planned = dataclasses.replace(plan.source, samples=None)
+    first = plan.windows[0]
+    people = source.read(first.contig, first.first, first.first).samples.tolist()
+    same = (planned, plan.size, plan.overlap, list(plan.label), plan.seed, dict(plan.settings)) == (
+        dataclasses.replace(source, samples=None, options=dict(source.options)),
+        size,
+        overlap,
+        label,
+        seed,
+        asked,
+    )
+    if not (same and people == plan.source.samples):
+        raise ModelError(
+            f"The plan in {directory} was made of other people or with other settings; resume with the same, or start "
+            "again with --force."
+        )
+
+
+def fit_windows(
+    directory: str | os.PathLike[str], *, executor: Executor | None = None, on_event: OnEvent | None = None
+) -> None:
+    """Fit all windows that are not there yet."""
+    plan = Plan.load(directory)
+    runs, where = executor or Serial(), os.path.abspath(directory)
+    promises = [
+        runs.submit(fit_window, where, window.index) for window in plan.windows if not _there(plan, where, window.name)
+    ]
+    for done, promise in enumerate(promises, start=1):
+        promise.result()
+        if on_event is not None:
+            detail = f"{len(plan.windows) - len(promises) + done} of {len(plan.windows)}"
+            on_event({"stage": "windows", "fraction": done / len(promises), "detail": detail})
+
+
+def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
+    """Fit one window of a plan, unless it is there.
+
+    Parameters
+    ----------
+    directory : path
+        With a plan; see `make_plan`.
+    index : int
+        From 1 on.
+
+    Returns
+    -------
+    bool
+        Whether it was fitted now.
+
+    Raises
+    ------
+    UsageError
+        If there is no window of this number.
+    DataError
+        If the genotypes are not those that the plan was made of.
+    """
+    plan = Plan.load(directory)
+    if not 1 <= index <= len(plan.windows):
+        raise UsageError(
+            f"There is no window {index}; the plan in {directory} has the windows 1 to {len(plan.windows)}."
+        )
+    window = plan.windows[index - 1]
+    if _there(plan, directory, window.name):
+        return False
+    with alone():
+        people = plan.source.read(window.contig, window.first, window.last)
+        if people.n_variants != window.sites or digest(people) != plan.digests[index - 1]:
+            raise DataError(
+                f"{plan.source.path} is not what the plan in {directory} was made of: window {index} "
+                f"({window.contig}:{window.first}-{window.last}) differs; make the plan again with --force."
+            )
+        model = PGcGAN(list(plan.label), seed=plan.seed, device="cpu", **plan.settings)
+        model.fit(people, ancestry=Plan.ancestry(directory), overlap=window.overlap)
+        place = Path(directory, _WINDOWS, window.name)
+        partial = place.with_name(f".{window.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.parent.mkdir(exist_ok=True)
+        try:
+            model.save(partial)
+            # when and by what command is said once, in the manifest: windows are the same whoever fits them
+            sheet = checkpoint.read_json(partial / "model.json")
+            sheet["provenance"] = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
+            checkpoint.write_json(partial / "model.json", sheet)
+            (partial / "MODEL_CARD.md").unlink(missing_ok=True)
+            checkpoint.write_json(partial / _MARK, {"plan": plan.identity})
+            if not _there(plan, directory, window.name):
+                shutil.rmtree(place, ignore_errors=True)
+            with contextlib.suppress(OSError):  # somebody else was first, with the same
+                os.rename(partial, place)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    if not _there(plan, directory, window.name):
+        raise UsageError(f"{place} cannot be written.")
+    return True
+
+
+def _there(plan: Plan, directory: str | os.PathLike[str], name: str) -> bool:
+    """Tell whether a window is fitted, to the data and with the settings of the plan."""
+    mark = Path(directory, _WINDOWS, name, _MARK)
+    return mark.is_file() and checkpoint.read_json(mark) == {"plan": plan.identity}
+
+
+def finish(directory: str | os.PathLike[str]) -> Path:
+    """Make a model of the fitted windows: write the manifest, and remove the plan, which names the people.
+
+    Raises
+    ------
+    ModelError
+        If windows are not fitted yet.
+    """
+    folder = Path(directory)
+    if (folder / MANIFEST).is_file() and not (folder / "plan" / "plan.json").is_file():
+        return folder
+    plan = Plan.load(directory)
+    absent = [str(w.index) for w in plan.windows if not _there(plan, directory, w.name)]
+    if absent:
+        raise ModelError(
+            f"{len(absent)} of the {len(plan.windows)} windows of {directory} are not fitted: {listed(absent)}; "
+            "pgcgan windows fit --index I fits one."
+        )
+    for name in _left_over(folder):
+        shutil.rmtree(folder / _WINDOWS / name, ignore_errors=True)
+    checkpoint.write_json(
+        folder / MANIFEST,
+        {
+            "format": checkpoint.FORMAT,
+            "kind": "windows",
+            "label": list(plan.label),
+            "label_counts": plan.label_counts,
+            "seed": plan.seed,
+            "settings": dict(plan.settings),
+            "phased": plan.phased,
+            "ploidy": plan.ploidy,
+            "axes of ancestry": plan.axes,
+            "ancestry": [dataclasses.asdict(mixture) for mixture in plan.mixtures],
+            "windows": [dataclasses.asdict(window) for window in plan.windows],
+            "provenance": dict(plan.made),
+        },
+    )
+    Plan.drop(directory)
+    return folder
+
+
+def _left_over(folder: Path) -> Sequence[str]:
+    """Return what killed runs have left among the windows."""
+    return [path.name for path in (folder / _WINDOWS).iterdir() if path.name.startswith(".")]
