@@ -242,7 +242,7 @@ def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[
     import numpy as np
 
     from ..io import read_panel, read_split
-    from ..labels import combination
+    from ..labels import label_groups
 
     table = read_panel(panel)
     samples = list(next(iter(table.values())))
@@ -257,5 +257,5 @@ def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[
             f"{panel} has no column {absent[0]!r}, by which the model generates; its columns: {listed(table)}."
         )
     labels = {c: np.array([table[c][name] for name in samples], dtype=object) for c in columns}
-    names, counts = np.unique(combination(labels, columns).astype(str), return_counts=True)
+    names, counts = np.unique(label_groups(labels, columns).astype(str), return_counts=True)
     return {str(name): int(count) for name, count in zip(names, counts, strict=True)}

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants, concat
-from ..labels import combination
+from ..labels import label_groups
 from ..metrics import Evaluation, NotComputable, Row
 from ..metrics import evaluate as evaluate_sites
 from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
@@ -188,10 +188,10 @@ def _contigs(
         yield Row("linkage", name, "all", value, floor, "higher", note="signed r of dosages at sites of two contigs")
     except NotComputable as reason:
         yield Row("linkage", name, "all", None, aim="higher", note=str(reason))
-    own = combination(trained.labels, label)
+    own = label_groups(trained.labels, label)
     try:
         drawn, real = (
-            agreement(ancestry_scores(trained, people, own, combination(people.labels, label)), seed)
+            agreement(ancestry_scores(trained, people, own, label_groups(people.labels, label)), seed)
             for people in (made, reference)
         )
     except NotComputable as reason:

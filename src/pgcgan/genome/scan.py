@@ -13,7 +13,7 @@ from sklearn.utils.extmath import randomized_svd
 from ..errors import DataError
 from ..generators.haplotype import KnownAncestry, known_ancestry, shared_components
 from ..genotypes import Genotypes
-from ..labels import combination
+from ..labels import label_groups
 
 _SITES_OF_ANCESTRY, _ALLELES_OF_ANCESTRY = 20_000, 1_000_000_000
 _ROWS_OF_ANCESTRY = 20_000  # that its axes are found with
@@ -64,7 +64,7 @@ class Survey:
         """Take the next stretch, whose last site is that of this number."""
         if self._first is None:
             self._first = genotypes.select(sites=slice(0, 0))
-            self.combination = combination(genotypes.labels, label).astype(str)
+            self.combination = label_groups(genotypes.labels, label).astype(str)
         if (genotypes.phased, genotypes.ploidy) != (self.phased, self.ploidy):
             raise DataError(
                 f"Contig {contig} differs from what came before in phase state or ploidy; windows are for one of both."

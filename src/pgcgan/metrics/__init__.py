@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
-from ..labels import combination
+from ..labels import label_groups
 from ..provenance import provenance
 from . import frequency, haplotypes, linkage, privacy, structure, utility
 from .evaluation import Evaluation, figure
@@ -123,7 +123,7 @@ def evaluate(
             "Missing calls: frequencies, heterozygosity and distances use called genotypes only; "
             "LD, triples and components take the site's mean instead."
         )
-    combined = {n: combination(g.labels, columns) if columns else None for n, g in given.items()}
+    combined = {n: label_groups(g.labels, columns) if columns else None for n, g in given.items()}
     used = _matched(combined, given, seed, remarks)
     sites = np.all([_called(g, used[n]) for n, g in given.items()], axis=0)
     if not sites.all():

@@ -7,7 +7,7 @@ import torch
 
 from ..gan.networks import SINGLE_SITE, HaplotypeGenerator
 from ..gan.training import mixed_seed
-from . import Blocks, Prior
+from . import Blocks, CodeModel
 
 RAKED_ROWS = 16_384
 MOST_SHARPENING = 1.3
@@ -26,8 +26,8 @@ def rake(generator: HaplotypeGenerator, rows: int, seed: int) -> None:
         Rows drawn at most, all labels together; small cohorts, whose frequencies are less well known, do with fewer.
     seed : int
     """
-    assert isinstance(generator.prior, Prior)
-    rows = min(rows, 20 * int(generator.prior.chain.pooled_singles[0].sum()))
+    assert isinstance(generator.prior, CodeModel)
+    rows = min(rows, 20 * int(generator.prior.chain.pooled_code_counts[0].sum()))
     generator.eval()
     device, n_labels = generator.label_bias.device, len(generator.label_bias)
     label = torch.arange(n_labels).repeat_interleave(max(128, rows // n_labels)).to(device)

@@ -39,12 +39,12 @@ class Chain:
     label_weight: float
     pooled_weight: float
     frequency_weight: float = 0.0
-    pooled_pairs: list[np.ndarray] = field(init=False, repr=False)
-    pooled_singles: list[np.ndarray] = field(init=False, repr=False)
+    pooled_transition_counts: list[np.ndarray] = field(init=False, repr=False)
+    pooled_code_counts: list[np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pooled_pairs", [p.sum(axis=0) for p in self.pairs])
-        object.__setattr__(self, "pooled_singles", [s.sum(axis=0) for s in self.singles])
+        object.__setattr__(self, "pooled_transition_counts", [p.sum(axis=0) for p in self.transition_counts])
+        object.__setattr__(self, "pooled_code_counts", [s.sum(axis=0) for s in self.code_counts])
 
     def reweighted(self, **weights: float) -> Chain:
         """Return the chain with other weights; it shares the counts, which are by far the larger part."""
@@ -58,9 +58,9 @@ class Chain:
 
         What a label's people have by chance beyond the population they come from is left behind. Shape (labels, codes).
         """
-        pooled = self.pooled_singles[block]
+        pooled = self.pooled_code_counts[block]
         frequency = (pooled + 1 / len(pooled)) / (pooled.sum() + 1)
-        counts, weight = self.singles[block], np.float32(max(self.frequency_weight, 1e-3))
+        counts, weight = self.code_counts[block], np.float32(max(self.frequency_weight, 1e-3))
         return (counts + weight * frequency) / (counts.sum(axis=1, keepdims=True) + weight)
 
     def log_probs(
@@ -70,7 +70,7 @@ class Chain:
         label: np.ndarray,
         own: np.ndarray | None = None,
         contributed: np.ndarray | None = None,
-        at_home: np.ndarray | None = None,
+        own_label: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return log P_l(· | previous): float32, shape (rows, codes of the block).
 
@@ -86,21 +86,21 @@ class Chain:
             undo a confidence that unseen people do not give. -1 = contributed nothing.
         contributed : array of float32, shape (rows,), optional
             How much the row's code counted after the one before; by default 1.
-        at_home : array of bool, shape (rows,), optional
+        own_label : array of bool, shape (rows,), optional
             Whether the label asked is the one that the row contributed to; by default it is.
         """
-        pairs, singles = self.pairs[block], self.singles[block]
+        pairs, singles = self.transition_counts[block], self.code_counts[block]
         known = previous >= 0 if block else np.ones(len(label), dtype=bool)
         source = np.where(known, previous, 0) if block else np.zeros(len(label), dtype=np.int64)
         lab_pair = pairs[label, source] * known[:, None]
-        all_pair = self.pooled_pairs[block][source] * known[:, None]
+        all_pair = self.pooled_transition_counts[block][source] * known[:, None]
         lab_single = singles[label]
-        all_single = np.broadcast_to(self.pooled_singles[block], lab_single.shape)
+        all_single = np.broadcast_to(self.pooled_code_counts[block], lab_single.shape)
         if own is not None:
             mine = np.zeros((len(label), singles.shape[1]), dtype=np.float32)
             rows = np.flatnonzero(own >= 0)
             mine[rows, own[rows]] = 1
-            home = np.float32(1) if at_home is None else at_home[:, None]
+            home = np.float32(1) if own_label is None else own_label[:, None]
             lab_single, all_single = lab_single - mine * home, all_single - mine
             mine *= (known if contributed is None else known * contributed)[:, None]
             lab_pair, all_pair = lab_pair - mine * home, all_pair - mine
@@ -152,7 +152,7 @@ def fit_chain(
 
 def _frequency_likelihood(chain: Chain, block: int) -> float:
     """Return the leave-one-out log-likelihood (nats) of all rows' codes under the frequencies of their labels."""
-    counts, pooled = chain.singles[block], chain.pooled_singles[block]
+    counts, pooled = chain.code_counts[block], chain.pooled_code_counts[block]
     others = np.maximum(counts - 1, 0)
     frequency = (np.maximum(pooled - 1, 0) + 1 / len(pooled)) / np.maximum(pooled.sum(), 1)
     total = np.maximum(counts.sum(axis=1, keepdims=True) - 1, 0) + chain.frequency_weight

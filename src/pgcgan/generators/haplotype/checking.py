@@ -10,7 +10,7 @@ from .context_tree import ORDERS
 
 # dtype and number of axes
 _KINDS: dict[str, tuple[type, int]] = {
-    "chain.used": (np.int64, 1), "chain.counts": (np.float32, 1), "chain.singles": (np.float32, 1),
+    "chain.used": (np.int64, 1), "chain.counts": (np.float32, 1), "chain.code_counts": (np.float32, 1),
     "chain.weights": (np.float64, 1), "fallback.counts": (np.float32, 1), "fallback.weights": (np.float64, 1),
     "ancestry.weights": (np.float32, 2), "ancestry.spread": (np.float32, 3),
     "sources.share": (np.float32, 2), "sources.switch": (np.float32, 1),
@@ -50,7 +50,7 @@ def check_prior(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise ValueError(f"{name} has the shape {arrays[name].shape} in the place of {shape}")
-    for name in ("chain.counts", "chain.singles", "fallback.counts", "sources.share", "contexts.count"):
+    for name in ("chain.counts", "chain.code_counts", "fallback.counts", "sources.share", "contexts.count"):
         if arrays[name].size and arrays[name].min() < 0:
             raise ValueError(f"{name} has numbers below 0")
     used = arrays["chain.used"]

@@ -25,7 +25,7 @@ POWERS = (0.5, 1.0)
 
 
 @dataclass(frozen=True)
-class Runs:
+class RunCounts:
     """The runs of one length that end before one block, and what followed them in each label.
 
     Parameters
@@ -88,22 +88,22 @@ def _found(keys: np.ndarray, part: np.ndarray, other: np.ndarray, others: int) -
 
 
 @dataclass(frozen=True)
-class Contexts:
-    """Runs of codes and their weights.
+class ContextTree:
+    """RunCounts of codes and their weights.
 
     Parameters
     ----------
-    runs : list (blocks) of dicts {length: Runs}
+    runs : list (blocks) of dicts {length: RunCounts}
     weights : dict {length: (concentration, discount)}
         Of the counts n after a run, k are of a code to which shorter runs give the probability p. With the run, it is
         (k - min(k, d) + (a + s) p) / (n + a), where s is the sum of min(k, d) over all codes.
     min_carriers : int
-        Runs of fewer people are not used; for a training row, runs of fewer other people.
+        RunCounts of fewer people are not used; for a training row, runs of fewer other people.
     power : float
         A code that followed a run k times counts k ** power times for shorter runs.
     """
 
-    runs: list[dict[int, Runs]]
+    runs: list[dict[int, RunCounts]]
     weights: dict[int, tuple[float, float]]
     min_carriers: int
     power: float
@@ -159,7 +159,7 @@ class Contexts:
         label: np.ndarray,
         own: np.ndarray | None = None,
         contributed: dict[int, np.ndarray] | None = None,
-        at_home: np.ndarray | None = None,
+        own_label: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the probabilities of a block's codes, refined by runs of all lengths: shape (rows, codes).
 
@@ -176,21 +176,21 @@ class Contexts:
             The code that a training row itself contributed, to be left out; -1 = contributed nothing.
         contributed : dict, optional
             From the method of that name; asked for with `own`.
-        at_home : array of bool, shape (rows,), optional
+        own_label : array of bool, shape (rows,), optional
             Whether the label asked is the one that the row contributed to; asked for with `own`.
         """
         for order, runs in self.runs[block].items():
             case = runs.within(run[order], label)
             rows = np.flatnonzero(case >= 0)
             case = case[rows]
-            if at_home is not None:
-                enough = runs.carriers[case] - at_home[rows] >= self.min_carriers
+            if own_label is not None:
+                enough = runs.carriers[case] - own_label[rows] >= self.min_carriers
                 rows, case = rows[enough], case[enough]
             if not len(rows):
                 continue
             counts = runs.counts(case, probability.shape[1])
-            if own is not None and contributed is not None and at_home is not None:
-                mine = np.flatnonzero(at_home[rows] & (own[rows] >= 0))
+            if own is not None and contributed is not None and own_label is not None:
+                mine = np.flatnonzero(own_label[rows] & (own[rows] >= 0))
                 counts[mine, own[rows[mine]]] -= contributed[order][rows[mine]]
             concentration, discount = self.weights[order]
             total, taken = counts.sum(axis=1, keepdims=True), np.minimum(counts, discount)
@@ -204,15 +204,15 @@ def _passed_on(count: np.ndarray, power: float) -> np.ndarray:
     return np.where(count > 1, np.maximum(count, 1) ** np.float32(power), count)
 
 
-def no_contexts(blocks: int) -> Contexts:
+def empty_context_tree(blocks: int) -> ContextTree:
     """Return contexts that say nothing."""
-    return Contexts([{} for _ in range(blocks)], dict.fromkeys(ORDERS, (1.0, 0.5)), 0, 1.0)
+    return ContextTree([{} for _ in range(blocks)], dict.fromkeys(ORDERS, (1.0, 0.5)), 0, 1.0)
 
 
 _NO_CODES = np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)  # not counted yet
 
 
-def find_contexts(
+def count_runs(
     codes: np.ndarray,
     label: np.ndarray,
     person: np.ndarray,
@@ -220,7 +220,7 @@ def find_contexts(
     n_labels: int,
     min_carriers: int,
     power: float,
-) -> tuple[Contexts, np.ndarray]:
+) -> tuple[ContextTree, np.ndarray]:
     """Collect the runs that enough people carry; their weights are still to be fitted.
 
     Parameters
@@ -234,15 +234,15 @@ def find_contexts(
     n_labels : int
     min_carriers : int
     power : float
-        See `Contexts`.
+        See `ContextTree`.
 
     Returns
     -------
-    Contexts
+    ContextTree
     share : array of float32, shape (rows, blocks)
         What each row's code counts for the chain, which is asked where all runs fall silent.
     """
-    runs: list[dict[int, Runs]] = [{} for _ in sizes]
+    runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
     share = np.ones(codes.shape, dtype=np.float32)
     # of the runs of each length before each block: their number in each row (-1: not kept), and how many there are
     number: list[dict[int, np.ndarray]] = [{}]
@@ -261,7 +261,7 @@ def find_contexts(
                 break
             number[b][order], kept[b][order] = run, len(keys)
             cases[order], label_keys, carriers = _numbered(run, label, n_labels, person, min_carriers)
-            runs[b][order] = Runs(keys, others, label_keys, n_labels, *_NO_CODES, carriers)
+            runs[b][order] = RunCounts(keys, others, label_keys, n_labels, *_NO_CODES, carriers)
         for order, case in reversed(cases.items()):
             rows = np.flatnonzero((case >= 0) & (codes[:, b] >= 0))
             entries, entry = np.unique(case[rows] * sizes[b] + codes[rows, b], return_inverse=True)
@@ -272,7 +272,7 @@ def find_contexts(
             share[rows, b] *= (_passed_on(count, power) / count)[entry]
         if b >= _LOOKED_BACK:
             number[b - _LOOKED_BACK] = {}
-    return Contexts(runs, dict.fromkeys(ORDERS, (1.0, 0.5)), min_carriers, power), share
+    return ContextTree(runs, dict.fromkeys(ORDERS, (1.0, 0.5)), min_carriers, power), share
 
 
 def _numbered(

@@ -20,7 +20,7 @@ _LEAST = 1e-6  # probability of a state that no row of a code has
 
 
 @dataclass(frozen=True)
-class Markers:
+class ExclusiveSites:
     """Groups of sites, and what a haplotype can have there.
 
     Parameters
@@ -34,7 +34,7 @@ class Markers:
     patterns: list[np.ndarray]
 
     @classmethod
-    def of(cls, rows: np.ndarray, contig: np.ndarray, position: np.ndarray, names: np.ndarray) -> Markers:
+    def of(cls, rows: np.ndarray, contig: np.ndarray, position: np.ndarray, names: np.ndarray) -> ExclusiveSites:
         """Find the groups of a cohort, and their patterns.
 
         Parameters
@@ -63,7 +63,7 @@ class Markers:
         kept = [i for i, found in enumerate(patterns) if len(found)]
         return cls([groups[i] for i in kept], [patterns[i] for i in kept])
 
-    def redrawn(
+    def resample(
         self, rows: np.ndarray, codes: np.ndarray, blocks: Blocks, generator: np.random.Generator
     ) -> np.ndarray:
         """Return rows whose groups all have a pattern; those that have one already stay as they are.
@@ -106,7 +106,7 @@ class Markers:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_sites: int) -> Markers:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_sites: int) -> ExclusiveSites:
         """Make groups of what `arrays` returned.
 
         Raises

@@ -20,7 +20,7 @@ _GAIN = 0.01  # of the nats of a row: what other sources must be worth
 
 
 @dataclass(frozen=True)
-class Sources:
+class AdmixtureHMM:
     """From which labels each label draws stretches of haplotypes.
 
     Parameters
@@ -40,12 +40,12 @@ class Sources:
         return (1 - switch) * weight + switch * self.share[label]
 
 
-def own_source(n_labels: int) -> Sources:
+def no_admixture(n_labels: int) -> AdmixtureHMM:
     """Return the sources of labels that each draw from themselves alone."""
-    return Sources(np.eye(n_labels, dtype=np.float32), np.zeros(n_labels, dtype=np.float32))
+    return AdmixtureHMM(np.eye(n_labels, dtype=np.float32), np.zeros(n_labels, dtype=np.float32))
 
 
-def fit_sources(log_probs: np.ndarray, label: np.ndarray) -> Sources:
+def fit_admixture(log_probs: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
     """Fit shares and rates by EM.
 
     Parameters
@@ -57,11 +57,11 @@ def fit_sources(log_probs: np.ndarray, label: np.ndarray) -> Sources:
 
     Returns
     -------
-    Sources
+    AdmixtureHMM
         Each label its own alone, if that explains the rows as well.
     """
     n_labels = log_probs.shape[2]
-    alone = own_source(n_labels)
+    alone = no_admixture(n_labels)
     share, switch = alone.share.copy(), alone.switch.copy()
     gain, alone_nats = 0.0, 0.0
     for own in np.unique(label):
@@ -74,7 +74,7 @@ def fit_sources(log_probs: np.ndarray, label: np.ndarray) -> Sources:
     if gain < _GAIN * alone_nats:
         return alone
     share[(share < _LEAST) & (alone.share == 0)] = 0
-    return Sources(share / share.sum(axis=1, keepdims=True), switch)
+    return AdmixtureHMM(share / share.sum(axis=1, keepdims=True), switch)
 
 
 def _of_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, float]:

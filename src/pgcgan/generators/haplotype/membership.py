@@ -17,11 +17,11 @@ from sklearn.metrics import roc_auc_score
 
 from .blocks import Blocks
 from .chain import fit_chain
-from .context_tree import find_contexts
-from .prediction import Walk
+from .context_tree import count_runs
+from .prediction import NextCodePredictor
 
 if TYPE_CHECKING:
-    from . import Prior
+    from . import CodeModel
 
 # of the attack's AUC: what is above 0.5 goes with 1 / people, so that 0.54 of three quarters of them is 0.53 of all
 LIMIT = 0.54
@@ -37,8 +37,8 @@ def least_carriers(min_carriers: int) -> int:
     return round(4 * min_carriers / 3)
 
 
-def enough_carriers(
-    prior: Prior,
+def choose_min_carriers(
+    prior: CodeModel,
     blocks: Blocks,
     states: np.ndarray,
     codes: np.ndarray,
@@ -51,7 +51,7 @@ def enough_carriers(
 
     Parameters
     ----------
-    prior : Prior
+    prior : CodeModel
         Fitted to all of them: the weights that chain and contexts have in every turn.
     blocks : Blocks
     states : array of int8, shape (rows, sites)
@@ -75,7 +75,7 @@ def enough_carriers(
 
 
 def attack(
-    prior: Prior,
+    prior: CodeModel,
     blocks: Blocks,
     states: np.ndarray,
     codes: np.ndarray,
@@ -122,22 +122,22 @@ def attack(
 
 
 def _counted(
-    prior: Prior,
+    prior: CodeModel,
     codes: np.ndarray,
     label: np.ndarray,
     person: np.ndarray,
     sizes: list[int],
     carriers: int,
-) -> Walk:
+) -> NextCodePredictor:
     """Count chain and contexts from some people, and start as many rows."""
     n_labels, person = len(prior.sources.share), np.unique(person, return_inverse=True)[1]
-    runs, share = find_contexts(codes, label, person, sizes, n_labels, carriers, prior.contexts.power)
+    runs, share = count_runs(codes, label, person, sizes, n_labels, carriers, prior.contexts.power)
     weights = {n: getattr(prior.fallback, n) for n in ("label_weight", "pooled_weight", "frequency_weight")}
     chain = fit_chain(codes, label, sizes, n_labels, share).reweighted(**weights)
-    return Walk(chain, chain, replace(runs, weights=prior.contexts.weights), prior.sources, label)
+    return NextCodePredictor(chain, chain, replace(runs, weights=prior.contexts.weights), prior.sources, label)
 
 
-def _draw(walk: Walk, blocks: int, generator: np.random.Generator) -> np.ndarray:
+def _draw(walk: NextCodePredictor, blocks: int, generator: np.random.Generator) -> np.ndarray:
     codes = np.empty((len(walk.label), blocks), dtype=np.int64)
     for b in range(blocks):
         log_probs = walk.log_probs()

@@ -6,11 +6,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from .chain import Chain
-from .context_tree import Contexts
-from .local_ancestry import Sources
+from .context_tree import ContextTree
+from .local_ancestry import AdmixtureHMM
 
 
-class Walk:
+class NextCodePredictor:
     """Rows of given labels, block by block: `log_probs` tells what may come next, `step` takes what came.
 
     Parameters
@@ -18,12 +18,12 @@ class Walk:
     chain : Chain
     fallback : Chain
         What contexts refine.
-    contexts : Contexts
-    sources : Sources
+    contexts : ContextTree
+    sources : AdmixtureHMM
     label : array of int, shape (rows,)
     """
 
-    def __init__(self, chain: Chain, fallback: Chain, contexts: Contexts, sources: Sources, label: np.ndarray):
+    def __init__(self, chain: Chain, fallback: Chain, contexts: ContextTree, sources: AdmixtureHMM, label: np.ndarray):
         self.label = np.asarray(label, dtype=np.int64)
         self._chain, self._fallback, self._contexts, self._sources = chain, fallback, contexts, sources
         self._last = np.zeros(len(label), dtype=np.int64)
@@ -115,7 +115,7 @@ class Walk:
         if own is None or contributed is None:
             probability = np.exp(self._fallback.log_probs(block, last[row], source))
             return self._contexts.refine(block, probability, run, source), which
-        own, at_home = own[row], source == self.label[row]
+        own, own_label = own[row], source == self.label[row]
         contributed = {order: found[row] for order, found in contributed.items()}
-        probability = np.exp(self._fallback.log_probs(block, last[row], source, own, contributed[1], at_home))
-        return self._contexts.refine(block, probability, run, source, own, contributed, at_home), which
+        probability = np.exp(self._fallback.log_probs(block, last[row], source, own, contributed[1], own_label))
+        return self._contexts.refine(block, probability, run, source, own, contributed, own_label), which

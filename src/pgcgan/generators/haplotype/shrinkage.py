@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from .chain import Chain
-from .context_tree import ORDERS, Contexts
+from .context_tree import ORDERS, ContextTree
 
 _LABEL_WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _POOLED_WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -20,15 +20,15 @@ _CHAIN_BLOCKS = 16  # that the chain's weights are tried on
 _ROUNDS = 2
 
 
-def fit_weights(
-    chain: Chain, contexts: Contexts, codes: np.ndarray, label: np.ndarray, sizes: Sequence[int]
-) -> tuple[Chain, Contexts, float]:
+def fit_shrinkage(
+    chain: Chain, contexts: ContextTree, codes: np.ndarray, label: np.ndarray, sizes: Sequence[int]
+) -> tuple[Chain, ContextTree, float]:
     """Choose the weights of chain and contexts, each in turn, so that training rows left out become most likely.
 
     Parameters
     ----------
     chain : Chain
-    contexts : Contexts
+    contexts : ContextTree
     codes : array of int, shape (rows, blocks)
     label : array of int, shape (rows,)
     sizes : sequence of int
@@ -37,7 +37,7 @@ def fit_weights(
     Returns
     -------
     Chain
-    Contexts
+    ContextTree
     nats : float
         The mean of -log P of a row left out.
     """

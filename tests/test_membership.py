@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 import pgcgan
-from pgcgan.generators.haplotype import disclosure, enough_carriers, find_blocks, fit_prior, least_carriers
+from pgcgan.generators.haplotype import disclosure, choose_min_carriers, find_blocks, fit_code_model, least_carriers
 from pgcgan.genotypes import Genotypes
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -28,7 +28,7 @@ def related(people: int, copies: int, seed: int, sites: int = 600) -> tuple[np.n
 def fitted(rows: np.ndarray, label: np.ndarray, person: np.ndarray, carriers: int = LEAST) -> tuple:  # type: ignore[type-arg]
     blocks = find_blocks(rows, person, min_carriers=LEAST, label=label, max_sites=16)
     codes = blocks.encode(rows).astype(np.int64)
-    prior = fit_prior(codes, label, person, blocks.sizes, int(label.max()) + 1, carriers)
+    prior = fit_code_model(codes, label, person, blocks.sizes, int(label.max()) + 1, carriers)
     return prior, blocks, rows, codes, label, person
 
 
@@ -46,7 +46,7 @@ def test_nothing_is_found_where_everybody_has_one_of_a_few_haplotypes() -> None:
     rows = haplotypes[random.integers(5, size=400)]
     made = fitted(rows, np.zeros(400, dtype=np.int64), np.repeat(np.arange(200), 2))
     assert disclosure.attack(*made, LEAST, seed=1) == pytest.approx(0.5, abs=0.01)
-    assert enough_carriers(*made, LEAST, seed=1) == LEAST
+    assert choose_min_carriers(*made, LEAST, seed=1) == LEAST
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_nothing_is_found_where_everybody_has_one_of_a_few_haplotypes() -> None:
 def test_the_least_number_at_which_the_attack_fails(found: list[float], chosen: int) -> None:
     made = fitted(*related(20, 4, 1, sites=60))
     with patch.object(disclosure, "attack", side_effect=found) as attack:
-        assert enough_carriers(*made, least_carriers(LEAST)) == chosen
+        assert choose_min_carriers(*made, least_carriers(LEAST)) == chosen
     assert [call.args[-2] for call in attack.call_args_list] == [4, 6, 8, 13][: len(found)]
 
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.generators.haplotype import Prior, Sources, fit_prior, fit_sources
+from pgcgan.generators.haplotype import CodeModel, AdmixtureHMM, fit_code_model, fit_admixture
 
 SIZES = [3, 4, 3, 2, 3]
 
 
-def by_paths(log_probs: np.ndarray, label: np.ndarray, sources: Sources) -> np.ndarray:
+def by_paths(log_probs: np.ndarray, label: np.ndarray, sources: AdmixtureHMM) -> np.ndarray:
     """Return the log-likelihood of each row as a sum over all paths of sources."""
     rows, blocks, labels = log_probs.shape
     total = np.zeros(rows)
@@ -44,7 +44,7 @@ def mosaics(seed: int, rows: int = 600, blocks: int = 40, rate: float = 0.1) -> 
 
 def test_shares_and_rates_are_found() -> None:
     log_probs, label = mosaics(1)
-    found = fit_sources(log_probs, label)
+    found = fit_admixture(log_probs, label)
     assert np.allclose(found.share[2], [0.7, 0.3, 0.0], atol=0.06)
     assert found.switch[2] == pytest.approx(0.1, abs=0.03)
     for own in (0, 1):
@@ -58,20 +58,20 @@ def test_shares_and_rates_are_found() -> None:
 def test_labels_that_explain_themselves_are_left_alone() -> None:
     log_probs, label = mosaics(2)
     keep = label < 2
-    found = fit_sources(log_probs[keep], label[keep])
+    found = fit_admixture(log_probs[keep], label[keep])
     assert np.array_equal(found.share, np.eye(3)) and not found.switch.any()
 
 
-def fitted(seed: int) -> tuple[Prior, np.ndarray, np.ndarray]:
+def fitted(seed: int) -> tuple[CodeModel, np.ndarray, np.ndarray]:
     """Return a prior over a few codes, with sources, its codes and labels."""
     random = np.random.default_rng(seed)
     label = np.arange(200) % 2
     founders = np.stack([random.integers(size, size=4) for size in SIZES], axis=1)
     codes = founders[(label * 2 + random.integers(2, size=200)) % 4]
     codes = np.where(random.random(codes.shape) < 0.2, random.integers(2, size=codes.shape), codes)
-    prior = fit_prior(codes, label, np.arange(200) // 2, SIZES, 2, 2)
+    prior = fit_code_model(codes, label, np.arange(200) // 2, SIZES, 2, 2)
     share = np.array([[0.7, 0.3], [0.0, 1.0]], dtype=np.float32)
-    return replace(prior, sources=Sources(share, np.array([0.2, 0.1], dtype=np.float32))), codes, label
+    return replace(prior, sources=AdmixtureHMM(share, np.array([0.2, 0.1], dtype=np.float32))), codes, label
 
 
 @settings(max_examples=15)
@@ -110,11 +110,11 @@ def test_an_unknown_code_says_nothing_about_the_source() -> None:
 
 def test_each_label_is_asked_without_the_row_itself() -> None:
     prior, codes, label = fitted(4)
-    every = Sources(np.ones((2, 2), np.float32), np.zeros(2, np.float32))
+    every = AdmixtureHMM(np.ones((2, 2), np.float32), np.zeros(2, np.float32))
     walk = replace(prior, sources=every).walk(label)
     alone = replace(prior, sources=replace(prior.sources, share=np.eye(2, dtype=np.float32)))
-    for b, (_, at_home) in enumerate(alone.own_log_probs(codes, label)):
+    for b, (_, own_label) in enumerate(alone.own_log_probs(codes, label)):
         found = walk.of_each_label(codes[:, b])
-        mine = at_home[np.arange(200), codes[:, b]]
+        mine = own_label[np.arange(200), codes[:, b]]
         assert np.allclose(found[np.arange(200), label], mine, atol=1e-5)
         walk.step(codes[:, b])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgcgan.errors import DataError, UsageError
-from pgcgan.labels import combination, label_columns, plan_counts, sample_names
+from pgcgan.labels import label_groups, label_columns, plan_counts, sample_names
 
 TRAINED = {"AFR": 527, "AMR": 279, "EAS": 401, "EUR": 406, "SAS": 390}
 
@@ -76,32 +76,32 @@ def test_columns_undo_combination(people: list[tuple[str, str]]) -> None:
         "second": np.array([b for _, b in people], dtype=object),
         "other": np.array(["-"] * len(people), dtype=object),
     }
-    plan = Counter(combination(labels, ["first", "second"]))
+    plan = Counter(label_groups(labels, ["first", "second"]))
     columns = label_columns(plan, ["first", "second"])
     assert list(columns) == ["first", "second"]
     assert Counter(zip(columns["first"], columns["second"], strict=True)) == Counter(people)
-    assert combination(columns, ["first", "second"]).tolist() == [c for c, n in plan.items() for _ in range(n)]
+    assert label_groups(columns, ["first", "second"]).tolist() == [c for c, n in plan.items() for _ in range(n)]
 
 
 def test_combination_of_one_column_is_the_column() -> None:
     labels = {"disease": np.array(["yes/no", "yes"], dtype=object)}
-    assert combination(labels, ["disease"]).tolist() == ["yes/no", "yes"]
+    assert label_groups(labels, ["disease"]).tolist() == ["yes/no", "yes"]
     assert label_columns({"yes/no": 2}, ["disease"])["disease"].tolist() == ["yes/no", "yes/no"]
 
 
 def test_combination_errors() -> None:
     labels = {"pop": np.array(["A/B"], dtype=object), "sex": np.array(["f"], dtype=object)}
     with pytest.raises(DataError) as caught:
-        combination(labels, ["super_pop"])
+        label_groups(labels, ["super_pop"])
     assert str(caught.value) == (
         "There is no label 'super_pop'; labels here: pop, sex. Labels come from the panel file (panel=…, --panel)."
     )
     with pytest.raises(DataError) as caught:
-        combination(labels, ["pop", "sex"])
+        label_groups(labels, ["pop", "sex"])
     assert str(caught.value) == (
         "Label 'pop' has the value 'A/B': '/' joins the values of several label columns and cannot be part of one; "
         "rename it in the panel file."
     )
     with pytest.raises(UsageError) as caught:
-        combination(labels, [])
+        label_groups(labels, [])
     assert str(caught.value) == "No label column is given; labels here: pop, sex."

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pgcgan import Genotypes, PGcGAN, simulate
-from pgcgan.generators.haplotype import Blocks, Markers
+from pgcgan.generators.haplotype import Blocks, ExclusiveSites
 from pgcgan.genotypes import Variants
 
 
@@ -18,10 +18,10 @@ def test_a_pattern_has_the_probability_of_independent_sites_given_that_they_make
     edges, emission = np.array([0, 2, 3]), np.stack([1 - p, p], axis=2).astype(np.float32)
     blocks = Blocks(edges, [np.zeros((2, 2), np.int8), np.zeros((2, 1), np.int8)], [emission[:, :2], emission[:, 2:]])
     patterns = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]], dtype=np.int8)
-    markers = Markers([np.arange(3)], [patterns])
+    markers = ExclusiveSites([np.arange(3)], [patterns])
     generator = np.random.default_rng(1)
     codes = np.tile(np.repeat([0, 1], 40_000)[:, None], (1, 2))
-    drawn = markers.redrawn(blocks.decode(codes, generator), codes, blocks, generator)
+    drawn = markers.resample(blocks.decode(codes, generator), codes, blocks, generator)
     for code in (0, 1):
         apart = np.prod(np.where(patterns == 1, p[code], 1 - p[code]), axis=1)
         mine = drawn[codes[:, 0] == code]
@@ -74,19 +74,19 @@ def test_groups_are_found_by_gene_and_by_position() -> None:
     position = np.array([5, 5, 6, 7, 8, 9, 9, 9])
     names = np.array(["a", "b", "HLA_A*01:01", "HLA_A*02:01", "HLA_DRB1_15", "c", "d", "e"], dtype=object)
     rows = np.array([[0, 1, 1, 0, 1, 0, 0, 0], [1, 0, -1, 1, 0, 1, 1, 0], [0, 1, 0, 1, 1, 0, 0, 1]], dtype=np.int8)
-    found = Markers.of(rows, contig, position, names)
+    found = ExclusiveSites.of(rows, contig, position, names)
     assert [sites.tolist() for sites in found.sites] == [[2, 3], [0, 1], [6, 7]]
     assert [sorted(p.tolist()) for p in found.patterns] == [
         [[0, 1], [1, 0]],
         [[0, 1], [1, 0]],
         [[0, 0], [0, 1], [1, 0]],
     ]
-    assert Markers.of(rows[:, [0, 2, 4]], contig[[0, 2, 4]], position[[0, 2, 4]], names[[0, 2, 4]]).arrays() == {}
+    assert ExclusiveSites.of(rows[:, [0, 2, 4]], contig[[0, 2, 4]], position[[0, 2, 4]], names[[0, 2, 4]]).arrays() == {}
 
 
 def test_broken_arrays_are_refused() -> None:
-    good = Markers([np.array([1, 2])], [np.eye(2, dtype=np.int8)]).arrays()
-    assert Markers.from_arrays(good, 3).sites[0].tolist() == [1, 2]
+    good = ExclusiveSites([np.array([1, 2])], [np.eye(2, dtype=np.int8)]).arrays()
+    assert ExclusiveSites.from_arrays(good, 3).sites[0].tolist() == [1, 2]
     broken = {
         "sizes": (np.array([[2, 3]]), np.zeros((0, 2), np.int64), np.array([[-2, -2]]), np.array([2, 2])),
         "sites": (np.array([1, 3]), np.array([-1, 0]), np.array([1]), np.array([1.0, 2.0])),
@@ -95,6 +95,6 @@ def test_broken_arrays_are_refused() -> None:
     for name, arrays in broken.items():
         for array in arrays:
             with pytest.raises(ValueError, match="markers"):
-                Markers.from_arrays({**good, name: array}, 3)
+                ExclusiveSites.from_arrays({**good, name: array}, 3)
     with pytest.raises(KeyError):
-        Markers.from_arrays({"sizes": good["sizes"]}, 3)
+        ExclusiveSites.from_arrays({"sizes": good["sizes"]}, 3)

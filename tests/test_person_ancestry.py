@@ -1,11 +1,11 @@
-"""Ancestry: found where the two haplotypes of people share it, fitted to what simulated people were made with."""
+"""PersonAncestry: found where the two haplotypes of people share it, fitted to what simulated people were made with."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pgcgan.generators.haplotype import Prior, find_blocks, fit_prior, shared_components
+from pgcgan.generators.haplotype import CodeModel, find_blocks, fit_code_model, shared_components
 from pgcgan.generators.haplotype.ancestry import MOST_AXES, fit_ancestry
 
 PEOPLE, SITES = 600, 120
@@ -22,11 +22,11 @@ def structured(seed: int, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray
     return alleles.astype(np.int8), label, z, weights
 
 
-def prior_of(alleles: np.ndarray, label: np.ndarray) -> tuple[Prior, np.ndarray]:
+def prior_of(alleles: np.ndarray, label: np.ndarray) -> tuple[CodeModel, np.ndarray]:
     rows, person = alleles.reshape(-1, SITES), np.repeat(np.arange(PEOPLE), 2)
     blocks = find_blocks(rows, person, max_sites=1)
     codes = blocks.encode(rows).astype(np.int64)
-    return fit_prior(codes, label.repeat(2), person, blocks.sizes, 2, 3), codes.reshape(PEOPLE, 2, -1)
+    return fit_code_model(codes, label.repeat(2), person, blocks.sizes, 2, 3), codes.reshape(PEOPLE, 2, -1)
 
 
 def scores_of(alleles: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def scores_of(alleles: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def of_two() -> tuple[np.ndarray, np.ndarray, Prior, np.ndarray, Prior]:
+def of_two() -> tuple[np.ndarray, np.ndarray, CodeModel, np.ndarray, CodeModel]:
     """Return alleles and labels of structured people, their prior and codes, and the prior with ancestry."""
     alleles, label, _, _ = structured(2)
     prior, codes = prior_of(alleles, label)

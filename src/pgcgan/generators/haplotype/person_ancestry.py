@@ -30,7 +30,7 @@ _SPREAD = 0.8
 
 
 @dataclass(frozen=True)
-class Ancestry:
+class PersonAncestry:
     """Weights of codes and spread of labels.
 
     Parameters
@@ -59,20 +59,20 @@ class KnownAncestry:
     z : array of float, shape (people, axes)
         Mean 0 within each label; about 1 in size.
     spread : array of float32, shape (labels, axes, axes)
-        As in `Ancestry`.
+        As in `PersonAncestry`.
     """
 
     z: np.ndarray
     spread: np.ndarray
 
 
-def no_ancestry(sizes: Sequence[int], n_labels: int) -> Ancestry:
+def no_ancestry(sizes: Sequence[int], n_labels: int) -> PersonAncestry:
     """Return an ancestry without axes."""
-    return Ancestry([np.zeros((k, 0), np.float32) for k in sizes], np.zeros((n_labels, 0, 0), np.float32))
+    return PersonAncestry([np.zeros((k, 0), np.float32) for k in sizes], np.zeros((n_labels, 0, 0), np.float32))
 
 
 def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> KnownAncestry:
-    """Turn scores of people on axes of ancestry into what `Prior.with_known_ancestry` takes.
+    """Turn scores of people on axes of ancestry into what `CodeModel.with_known_ancestry` takes.
 
     The spread of a label is the covariance of its people, shrunk toward the pooled one as if that came from
     `_SHRINKAGE` of them.
@@ -169,7 +169,7 @@ def fit_ancestry(
     scores: np.ndarray,
     n_labels: int,
     seed: int = 0,
-) -> Ancestry:
+) -> PersonAncestry:
     """Fit weights and spread by EM (Laplace approximation of each person's z).
 
     Parameters
@@ -188,7 +188,7 @@ def fit_ancestry(
 
     Returns
     -------
-    Ancestry
+    PersonAncestry
         Without axes if there is no finite solution.
     """
     people, per, blocks = codes.shape
@@ -269,4 +269,4 @@ def fit_ancestry(
             mine = moments[label == k]
             spread[k] = (mine.sum(axis=0) + _SHRINKAGE * pooled) / (len(mine) + _SHRINKAGE)
     root = np.linalg.cholesky(_SPREAD * spread + 1e-9 * np.eye(axes)).astype(np.float32)
-    return Ancestry([w.astype(np.float32) for w in np.split(weights, start[1:])], root)
+    return PersonAncestry([w.astype(np.float32) for w in np.split(weights, start[1:])], root)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .ancestry import (
-    Ancestry,
+    PersonAncestry,
     KnownAncestry,
     fit_ancestry,
     fit_loadings,
@@ -26,73 +26,73 @@ from .ancestry import (
 from .blocks import UNKNOWN, Blocks, find_blocks, unique_rows
 from .chain import Chain, fit_chain
 from .checking import check_prior
-from .context_tree import ORDERS, POWERS, Contexts, Runs, find_contexts, no_contexts
-from .exclusive_sites import Markers
-from .local_ancestry import Sources, fit_sources, own_source
-from .membership import enough_carriers, least_carriers
-from .prediction import Walk
-from .shrinkage import fit_weights
+from .context_tree import ORDERS, POWERS, ContextTree, RunCounts, count_runs, empty_context_tree
+from .exclusive_sites import ExclusiveSites
+from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
+from .membership import choose_min_carriers, least_carriers
+from .prediction import NextCodePredictor
+from .shrinkage import fit_shrinkage
 
 __all__ = [
     "UNKNOWN",
-    "Ancestry",
+    "PersonAncestry",
     "Blocks",
     "Chain",
-    "Contexts",
+    "ContextTree",
     "KnownAncestry",
-    "Markers",
-    "Prior",
-    "Runs",
-    "Sources",
-    "Walk",
-    "enough_carriers",
+    "ExclusiveSites",
+    "CodeModel",
+    "RunCounts",
+    "AdmixtureHMM",
+    "NextCodePredictor",
+    "choose_min_carriers",
     "find_blocks",
-    "find_contexts",
+    "count_runs",
     "fit_ancestry",
     "fit_chain",
-    "fit_prior",
-    "fit_sources",
-    "fit_weights",
+    "fit_code_model",
+    "fit_admixture",
+    "fit_shrinkage",
     "known_ancestry",
     "least_carriers",
     "no_ancestry",
-    "own_source",
+    "no_admixture",
     "shared_components",
     "unique_rows",
 ]
 
 
 @dataclass(frozen=True)
-class Prior:
+class CodeModel:
     """A distribution of rows of block codes given their label: chain, contexts, sources, and people's ancestry."""
 
     chain: Chain
     fallback: Chain  # the chain for where contexts fall silent: what they explain counts less
-    contexts: Contexts
-    sources: Sources
-    ancestry: Ancestry
+    contexts: ContextTree
+    sources: AdmixtureHMM
+    ancestry: PersonAncestry
 
     @property
     def sizes(self) -> list[int]:
         """Number of codes of each block."""
-        return [singles.shape[1] for singles in self.chain.singles]
+        return [singles.shape[1] for singles in self.chain.code_counts]
 
-    def walk(self, label: np.ndarray) -> Walk:
+    def walk(self, label: np.ndarray) -> NextCodePredictor:
         """Start rows of these labels on their way through the blocks."""
-        return Walk(self.chain, self.fallback, self.contexts, self.sources, label)
+        return NextCodePredictor(self.chain, self.fallback, self.contexts, self.sources, label)
 
-    def chain_alone(self) -> Prior:
+    def chain_alone(self) -> CodeModel:
         """Return the prior without its contexts, sources and ancestry."""
         n_labels = len(self.sources.share)
-        return Prior(
+        return CodeModel(
             self.chain,
             self.chain,
-            no_contexts(len(self.sizes)),
-            own_source(n_labels),
+            empty_context_tree(len(self.sizes)),
+            no_admixture(n_labels),
             no_ancestry(self.sizes, n_labels),
         )
 
-    def with_ancestry(self, codes: np.ndarray, label: np.ndarray, scores: np.ndarray, seed: int = 0) -> Prior:
+    def with_ancestry(self, codes: np.ndarray, label: np.ndarray, scores: np.ndarray, seed: int = 0) -> CodeModel:
         """Return the prior with the ancestry of its training people.
 
         Parameters
@@ -128,7 +128,7 @@ class Prior:
         except np.linalg.LinAlgError:  # people too few for the axes: the prior as it is
             return self
 
-    def with_known_ancestry(self, codes: np.ndarray, label: np.ndarray, known: KnownAncestry) -> Prior:
+    def with_known_ancestry(self, codes: np.ndarray, label: np.ndarray, known: KnownAncestry) -> CodeModel:
         """Return the prior with weights for an ancestry of its training people that is known.
 
         Parameters
@@ -150,7 +150,7 @@ class Prior:
             weights.append(fit_loadings(np.concatenate(offset), rows[:, b], z))
             for walk, part in zip(walks, parts, strict=True):
                 walk.step(rows[part, b])
-        return replace(self, ancestry=Ancestry(weights, known.spread))
+        return replace(self, ancestry=PersonAncestry(weights, known.spread))
 
     def own_log_probs(self, codes: np.ndarray, label: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield, block by block, what the walk says to training rows, each row's own contribution left out.
@@ -163,7 +163,7 @@ class Prior:
         Yields
         ------
         chain, prior : arrays of float32, shape (rows, codes of the block)
-            See `Walk`.
+            See `NextCodePredictor`.
         """
         walk = self.walk(label)
         for b in range(codes.shape[1]):
@@ -172,9 +172,9 @@ class Prior:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the prior as plain arrays, for a file; `from_arrays` takes them back."""
-        counts = np.concatenate([pairs.ravel() for pairs in self.chain.pairs])
+        counts = np.concatenate([pairs.ravel() for pairs in self.chain.transition_counts])
         used = np.flatnonzero(counts)
-        fallen = np.concatenate([pairs.ravel() for pairs in self.fallback.pairs])
+        fallen = np.concatenate([pairs.ravel() for pairs in self.fallback.transition_counts])
         table, columns = [], []
         for b, lengths in enumerate(self.contexts.runs):
             for order, runs in lengths.items():
@@ -184,7 +184,7 @@ class Prior:
         return {
             "chain.used": used,
             "chain.counts": counts[used],
-            "chain.singles": np.concatenate([singles.ravel() for singles in self.chain.singles]),
+            "chain.code_counts": np.concatenate([singles.ravel() for singles in self.chain.code_counts]),
             "chain.weights": _weights(self.chain),
             "fallback.counts": fallen[used],
             "fallback.weights": _weights(self.fallback),
@@ -201,7 +201,7 @@ class Prior:
         }  # fmt: skip
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> Prior:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> CodeModel:
         """Return the prior whose `arrays` these are.
 
         Raises
@@ -218,7 +218,7 @@ class Prior:
             counts[arrays["chain.used"]] = arrays[f"{name}.counts"]
             parts = _parts(counts, [a * b * c for a, b, c in shapes])
             both.append([p.reshape(shape) for p, shape in zip(parts, shapes, strict=True)])
-        singles = [p.reshape(n_labels, -1) for p in _parts(arrays["chain.singles"], [n_labels * k for k in sizes])]
+        singles = [p.reshape(n_labels, -1) for p in _parts(arrays["chain.code_counts"], [n_labels * k for k in sizes])]
         chain, fallback = (
             Chain(pairs, singles, *(float(w) for w in arrays[f"{name}.weights"]))
             for name, pairs in zip(("chain", "fallback"), both, strict=True)
@@ -226,16 +226,16 @@ class Prior:
         table = arrays["contexts.table"]
         lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
         columns = [_parts(arrays[f"contexts.{name}"], lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
-        runs: list[dict[int, Runs]] = [{} for _ in sizes]
+        runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
         for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
             keys, label_keys, first, code, count, carriers = parts
-            runs[block][order] = Runs(keys, others, label_keys, n_labels, first, code, count, carriers)
+            runs[block][order] = RunCounts(keys, others, label_keys, n_labels, first, code, count, carriers)
         weights = {
             order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["contexts.weights"], strict=True)
         }
-        contexts = Contexts(runs, weights, int(arrays["contexts.min_carriers"]), float(arrays["contexts.power"]))
-        sources = Sources(arrays["sources.share"], arrays["sources.switch"])
-        ancestry = Ancestry(_parts(arrays["ancestry.weights"], sizes), arrays["ancestry.spread"])
+        contexts = ContextTree(runs, weights, int(arrays["contexts.min_carriers"]), float(arrays["contexts.power"]))
+        sources = AdmixtureHMM(arrays["sources.share"], arrays["sources.switch"])
+        ancestry = PersonAncestry(_parts(arrays["ancestry.weights"], sizes), arrays["ancestry.spread"])
         return cls(chain, fallback, contexts, sources, ancestry)
 
 
@@ -260,7 +260,7 @@ def _parts(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.nd
     return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
-def fit_prior(
+def fit_code_model(
     codes: np.ndarray,
     label: np.ndarray,
     person: np.ndarray,
@@ -270,7 +270,7 @@ def fit_prior(
     *,
     contexts: bool = True,
     sources: bool = True,
-) -> Prior:
+) -> CodeModel:
     """Fit chain, contexts and sources to training rows; all their weights are chosen by leave-one-out likelihood.
 
     Parameters
@@ -287,23 +287,23 @@ def fit_prior(
         Whether there are any: without them, the prior is the chain.
     """
     plain = fit_chain(codes, label, sizes, n_labels)
-    chain, runs, nats = fit_weights(plain, no_contexts(len(sizes)), codes, label, sizes)
+    chain, runs, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, label, sizes)
     fallback, enough = chain, (1 - _GAIN) * nats
     for power in POWERS if contexts else ():
-        found, share = find_contexts(codes, label, person, sizes, n_labels, min_carriers, power)
-        trial = fit_weights(fit_chain(codes, label, sizes, n_labels, share), found, codes, label, sizes)
+        found, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power)
+        trial = fit_shrinkage(fit_chain(codes, label, sizes, n_labels, share), found, codes, label, sizes)
         if trial[2] < min(nats, enough):
             fallback, runs, nats = trial
-    prior = Prior(chain, fallback, runs, own_source(n_labels), no_ancestry(sizes, n_labels))
+    prior = CodeModel(chain, fallback, runs, no_admixture(n_labels), no_ancestry(sizes, n_labels))
     return replace(prior, sources=_sources(prior, codes, label)) if sources and n_labels > 1 else prior
 
 
-def _sources(prior: Prior, codes: np.ndarray, label: np.ndarray) -> Sources:
+def _sources(prior: CodeModel, codes: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
     """Fit the sources to as many training rows as are needed to know them."""
     rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _SOURCES_FITTED_ON // codes.shape[1]))))
     codes, label = codes[rows.astype(int)], label[rows.astype(int)]
     n_labels = len(prior.sources.share)
-    every = Sources(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
+    every = AdmixtureHMM(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
     asked = replace(prior, sources=every)
     log_probs = np.empty((*codes.shape, n_labels), dtype=np.float32)
     at_a_time = max(1, _ROWS_AT_A_TIME // n_labels)
@@ -313,4 +313,4 @@ def _sources(prior: Prior, codes: np.ndarray, label: np.ndarray) -> Sources:
         for b in range(codes.shape[1]):
             log_probs[part, b] = walk.of_each_label(codes[part, b])
             walk.step(codes[part, b])
-    return fit_sources(log_probs, label)
+    return fit_admixture(log_probs, label)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pgcgan.generators.haplotype import Blocks, Chain, find_blocks, fit_chain, fit_weights, unique_rows
-from pgcgan.generators.haplotype.context_tree import no_contexts
+from pgcgan.generators.haplotype import Blocks, Chain, find_blocks, fit_chain, fit_shrinkage, unique_rows
+from pgcgan.generators.haplotype.context_tree import empty_context_tree
 
 
 def states(most: int = 1, least: int = 0, rows: tuple[int, int] = (1, 24)) -> st.SearchStrategy[np.ndarray]:
@@ -249,7 +249,7 @@ def counted(codes: np.ndarray, label: np.ndarray, label_weight: float, pooled_we
 
 def by_hand(chain: Chain, block: int, previous: int, label: int) -> np.ndarray:
     """Return the formula of the class, for one row, from the counts."""
-    pairs, singles = chain.pairs[block].astype(float), chain.singles[block].astype(float)
+    pairs, singles = chain.transition_counts[block].astype(float), chain.code_counts[block].astype(float)
     k = singles.shape[1]
     unseen = previous < 0
     source = 0 if block == 0 else previous
@@ -264,7 +264,7 @@ def by_hand(chain: Chain, block: int, previous: int, label: int) -> np.ndarray:
 
 def table(chain: Chain, block: int) -> np.ndarray:
     """Return all log-probabilities of a block: (labels, codes before and "unknown", codes)."""
-    labels, sources, _ = chain.pairs[block].shape
+    labels, sources, _ = chain.transition_counts[block].shape
     label, before = np.meshgrid(np.arange(labels), [*range(sources), -1], indexing="ij")
     return chain.log_probs(block, before.ravel(), label.ravel()).reshape(labels, sources + 1, -1)
 
@@ -322,7 +322,7 @@ def test_label_frequency_is_shrunk_toward_the_pooled_one() -> None:
 
 def fitted_chain(codes: np.ndarray, label: np.ndarray) -> tuple[Chain, float]:
     """Return the chain with its weights, and the nats a row that they reach."""
-    chain, _, nats = fit_weights(fit_chain(codes, label, SIZES, 2), no_contexts(len(SIZES)), codes, label, SIZES)
+    chain, _, nats = fit_shrinkage(fit_chain(codes, label, SIZES, 2), empty_context_tree(len(SIZES)), codes, label, SIZES)
     return chain, nats
 
 
@@ -332,8 +332,8 @@ def test_fit_counts_and_takes_the_weights_of_the_best_left_out_likelihood() -> N
         fitted, nats = fitted_chain(codes, label)
         plain = counted(codes, label, fitted.label_weight, fitted.pooled_weight)
         for b in range(len(SIZES)):
-            assert np.array_equal(fitted.pairs[b], plain.pairs[b])
-            assert np.array_equal(fitted.singles[b], plain.singles[b])
+            assert np.array_equal(fitted.transition_counts[b], plain.transition_counts[b])
+            assert np.array_equal(fitted.code_counts[b], plain.code_counts[b])
 
         def score(chain: Chain, codes: np.ndarray = codes, label: np.ndarray = label) -> float:
             total = 0.0
@@ -355,10 +355,10 @@ def test_a_chain_with_other_weights_is_that_chain_and_shares_its_counts() -> Non
     codes, label = coded(5)
     chain = fit_chain(codes, label, SIZES, 2)
     other, plain = chain.reweighted(label_weight=7.0, pooled_weight=0.3), replace(chain)
-    assert other.pairs is chain.pairs
-    assert other.pooled_pairs is chain.pooled_pairs
+    assert other.transition_counts is chain.transition_counts
+    assert other.pooled_transition_counts is chain.pooled_transition_counts
     assert (chain.label_weight, chain.pooled_weight) == (plain.label_weight, plain.pooled_weight)
-    anew = Chain(chain.pairs, chain.singles, 7.0, 0.3, chain.frequency_weight)
+    anew = Chain(chain.transition_counts, chain.code_counts, 7.0, 0.3, chain.frequency_weight)
     for b in range(len(SIZES)):
         asked = (b, codes[:, b - 1], label, codes[:, b])
         assert np.array_equal(other.log_probs(*asked), anew.log_probs(*asked))
@@ -368,14 +368,14 @@ def test_what_a_code_counts_after_another_is_asked() -> None:
     codes, label = coded(7, rows=100)
     share = np.random.default_rng(1).random(codes.shape).astype(np.float32)
     found = fit_chain(codes, label, SIZES, 2, share)
-    assert np.array_equal(found.singles[2], fit_chain(codes, label, SIZES, 2).singles[2])
+    assert np.array_equal(found.code_counts[2], fit_chain(codes, label, SIZES, 2).code_counts[2])
     rows = (label == 1) & (codes[:, 1] == 0) & (codes[:, 2] == 1)
-    assert found.pairs[2][1, 0, 1] == pytest.approx(share[rows, 2].sum())
+    assert found.transition_counts[2][1, 0, 1] == pytest.approx(share[rows, 2].sum())
     # and what a row contributed is what is left out
     row = np.flatnonzero(rows)[:1]
-    less = replace(found, pairs=[p.copy() for p in found.pairs], singles=[p.copy() for p in found.singles])
-    less.pairs[2][1, 0, 1] -= share[row[0], 2]
-    less.singles[2][1, 1] -= 1
+    less = replace(found, pairs=[p.copy() for p in found.transition_counts], singles=[p.copy() for p in found.code_counts])
+    less.transition_counts[2][1, 0, 1] -= share[row[0], 2]
+    less.code_counts[2][1, 1] -= 1
     less = replace(less)
     one, two = np.array([0]), np.array([1])
     left_out = found.log_probs(2, one, two, two, share[row, 2])

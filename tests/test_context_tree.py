@@ -1,4 +1,4 @@
-"""Contexts of the prior, against a plain count of runs, and the walk through the blocks."""
+"""ContextTree of the prior, against a plain count of runs, and the walk through the blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.generators.haplotype import Prior, find_contexts, fit_prior, own_source
+from pgcgan.generators.haplotype import CodeModel, count_runs, fit_code_model, no_admixture
 from pgcgan.generators.haplotype.context_tree import ORDERS
 
 SIZES = [3, 2, 4, 3, 3, 2, 3, 4, 3, 2]
@@ -33,7 +33,7 @@ def passed_on(count: float, power: float) -> float:
     return count**power if count > 1 else count
 
 
-def by_hand(prior: Prior, codes: np.ndarray, label: np.ndarray, person: np.ndarray, row: np.ndarray, asked: int,
+def by_hand(prior: CodeModel, codes: np.ndarray, label: np.ndarray, person: np.ndarray, row: np.ndarray, asked: int,
             block: int, left_out: int | None) -> np.ndarray:  # fmt: skip
     """Return P(next code) of one row in one label from the training rows themselves, all but one."""
     contexts, size = prior.contexts, SIZES[block]
@@ -80,24 +80,24 @@ def by_hand(prior: Prior, codes: np.ndarray, label: np.ndarray, person: np.ndarr
     p = np.exp(chain.log_probs(block, last, np.array([asked])))[0].astype(float)
     for order in ORDERS:
         run = run_of(row, order)
-        at_home = left_out is not None and label[left_out] == asked
-        if run and carriers(run, None) >= contexts.min_carriers <= carriers(run, asked) - at_home:
+        own_label = left_out is not None and label[left_out] == asked
+        if run and carriers(run, None) >= contexts.min_carriers <= carriers(run, asked) - own_label:
             a, d = contexts.weights[order]
             less = np.minimum(after[order], d)
             p = (after[order] - less + (a + less.sum()) * p) / (after[order].sum() + a)
     return p
 
 
-def fitted(seed: int = 1, min_carriers: int = 2) -> tuple[Prior, np.ndarray, np.ndarray, np.ndarray]:
+def fitted(seed: int = 1, min_carriers: int = 2) -> tuple[CodeModel, np.ndarray, np.ndarray, np.ndarray]:
     codes, label, person = copied(seed)
-    prior = fit_prior(codes, label, person, SIZES, 2, min_carriers)
+    prior = fit_code_model(codes, label, person, SIZES, 2, min_carriers)
     assert prior.contexts.runs[-1]
     return prior, codes, label, person
 
 
-def alone(prior: Prior) -> Prior:
+def alone(prior: CodeModel) -> CodeModel:
     """Return the prior whose labels draw from themselves only."""
-    return replace(prior, sources=own_source(2))
+    return replace(prior, sources=no_admixture(2))
 
 
 @settings(max_examples=8)
@@ -133,7 +133,7 @@ def test_a_run_of_too_few_people_says_nothing() -> None:
     # one person whose two haplotypes are unlike anybody's: no run of theirs is followed, however often they carry it
     codes = np.concatenate([codes, np.tile([2, 1, 3, 2, 2, 1, 2, 3, 2, 1], (2, 1))])
     label, person = np.append(label, [0, 0]), np.append(person, [99, 99])
-    contexts, _ = find_contexts(codes, label, person, SIZES, 2, min_carriers=2, power=0.5)
+    contexts, _ = count_runs(codes, label, person, SIZES, 2, min_carriers=2, power=0.5)
     for b, lengths in enumerate(contexts.runs):
         for order, runs in lengths.items():
             rows = [(*row[b - order : b], own) for row, own in zip(codes, label, strict=True)]
@@ -156,7 +156,7 @@ def test_long_runs_are_followed_where_several_people_share_them() -> None:
     # nothing is gained from codes without memory, and nothing is lost
     random = np.random.default_rng(2)
     free = np.stack([random.integers(size, size=400) for size in SIZES], axis=1)
-    prior = fit_prior(free, random.integers(2, size=400), np.arange(400) // 2, SIZES, 2, 2)
+    prior = fit_code_model(free, random.integers(2, size=400), np.arange(400) // 2, SIZES, 2, 2)
     assert not any(prior.contexts.runs)
 
 
@@ -190,19 +190,19 @@ def test_the_weights_are_the_best_of_a_coordinate() -> None:
 def test_arrays_hold_the_whole_prior() -> None:
     prior, codes, label, _ = fitted()
     arrays = prior.arrays()
-    back = Prior.from_arrays(arrays, SIZES, 2)
+    back = CodeModel.from_arrays(arrays, SIZES, 2)
     for (_, a), (_, b) in zip(prior.own_log_probs(codes, label), back.own_log_probs(codes, label), strict=True):
         assert np.array_equal(a, b)
     assert all(np.array_equal(back.chain.label_frequency(b), prior.chain.label_frequency(b)) for b in range(len(SIZES)))
     with pytest.raises(ValueError):
-        Prior.from_arrays({**arrays, "contexts.code": arrays["contexts.code"][1:]}, SIZES, 2)
+        CodeModel.from_arrays({**arrays, "contexts.code": arrays["contexts.code"][1:]}, SIZES, 2)
     with pytest.raises(ValueError):
-        Prior.from_arrays({**arrays, "contexts.code": arrays["contexts.code"] + 9}, SIZES, 2)
+        CodeModel.from_arrays({**arrays, "contexts.code": arrays["contexts.code"] + 9}, SIZES, 2)
     with pytest.raises((ValueError, IndexError)):
-        Prior.from_arrays(arrays, SIZES[:-1], 2)
+        CodeModel.from_arrays(arrays, SIZES[:-1], 2)
     # blocks too few for any run
-    short = fit_prior(codes[:, :2], label, np.arange(len(codes)), SIZES[:2], 2, 2)
-    assert Prior.from_arrays(short.arrays(), SIZES[:2], 2).contexts.runs == [{}, {}]
+    short = fit_code_model(codes[:, :2], label, np.arange(len(codes)), SIZES[:2], 2, 2)
+    assert CodeModel.from_arrays(short.arrays(), SIZES[:2], 2).contexts.runs == [{}, {}]
 
 
 def test_the_chain_alone_is_the_chain() -> None:
