@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class SMOTE(Generator):
 
     name = "smote"
     holds_training_rows = True
-    schema = {"near": Array("int32", ("pairs",), 0), **ROWS_SCHEMA}
+    schema: ClassVar = {"near": Array("int32", ("pairs",), 0), **ROWS_SCHEMA}
 
     def __init__(self, label: str | Sequence[str] = "super_pop", *, seed: int = 0, neighbours: int = 5):
         super().__init__(label, seed=seed)
@@ -42,34 +42,36 @@ class SMOTE(Generator):
 
     def _fit(self, rows: Rows) -> None:
         states = filled_states(rows, np.random.default_rng([self.seed, 1]))
-        self._rows = [states[rows.of_label(k)] for k in range(len(rows.label_names))]
-        for name, own in zip(rows.label_names, self._rows, strict=True):
+        self.rows_ = [states[rows.of_label(k)] for k in range(len(rows.label_names))]
+        for name, own in zip(rows.label_names, self.rows_, strict=True):
             if len(own) < 2:
                 raise DataError(
                     f"Label {name!r} has a single {'haplotype' if rows.n_states == 2 else 'person'}, and SMOTE needs a "
                     "neighbour: give more people, or take another model."
                 )
-        self._near = [_nearest(own, min(self.neighbours, len(own) - 1)) for own in self._rows]
+        self.near_ = [_nearest(own, min(self.neighbours, len(own) - 1)) for own in self.rows_]
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         rows = people * self.rows_per_person
-        own, near = self._rows[label], self._near[label]
+        own, near = self.rows_[label], self.near_[label]
         first = random.integers(len(own), size=rows)
         second = near[first, random.integers(near.shape[1], size=rows)]
         take = random.random((rows, own.shape[1])) < random.random((rows, 1))
         return np.where(take, own[second], own[first])
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {**packed_rows(self._rows), "near": np.concatenate([near.ravel() for near in self._near])}
+        return {**packed_rows(self.rows_), "near": np.concatenate([near.ravel() for near in self.near_])}
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
-        self._rows = unpacked_rows(arrays, len(self.variants_), self.n_states - 1)
-        shapes = [(len(own), min(self.neighbours, len(own) - 1)) for own in self._rows]
+        self.rows_ = unpacked_rows(arrays, len(self.variants_), self.n_states - 1)
+        shapes = [(len(own), min(self.neighbours, len(own) - 1)) for own in self.rows_]
         ends = np.cumsum([rows * neighbours for rows, neighbours in shapes])
         if ends[-1] != len(arrays["near"]):
             raise ValueError(f"near has {len(arrays['near'])} entries; {ends[-1]} fit")
-        self._near = [near.reshape(shape) for near, shape in zip(np.split(arrays["near"], ends[:-1]), shapes, strict=True)]
-        if any(near.size and near.max() >= len(near) for near in self._near):
+        self.near_ = [
+            near.reshape(shape) for near, shape in zip(np.split(arrays["near"], ends[:-1]), shapes, strict=True)
+        ]
+        if any(near.size and near.max() >= len(near) for near in self.near_):
             raise ValueError("near has the numbers of rows that there are not")
 
 
