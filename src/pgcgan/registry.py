@@ -97,7 +97,7 @@ def load(path: str | os.PathLike[str]) -> Generator:
 def _class_of(name: str) -> type[Generator]:
     module, class_name = _HOMES[name]
     try:
-        return getattr(importlib.import_module(f".{module}", __package__), class_name)  # type: ignore[no-any-return]
+        return getattr(importlib.import_module(f".{module}", __package__), class_name)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...errors import UsageError
+from ...numerics import principal_axes
 from ..generator import Generator
 from ..rows import Rows
 from ..store import Array
@@ -46,10 +47,9 @@ class PCAGaussian(Generator):
             raise UsageError(f"components is {self.components}; accepted: 1 or more.")
 
     def _fit(self, rows: Rows) -> None:
-        random = np.random.default_rng([self.seed, 1])
-        states, levels = filled_states(rows, random), rows.n_states - 1
+        states, levels = filled_states(rows, np.random.default_rng([self.seed, 1])), rows.n_states - 1
         centred = states - states.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.axes_ = _principal_axes(centred, self.components, random)  # (components, sites)
+        self.axes_ = principal_axes(centred, self.components, self.seed)  # (components, sites)
         scores = centred @ self.axes_.T
         spreads, thresholds = [], []
         for index in map(rows.of_label, range(len(rows.label_names))):
@@ -88,18 +88,3 @@ def _upper_quantile(share: np.ndarray) -> np.ndarray:
     normal = NormalDist()
     quantiles = np.array([-normal.inv_cdf(float(v)) if 0 < v < 1 else 0.0 for v in values])
     return quantiles[inverse].reshape(share.shape)
-
-
-def _principal_axes(centred: np.ndarray, components: int, random: np.random.Generator) -> np.ndarray:
-    """Return the leading right singular vectors: float32, shape (components, sites).
-
-    By randomised subspace iteration (Halko, Martinsson and Tropp 2011) where an exact decomposition would take long.
-    """
-    k = min(components, *centred.shape)
-    width = k + 20
-    if min(centred.shape) <= 4 * width:
-        return np.linalg.svd(centred, full_matrices=False)[2][:k]
-    basis = centred @ random.standard_normal((centred.shape[1], width), dtype=np.float32)
-    for _ in range(4):
-        basis = centred @ (centred.T @ np.linalg.qr(basis)[0])
-    return np.linalg.svd(np.linalg.qr(basis)[0].T @ centred, full_matrices=False)[2][:k]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...errors import DataError, UsageError
+from ...numerics import nearest_neighbours, unary_code
 from ..generator import Generator
 from ..rows import Rows
 from ..store import Array
@@ -49,7 +50,10 @@ class SMOTE(Generator):
                     f"Label {name!r} has a single {'haplotype' if rows.n_states == 2 else 'person'}, and SMOTE needs a "
                     "neighbour: give more people, or take another model."
                 )
-        self.near_ = [_nearest(own, min(self.neighbours, len(own) - 1)) for own in self.rows_]
+        self.near_ = [
+            nearest_neighbours(unary_code(own, rows.n_states - 1), min(self.neighbours, len(own) - 1))
+            for own in self.rows_
+        ]
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         rows = people * self.rows_per_person
@@ -72,20 +76,4 @@ class SMOTE(Generator):
             near.reshape(shape) for near, shape in zip(np.split(arrays["near"], ends[:-1]), shapes, strict=True)
         ]
         if any(near.size and near.max() >= len(near) for near in self.near_):
-            raise ValueError("near has the numbers of rows that there are not")
-
-
-def _nearest(rows: np.ndarray, k: int) -> np.ndarray:
-    """Return the indices of the k nearest other rows of each row: int32, shape (rows, k); ties by index."""
-    # sum of |a - b| over values 0…2 is the Hamming distance of their unary codes, and that is a matrix product
-    unary = np.concatenate([rows >= level for level in range(1, max(2, int(rows.max()) + 1))], axis=1).astype(
-        np.float32
-    )
-    weight = unary.sum(axis=1)
-    near = np.empty((len(rows), k), dtype=np.int32)
-    for start in range(0, len(rows), 512):
-        part = slice(start, start + 512)
-        distance = weight[part, None] + weight - 2 * (unary[part] @ unary.T)
-        distance[np.arange(len(distance)), np.arange(start, start + len(distance))] = np.inf
-        near[part] = np.argsort(distance, axis=1, kind="stable")[:, :k]
-    return near
+            raise ValueError("near has numbers of rows that do not exist")
