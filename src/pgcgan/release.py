@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,19 +12,11 @@ from .genotypes import Genotypes, Variants, concat
 from .labels import label_columns, plan_counts, sample_names
 from .metrics.matched import People, hamming
 
+if TYPE_CHECKING:
+    from .generators.generator import Generator
+
 _CHUNK_BYTES = 200_000_000  # of training rows compared at a time
 _DRAWS = 50  # times the people asked for, and at least 1,000, before a label is given up
-
-
-class Generator(Protocol):
-    """What the model and the baselines have in common."""
-
-    label: tuple[str, ...]
-    label_counts: dict[str, int]
-
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
-        """Make people; the i-th of a label depends on the seed, the label and i alone."""
-        ...
 
 
 def sample_apart(
@@ -46,7 +38,7 @@ def sample_apart(
 
     Parameters
     ----------
-    generator : PGcGAN or a baseline
+    generator : Generator
         Fitted.
     n : int, or mapping of str to int
         As in its `sample`.
@@ -78,7 +70,7 @@ def sample_apart(
             f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share of "
             "the sites between 0 and 1."
         )
-    plan = plan_counts(n, generator.label_counts)
+    plan = plan_counts(n, generator.label_counts_)
     parts: list[Genotypes] = []
     refused = 0
     near: _Distances | None = None

@@ -94,9 +94,8 @@ class Generator(ABC):
     def _check(self) -> None:  # noqa: B027 - a family whose parameters have no bounds has nothing to check
         """Raise UsageError if a parameter is out of bounds; types are checked already."""
 
-    @abstractmethod
-    def _fit(self, rows: Rows) -> None:
-        """Learn from rows."""
+    def _fit(self, rows: Rows) -> None:  # noqa: B027
+        """Learn from rows; a family that overrides `fit` need not have it."""
 
     @abstractmethod
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
@@ -296,6 +295,7 @@ class Generator(ABC):
         force: bool = False,
         *,
         measured: Sequence[tuple[str, float | None, float | None]] = (),
+        provenance: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write the model directory: JSON, arrays (safetensors) and a model card; no sample name, no pickle.
 
@@ -306,6 +306,9 @@ class Generator(ABC):
             Replace a model that exists.
         measured : sequence of (metric, value, floor)
             Rows of an evaluation of people of this model, for the model card.
+        provenance : mapping, optional
+            Instead of that of the fit, and without a model card: for the windows of a genome, which are the same
+            whoever fits them.
 
         Raises
         ------
@@ -322,9 +325,9 @@ class Generator(ABC):
             "seed": self.seed,
             "parameters": {n: os.fspath(v) if isinstance(v, os.PathLike) else v for n, v in self.parameters().items()},
             "details": self._details(),
-            "provenance": self._provenance,
+            "provenance": dict(provenance or self._provenance),
         }
-        card = model_card(self.facts(), measured)
+        card = None if provenance is not None else model_card(self.facts(), measured)
         return store.write_model(path, metadata, self.variants_, self._arrays(), card, force)
 
     @classmethod

@@ -70,10 +70,10 @@ def write_model(
     metadata: Mapping[str, Any],
     variants: Variants,
     arrays: Mapping[str, np.ndarray],
-    card: str,
+    card: str | None,
     force: bool = False,
 ) -> Path:
-    """Write a model directory, whole or not at all.
+    """Write a model directory, whole or not at all; without a card if that is None.
 
     Raises
     ------
@@ -91,7 +91,8 @@ def write_model(
         contigs = {"contig_lengths": dict(variants.contig_lengths), "assembly": variants.assembly}
         write_json(folder / SITES, {**columns, **contigs})
         write_arrays(folder / ARRAYS, arrays)
-        write_text(folder / CARD, card)
+        if card is not None:
+            write_text(folder / CARD, card)
         files = {name: _digest(folder / name) for name in (SITES, ARRAYS)}
         write_json(folder / MODEL, {"format": FORMAT, **metadata, "files": files})
     return Path(path)

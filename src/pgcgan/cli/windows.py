@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 from cyclopts import App, Parameter
 
 from ..errors import UsageError
-from .app import FILE, OUTPUT, Reading, app
+from .app import app
 from .files import names, names_of, output_free, panel_beside, train_names
+from .options import FILE, OUTPUT, Reading
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def plan(
     seed: int = 0,
     force: bool = False,
 ) -> None:
-    """Cut a genome into windows, and find the ancestry that they share; write the plan into a model directory.
+    """Cut a genome into windows and infer the ancestry that they share; write the plan into a model directory.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def plan(
     split
         A table with the columns sample and split: only people with split = train are used.
     settings
-        NAME=VALUE, as for train; a network is not for windows.
+        NAME=VALUE, as for train: parameters of the haplotype model.
     seed
         The same seed, data and versions give the same model.
     force
@@ -101,22 +102,22 @@ def evaluate_genome(
     seed: int = 0,
     force: bool = False,
 ) -> None:
-    """Compare people of a genome-wide model with real ones; print the table, each number beside its floor.
+    """Compare people of a genome-wide model with real people; print the table, each number beside its floor.
 
     Parameters
     ----------
     model
-        The model directory; it knows the sites, and where the seams of windows are.
+        The model directory, which holds the sites and the seams of windows.
     real
         The real genotypes, those trained on and those held out: VCF or BCF with an index, or any other format.
     panel
         Their labels.
     synthetic
-        The artificial genotypes.
+        The synthetic genotypes.
     split
         A table with the columns sample and split: train was trained on, everybody else is held out.
     synthetic_panel
-        Labels of the artificial people; by default NAME.panel.tsv beside NAME.vcf.gz.
+        Labels of the synthetic people; by default NAME.panel.tsv beside NAME.vcf.gz.
     label
         Label column; repeat it for several. Default: that of the model.
     output
@@ -124,12 +125,12 @@ def evaluate_genome(
     per_label
         Add the rows of each label.
     seed
-        Of everything drawn at random in the measures.
+        Random seed.
     force
         Replace files that exist.
     """
     from ..genome import GenomeModel, Source, evaluate
-    from .judging import form_of, printed, write_evaluation
+    from .evaluate import form_of, printed, write_evaluation
 
     if output is not None:
         output_free(output, force)
@@ -140,14 +141,14 @@ def evaluate_genome(
             raise UsageError(f"{name} has no meaning here: a genome-wide model is evaluated at its own sites.")
     options = {k: v for k, v in asdict(how).items() if k not in ("region", "min_maf")}
     generator = GenomeModel.load(model)
-    artificial = Source(synthetic, synthetic_panel or panel_beside(synthetic))
+    generated = Source(synthetic, synthetic_panel or panel_beside(synthetic))
     people = Source(real, panel, options, None if split is None else names_of(split, how.intersect))
     train = None if split is None else train_names(split, how.intersect)
     with progress("evaluating") as on_event:
-        found = evaluate(generator, people, artificial, train=train, label=label, seed=seed, on_event=on_event)
-    print(printed(found, per_label))
+        evaluation = evaluate(generator, people, generated, train=train, label=label, seed=seed, on_event=on_event)
+    print(printed(evaluation, per_label))
     if output is not None:
-        say(f"written: {write_evaluation(found, output, force)}")
+        say(f"written: {write_evaluation(evaluation, output, force)}")
 
 
 @windows.command
@@ -178,20 +179,13 @@ def train_windows(
     seed: int,
     resume: bool,
     force: bool,
-    idle: dict[str, Any],
 ) -> None:
-    """Plan, fit and finish, as `pgcgan train --windows` does.
-
-    `idle` holds options of train that have no meaning here, with what was given for them.
-    """
+    """Plan, fit and finish, as `pgcgan train --windows` does."""
     from ..genome import finish as finished
     from ..genome import fit_windows, make_plan
     from ..genome import train as train_genome
     from ..runtime.executors import executor
 
-    given = [f"--{name}" for name, value in idle.items() if value is not None]
-    if given:
-        raise UsageError(f"{given[0]} has no meaning with --windows: windows are fitted with the prior alone.")
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with executor(executor_name) as runs, progress("windows") as on_event:
         if resume:
@@ -205,8 +199,8 @@ def train_windows(
 
 
 def in_windows(generator: object) -> TypeGuard[GenomeModel]:
-    """Tell whether a model is a genome-wide one."""
-    return type(generator).__name__ == "GenomeModel"  # torch is not loaded for this: a baseline does without
+    """True if a model is genome-wide."""
+    return type(generator).__name__ == "GenomeModel"
 
 
 def write_genome(
@@ -240,9 +234,9 @@ def write_genome(
         )
     from ..labels import plan_from
 
-    total = sum(plan_from(wanted, generator.label_counts, start)[0].values())
-    sites = sum(w.sites - w.overlap for w in generator.windows)
-    say(f"{total} people at {sites} sites in {len(generator.windows)} windows: {names(written) or 'standard output'}")
+    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+    sites = sum(w.sites - w.overlap for w in generator.windows_)
+    say(f"{total} people at {sites} sites in {len(generator.windows_)} windows: {names(written) or 'standard output'}")
 
 
 def _given(
@@ -255,7 +249,7 @@ def _given(
     seed: int,
 ) -> tuple[Source, dict[str, Any]]:
     from ..genome import Source
-    from .training import named_values
+    from .train import named_values
 
     read = reading or Reading()
     if read.region is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from .app import OUTPUT, app
+from .app import app
 from .files import names
+from .options import OUTPUT
 from .progress import progress, say
 
 

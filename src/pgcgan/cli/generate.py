@@ -1,4 +1,4 @@
-"""generate: artificial people of a model, past the gate where that is asked for."""
+"""generate: synthetic people of a model, checked by the release gate on request."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
-from .app import FILE, OUTPUT, Reading, app
-from .files import at_sites_of, divided, genotypes_free, load, names, read_options
+from .app import app
+from .files import at_sites_of, divided, genotypes_free, names, read_options
+from .options import FILE, OUTPUT, Reading
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ def generate(
     like: str | None = None,
     split: str | None = None,
     balance: bool = False,
-    stage: str = "final",
     min_distance: float | None = None,
     release: bool = False,
     real: Annotated[str | None, FILE] = None,
@@ -41,10 +41,10 @@ def generate(
     prefix: str = "SYN",
     force: bool = False,
 ) -> None:
-    """Write artificial people: genotypes and a panel file.
+    """Write synthetic people: genotypes and a panel file.
 
-    One of -n, --like and --balance says how many. With --release, or --min-distance, --real names the people that the
-    model was trained on. --unphased also writes the people without phase, which a .bed cannot hold.
+    Specify how many people with exactly one of -n, --like or --balance. With --release or --min-distance, --real names
+    the people that the model was trained on. --unphased writes the people without phase, which a .bed cannot hold.
 
     Parameters
     ----------
@@ -62,9 +62,6 @@ def generate(
         held out.
     balance
         Fill every label up to the largest: as many as each lacks among the training people.
-    stage
-        final (the default), or what the model was before: likelihood (after the warm start of the network), prior
-        (uncalibrated) or chain (without its longer contexts).
     min_distance
         Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
         1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
@@ -75,7 +72,7 @@ def generate(
     panel
         With --release: their labels.
     thresholds
-        With --release: METRIC=LIMIT, as often as needed, in the place of the gate's default (docs/evaluation.md).
+        With --release: METRIC=LIMIT, as often as needed, instead of the gate's default (docs/evaluation.md).
     executor
         For a model in windows: where people are drawn. serial (the default), processes, processes:N or
         dask://HOST:PORT.
@@ -92,12 +89,13 @@ def generate(
     from ..io import read, write
     from ..labels import plan_from
     from ..provenance import command_line
-    from .genomes import in_windows, write_genome
+    from ..registry import load
+    from .windows import in_windows, write_genome
 
     ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
     if len(ways) != 1:
         raise UsageError(
-            "How many people is said by exactly one of -n, --like and --balance; "
+            "Specify how many people to generate with exactly one of -n, --like or --balance; "
             f"given: {' and '.join(ways) or 'none'}."
         )
     if split is not None and like is None and real is None:
@@ -107,17 +105,19 @@ def generate(
         )
     _check_release(min_distance, release, real, panel, split, thresholds, reading)
     if start and min_distance is not None:
-        raise UsageError("--start has no meaning with --min-distance, where those refused are replaced; leave it out.")
+        raise UsageError(
+            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
+        )
     limits = parsed_thresholds(thresholds)
     genotypes_free(output, force)
-    generator = load(model, stage)
+    generator = load(model)
     if counts:
         wanted = _counts(counts)
     elif like is not None:
         wanted = _composition(like, split, generator.label)
     else:
-        most = max(generator.label_counts.values())
-        wanted = {name: most - count for name, count in generator.label_counts.items()}
+        most = max(generator.label_counts_.values())
+        wanted = {name: most - count for name, count in generator.label_counts_.items()}
         if not any(wanted.values()):
             raise UsageError(f"--balance: every label has {most} training people already; there is nothing to fill up.")
     known = None
@@ -128,14 +128,14 @@ def generate(
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
     if executor is not None and (not in_windows(generator) or min_distance is not None or release):
         raise UsageError(
-            "--executor is for models in windows (train --windows), without --release and --min-distance, which look "
-            "at people in memory."
+            "--executor is for models in windows (train --windows), without --release and --min-distance, which keep "
+            "all people in memory."
         )
     if in_windows(generator) and min_distance is None and not release:
         write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
         return
     if min_distance is None and not release:
-        total = sum(plan_from(wanted, generator.label_counts, start)[0].values())
+        total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
         with progress("generating") as on_event:
             made = generator.iter_samples(wanted, seed=seed, prefix=prefix, start=start)
             first = next(made)
@@ -162,7 +162,7 @@ def generate(
 
 
 def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[Genotypes]:
-    """Pass people on as they are made, and say how many there are."""
+    """Yield people as they are generated, and report how many there are."""
     done = size = 0
     for part in parts:
         done, size = done + part.n_samples, size + part.calls.size
@@ -180,13 +180,13 @@ def _check_release(
     thresholds: list[str] | None,
     reading: Reading | None,
 ) -> None:
-    """Stop where an option has no meaning without another."""
+    """Raise UsageError if an option has no meaning without another."""
     if release and (real is None or panel is None or split is None):
-        raise UsageError("--release needs --real, --panel and --split: the people trained on and the held-out ones.")
+        raise UsageError("--release needs --real, --panel and --split: the training people and the held-out people.")
     if min_distance is not None and real is None:
         raise UsageError("--min-distance needs --real: the people that the model was trained on.")
     if real is not None and not release and min_distance is None:
-        raise UsageError("--real goes with --release or --min-distance; without them nothing real is looked at.")
+        raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
     if reading not in (None, Reading(unphased=True)) and real is None:
         raise UsageError("The reading options are for the file of --real, which is not given.")
     for name, given in (("--panel", panel), ("--threshold", thresholds)):
@@ -197,7 +197,7 @@ def _check_release(
 def _stop_at_gate(
     train: Genotypes, holdout: Genotypes, made: Genotypes, label: Sequence[str], limits: dict[str, str], seed: int
 ) -> None:
-    """Evaluate people who are about to be written; raise GateFailed if they may not be."""
+    """Evaluate people before they are written; raise GateFailed if the gate does not pass."""
     from ..metrics import evaluate
     from ..metrics.gate import judge
 
@@ -210,7 +210,7 @@ def _stop_at_gate(
 
 
 def parsed_thresholds(texts: Sequence[str] | None) -> dict[str, str]:
-    """Return what --threshold says, checked before any work is done."""
+    """Return the limits of --threshold, checked before any work is done."""
     if not texts:
         return {}
     from ..metrics.gate import parse_thresholds

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .app import FILE, Reading, app
+from .app import app
 from .files import genotypes_free, names, read_options
+from .options import FILE, Reading
 from .progress import say
 
 
