@@ -1,112 +1,107 @@
-"""What can be said about haplotypes in closed form, before any training: blocks, a chain over their codes, contexts.
+"""The distribution of rows of block codes given their label, in closed form.
 
-The prior is the state from which the generator starts, and a generator in its own right. `blocks` cuts the sites and
-collects the codes, `chain` predicts a code from the label and the code before, `contexts` refines that by longer runs
-of codes that several people share, `sources` lets a label draw stretches from what is known of others, `walk` puts
-these three together; `ancestry` adds what the two haplotypes of a person have in common. `disclosure` says how many
-people must carry a run, so that nobody is given away; `markers` keeps sites together that are one thing.
+`chain` predicts a code from the label and the code before; `context_tree` refines that by longer runs of codes that
+several people share; `local_ancestry` lets a label draw stretches from the haplotypes of other labels; `prediction`
+puts these three together; `person_ancestry` adds what the two haplotypes of a person have in common.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .ancestry import (
-    PersonAncestry,
+from ..store import Array
+from .chain import Chain, fit_chain
+from .context_tree import ORDERS, POWERS, ContextTree, RunCounts, count_runs, empty_context_tree
+from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
+from .person_ancestry import (
     KnownAncestry,
+    PersonAncestry,
     fit_ancestry,
     fit_loadings,
-    known_ancestry,
     no_ancestry,
     shared_components,
 )
-from .blocks import UNKNOWN, Blocks, find_blocks, unique_rows
-from .chain import Chain, fit_chain
-from .checking import check_prior
-from .context_tree import ORDERS, POWERS, ContextTree, RunCounts, count_runs, empty_context_tree
-from .exclusive_sites import ExclusiveSites
-from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
-from .membership import choose_min_carriers, least_carriers
 from .prediction import NextCodePredictor
 from .shrinkage import fit_shrinkage
 
-__all__ = [
-    "UNKNOWN",
-    "PersonAncestry",
-    "Blocks",
-    "Chain",
-    "ContextTree",
-    "KnownAncestry",
-    "ExclusiveSites",
-    "CodeModel",
-    "RunCounts",
-    "AdmixtureHMM",
-    "NextCodePredictor",
-    "choose_min_carriers",
-    "find_blocks",
-    "count_runs",
-    "fit_ancestry",
-    "fit_chain",
-    "fit_code_model",
-    "fit_admixture",
-    "fit_shrinkage",
-    "known_ancestry",
-    "least_carriers",
-    "no_ancestry",
-    "no_admixture",
-    "shared_components",
-    "unique_rows",
-]
+_ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
+_ANCESTRY_BYTES = 4_000_000_000  # of the predictions that person ancestry is fitted to
+_ROWS_AT_A_TIME = 8192  # the predictions for a row take a hundred times the memory of its codes
+_GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
+_LARGEST = float(np.finfo(np.float32).max)
+
+SCHEMA = {
+    "chain.used": Array("int64", ("transitions",), 0),
+    "chain.counts": Array("float32", ("transitions",), 0, _LARGEST),
+    "chain.codes": Array("float32", ("code counts",), 0, _LARGEST),
+    "chain.weights": Array("float64", (3,), 0),
+    "context_tree.weights": Array("float64", (len(ORDERS), 2), 0),
+    "context_tree.min_carriers": Array("int64", (), 0),
+    "context_tree.power": Array("float64", (), 0),
+    "context_tree.table": Array("int64", ("tables", 6), 0),
+    "context_tree.keys": Array("int64", ("runs",), 0),
+    "context_tree.label_keys": Array("int64", ("contexts",), 0),
+    "context_tree.first": Array("int64", ("firsts",), 0),
+    "context_tree.code": Array("int32", ("entries",), 0),
+    "context_tree.count": Array("float32", ("entries",), 0, _LARGEST),
+    "context_tree.carriers": Array("int32", ("contexts",), 0),
+    "local_ancestry.proportions": Array("float32", ("labels", "labels"), 0, 1.001),
+    "local_ancestry.switch_rate": Array("float32", ("labels",), 0, 1),
+    "person_ancestry.loadings": Array("float32", ("codes", "axes")),
+    "person_ancestry.spread": Array("float32", ("labels", "axes", "axes")),
+}
 
 
 @dataclass(frozen=True)
 class CodeModel:
-    """A distribution of rows of block codes given their label: chain, contexts, sources, and people's ancestry."""
+    """A distribution of rows of block codes given their label.
+
+    Parameters
+    ----------
+    chain : Chain
+        Transitions count less in it where longer runs explain them.
+    context_tree : ContextTree
+    admixture : AdmixtureHMM
+    ancestry : PersonAncestry
+    """
 
     chain: Chain
-    fallback: Chain  # the chain for where contexts fall silent: what they explain counts less
-    contexts: ContextTree
-    sources: AdmixtureHMM
+    context_tree: ContextTree
+    admixture: AdmixtureHMM
     ancestry: PersonAncestry
 
     @property
     def sizes(self) -> list[int]:
         """Number of codes of each block."""
-        return [singles.shape[1] for singles in self.chain.code_counts]
+        return [counts.shape[1] for counts in self.chain.code_counts]
 
-    def walk(self, label: np.ndarray) -> NextCodePredictor:
-        """Start rows of these labels on their way through the blocks."""
-        return NextCodePredictor(self.chain, self.fallback, self.contexts, self.sources, label)
+    @property
+    def n_labels(self) -> int:
+        """Number of labels."""
+        return len(self.admixture.switch_rate)
 
-    def chain_alone(self) -> CodeModel:
-        """Return the prior without its contexts, sources and ancestry."""
-        n_labels = len(self.sources.share)
-        return CodeModel(
-            self.chain,
-            self.chain,
-            empty_context_tree(len(self.sizes)),
-            no_admixture(n_labels),
-            no_ancestry(self.sizes, n_labels),
-        )
+    def predictor(self, label: np.ndarray) -> NextCodePredictor:
+        """Return what predicts the codes of rows of these labels, block by block."""
+        return NextCodePredictor(self.chain, self.context_tree, self.admixture, label)
 
     def with_ancestry(self, codes: np.ndarray, label: np.ndarray, scores: np.ndarray, seed: int = 0) -> CodeModel:
-        """Return the prior with the ancestry of its training people.
+        """Return the model with the ancestry of people fitted to training people.
 
         Parameters
         ----------
         codes : array of int, shape (people, rows a person, blocks)
         label : array of int, shape (people,)
         scores : array of float, shape (people, rows a person, components)
-            Principal components of the rows; what counts as ancestry is found among them.
+            Principal components of the rows. Those on which the haplotypes of people correlate count as ancestry.
         seed : int
         """
         if codes.shape[1] != 2:
             return self
-        kept = shared_components(scores, label)
-        if not len(kept):
+        shared = shared_components(scores, label)
+        if not len(shared):
             return self
         most = max(1000, _ANCESTRY_BYTES // (8 * sum(self.sizes)))
         if len(codes) > most:
@@ -117,19 +112,19 @@ class CodeModel:
         ends = np.cumsum([0, *self.sizes])
         for first in range(0, len(rows), _ROWS_AT_A_TIME):
             part = slice(first, first + _ROWS_AT_A_TIME)
-            walk = self.walk(row_label[part])
+            predictor = self.predictor(row_label[part])
             for b in range(rows.shape[1]):
-                offset[part, ends[b] : ends[b + 1]] = walk.log_probs(rows[part, b])
-                walk.step(rows[part, b])
-        start = scores[:, :, kept].mean(axis=1)
-        n_labels = len(self.sources.share)
+                offset[part, ends[b] : ends[b + 1]] = predictor.log_probs(rows[part, b])
+                predictor.observe(rows[part, b])
+        start = scores[:, :, shared].mean(axis=1)
         try:
-            return replace(self, ancestry=fit_ancestry(codes, label, self.sizes, offset, start, n_labels, seed))
-        except np.linalg.LinAlgError:  # people too few for the axes: the prior as it is
+            ancestry = fit_ancestry(codes, label, self.sizes, offset, start, self.n_labels, seed)
+        except np.linalg.LinAlgError:  # too few people for the axes
             return self
+        return replace(self, ancestry=ancestry)
 
     def with_known_ancestry(self, codes: np.ndarray, label: np.ndarray, known: KnownAncestry) -> CodeModel:
-        """Return the prior with weights for an ancestry of its training people that is known.
+        """Return the model with loadings for an ancestry of its training people that is known.
 
         Parameters
         ----------
@@ -141,122 +136,114 @@ class CodeModel:
         rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, per)
         z = np.repeat(known.z, per, axis=0)
         if not z.shape[1]:
-            return replace(self, ancestry=no_ancestry(self.sizes, len(self.sources.share)))
+            return replace(self, ancestry=no_ancestry(self.sizes, self.n_labels))
         parts = [slice(first, first + _ROWS_AT_A_TIME) for first in range(0, len(rows), _ROWS_AT_A_TIME)]
-        walks = [self.walk(row_label[part]) for part in parts]
-        weights = []
+        predictors = [self.predictor(row_label[part]) for part in parts]
+        loadings = []
         for b in range(rows.shape[1]):
-            offset = [walk.log_probs(rows[part, b]) for walk, part in zip(walks, parts, strict=True)]
-            weights.append(fit_loadings(np.concatenate(offset), rows[:, b], z))
-            for walk, part in zip(walks, parts, strict=True):
-                walk.step(rows[part, b])
-        return replace(self, ancestry=PersonAncestry(weights, known.spread))
-
-    def own_log_probs(self, codes: np.ndarray, label: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield, block by block, what the walk says to training rows, each row's own contribution left out.
-
-        Parameters
-        ----------
-        codes : array of int, shape (rows, blocks)
-        label : array of int, shape (rows,)
-
-        Yields
-        ------
-        chain, prior : arrays of float32, shape (rows, codes of the block)
-            See `NextCodePredictor`.
-        """
-        walk = self.walk(label)
-        for b in range(codes.shape[1]):
-            yield walk.chain_log_probs(codes[:, b]), walk.log_probs(codes[:, b])
-            walk.step(codes[:, b])
+            offset = [p.log_probs(rows[part, b]) for p, part in zip(predictors, parts, strict=True)]
+            loadings.append(fit_loadings(np.concatenate(offset), rows[:, b], z))
+            for predictor, part in zip(predictors, parts, strict=True):
+                predictor.observe(rows[part, b])
+        return replace(self, ancestry=PersonAncestry(loadings, known.spread))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the prior as plain arrays, for a file; `from_arrays` takes them back."""
-        counts = np.concatenate([pairs.ravel() for pairs in self.chain.transition_counts])
+        """Return the model as arrays for a file; `SCHEMA` says what they are, `from_arrays` takes them back."""
+        counts = np.concatenate([transitions.ravel() for transitions in self.chain.transition_counts])
         used = np.flatnonzero(counts)
-        fallen = np.concatenate([pairs.ravel() for pairs in self.fallback.transition_counts])
         table, columns = [], []
-        for b, lengths in enumerate(self.contexts.runs):
+        for b, lengths in enumerate(self.context_tree.runs):
             for order, runs in lengths.items():
                 table.append((b, order, runs.others, len(runs.keys), len(runs.label_keys), len(runs.code)))
                 columns.append((runs.keys, runs.label_keys, runs.first, runs.code, runs.count, runs.carriers))
         named = zip(_COLUMNS, zip(*columns, strict=True) if columns else [()] * len(_COLUMNS), strict=True)
+        chain, tree = self.chain, self.context_tree
         return {
             "chain.used": used,
             "chain.counts": counts[used],
-            "chain.code_counts": np.concatenate([singles.ravel() for singles in self.chain.code_counts]),
-            "chain.weights": _weights(self.chain),
-            "fallback.counts": fallen[used],
-            "fallback.weights": _weights(self.fallback),
-            "ancestry.weights": np.concatenate(self.ancestry.weights),
-            "ancestry.spread": self.ancestry.spread,
-            "sources.share": self.sources.share,
-            "sources.switch": self.sources.switch,
-            "contexts.weights": np.array([self.contexts.weights[order] for order in ORDERS]),
-            "contexts.min_carriers": np.array(self.contexts.min_carriers),
-            "contexts.power": np.array(self.contexts.power),
-            "contexts.table": np.array(table, dtype=np.int64).reshape(-1, 6),
-            **{f"contexts.{name}": np.concatenate([*parts, np.empty(0, kind)], dtype=kind)
+            "chain.codes": np.concatenate([counts.ravel() for counts in chain.code_counts]),
+            "chain.weights": np.array([chain.label_weight, chain.pooled_weight, chain.frequency_weight]),
+            "context_tree.weights": np.array([tree.weights[order] for order in ORDERS]),
+            "context_tree.min_carriers": np.array(tree.min_carriers),
+            "context_tree.power": np.array(tree.power),
+            "context_tree.table": np.array(table, dtype=np.int64).reshape(-1, 6),
+            **{f"context_tree.{name}": np.concatenate([*parts, np.empty(0, kind)], dtype=kind)
                for (name, kind), parts in named},
+            "local_ancestry.proportions": self.admixture.proportions,
+            "local_ancestry.switch_rate": self.admixture.switch_rate,
+            "person_ancestry.loadings": np.concatenate(self.ancestry.loadings),
+            "person_ancestry.spread": self.ancestry.spread,
         }  # fmt: skip
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> CodeModel:
-        """Return the prior whose `arrays` these are.
+        """Return the model whose `arrays` these are, checked against `SCHEMA` before.
 
         Raises
         ------
-        KeyError, ValueError
-            If arrays are missing or do not fit together.
+        ValueError
+            If the arrays do not fit together.
         """
-        check_prior(arrays, sizes, n_labels)
-        before = [1, *sizes[:-1]]
-        shapes = [(n_labels, i, j) for i, j in zip(before, sizes, strict=True)]
-        both = []
-        for name in ("chain", "fallback"):
-            counts = np.zeros(sum(a * b * c for a, b, c in shapes), dtype=np.float32)
-            counts[arrays["chain.used"]] = arrays[f"{name}.counts"]
-            parts = _parts(counts, [a * b * c for a, b, c in shapes])
-            both.append([p.reshape(shape) for p, shape in zip(parts, shapes, strict=True)])
-        singles = [p.reshape(n_labels, -1) for p in _parts(arrays["chain.code_counts"], [n_labels * k for k in sizes])]
-        chain, fallback = (
-            Chain(pairs, singles, *(float(w) for w in arrays[f"{name}.weights"]))
-            for name, pairs in zip(("chain", "fallback"), both, strict=True)
+        shapes = [(n_labels, i, j) for i, j in zip([1, *sizes[:-1]], sizes, strict=True)]
+        n_transitions = sum(a * b * c for a, b, c in shapes)
+        used = arrays["chain.used"]
+        if len(used) and (int(used[-1]) >= n_transitions or (np.diff(used) <= 0).any()):
+            raise ValueError(f"chain.used does not point at {n_transitions} transitions, one after the other")
+        if len(arrays["person_ancestry.loadings"]) != sum(sizes):
+            raise ValueError(f"person_ancestry.loadings has not one row for each of {sum(sizes)} codes")
+        counts = np.zeros(n_transitions, dtype=np.float32)
+        counts[used] = arrays["chain.counts"]
+        transitions = _cut(counts, [a * b * c for a, b, c in shapes])
+        chain = Chain(
+            [part.reshape(shape) for part, shape in zip(transitions, shapes, strict=True)],
+            [part.reshape(n_labels, -1) for part in _cut(arrays["chain.codes"], [n_labels * k for k in sizes])],
+            *arrays["chain.weights"].tolist(),
         )
-        table = arrays["contexts.table"]
-        lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
-        columns = [_parts(arrays[f"contexts.{name}"], lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
-        runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
-        for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
-            keys, label_keys, first, code, count, carriers = parts
-            runs[block][order] = RunCounts(keys, others, label_keys, n_labels, first, code, count, carriers)
-        weights = {
-            order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["contexts.weights"], strict=True)
-        }
-        contexts = ContextTree(runs, weights, int(arrays["contexts.min_carriers"]), float(arrays["contexts.power"]))
-        sources = AdmixtureHMM(arrays["sources.share"], arrays["sources.switch"])
-        ancestry = PersonAncestry(_parts(arrays["ancestry.weights"], sizes), arrays["ancestry.spread"])
-        return cls(chain, fallback, contexts, sources, ancestry)
+        admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"])
+        loadings = _cut(arrays["person_ancestry.loadings"], sizes)
+        ancestry = PersonAncestry(loadings, arrays["person_ancestry.spread"])
+        return cls(chain, _tree_of(arrays, sizes, n_labels), admixture, ancestry)
 
 
-_SOURCES_FITTED_ON = 400_000  # codes of training rows
-_ANCESTRY_BYTES = 4_000_000_000  # of what is said to the people that ancestry is fitted to
-_ROWS_AT_A_TIME = 8192  # what is said to a row takes a hundred times the memory of its codes
-_GAIN = 0.01  # of the nats of a row: what contexts must be worth, which make a walk longer
 _COLUMNS = (
     ("keys", np.int64), ("label_keys", np.int64), ("first", np.int64),
     ("code", np.int32), ("count", np.float32), ("carriers", np.int32),
 )  # fmt: skip
 
 
-def _weights(chain: Chain) -> np.ndarray:
-    return np.array([chain.label_weight, chain.pooled_weight, chain.frequency_weight])
+def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> ContextTree:
+    """Return the context tree of arrays; raise ValueError if they do not fit together."""
+    table = arrays["context_tree.table"]
+    lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
+    columns = [_cut(arrays[f"context_tree.{name}"], lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
+    runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
+    counted: set[tuple[int, int]] = set()
+    for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
+        if block >= len(sizes) or (block, order) in counted:
+            raise ValueError(f"context_tree.table has a row for block {block} of {len(sizes)}")
+        # a run is found by its two halves: here, and half of its length back
+        half = order // 2
+        if order not in ORDERS or order > block or (half > 1 and not {(block, half), (block - half, half)} <= counted):
+            raise ValueError(f"block {block} has runs of {order} blocks")
+        counted.add((block, order))
+        keys, label_keys, first, code, count, carriers = parts
+        if first[0] != 0 or first[-1] != len(code) or (np.diff(first) < 0).any():
+            raise ValueError(f"the runs of block {block} do not fit together")
+        if len(code) and code.max() >= sizes[block]:
+            raise ValueError(f"the runs of block {block} are followed by codes that it does not have")
+        runs[block][order] = RunCounts(keys, others, label_keys, n_labels, first, code, count, carriers)
+    weights = {
+        order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
+    }
+    return ContextTree(
+        runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"])
+    )
 
 
-def _parts(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+def _cut(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:
     """Cut an array into parts of these lengths."""
     if len(whole) != sum(lengths) or min(lengths, default=0) < 0:
-        raise ValueError(f"{len(whole)} numbers where {sum(lengths)} should be")
+        raise ValueError(f"there are {len(whole)} numbers instead of {sum(lengths)}")
     return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
@@ -268,10 +255,10 @@ def fit_code_model(
     n_labels: int,
     min_carriers: int,
     *,
-    contexts: bool = True,
-    sources: bool = True,
+    context_tree: bool = True,
+    local_ancestry: bool = True,
 ) -> CodeModel:
-    """Fit chain, contexts and sources to training rows; all their weights are chosen by leave-one-out likelihood.
+    """Fit chain, context tree and local ancestry; all weights are chosen by leave-one-out likelihood.
 
     Parameters
     ----------
@@ -283,34 +270,36 @@ def fit_code_model(
     n_labels : int
     min_carriers : int
         People who must share a run of codes before it is followed.
-    contexts, sources : bool
-        Whether there are any: without them, the prior is the chain.
+    context_tree, local_ancestry : bool
+        Whether to fit them: without both, the model is the chain.
     """
     plain = fit_chain(codes, label, sizes, n_labels)
-    chain, runs, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, label, sizes)
-    fallback, enough = chain, (1 - _GAIN) * nats
-    for power in POWERS if contexts else ():
-        found, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power)
-        trial = fit_shrinkage(fit_chain(codes, label, sizes, n_labels, share), found, codes, label, sizes)
+    chain, tree, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, label, sizes)
+    enough = (1 - _GAIN) * nats
+    for power in POWERS if context_tree else ():
+        runs, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power)
+        trial = fit_shrinkage(fit_chain(codes, label, sizes, n_labels, share), runs, codes, label, sizes)
         if trial[2] < min(nats, enough):
-            fallback, runs, nats = trial
-    prior = CodeModel(chain, fallback, runs, no_admixture(n_labels), no_ancestry(sizes, n_labels))
-    return replace(prior, sources=_sources(prior, codes, label)) if sources and n_labels > 1 else prior
+            chain, tree, nats = trial
+    model = CodeModel(chain, tree, no_admixture(n_labels), no_ancestry(sizes, n_labels))
+    if local_ancestry and n_labels > 1:
+        model = replace(model, admixture=_fit_admixture(model, codes, label))
+    return model
 
 
-def _sources(prior: CodeModel, codes: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
-    """Fit the sources to as many training rows as are needed to know them."""
-    rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _SOURCES_FITTED_ON // codes.shape[1]))))
+def _fit_admixture(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
+    """Fit local ancestry to as many training rows as are needed."""
+    rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _ADMIXTURE_CODES // codes.shape[1]))))
     codes, label = codes[rows.astype(int)], label[rows.astype(int)]
-    n_labels = len(prior.sources.share)
-    every = AdmixtureHMM(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
-    asked = replace(prior, sources=every)
+    n_labels = model.n_labels
+    from_all = AdmixtureHMM(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
+    every_label = replace(model, admixture=from_all)
     log_probs = np.empty((*codes.shape, n_labels), dtype=np.float32)
     at_a_time = max(1, _ROWS_AT_A_TIME // n_labels)
     for first in range(0, len(codes), at_a_time):
         part = slice(first, first + at_a_time)
-        walk = asked.walk(label[part])
+        predictor = every_label.predictor(label[part])
         for b in range(codes.shape[1]):
-            log_probs[part, b] = walk.of_each_label(codes[part, b])
-            walk.step(codes[part, b])
+            log_probs[part, b] = predictor.log_probs_by_label(codes[part, b])
+            predictor.observe(codes[part, b])
     return fit_admixture(log_probs, label)

@@ -1,10 +1,10 @@
-"""How many people must carry a run of codes before it is followed: asked of an attack on training people.
+"""How many people must carry a run of codes before it is followed, chosen by a membership attack on training people.
 
-Where a cohort is small or its blocks are long, a run that three people share is most of a haplotype, and drawn rows
-that follow it lie nearer to those three than to anybody else. So the training people are left out in turns: the prior
-is counted from the others, rows are drawn from it, and whoever lies near to them is taken for a person it was counted
-from (Chen et al. 2020, "GAN-Leaks", black-box attack). Each person is among those left out once, and among the others
-else, so that what sets people apart cancels and a small leak shows in a small cohort.
+Where a cohort is small or its blocks are long, a run that three people share is most of a haplotype, and synthetic rows
+that follow it lie nearer to those three people than to anybody else. So the training people are left out in turns: the
+code model is counted in the others, rows are drawn from it, and the attack takes whoever lies near to them for a person
+that was counted (Chen et al. 2020, "GAN-Leaks", black-box attack). Each person is left out once and counted otherwise,
+so that differences between people cancel and a small leak shows in a small cohort.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from .blocks import Blocks
 from .chain import fit_chain
@@ -21,7 +20,7 @@ from .context_tree import count_runs
 from .prediction import NextCodePredictor
 
 if TYPE_CHECKING:
-    from . import CodeModel
+    from .code_model import CodeModel
 
 # of the attack's AUC: what is above 0.5 goes with 1 / people, so that 0.54 of three quarters of them is 0.53 of all
 LIMIT = 0.54

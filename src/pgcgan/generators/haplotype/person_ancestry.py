@@ -1,11 +1,11 @@
-"""What the two haplotypes of a person have in common beyond their label: a few numbers of ancestry a person.
+"""Person ancestry: a few numbers that the two haplotypes of a person share beyond their label.
 
 Within a label, people differ by where their ancestors came from, and that moves the codes of all blocks and of both
 haplotypes together; no chain along the genome can see it where sites are unlinked. Each code's log-probability gets a
 term that is linear in a person's ancestry z, and z is normal within each label: a logistic factor model, fitted by EM
-with the prior's leave-one-out probabilities as offset. Which axes there are is asked of the data: a principal
-component counts as ancestry if the two haplotypes of people correlate on it within labels. In one region of linked
-sites none does, and this part is empty; it holds no person in any case, but the spread of z in each label.
+with the leave-one-out probabilities of the code model as offset. A principal component counts as an axis of ancestry
+if the two haplotypes of people correlate on it within labels. In one region of linked sites none does, and there are
+no axes. The model keeps the spread of z in each label, and the z of no person.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ _SPREAD = 0.8
 
 @dataclass(frozen=True)
 class PersonAncestry:
-    """Weights of codes and spread of labels.
+    """Loadings of codes and spread of labels.
 
     Parameters
     ----------
-    weights : list of float32 arrays, shape (codes of the block, axes)
-        A code's log-probability changes by weights @ z.
+    loadings : list of float32 arrays, shape (codes of the block, axes)
+        A code's log-probability changes by loadings @ z.
     spread : array of float32, shape (labels, axes, axes)
         z of a person of label l is spread[l] @ standard normal numbers.
     """
 
-    weights: list[np.ndarray]
+    loadings: list[np.ndarray]
     spread: np.ndarray
 
     @property
     def axes(self) -> int:
-        """Number of axes; 0 means that there is no ancestry to speak of."""
+        """Number of axes."""
         return self.spread.shape[1]
 
 
 @dataclass(frozen=True)
 class KnownAncestry:
-    """The ancestry of training people, known from elsewhere: a genome tells it better than a window of it.
+    """The ancestry of training people, known from the whole genome and not from these sites alone.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def no_ancestry(sizes: Sequence[int], n_labels: int) -> PersonAncestry:
 
 
 def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> KnownAncestry:
-    """Turn scores of people on axes of ancestry into what `CodeModel.with_known_ancestry` takes.
+    """Turn scores of people on axes of ancestry into a `KnownAncestry`.
 
     The spread of a label is the covariance of its people, shrunk toward the pooled one as if that came from
     `_SHRINKAGE` of them.
@@ -91,8 +91,8 @@ def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> Know
     pooled = z.T @ z / max(1, len(z))
     spread = np.empty((n_labels, axes, axes), dtype=np.float32)
     for k in range(n_labels):
-        mine = z[label == k]
-        covariance = (mine.T @ mine + _SHRINKAGE * pooled) / (len(mine) + _SHRINKAGE)
+        own = z[label == k]
+        covariance = (own.T @ own + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
         spread[k] = np.linalg.cholesky(covariance + 1e-9 * np.eye(axes))
     return KnownAncestry(z, spread)
 
@@ -115,8 +115,8 @@ def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     first, second = within[:, 0], within[:, 1]
     size = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
     correlation = (first * second).sum(axis=0) / np.maximum(size, 1e-12)
-    found = np.flatnonzero(np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(freedom) > _SIGNIFICANCE)
-    return found[np.argsort(-correlation[found], kind="stable")][:MOST_AXES]
+    significant = np.flatnonzero(np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(freedom) > _SIGNIFICANCE)
+    return significant[np.argsort(-correlation[significant], kind="stable")][:MOST_AXES]
 
 
 def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarr
     Parameters
     ----------
     offset : array of float32, shape (rows, codes)
-        The prior's log-probabilities of each row, its own contribution left out.
+        The code model's log-probabilities of each row, its own contribution left out.
     own : array of int, shape (rows,)
         The rows' codes; -1 is unknown and counts nothing.
     z : array of float, shape (rows, axes)
@@ -141,15 +141,15 @@ def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarr
     offset, own, z = offset[rows], own[rows], z[rows].astype(np.float32)
     axes, codes = z.shape[1], offset.shape[1]
     products = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
-    mine = np.zeros((codes, axes))
-    np.add.at(mine, own, z)
+    observed = np.zeros((codes, axes))
+    np.add.at(observed, own, z)
     weights = np.zeros((codes, axes))
     for _ in range(_NEWTON_STEPS):
         p = offset + z @ weights.T.astype(np.float32)
         p -= p.max(axis=1, keepdims=True)
         np.exp(p, out=p)
         p /= p.sum(axis=1, keepdims=True)
-        gradient = mine - p.T @ z - _KNOWN_RIDGE * weights
+        gradient = observed - p.T @ z - _KNOWN_RIDGE * weights
         curvature = ((p * (1 - p)).T @ products).reshape(codes, axes, axes) + _KNOWN_RIDGE * np.eye(axes)
         # half a step: the codes of a block move against each other
         step = 0.5 * np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
@@ -180,7 +180,7 @@ def fit_ancestry(
     sizes : sequence of int
         Codes per block.
     offset : array of float32, shape (people * 2, codes of all blocks)
-        The prior's log-probabilities of each row, its own contribution left out.
+        The code model's log-probabilities of each row, its own contribution left out.
     scores : array of float, shape (people, axes)
         Where z starts.
     n_labels : int
@@ -226,7 +226,7 @@ def fit_ancestry(
         return rows.reshape(-1, per, *rows.shape[1:]).sum(axis=1)
 
     for i in range(_ROUNDS):
-        # M step: the weights, with z drawn from what is believed of each person
+        # M step: the weights, with z drawn from the posterior of each person
         for _ in range(3 if i == 0 else 1):
             drawn = z + np.einsum("pij,pj->pi", deviation, random.standard_normal(z.shape))
             gradient, curvature = np.zeros_like(weights), np.zeros((len(weights), axes * axes))
@@ -266,7 +266,7 @@ def fit_ancestry(
         moments = moments / np.outer(scale, scale)
         pooled = moments.mean(axis=0)
         for k in range(n_labels):
-            mine = moments[label == k]
-            spread[k] = (mine.sum(axis=0) + _SHRINKAGE * pooled) / (len(mine) + _SHRINKAGE)
+            own = moments[label == k]
+            spread[k] = (own.sum(axis=0) + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
     root = np.linalg.cholesky(_SPREAD * spread + 1e-9 * np.eye(axes)).astype(np.float32)
     return PersonAncestry([w.astype(np.float32) for w in np.split(weights, start[1:])], root)

@@ -1,4 +1,4 @@
-"""How much chain and contexts trust what they have counted: weights chosen by the leave-one-out likelihood of rows."""
+"""Shrinkage weights of chain and context tree, chosen by the leave-one-out likelihood of training rows."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ROUNDS = 2
 
 
 def fit_shrinkage(
-    chain: Chain, contexts: ContextTree, codes: np.ndarray, label: np.ndarray, sizes: Sequence[int]
+    chain: Chain, tree: ContextTree, codes: np.ndarray, label: np.ndarray, sizes: Sequence[int]
 ) -> tuple[Chain, ContextTree, float]:
-    """Choose the weights of chain and contexts, each in turn, so that training rows left out become most likely.
+    """Choose the weights of chain and context tree, each in turn, by the leave-one-out likelihood of training rows.
 
     Parameters
     ----------
     chain : Chain
-    contexts : ContextTree
+    tree : ContextTree
     codes : array of int, shape (rows, blocks)
     label : array of int, shape (rows,)
     sizes : sequence of int
@@ -44,42 +44,42 @@ def fit_shrinkage(
     rows = np.linspace(0, len(codes) - 1, max(1, min(len(codes), _FITTED_ON // len(sizes)))).astype(int)
     codes, label = codes[np.unique(rows)], label[np.unique(rows)]
     some = np.unique(np.linspace(0, len(sizes) - 1, _CHAIN_BLOCKS).astype(int))
-    used = [order for order in ORDERS if any(order in lengths for lengths in contexts.runs)]
-    # of each row's run: the count of the row's own code after it, that of all codes, and its sum if each is at most d
-    seen = {order: np.zeros((2 + len(_DISCOUNTS), len(sizes), len(codes)), dtype=np.float32) for order in used}
+    used = [order for order in ORDERS if any(order in lengths for lengths in tree.runs)]
+    # of each row's run: the count of the row's code after it, that of all codes, and the sum if each is at most d
+    counted = {order: np.zeros((2 + len(_DISCOUNTS), len(sizes), len(codes)), dtype=np.float32) for order in used}
     added = np.ones((len(sizes), len(codes)), dtype=np.float32)
-    known: list[dict[int, np.ndarray]] = []
+    history: list[dict[int, np.ndarray]] = []
     for b, size in enumerate(sizes):
-        contexts.follow(codes[:, b - 1], known)
+        tree.advance(codes[:, b - 1], history)
         own = codes[:, b]
-        contributed = contexts.contributed(b, known[b], label, own)
-        added[b] = contributed[1]
-        for order, runs in contexts.runs[b].items():
-            case = runs.within(known[b][order], label)
-            use = np.flatnonzero((case >= 0) & (own >= 0))
-            use = use[runs.carriers[case[use]] - 1 >= contexts.min_carriers]
-            counts = runs.counts(case[use], size)
-            counts[np.arange(len(use)), own[use]] -= contributed[order][use]
+        weight_of_own = tree.leave_out_weights(b, history[b], label, own)
+        added[b] = weight_of_own[1]
+        for order, runs in tree.runs[b].items():
+            context = runs.context_id(history[b][order], label)
+            use = np.flatnonzero((context >= 0) & (own >= 0))
+            use = use[runs.carriers[context[use]] - 1 >= tree.min_carriers]
+            counts = runs.counts(context[use], size)
+            counts[np.arange(len(use)), own[use]] -= weight_of_own[order][use]
             most = [np.minimum(counts, discount).sum(axis=1) for discount in _DISCOUNTS]
-            seen[order][:, b, use] = counts[np.arange(len(use)), own[use]], counts.sum(axis=1), *most
+            counted[order][:, b, use] = counts[np.arange(len(use)), own[use]], counts.sum(axis=1), *most
 
     def of_chain(chain: Chain, blocks: np.ndarray) -> np.ndarray:
         """Return the chain's probabilities of the rows' own codes: (blocks, rows)."""
-        found = np.ones((len(blocks), len(codes)), dtype=np.float32)
+        probability = np.ones((len(blocks), len(codes)), dtype=np.float32)
         for i, b in enumerate(blocks):
             own = codes[:, b]
             log_probs = chain.log_probs(b, codes[:, b - 1], label, own, added[b])
-            found[i] = np.where(own >= 0, np.exp(log_probs[np.arange(len(own)), np.maximum(own, 0)]), 1)
-        return found
+            probability[i] = np.where(own >= 0, np.exp(log_probs[np.arange(len(own)), np.maximum(own, 0)]), 1)
+        return probability
 
     def refined(
         probability: np.ndarray, blocks: np.ndarray | slice, order: int, weights: tuple[float, float]
     ) -> np.ndarray:
         concentration, discount = weights
-        count, total = seen[order][0, blocks], seen[order][1, blocks]
-        less = concentration + seen[order][2 + _DISCOUNTS.index(discount), blocks]
-        found = (count - np.minimum(count, np.float32(discount)) + less * probability) / (total + concentration)
-        return np.where(total > 0, found, probability)
+        count, total = counted[order][0, blocks], counted[order][1, blocks]
+        less = concentration + counted[order][2 + _DISCOUNTS.index(discount), blocks]
+        with_run = (count - np.minimum(count, np.float32(discount)) + less * probability) / (total + concentration)
+        return np.where(total > 0, with_run, probability)
 
     def score(
         probability: np.ndarray,
@@ -91,7 +91,7 @@ def fit_shrinkage(
             probability = refined(probability, blocks, order, weights[order])
         return float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64))
 
-    weights = dict(contexts.weights)
+    weights = dict(tree.weights)
     everywhere = slice(None)
     for _ in range(_ROUNDS):
         chains = [
@@ -101,8 +101,8 @@ def fit_shrinkage(
         probability = of_chain(chain, np.arange(len(sizes)))
         for i, order in enumerate(used):
             trials = list(product(_CONCENTRATIONS, _DISCOUNTS))
-            found = [score(probability, everywhere, used[i:], {**weights, order: trial}) for trial in trials]
-            weights[order] = trials[int(np.argmax(found))]
+            scores = [score(probability, everywhere, used[i:], {**weights, order: trial}) for trial in trials]
+            weights[order] = trials[int(np.argmax(scores))]
             probability = refined(probability, everywhere, order, weights[order])
     nats = -float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64)) / len(codes)
-    return chain, replace(contexts, weights=weights), nats
+    return chain, replace(tree, weights=weights), nats
