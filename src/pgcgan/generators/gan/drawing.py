@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..haplotype.chain import Chain
+from ..haplotype.code_model import CodeModel
+from ..haplotype.drawing import draw_evenly, raking_bias
 from .networks import BlockLayout, TiltGenerator
 
 _MOST_TABLE = 200_000_000  # numbers of 4 bytes
 _AT_A_TIME = 512  # rows
-_ALIKE = 20  # rows are alike whose likeliest code is the same, with a probability in the same 20th
-_TURN = 32  # rows
+
+
+class Predictor(Protocol):
+    """What predicts the codes of rows, block by block."""
+
+    def log_probs(self) -> np.ndarray:
+        """Return log P of the codes of the next block: float32, shape (rows, codes)."""
+
+    def observe(self, codes: np.ndarray) -> None:
+        """Take the codes of the next block, shape (rows,)."""
 
 
 class ChainTables:
-    """The log-probabilities of a chain, looked up where they fit into memory and computed where they do not.
+    """The log-probabilities of a chain, looked up: a tenth of the time of computing them.
 
     Parameters
     ----------
-    chain : Chain
-    sizes : sequence of int
-        Number of codes of each block.
-    n_labels : int
+    model : CodeModel
+        A chain without context tree and local ancestry.
     """
 
-    def __init__(self, chain: Chain, sizes: Sequence[int], n_labels: int):
-        self.chain, self.sizes, self.n_labels = chain, list(sizes), n_labels
-        before = [1, *self.sizes[:-1]]
-        self._tables: list[np.ndarray] | None = None
-        if n_labels * sum(a * b for a, b in zip(before, self.sizes, strict=True)) <= _MOST_TABLE:
-            self._tables = [
-                chain.log_probs(block, np.tile(np.arange(n), n_labels), np.repeat(np.arange(n_labels), n)).reshape(
-                    n_labels, n, -1
-                )
-                for block, n in enumerate(before)
-            ]
+    def __init__(self, model: CodeModel):
+        before, labels = [1, *model.sizes[:-1]], model.n_labels
+        self._tables = [
+            model.chain.log_probs(b, np.tile(np.arange(n), labels), np.repeat(np.arange(labels), n)).reshape(
+                labels, n, -1
+            )
+            for b, n in enumerate(before)
+        ]
 
-    def log_probs(self, block: int, before: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Return log P(code of this block | label, code before): float32, shape (rows, codes)."""
-        if self._tables is None:
-            return self.chain.log_probs(block, before, label)
-        table: np.ndarray = self._tables[block]
-        return table[label, before]
+    @staticmethod
+    def fit_into_memory(model: CodeModel) -> bool:
+        """Return whether the tables of a model are of a reasonable size."""
+        before = [1, *model.sizes[:-1]]
+        return model.n_labels * sum(a * b for a, b in zip(before, model.sizes, strict=True)) <= _MOST_TABLE
+
+    def predictor(self, label: np.ndarray) -> Predictor:
+        """Return what predicts the codes of rows of these labels."""
+        return _TablePredictor(self._tables, label)
+
+
+class _TablePredictor:
+    def __init__(self, tables: list[np.ndarray], label: np.ndarray):
+        self._tables, self._label, self._block = tables, label, 0
+        self._before = np.zeros(len(label), dtype=np.int64)
+
+    def log_probs(self) -> np.ndarray:
+        looked_up: np.ndarray = self._tables[self._block][self._label, self._before]
+        return looked_up
+
+    def observe(self, codes: np.ndarray) -> None:
+        self._before, self._block = codes, self._block + 1
+
+
+def predictors_of(model: CodeModel) -> Callable[[np.ndarray], Predictor]:
+    """Return a function from labels of rows to what predicts their codes, the faster of two."""
+    own_label = np.array_equal(model.admixture.proportions, np.eye(model.n_labels))
+    is_chain = not any(model.context_tree.runs) and own_label
+    return ChainTables(model).predictor if is_chain and ChainTables.fit_into_memory(model) else model.predictor
 
 
 def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
@@ -57,17 +85,17 @@ def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
 
 @torch.no_grad()
 def draw_codes(
-    layout: BlockLayout, tables: ChainTables, tilts: Sequence[Tensor], label: np.ndarray, noise: Sequence[Tensor]
+    layout: BlockLayout, predictor: Predictor, tilts: Sequence[Tensor], noise: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """Draw codes block by block: the largest of log P(code | label, code before) + tilt + Gumbel noise.
 
     Parameters
     ----------
     layout : BlockLayout
-    tables : ChainTables
+    predictor : Predictor
+        Of the rows' labels.
     tilts, noise : sequences of tensors (blocks, rows, codes)
         For each group of blocks.
-    label : array of int, shape (rows,)
 
     Returns
     -------
@@ -77,14 +105,14 @@ def draw_codes(
     """
     device = tilts[0].device
     logits = [tilt.detach().cpu() + gumbel for tilt, gumbel in zip(tilts, noise, strict=True)]
-    before = np.zeros(len(label), dtype=np.int64)
-    codes = np.empty((len(label), len(layout.sizes)), dtype=np.int64)
+    codes = np.empty((tilts[0].shape[1], len(layout.sizes)), dtype=np.int64)
     for block, size in enumerate(layout.sizes):
         group, place = layout.where[block]
         of_block = logits[group][place].numpy()
-        of_block[:, :size] += tables.log_probs(block, before, label)
+        of_block[:, :size] += predictor.log_probs()
         of_block[:, size:] = -1e9
-        codes[:, block] = before = of_block.argmax(axis=1)
+        codes[:, block] = of_block.argmax(axis=1)
+        predictor.observe(codes[:, block])
     return torch.from_numpy(codes).to(device), [x.to(device) for x in logits]
 
 
@@ -101,9 +129,9 @@ def straight_through(logits: Sequence[Tensor], slopes: Sequence[Tensor], tempera
 
 
 @torch.no_grad()
-def draw_evenly(
+def draw_rows(
     network: TiltGenerator,
-    tables: ChainTables,
+    predictor: Predictor,
     label: np.ndarray,
     noise: np.ndarray,
     random: np.random.Generator,
@@ -116,7 +144,8 @@ def draw_evenly(
     Parameters
     ----------
     network : TiltGenerator
-    tables : ChainTables
+    predictor : Predictor
+        Of the rows' labels.
     label : array of int, shape (rows,)
     noise : array of float32, shape (rows, noise)
     random : numpy Generator
@@ -140,64 +169,16 @@ def draw_evenly(
         for z, k in zip(torch.from_numpy(noise).split(_AT_A_TIME), index.split(_AT_A_TIME), strict=True)
     ]
     tilts = [torch.cat(of_group, 1).numpy() for of_group in zip(*parts, strict=True)]
-    before = np.zeros(len(label), dtype=np.int64)
-    codes = np.empty((len(label), len(tables.sizes)), dtype=np.int64)
+    codes = np.empty((len(label), len(network.layout.sizes)), dtype=np.int64)
     biases: list[np.ndarray] = []
-    for block, size in enumerate(tables.sizes):
+    for block, size in enumerate(network.layout.sizes):
         group, place = network.layout.where[block]
-        logits = tilts[group][place][:, :size] + tables.log_probs(block, before, label)
+        logits = tilts[group][place][:, :size] + predictor.log_probs()
         if targets is not None:
-            biases.append(rake(logits, label, targets[block]))
+            biases.append(raking_bias(logits, label, targets[block]))
             logits += biases[-1][label]
         elif bias is not None:
             logits += bias[block][label]
-        codes[:, block] = before = systematic_sample(logits, label, random)
+        codes[:, block] = draw_evenly(logits, label, random)
+        predictor.observe(codes[:, block])
     return codes, biases
-
-
-def rake(logits: np.ndarray, label: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the bias of each label at which the mean probabilities of its rows meet the targets: (labels, codes).
-
-    Parameters
-    ----------
-    logits : array (rows, codes)
-    label : array of int, shape (rows,)
-    target : array (labels, codes)
-        Frequencies; labels without rows get no bias.
-    """
-    bias = np.zeros_like(target, dtype=np.float32)
-    for k in np.unique(label):
-        own = logits[label == k]
-        for _ in range(6):
-            expected = _softmax(own + bias[k]).mean(axis=0)
-            bias[k] = np.clip(bias[k] + np.clip(np.log((target[k] + 1e-5) / (expected + 1e-5)), -1, 1), -4, 4)
-    return bias
-
-
-def systematic_sample(logits: np.ndarray, label: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Draw a code for each row so that the counts among rows of a label are as near as can be to what is expected.
-
-    Rows alike get uniform numbers that are spread evenly (multiples of the golden ratio): what is calibrated must not
-    follow the chance of a draw, which would add up from block to block.
-    """
-    probability = _softmax(logits)
-    likeliest = probability.argmax(axis=1)
-    most = probability[np.arange(len(label)), likeliest]
-    key = (label * logits.shape[1] + likeliest) * _ALIKE + (0.999 * _ALIKE * most).astype(np.int64)
-    # rows alike by turns of a few, so that the first are spread as evenly as all; in a random order within a turn, so
-    # that the two haplotypes of a person are no pair
-    order = np.argsort(key, kind="stable")
-    alike = key[order]
-    place = np.arange(len(key)) - np.searchsorted(alike, alike)
-    kind = np.cumsum(np.r_[0, alike[1:] != alike[:-1]])
-    order = order[np.argsort(kind * len(key) + place // _TURN + random.random(len(key)))]
-    uniform = np.empty(len(key))
-    uniform[order] = (np.arange(len(key)) * ((5**0.5 - 1) / 2) + random.random()) % 1
-    code: np.ndarray = (probability.cumsum(axis=1, dtype=np.float64) < uniform[:, None]).sum(axis=1)
-    return np.minimum(code, logits.shape[1] - 1)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    normalised: np.ndarray = shifted / shifted.sum(axis=1, keepdims=True)
-    return normalised
