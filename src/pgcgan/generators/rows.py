@@ -125,4 +125,4 @@ def calls_of(rows: np.ndarray, phased: bool, ploidy: int) -> np.ndarray:
     """
     if phased or ploidy == 1:
         return rows.T.reshape(rows.shape[1], -1, ploidy)
-    return np.stack([rows.T >= ploidy - i for i in range(ploidy)], axis=2).astype(np.int8)
+    return np.stack([ploidy - i <= rows.T for i in range(ploidy)], axis=2).astype(np.int8)

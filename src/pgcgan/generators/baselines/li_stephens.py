@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from ...errors import UsageError
 from ..generator import Generator
 from ..rows import Rows
 from ..store import Array
-from .training_rows import ROWS_SCHEMA, filled_states, packed_rows, unpacked_rows
 from .genetic_map import map_distance
+from .training_rows import ROWS_SCHEMA, filled_states, packed_rows, unpacked_rows
 
 
 class LiStephens(Generator):
@@ -44,7 +44,7 @@ class LiStephens(Generator):
 
     name = "li-stephens"
     holds_training_rows = True
-    schema = {
+    schema: ClassVar = {
         "distance": Array("float64", ("gaps",), 0, np.inf),
         "per_row": Array("float64", ("labels",), 0),
         **ROWS_SCHEMA,
@@ -79,24 +79,24 @@ class LiStephens(Generator):
     def _fit(self, rows: Rows) -> None:
         states = filled_states(rows, np.random.default_rng([self.seed, 1]))
         contig, apart = rows.variants.contig, np.abs(np.diff(rows.variants.position)).astype(np.float64)
-        self._rows = [states[rows.of_label(k)] for k in range(len(rows.label_names))]
+        self.rows_ = [states[rows.of_label(k)] for k in range(len(rows.label_names))]
         if self.segment_length is not None:
-            self._distance, self._per_row = apart / self.segment_length, np.ones(len(self._rows))
+            self.distance_, self.per_row_ = apart / self.segment_length, np.ones(len(self.rows_))
         else:
             if self.genetic_map is not None:
                 morgans = map_distance(self.genetic_map, rows.variants, self.recombination_rate)
             else:
                 morgans = apart * self.recombination_rate
-            self._distance = 4 * self.effective_size * morgans
-            self._per_row = np.array([1 / len(own) for own in self._rows])
-        self._distance[contig[1:] != contig[:-1]] = np.inf
+            self.distance_ = 4 * self.effective_size * morgans
+            self.per_row_ = np.array([1 / len(own) for own in self.rows_])
+        self.distance_[contig[1:] != contig[:-1]] = np.inf
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         rows = people * self.rows_per_person
-        templates = self._rows[label]
+        templates = self.rows_[label]
         n, sites = templates.shape
         switch = np.ones((rows, sites), dtype=bool)
-        switch[:, 1:] = random.random((rows, sites - 1)) < -np.expm1(-self._distance * self._per_row[label])
+        switch[:, 1:] = random.random((rows, sites - 1)) < -np.expm1(-self.distance_ * self.per_row_[label])
         source = np.zeros((rows, sites), dtype=np.int64)
         source[switch] = random.integers(n, size=int(switch.sum()))
         start = np.maximum.accumulate(np.where(switch, np.arange(sites), 0), axis=1)
@@ -114,10 +114,10 @@ class LiStephens(Generator):
         return (drawn - lost + gained).astype(np.int8)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {"distance": self._distance, "per_row": self._per_row, **packed_rows(self._rows)}
+        return {"distance": self.distance_, "per_row": self.per_row_, **packed_rows(self.rows_)}
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
-        self._distance, self._per_row = arrays["distance"], arrays["per_row"]
-        if len(self._distance) != len(self.variants_) - 1:
-            raise ValueError(f"distance has {len(self._distance)} entries for {len(self.variants_)} sites")
-        self._rows = unpacked_rows(arrays, len(self.variants_), self.n_states - 1)
+        self.distance_, self.per_row_ = arrays["distance"], arrays["per_row"]
+        if len(self.distance_) != len(self.variants_) - 1:
+            raise ValueError(f"distance has {len(self.distance_)} entries for {len(self.variants_)} sites")
+        self.rows_ = unpacked_rows(arrays, len(self.variants_), self.n_states - 1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...errors import UsageError
+from ...numerics import principal_axes
 from ..generator import Generator
 from ..rows import Rows
 from ..store import Array
@@ -19,8 +20,8 @@ class PCAGaussian(Generator):
     """A Gaussian for each label in the space of the principal components of all rows, thresholded to alleles.
 
     A point drawn from the Gaussian of its label's scores is carried back to the sites. There its value is normal with a
-    known mean and variance, and the thresholds between 0, 1 (and 2) are the quantiles that give the values their frequency in
-    the label. Frequencies are kept, linkage is that of the leading components.
+    known mean and variance, and the thresholds between 0, 1 (and 2) are the quantiles that give the values their
+    frequency in the label. Frequencies are kept, linkage is that of the leading components.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class PCAGaussian(Generator):
     """
 
     name = "pca-gaussian"
-    schema = {
+    schema: ClassVar = {
         "axes": Array("float32", ("components", "sites")),
         "spread": Array("float32", ("labels", "components", "components")),
         "thresholds": Array("float64", ("labels", "levels", "sites"), -np.inf, np.inf),
@@ -46,40 +47,39 @@ class PCAGaussian(Generator):
             raise UsageError(f"components is {self.components}; accepted: 1 or more.")
 
     def _fit(self, rows: Rows) -> None:
-        random = np.random.default_rng([self.seed, 1])
-        states, levels = filled_states(rows, random), rows.n_states - 1
+        states, levels = filled_states(rows, np.random.default_rng([self.seed, 1])), rows.n_states - 1
         centred = states - states.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self._axes = _principal_axes(centred, self.components, random)  # (components, sites)
-        scores = centred @ self._axes.T
+        self.axes_ = principal_axes(centred, self.components, self.seed)  # (components, sites)
+        scores = centred @ self.axes_.T
         spreads, thresholds = [], []
         for index in map(rows.of_label, range(len(rows.label_names))):
             own = scores[index] - scores[index].mean(axis=0)
             values, vectors = np.linalg.eigh(own.T @ own / max(len(index) - 1, 1))
             spread = (vectors * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)  # z @ spread has the covariance
-            sd = np.sqrt(np.square(spread @ self._axes).sum(axis=0))
+            sd = np.sqrt(np.square(spread @ self.axes_).sum(axis=0))
             # share of rows with a value of at least 1, …, levels -> threshold of the centred value
             share = np.array([(states[index] >= k).mean(axis=0) for k in range(1, levels + 1)])
             always = np.where(share == 0, np.inf, -np.inf)  # all rows of the label, or none of them, reach the value
             spreads.append(spread)
             thresholds.append(np.where((share > 0) & (share < 1), _upper_quantile(share) * sd, always))
-        self._spread, self._thresholds = np.array(spreads), np.array(thresholds)
+        self.spread_, self.thresholds_ = np.array(spreads), np.array(thresholds)
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
-        spread = self._spread[label]
+        spread = self.spread_[label]
         normal = random.standard_normal((people * self.rows_per_person, len(spread)), dtype=np.float32)
-        value = normal @ spread @ self._axes
+        value = normal @ spread @ self.axes_
         states = np.zeros(value.shape, dtype=np.int8)
-        for threshold in self._thresholds[label]:
+        for threshold in self.thresholds_[label]:
             states += value > threshold
         return states
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {"axes": self._axes, "spread": self._spread, "thresholds": self._thresholds}
+        return {"axes": self.axes_, "spread": self.spread_, "thresholds": self.thresholds_}
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
-        self._axes, self._spread, self._thresholds = arrays["axes"], arrays["spread"], arrays["thresholds"]
-        if self._thresholds.shape[1] != self.n_states - 1:
-            raise ValueError(f"thresholds has the shape {self._thresholds.shape} for {self.n_states} states")
+        self.axes_, self.spread_, self.thresholds_ = arrays["axes"], arrays["spread"], arrays["thresholds"]
+        if self.thresholds_.shape[1] != self.n_states - 1:
+            raise ValueError(f"thresholds has the shape {self.thresholds_.shape} for {self.n_states} states")
 
 
 def _upper_quantile(share: np.ndarray) -> np.ndarray:
@@ -88,18 +88,3 @@ def _upper_quantile(share: np.ndarray) -> np.ndarray:
     normal = NormalDist()
     quantiles = np.array([-normal.inv_cdf(float(v)) if 0 < v < 1 else 0.0 for v in values])
     return quantiles[inverse].reshape(share.shape)
-
-
-def _principal_axes(centred: np.ndarray, components: int, random: np.random.Generator) -> np.ndarray:
-    """Return the leading right singular vectors: float32, shape (components, sites).
-
-    By randomised subspace iteration (Halko, Martinsson and Tropp 2011) where an exact decomposition would take long.
-    """
-    k = min(components, *centred.shape)
-    width = k + 20
-    if min(centred.shape) <= 4 * width:
-        return np.linalg.svd(centred, full_matrices=False)[2][:k]
-    basis = centred @ random.standard_normal((centred.shape[1], width), dtype=np.float32)
-    for _ in range(4):
-        basis = centred @ (centred.T @ np.linalg.qr(basis)[0])
-    return np.linalg.svd(np.linalg.qr(basis)[0].T @ centred, full_matrices=False)[2][:k]

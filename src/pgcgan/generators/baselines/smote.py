@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...errors import DataError, UsageError
+from ...numerics import nearest_neighbours, unary_code
 from ..generator import Generator
 from ..rows import Rows
 from ..store import Array
@@ -30,7 +31,7 @@ class SMOTE(Generator):
 
     name = "smote"
     holds_training_rows = True
-    schema = {"near": Array("int32", ("pairs",), 0), **ROWS_SCHEMA}
+    schema: ClassVar = {"near": Array("int32", ("pairs",), 0), **ROWS_SCHEMA}
 
     def __init__(self, label: str | Sequence[str] = "super_pop", *, seed: int = 0, neighbours: int = 5):
         super().__init__(label, seed=seed)
@@ -42,48 +43,37 @@ class SMOTE(Generator):
 
     def _fit(self, rows: Rows) -> None:
         states = filled_states(rows, np.random.default_rng([self.seed, 1]))
-        self._rows = [states[rows.of_label(k)] for k in range(len(rows.label_names))]
-        for name, own in zip(rows.label_names, self._rows, strict=True):
+        self.rows_ = [states[rows.of_label(k)] for k in range(len(rows.label_names))]
+        for name, own in zip(rows.label_names, self.rows_, strict=True):
             if len(own) < 2:
                 raise DataError(
                     f"Label {name!r} has a single {'haplotype' if rows.n_states == 2 else 'person'}, and SMOTE needs a "
                     "neighbour: give more people, or take another model."
                 )
-        self._near = [_nearest(own, min(self.neighbours, len(own) - 1)) for own in self._rows]
+        self.near_ = [
+            nearest_neighbours(unary_code(own, rows.n_states - 1), min(self.neighbours, len(own) - 1))
+            for own in self.rows_
+        ]
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         rows = people * self.rows_per_person
-        own, near = self._rows[label], self._near[label]
+        own, near = self.rows_[label], self.near_[label]
         first = random.integers(len(own), size=rows)
         second = near[first, random.integers(near.shape[1], size=rows)]
         take = random.random((rows, own.shape[1])) < random.random((rows, 1))
         return np.where(take, own[second], own[first])
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {**packed_rows(self._rows), "near": np.concatenate([near.ravel() for near in self._near])}
+        return {**packed_rows(self.rows_), "near": np.concatenate([near.ravel() for near in self.near_])}
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
-        self._rows = unpacked_rows(arrays, len(self.variants_), self.n_states - 1)
-        shapes = [(len(own), min(self.neighbours, len(own) - 1)) for own in self._rows]
+        self.rows_ = unpacked_rows(arrays, len(self.variants_), self.n_states - 1)
+        shapes = [(len(own), min(self.neighbours, len(own) - 1)) for own in self.rows_]
         ends = np.cumsum([rows * neighbours for rows, neighbours in shapes])
         if ends[-1] != len(arrays["near"]):
             raise ValueError(f"near has {len(arrays['near'])} entries; {ends[-1]} fit")
-        self._near = [near.reshape(shape) for near, shape in zip(np.split(arrays["near"], ends[:-1]), shapes, strict=True)]
-        if any(near.size and near.max() >= len(near) for near in self._near):
-            raise ValueError("near has the numbers of rows that there are not")
-
-
-def _nearest(rows: np.ndarray, k: int) -> np.ndarray:
-    """Return the indices of the k nearest other rows of each row: int32, shape (rows, k); ties by index."""
-    # sum of |a - b| over values 0…2 is the Hamming distance of their unary codes, and that is a matrix product
-    unary = np.concatenate([rows >= level for level in range(1, max(2, int(rows.max()) + 1))], axis=1).astype(
-        np.float32
-    )
-    weight = unary.sum(axis=1)
-    near = np.empty((len(rows), k), dtype=np.int32)
-    for start in range(0, len(rows), 512):
-        part = slice(start, start + 512)
-        distance = weight[part, None] + weight - 2 * (unary[part] @ unary.T)
-        distance[np.arange(len(distance)), np.arange(start, start + len(distance))] = np.inf
-        near[part] = np.argsort(distance, axis=1, kind="stable")[:, :k]
-    return near
+        self.near_ = [
+            near.reshape(shape) for near, shape in zip(np.split(arrays["near"], ends[:-1]), shapes, strict=True)
+        ]
+        if any(near.size and near.max() >= len(near) for near in self.near_):
+            raise ValueError("near has numbers of rows that do not exist")

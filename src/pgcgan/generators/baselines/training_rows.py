@@ -57,7 +57,9 @@ def unpacked_rows(arrays: Mapping[str, np.ndarray], sites: int, levels: int) -> 
     """Return the rows of each label that `packed_rows` gave; raise ValueError if they do not fit."""
     count, width = arrays["rows_count"], arrays["rows_low"].shape[1]
     if count.sum() != len(arrays["rows_low"]) or width != -(-sites // 8):
-        raise ValueError(f"rows_low has the shape {arrays['rows_low'].shape}; {(int(count.sum()), -(-sites // 8))} fits")
+        raise ValueError(
+            f"rows_low has the shape {arrays['rows_low'].shape}; {(int(count.sum()), -(-sites // 8))} fits"
+        )
     low, high = (np.unpackbits(arrays[name], axis=1, count=sites) for name in ("rows_low", "rows_high"))
     states = (low + 2 * high).astype(np.int8)
     if states.max() > levels:

@@ -235,9 +235,7 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: i
     weights = {
         order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
     }
-    return ContextTree(
-        runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"])
-    )
+    return ContextTree(runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]))
 
 
 def _cut(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:

@@ -1,0 +1,28 @@
+"""The haplotype model, in closed form and with numpy alone.
+
+`blocks` cuts the sites into haplotype blocks and collects their codes, `code_model` is the distribution of rows of
+codes given their label, `calibration` sets code frequencies and temperature after the fit, `model` puts them together.
+`membership` chooses how many people must carry a run, so that nobody is given away; `exclusive_sites` keeps sites
+consistent that exclude each other.
+"""
+
+from .blocks import UNKNOWN, Blocks, find_blocks
+from .code_model import CodeModel, fit_code_model
+from .drawing import CodeSampler
+from .exclusive_sites import ExclusiveSites
+from .model import HaplotypeModel
+from .person_ancestry import KnownAncestry, known_ancestry, shared_components
+
+__all__ = [
+    "UNKNOWN",
+    "Blocks",
+    "CodeModel",
+    "CodeSampler",
+    "ExclusiveSites",
+    "HaplotypeModel",
+    "KnownAncestry",
+    "find_blocks",
+    "fit_code_model",
+    "known_ancestry",
+    "shared_components",
+]
