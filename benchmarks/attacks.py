@@ -29,10 +29,9 @@ from pgcgan.errors import PgcganError
 from pgcgan.generators.gan.networks import HaplotypeGenerator
 from pgcgan.labels import label_groups
 from pgcgan.metrics import figure
-from pgcgan.metrics.haplotypes import roc_auc
-from pgcgan.metrics.matched import hamming
 from pgcgan.metrics.privacy import likelihood_ratio_scores, true_positive_rate
 from pgcgan.metrics.resampling import interval
+from pgcgan.numerics import fill_missing, nearest_distances, roc_auc
 from pgcgan.provenance import provenance
 
 DATA = DATA_SETS[0]
@@ -124,12 +123,9 @@ def _mean(trials: list[tuple[np.ndarray, np.ndarray]], measure: Callable[..., fl
 
 
 def nearest(people: Genotypes, made: Genotypes) -> np.ndarray:
-    """Return each person's distance to the nearest artificial haplotype, the nearer of the two: shape (people,)."""
-    rows, drawn = people.haplotypes().T.copy(), made.haplotypes().T
-    found = np.full(rows.shape[1], np.inf)
-    for first in range(0, drawn.shape[1], 4000):
-        np.minimum(found, hamming(rows, drawn[:, first : first + 4000].copy()).min(axis=1), out=found)
-    return found.reshape(-1, people.ploidy).min(axis=1)
+    """Return each person's distance to the nearest synthetic haplotype, the nearer of the two: shape (people,)."""
+    rows, synthetic = (fill_missing(g.haplotypes()) for g in (people, made))
+    return nearest_distances(rows, synthetic).reshape(-1, people.ploidy).min(axis=1)
 
 
 def smoothed(people: Genotypes) -> np.ndarray:

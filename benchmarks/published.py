@@ -12,12 +12,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from pgcgan.report.words import headline
 from real_data import DATA_SETS, ROOT, read_parts, read_published
 
 from pgcgan import evaluate
 from pgcgan.errors import PgcganError
 from pgcgan.report import verdict, write_report
-from pgcgan.report.words import headline
 
 NAMES = ("gan", "rbm")
 

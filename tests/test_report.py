@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pgcgan.report.drawing import DARK, HUES, LIGHT
+from pgcgan.report.words import Finding, headline
 
 from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
 from pgcgan.report import render, verdict, write_figures, write_report
-from pgcgan.report.drawing import DARK, HUES, LIGHT
-from pgcgan.report.words import Finding, headline
 
 NASTY = "<script>alert(1)</script>"
 

@@ -39,7 +39,7 @@ def compare(
     force
         Replace a file that exists.
     """
-    from ..metrics.comparison import compare
+    from ..metrics.compare import compare
 
     if json_output is not None:
         output_free(json_output, force, standard_output=True)

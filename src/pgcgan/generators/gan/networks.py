@@ -268,7 +268,11 @@ class Critic(nn.Module):
         for convolution in self.strided:
             y = functional.leaky_relu(convolution(y), LEAKY)
         leading = features.profile[:, :, : self.leading].flatten(1)
-        views = [self.from_positions(y.flatten(1)), self.from_leading(leading), self.from_components(features.components)]
+        views = [
+            self.from_positions(y.flatten(1)),
+            self.from_leading(leading),
+            self.from_components(features.components),
+        ]
         hidden = functional.leaky_relu(self.hidden(functional.leaky_relu(torch.cat(views, 1), LEAKY)), LEAKY)
         projected = (hidden * self.label(label)).sum(1) / math.sqrt(hidden.shape[1])
         scores: Tensor = self.score(hidden)[:, 0] + projected

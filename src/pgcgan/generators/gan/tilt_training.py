@@ -260,9 +260,7 @@ class TiltTraining:
             optimiser.load_state_dict(state["optimisers"][name])
 
 
-def _crossed_over(
-    codes: Tensor, known: Tensor | None, label: np.ndarray, share: float
-) -> tuple[Tensor, Tensor | None]:
+def _crossed_over(codes: Tensor, known: Tensor | None, label: np.ndarray, share: float) -> tuple[Tensor, Tensor | None]:
     """Return rows of which a share goes over, at a random block, into another row of the batch and label.
 
     Only where both have the same code in the block before: recombinants that the chain cannot tell from real rows.

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pgcgan.metrics import Evaluation, Row
-from pgcgan.metrics.comparison import compare, distance_to_aim
+from pgcgan.metrics.compare import compare, distance_to_aim
 
 
 def made(*rows: Row, **provenance: object) -> Evaluation:
