@@ -1,43 +1,63 @@
-"""Byte streams of plain, gzip and bgzip files, and where in a bgzip file a region begins (.tbi and .csi indexes).
+"""Plain, gzip and bgzip files as streams of bytes, bgzip files that are written, and the index beside a file.
 
-The standard library's inflate is used: it is a few hundredths of a second slower on a region than htslib's, and says
-of a truncated or damaged file that it is one.
+Files on the disk are inflated and deflated by pysam. It crashes where a file cannot be opened, and reports damage only
+when a file is closed, without a reason; so files are opened here first, and errors get their reason here. Bytes from a
+server come by `remote` (htslib would follow a redirection to any scheme, and take a whole file for the part it asked
+for) and are inflated by the standard library.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
-import struct
+import stat
+import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
+
+import pysam
 
 from ..errors import DataError
 from . import remote
 from .records import log
+from .remote import named
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-_BUFFER = 1 << 20
-_REMOTE_BUFFER = 1 << 16
+_BUFFER = 1 << 16
+_PIECE = 1 << 20  # bytes deflated at a time
+
+pysam.set_verbosity(0)  # htslib would write to standard error
 
 
-def named(path: str) -> str:
-    """Return what messages call an input."""
-    return "standard input" if path == "-" else path
+class _Inflated(io.RawIOBase):
+    """The inflated bytes of a file, as Python's buffers want to read them."""
+
+    def __init__(self, file: Any):
+        self._file = file
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, or the first part of it."""
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
-    """Open a file, or standard input for "-", as a stream of inflated bytes.
+    """Open a file as a stream of inflated bytes.
 
     Parameters
     ----------
     path : str
-        A plain, gzip or bgzip file, its http or https address, or "-".
+        A plain, gzip or bgzip file, its http or https address, or "-" for standard input.
     virtual_offset : int
         Where to start in a bgzip file: compressed offset << 16 | offset in the inflated block, as indexes have it.
 
@@ -46,67 +66,110 @@ def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
     DataError
         If there is no such file, or it turns out to be truncated or damaged, also later while the stream is read.
     """
-    with _raw(path) as raw:
-        if virtual_offset:
-            raw.seek(virtual_offset >> 16)
-        head = raw.peek(18)[:18]
-        compressed = head[:2] == b"\x1f\x8b"
-        block = len(head) == 18 and compressed and bool(head[3] & 4) and head[12:14] == b"BC"
-        if virtual_offset and not block:
-            _refuse_index(path)
-        if block and not virtual_offset:
-            _check_end(raw, path)
-        try:
-            if not compressed:
-                yield raw
-                return
-            inflated: Any = gzip.GzipFile(fileobj=raw, mode="rb")
-            with io.BufferedReader(inflated, _BUFFER) as stream:
-                if len(stream.read(virtual_offset & 0xFFFF)) < virtual_offset & 0xFFFF:
-                    _refuse_index(path)
-                yield stream
-        except EOFError:
-            raise DataError(
-                f"{named(path)} is truncated: the compressed data stop in the middle; fetch it again."
-            ) from None
-        except (zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{named(path)} is damaged: {error}; fetch it again.") from None
-
-
-def _raw(path: str) -> io.BufferedReader:
     if remote.is_address(path):
-        source: Any = remote.RemoteFile(path)
-        return io.BufferedReader(source, _REMOTE_BUFFER)
-    try:
-        return open(0, "rb", closefd=False) if path == "-" else open(path, "rb")
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
-
-
-def _check_end(raw: io.BufferedReader, path: str) -> None:
-    if isinstance(raw.raw, remote.RemoteFile):
-        last = raw.raw.last(len(EOF_BLOCK))
-    elif os.path.isfile(path):
-        size = os.path.getsize(path)
-        raw.seek(max(0, size - len(EOF_BLOCK)))
-        last = raw.read()
-        raw.seek(0)
-    else:
+        with _opened_on_server(path, virtual_offset) as stream:
+            yield stream
         return
-    if last is not None and last != EOF_BLOCK:
-        raise DataError(
-            f"{path} is truncated: the bgzip end-of-file block is missing; fetch it again, or, if all records are "
-            f"there, rewrite it with `bcftools view -Oz -o complete.vcf.gz {path}`."
-        )
+    _check_readable(path)
+    inflated: Any = pysam.BGZFile(path)
+    stream = io.BufferedReader(_Inflated(inflated), _BUFFER)
+    at_block = True
+    try:
+        if virtual_offset:
+            with contextlib.suppress(OSError):
+                inflated.seek(virtual_offset)
+            at_block = bool(stream.peek(1))
+        if at_block:
+            yield stream
+    finally:
+        try:
+            inflated.close()
+        except OSError:
+            if at_block:
+                raise DataError(f"{named(path)} is truncated or damaged; fetch it again.") from None
+    if not at_block:
+        _refuse_index(path)
+
+
+@contextlib.contextmanager
+def _opened_on_server(url: str, virtual_offset: int) -> Iterator[io.BufferedReader]:
+    file = remote.RemoteFile(url, virtual_offset >> 16)
+    with io.BufferedReader(file, _BUFFER) as raw:
+        head = raw.peek(18)[:18]
+        if virtual_offset and not _is_bgzip(head):
+            _refuse_index(url)
+        end = file.last(len(EOF_BLOCK)) if _is_bgzip(head) and not virtual_offset else None
+        if end is not None:
+            _check_end(head, end, url)
+        if head[:2] != EOF_BLOCK[:2]:
+            yield raw
+            return
+        inflated: Any = gzip.GzipFile(fileobj=raw, mode="rb")
+        try:
+            with io.BufferedReader(inflated, _BUFFER) as stream:
+                inside = virtual_offset & 0xFFFF
+                if len(stream.read(inside)) < inside:
+                    _refuse_index(url)
+                yield stream
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise DataError(f"{named(url)} is truncated or damaged; fetch it again.") from None
+
+
+def _is_bgzip(head: bytes) -> bool:
+    return head[:4] == EOF_BLOCK[:4] and head[12:14] == b"BC"
 
 
 def _refuse_index(path: str) -> NoReturn:
     raise DataError(
-        f"The index beside {path} is that of another file: no compressed block begins where it says; make it anew with "
-        "`tabix -f -p vcf` (VCF) or `bcftools index -f` (VCF, BCF)."
+        f"The index beside {named(path)} is that of another file: no compressed block begins where it says; make it "
+        "anew with `tabix -f -p vcf` (VCF) or `bcftools index -f` (VCF, BCF)."
     )
+
+
+def _check_readable(path: str) -> None:
+    """Raise a DataError if a file cannot be opened, or is a bgzip file without its last block."""
+    if path == "-":
+        return
+    try:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return
+            head = file.read(18)
+            file.seek(max(0, os.fstat(file.fileno()).st_size - len(EOF_BLOCK)))
+            end = file.read()
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
+    _check_end(head, end, path)
+
+
+def _check_end(head: bytes, end: bytes, path: str) -> None:
+    """Raise a DataError if a file begins as a bgzip file does, but does not end as one."""
+    if _is_bgzip(head) and end != EOF_BLOCK:
+        raise DataError(
+            f"{named(path)} is truncated: the bgzip end-of-file block is missing; fetch it again, or, if all records "
+            f"are there, rewrite it with `bcftools view -Oz -o complete.vcf.gz {named(path)}`."
+        )
+
+
+def write_bgzip(path: str, parts: Iterator[bytes | memoryview], level: int) -> None:
+    """Write a bgzip file of some bytes; a memoryview among them may be overwritten when the next part is asked for."""
+    open(path, "wb").close()
+    mode: Any = f"wb{level}"
+    try:
+        with pysam.BGZFile(path, mode, None) as file:
+            piece = bytearray()
+            for part in parts:
+                piece += part
+                if len(piece) >= _PIECE:
+                    file.write(bytes(piece))
+                    piece.clear()
+            file.write(bytes(piece))
+    except OSError:
+        with open(path, "ab") as full:  # which says why
+            full.write(bytes(_BUFFER))
+        raise
 
 
 def index_of(path: str) -> str | None:
@@ -126,8 +189,8 @@ def index_of(path: str) -> str | None:
                 continue
             return address
         raise DataError(
-            f"{path} has no index on the server (.tbi or .csi at the end of its name), by which a region is found; "
-            "download the file, or read it whole, without a region."
+            f"{named(path)} has no index on the server (.tbi or .csi at the end of its name), by which a region is "
+            "found; download the file, or read it whole, without a region."
         )
     for suffix in (".csi", ".tbi"):
         index = Path(path + suffix)
@@ -138,17 +201,15 @@ def index_of(path: str) -> str | None:
     return None
 
 
-def region_start(index: str, contig: str, contigs: list[str] | None, start: int, end: int | None) -> int | None:
+def region_start(index: str, contig: str, start: int, end: int | None) -> int | None:
     """Return the virtual offset from which a sequential read meets every record that starts in a region.
 
     Parameters
     ----------
     index : str
-        A .tbi or .csi file, or its address.
+        A .tbi or .csi file of a VCF, or its address.
     contig : str
         Contig of the region.
-    contigs : list of str or None
-        Contigs by number, for the index of a BCF, which has no names in it.
     start, end : int
         1-based, both included; end None means to the end of the contig.
 
@@ -162,73 +223,23 @@ def region_start(index: str, contig: str, contigs: list[str] | None, start: int,
     DataError
         If the index cannot be read.
     """
-    try:
-        data = remote.contents(index) if remote.is_address(index) else Path(index).read_bytes()
-        return _first_chunk(gzip.decompress(data), contig, contigs, start, end)
-    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
-        raise DataError(
-            f"The index {index} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "
-            "`bcftools index -f` (VCF, BCF)."
-        ) from None
-
-
-def _first_chunk(data: bytes, contig: str, contigs: list[str] | None, start: int, end: int | None) -> int | None:
-    # SAM specification, "The BAI/Tabix index format" and CSIv1: bins of a binning scheme, each with chunks of the file.
-    magic = data[:4]
-    if magic == b"TBI\1":
-        shift, depth, csi = 14, 5, False
-        references, *_, size = struct.unpack_from("<8i", data, 4)
-        names, at = data[36 : 36 + size], 36 + size
-    elif magic == b"CSI\1":
-        shift, depth, size = struct.unpack_from("<3i", data, 4)
-        names, csi = (data[16 + 28 : 16 + size], True) if size >= 28 else (b"", True)
-        (references,) = struct.unpack_from("<i", data, 16 + size)
-        at = 20 + size
-    else:
-        raise ValueError("it is neither TBI nor CSI")
-    known = names.rstrip(b"\0").decode().split("\0") if names.strip(b"\0") else (contigs or [])
-    if contig not in known:
-        return None
-    first, last = start - 1, (1 << (shift + 3 * depth)) if end is None else end
-    wanted = known.index(contig)
-    for reference in range(references):
-        (n_bins,) = struct.unpack_from("<i", data, at)
-        at += 4
-        bins: dict[int, tuple[int, list[tuple[int, int]]]] = {}
-        for _ in range(n_bins):
-            number, lowest = struct.unpack_from("<IQ", data, at) if csi else (*struct.unpack_from("<I", data, at), 0)
-            at += 12 if csi else 4
-            (n_chunks,) = struct.unpack_from("<i", data, at)
-            flat = struct.unpack_from(f"<{2 * n_chunks}Q", data, at + 4)
-            at += 4 + 16 * n_chunks
-            if reference == wanted:
-                bins[number] = (lowest, list(zip(flat[::2], flat[1::2], strict=True)))
-        linear: tuple[int, ...] = ()
-        if not csi:
-            (n_windows,) = struct.unpack_from("<i", data, at)
-            linear = struct.unpack_from(f"<{n_windows}Q", data, at + 4)
-            at += 4 + 8 * n_windows
-        if reference == wanted:
-            return _lowest(bins, linear, first, last, shift, depth)
-    return None
-
-
-def _lowest(
-    bins: dict[int, tuple[int, list[tuple[int, int]]]],
-    linear: tuple[int, ...],
-    first: int,
-    last: int,
-    shift: int,
-    depth: int,
-) -> int | None:
-    floor = linear[first >> shift] if linear and first >> shift < len(linear) else 0
-    offset, chunks, width = 0, [], shift + 3 * depth
-    for level in range(depth + 1):
-        low, high = offset + (first >> width), offset + ((last - 1) >> width)
-        if low in bins:
-            # CSI keeps the lowest offset of overlapping records in each bin: the deepest bin present bounds best.
-            floor = max(floor, bins[low][0])
-        chunks += [chunk for number, (_, held) in bins.items() if low <= number <= high for chunk in held]
-        offset, width = offset + (1 << (3 * level)), width - 3
-    ends = [max(begin, floor) for begin, end in chunks if end > floor]
-    return min(ends) if ends else None
+    # pysam goes to the first block of a region before it reads: of an empty file, it goes there and finds nothing
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder, "empty.vcf.gz")
+        empty.write_bytes(EOF_BLOCK)
+        copy = index
+        if remote.is_address(index):
+            copy = f"{empty}{Path(index.partition('?')[0]).suffix}"
+            Path(copy).write_bytes(remote.contents(index))
+        try:
+            with pysam.TabixFile(str(empty), index=copy) as table:
+                if contig not in table.contigs:
+                    return None
+                with contextlib.suppress(StopIteration):
+                    next(table.fetch(contig, start - 1, end))
+                return table.tell() or None
+        except (OSError, ValueError, UnicodeDecodeError) as error:
+            raise DataError(
+                f"The index {named(index)} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "
+                "`bcftools index -f` (VCF, BCF)."
+            ) from None

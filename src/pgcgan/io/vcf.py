@@ -6,9 +6,12 @@ or missing calls take a second vectorised path, the rest (alleles above 9, more 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 
@@ -17,8 +20,9 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes, parse_region
 from . import bcf
-from .bgzf import index_of, named, opened, region_start
+from .bgzf import index_of, opened, region_start
 from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of
+from .remote import is_address, named
 
 # `0|0` … `1|1` and `0/0` … `1/1` with the tab behind them, as little-endian words whose allele bits are masked out.
 _ALLELE_BITS = 0xFFFEFFFE
@@ -74,38 +78,44 @@ def read_vcf(
     name = os.fspath(path)
     source = named(name)
     try:
-        with opened(name) as stream:
+        with opened(name) as stream, contextlib.ExitStack() as stack:
             start = stream.read(5)
-            if start[:3] == b"BCF":
-                binary, lines = True, bcf.read_header(stream, start, source)
+            binary = start[:3] == b"BCF"
+            if binary:
+                file = bcf.opened(stack.enter_context(_on_disk(name, start, stream)), source)
+                lines = file.raw_header.rstrip("\n").split("\n")
             else:
-                binary, lines = False, _text_header(stream, start, source)
+                lines = _text_header(stream, start, source)
             header = parse_header(lines, source)
-            samples = header.samples if choose is None else list(choose(header.samples))
-            index = {name: i for i, name in enumerate(header.samples)}
-            chosen = None if samples == header.samples else np.array([index[s] for s in samples], dtype=np.int64)
+            n, samples = len(header.samples), header.samples if choose is None else list(choose(header.samples))
+            column = {name: i for i, name in enumerate(header.samples)}
+            chosen = None if samples == header.samples else np.array([column[s] for s in samples], dtype=np.int64)
             table = Table(source, samples, policies or Policies(), region)
-
-            def fill(stream: BufferedReader) -> None:
-                if binary:
-                    bcf.fill(table, stream, lines, len(header.samples), chosen)
-                else:
-                    _fill(table, stream, len(header.samples), chosen)
-
-            beside = None if region is None else index_of(name)
-            if region is None or beside is None:
-                if region is not None:
-                    log.info("%s has no index: read from the start to find %s.", source, region)
-                fill(stream)
-                return table.finish(header.contig_lengths, header.assembly)
-        contig, first, last = parse_region(region)
-        offset = region_start(beside, contig, bcf.contigs(lines) if binary else None, first, last)
-        if offset is not None:
-            with opened(name, offset) as stream:
-                fill(stream)
+            index = None if region is None or (binary and is_address(name)) else index_of(name)
+            if region is not None and index is None:
+                log.info("%s has no index: read from the start to find %s.", source, region)
+            if binary:
+                bcf.fill(table, file, index, n, chosen)
+            elif region is None or index is None:
+                _fill(table, stream, n, chosen)
+            elif (offset := region_start(index, *parse_region(region))) is not None:
+                _fill(table, stack.enter_context(opened(name, offset)), n, chosen)
         return table.finish(header.contig_lengths, header.assembly)
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is not UTF-8 text at byte {error.object[error.start]:#04x}.") from None
+
+
+@contextlib.contextmanager
+def _on_disk(path: str, start: bytes, stream: BufferedReader) -> Iterator[str]:
+    """Yield the path of a file that can be opened again: of a pipe or an address a temporary copy."""
+    if os.path.isfile(path):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
+        copy.write(start)
+        shutil.copyfileobj(stream, copy)
+        copy.flush()
+        yield copy.name
 
 
 def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
