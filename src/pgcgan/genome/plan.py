@@ -21,7 +21,7 @@ from ..generators.haplotype import KnownAncestry
 from ..generators.model import PGcGAN
 from ..genotypes import Genotypes, Variants
 from ..io import read
-from ..io.bgzf import index_of
+from ..io.index import index_of
 from ..io.vcf_write import VCF_SUFFIXES
 from ..provenance import provenance
 from .alone import alone
