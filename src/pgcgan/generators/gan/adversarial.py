@@ -182,7 +182,9 @@ class AdversarialModel(Generator):
     def _run(self, rows: Rows) -> dict[str, Any]:
         """Return what a resumed training must have in common with the interrupted one."""
         digest = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.tobytes()).hexdigest()
-        parameters = {n: v for n, v in self.parameters().items() if n not in ("threads", "checkpoint_seconds", "minutes")}
+        parameters = {
+            n: v for n, v in self.parameters().items() if n not in ("threads", "checkpoint_seconds", "minutes")
+        }
         run = {
             "model": self.name,
             "label": list(self.label),
@@ -232,5 +234,3 @@ def load_flat_weights(network: torch.nn.Module, flat: np.ndarray) -> None:
     network.load_state_dict(
         {name: part.view(t.shape).to(t.dtype) for (name, t), part in zip(state.items(), parts, strict=True)}
     )
-
-
