@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..genotypes import parse_region
+from ..regions import parse_region
 from .index import region_start
 from .records import ABSENT, Site, Table
 from .scratch import People, site_blocks

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..genotypes import MISSING, Genotypes, parse_region
+from ..genotypes import MISSING, Genotypes
+from ..regions import parse_region
 from .bgzf import opened
 from .outputs import check_writable, outputs
 from .records import ABSENT, MAX_POSITION, Policies, Site, Table, position_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError, MissingExtra, listed
-from ..genotypes import parse_region
+from ..regions import parse_region
 from .ploidy import SEXES
 from .records import MAX_POSITION, Site, position_of
 from .vcf import contig_table

@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 
 from ..errors import DataError, UsageError, listed
-from ..genotypes import MISSING, Genotypes, Variants, parse_region
+from ..genotypes import MISSING, Genotypes, Variants
+from ..regions import parse_region
 from .scratch import empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have

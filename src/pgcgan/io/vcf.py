@@ -18,7 +18,8 @@ from io import BufferedReader
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import MISSING, Genotypes, parse_region
+from ..genotypes import MISSING, Genotypes
+from ..regions import parse_region
 from . import bcf
 from .bgzf import opened
 from .index import index_of, region_start
