@@ -18,6 +18,8 @@ from ..provenance import provenance
 from . import frequency, haplotypes, linkage, privacy, structure, utility
 from .comparison import Comparison
 from .evaluation import Evaluation, figure
+from .informed_membership import METRICS as INFORMED
+from .informed_membership import informed_membership
 from .monitor import quick
 from .preparation import prepare
 from .rows import NotComputable, Row
@@ -52,6 +54,7 @@ MEASURES: tuple[Measure, ...] = (
     ("privacy", (("privacy loss", "0"),), privacy.privacy_loss, True),
     ("privacy", (("membership AUC", "0.5"), ("membership TPR at 1 % FPR", "0.01")), privacy.membership, True),
     ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, True),
+    ("privacy", INFORMED, informed_membership, False),
     ("privacy", (("closest record, median", "floor"), ("closest record, 5 % quantile", "floor"),
                  ("exact copies", "at most floor"), ("near copies", "at most floor"),
                  ("copied people", "at most floor")), privacy.closest_records, True),
