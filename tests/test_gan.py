@@ -352,6 +352,19 @@ def test_what_cannot_be_resumed(tmp_path: Path) -> None:
             model.fit(other, directory=where, resume=True)
 
 
+def test_a_finished_model_stays_until_the_new_one_is_saved(tmp_path: Path) -> None:
+    where = tmp_path / "model"
+    PGcGAN(steps=1, **SMALL).fit(cohort(), directory=where).save(where)
+    before = (where / "arrays.safetensors").read_bytes()
+    with pytest.raises(UsageError, match="model"):
+        PGcGAN(steps=2, **SMALL).fit(cohort(), directory=where)
+    model = PGcGAN(steps=2, **SMALL).fit(cohort(), directory=where, force=True)
+    assert (where / "arrays.safetensors").read_bytes() == before
+    model.save(where, force=True)
+    assert (where / "arrays.safetensors").read_bytes() != before
+    assert {p.name for p in where.iterdir()} == {"model.json", "sites.json", "arrays.safetensors", "MODEL_CARD.md"}
+
+
 def test_the_gan_learns_what_the_chain_forgets() -> None:
     """Two kinds of haplotypes that differ everywhere: a chain of the first order forgets which kind it is on."""
     random = np.random.default_rng(3)
