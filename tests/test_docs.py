@@ -40,7 +40,7 @@ def test_the_first_five_minutes_run(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("Row(topic='linkage', metric='LD RMSE'")
-    assert "| LD RMSE | " in (tmp_path / "mine.model" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "| LD RMSE | " in (tmp_path / "python.model" / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_the_presence_absence_matrix_is_worked_through(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def _facts_of_here() -> dict[str, Any]:
     from ..provenance import environment
 
     try:
-        from ..generators.gan.devices import accelerators
+        from ..generators.gan.parallel import accelerators
     except ModuleNotFoundError:
         return {"kind": "environment", **environment(), "accelerators": ["torch is not installed: pgcgan[gan]"]}
     return {"kind": "environment", **environment(), "accelerators": accelerators() or ["none"]}

@@ -36,10 +36,10 @@ def with_others(words: Sequence[str]) -> Iterator[None]:
     if words[:1] != ["train"] or not several():
         yield
         return
-    from ..generators.gan.devices import joined
+    from ..generators.gan.parallel import process_group
 
     try:
-        with joined():
+        with process_group():
             yield
     except PgcganError:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the error is printed before torchrun ends all

@@ -29,8 +29,8 @@ def linkage_across(rows: np.ndarray, beside: int) -> np.ndarray:
     Returns
     -------
     array of float, shape (sites + 1,)
-        Entry c is for a breakpoint before site c; inf where there are not enough sites on both sides. r² is the square of
-        Pearson's r, missing states at their site's mean; 0 where a site does not vary.
+        Entry c is for a breakpoint before site c; inf where there are not enough sites on both sides. r² is the square
+        of Pearson's r, missing states at their site's mean; 0 where a site does not vary.
     """
     states, sites = standardise(fill_missing(rows)), rows.shape[1]
     linkage = np.full(sites + 1, np.inf)

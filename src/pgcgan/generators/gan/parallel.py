@@ -73,3 +73,9 @@ def agreed(numbers: list[float], device: torch.device) -> list[float]:
     shared = torch.tensor(numbers, dtype=torch.float64, device=device)
     distributed.broadcast(shared, 0)
     return [float(number) for number in shared.cpu()]
+
+
+def accelerators() -> list[str]:
+    """Return the names of the accelerators that torch can use."""
+    cuda = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    return cuda + ["mps"] * torch.backends.mps.is_available()
