@@ -324,7 +324,7 @@ def test_a_compressed_file_that_is_cut_is_refused(tmp_path):
     for name in ("a.hap.gz", "a.legend.gz"):
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[:-50])
-        with pytest.raises(DataError, match=f"{name} is truncated: the compressed data stop in the middle"):
+        with pytest.raises(DataError, match=f"{name} is truncated"):
             read(tmp_path / "a.hap.gz")
         (tmp_path / name).write_bytes(whole)
 

@@ -172,7 +172,7 @@ def test_every_code_has_one_place(sizes: list[int]) -> None:
     for g, group in enumerate(layout.groups):
         for i, block in enumerate(group.blocks.tolist()):
             assert layout.where[block] == (g, i)
-            own = group.index[i][group.valid[i]].tolist()
+            own = group.places[i][group.valid[i]].tolist()
             assert own == list(range(sum(sizes[:block]), sum(sizes[: block + 1])))
             assert int(group.positions[i]) == int(layout.position[block])
             places += own
@@ -230,7 +230,7 @@ def test_the_tilt_has_a_number_for_every_code_and_is_small_at_the_start(sizes: l
     generator = TiltGenerator(sizes, 3, width=16, noise=8)
     tilts = generator(torch.randn(6, 8), torch.tensor([0, 1, 2, 0, 1, 2]))
     groups = generator.layout.groups
-    assert [tuple(t.shape) for t in tilts] == [(len(g.blocks), 6, g.index.shape[1]) for g in groups]
+    assert [tuple(t.shape) for t in tilts] == [(len(g.blocks), 6, g.places.shape[1]) for g in groups]
     assert max(float(t.detach().abs().max()) for t in tilts) < 1
 
 

@@ -24,13 +24,16 @@ class Walk:
 
     device = torch.device("cpu")
 
-    def __init__(self, losses: Mapping[int, float] | None = None, scores: list[float] | None = None, seconds: float = 0):
+    def __init__(
+        self, losses: Mapping[int, float] | None = None, scores: list[float] | None = None, seconds: float = 0
+    ):
         self.weight = torch.zeros(3)
         self.losses, self.scores, self.seconds = dict(losses or {}), scores, seconds
         self.factors: list[float] = []
         self.progress: list[float] = []
 
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
+        """Make a random step."""
         self.factors.append(rate_factor)
         self.progress.append(progress)
         self.weight = self.weight + rate_factor * torch.randn(3)
@@ -38,15 +41,19 @@ class Walk:
         return {"critic": torch.tensor(self.losses.pop(step, 0.5)), "generator": torch.tensor(0.25)}
 
     def measure(self) -> dict[str, float]:
+        """Return the next score."""
         return {} if self.scores is None else {"score": self.scores.pop(0)}
 
     def weights(self) -> dict[str, Tensor]:
+        """Return the weight."""
         return {"weight": self.weight}
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the weight."""
         return {"weight": self.weight}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the weight."""
         self.weight = state["weight"]
 
 

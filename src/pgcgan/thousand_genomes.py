@@ -14,7 +14,8 @@ import pysam
 from .errors import DataError, UsageError, listed
 from .genotypes import parse_region
 from .io import remote
-from .io.bgzf import index_of, opened, region_start
+from .io.bgzf import opened
+from .io.index import index_of, region_start
 from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now

@@ -20,7 +20,7 @@ from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel, KnownAncestry
 from ..genotypes import Genotypes, Variants
 from ..io import read
-from ..io.bgzf import index_of
+from ..io.index import index_of
 from ..io.vcf_write import VCF_SUFFIXES
 from ..provenance import provenance
 from ..runtime.threads import single_thread

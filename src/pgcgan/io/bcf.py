@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import struct
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..genotypes import parse_region
+from .index import region_start
 from .records import ABSENT, Site, Table
 from .scratch import People, site_blocks
 
@@ -31,10 +31,12 @@ def opened(path: str, source: str) -> Any:
     from cyvcf2.cyvcf2 import set_htslib_log_level
 
     set_htslib_log_level(0)  # it would write to standard error
+    message = f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`, or fetch it again."
     try:
-        return VCF(path)
+        with _refused(message):
+            return VCF(path)
     except OSError:
-        raise DataError(f"{source} is a BCF of version 1, truncated or damaged; fetch it again.") from None
+        raise DataError(message) from None
 
 
 def fill(table: Table, file: Any, index: str | None, n: int, chosen: np.ndarray | None) -> None:
@@ -86,14 +88,10 @@ def _refused(message: str) -> Iterator[None]:
 def _inside(table: Table, file: Any, index: str) -> Iterator[Any]:
     """Return the records that reach into the region of a table."""
     contig, start, end = parse_region(table.region or "")
-    try:
-        file.set_index(index)
-    except OSError:
-        raise DataError(f"The index {index} cannot be read; make it anew with `bcftools index -f`.") from None
-    records = file(f"{contig}:{start}-{_END if end is None else min(end, _END)}")
-    with warnings.catch_warnings():  # of a region without records
-        warnings.simplefilter("ignore")
-        return itertools.chain([record for record in [next(records, None)] if record is not None], records)
+    if region_start(index, contig, start, end, file.seqnames) is None:  # this checks the index too
+        return iter(())
+    file.set_index(index)
+    return iter(file(f"{contig}:{start}-{_END if end is None else min(end, _END)}"))
 
 
 def _add(table: Table, site: Site, calls: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Plain, gzip and bgzip files as streams of bytes, bgzip files that are written, and the index beside a file.
+"""Plain, gzip and bgzip files as streams of bytes, and bgzip files that are written.
 
 Files on the disk are inflated and deflated by pysam. It crashes where a file cannot be opened, and reports damage only
 when a file is closed, without a reason; so files are opened here first, and errors get their reason here. Bytes from a
@@ -13,17 +13,14 @@ import gzip
 import io
 import os
 import stat
-import tempfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pysam
 
 from ..errors import DataError
 from . import remote
-from .records import log
 from .remote import named
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -34,20 +31,41 @@ pysam.set_verbosity(0)  # htslib would write to standard error
 
 
 class _Inflated(io.RawIOBase):
-    """The inflated bytes of a file, as Python's buffers want to read them."""
+    """The inflated bytes of a file on the disk."""
 
-    def __init__(self, file: Any):
-        self._file = file
+    def __init__(self, path: str):
+        self._file: Any = pysam.BGZFile(path, None, None)
+        self._path = path
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
+    def go(self, virtual_offset: int) -> None:
+        """Go to a place in a bgzip file."""
+        with self._damage_refused():
+            self._file.seek(virtual_offset)
+
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, or the first part of it."""
-        data = self._file.read(len(buffer))
+        with self._damage_refused():
+            data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+    def close(self) -> None:
+        """Close the file; only now pysam reports some kinds of damage."""
+        if not self.closed:
+            super().close()
+            with self._damage_refused():
+                self._file.close()
+
+    @contextlib.contextmanager
+    def _damage_refused(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            raise DataError(f"{named(self._path)} is truncated or damaged; fetch it again.") from None
 
 
 @contextlib.contextmanager
@@ -71,29 +89,24 @@ def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
             yield stream
         return
     _check_readable(path)
-    inflated: Any = pysam.BGZFile(path)
-    stream = io.BufferedReader(_Inflated(inflated), _BUFFER)
-    at_block = True
-    try:
+    inflated: Any = _Inflated(path)
+    with io.BufferedReader(inflated, _BUFFER) as stream:
         if virtual_offset:
-            with contextlib.suppress(OSError):
-                inflated.seek(virtual_offset)
-            at_block = bool(stream.peek(1))
-        if at_block:
-            yield stream
-    finally:
-        try:
-            inflated.close()
-        except OSError:
-            if at_block:
-                raise DataError(f"{named(path)} is truncated or damaged; fetch it again.") from None
-    if not at_block:
-        _refuse_index(path)
+            try:
+                inflated.go(virtual_offset)
+                at_block = bool(stream.peek(1))
+            except DataError:
+                at_block = False
+            if not at_block:
+                with contextlib.suppress(DataError):
+                    inflated.close()
+                _refuse_index(path)
+        yield stream
 
 
 @contextlib.contextmanager
 def _opened_on_server(url: str, virtual_offset: int) -> Iterator[io.BufferedReader]:
-    file = remote.RemoteFile(url, virtual_offset >> 16)
+    file: Any = remote.RemoteFile(url, virtual_offset >> 16)
     with io.BufferedReader(file, _BUFFER) as raw:
         head = raw.peek(18)[:18]
         if virtual_offset and not _is_bgzip(head):
@@ -170,76 +183,3 @@ def write_bgzip(path: str, parts: Iterator[bytes | memoryview], level: int) -> N
         with open(path, "ab") as full:  # which says why
             full.write(bytes(_BUFFER))
         raise
-
-
-def index_of(path: str) -> str | None:
-    """Return the .csi or .tbi index beside a file, or None.
-
-    Raises
-    ------
-    DataError
-        If a file on a server has none: to find a region by reading all of it is not what was meant.
-    """
-    if remote.is_address(path):
-        for suffix in (".tbi", ".csi"):
-            address = remote.beside(path, suffix)
-            try:
-                remote.about(address)
-            except remote.NotThere:
-                continue
-            return address
-        raise DataError(
-            f"{named(path)} has no index on the server (.tbi or .csi at the end of its name), by which a region is "
-            "found; download the file, or read it whole, without a region."
-        )
-    for suffix in (".csi", ".tbi"):
-        index = Path(path + suffix)
-        if path != "-" and index.is_file():
-            if index.stat().st_mtime < os.stat(path).st_mtime:
-                log.warning("The index %s is older than %s; make it anew if the file has changed since.", index, path)
-            return str(index)
-    return None
-
-
-def region_start(index: str, contig: str, start: int, end: int | None) -> int | None:
-    """Return the virtual offset from which a sequential read meets every record that starts in a region.
-
-    Parameters
-    ----------
-    index : str
-        A .tbi or .csi file of a VCF, or its address.
-    contig : str
-        Contig of the region.
-    start, end : int
-        1-based, both included; end None means to the end of the contig.
-
-    Returns
-    -------
-    int or None
-        None if the index knows of no record there.
-
-    Raises
-    ------
-    DataError
-        If the index cannot be read.
-    """
-    # pysam goes to the first block of a region before it reads: of an empty file, it goes there and finds nothing
-    with tempfile.TemporaryDirectory() as folder:
-        empty = Path(folder, "empty.vcf.gz")
-        empty.write_bytes(EOF_BLOCK)
-        copy = index
-        if remote.is_address(index):
-            copy = f"{empty}{Path(index.partition('?')[0]).suffix}"
-            Path(copy).write_bytes(remote.contents(index))
-        try:
-            with pysam.TabixFile(str(empty), index=copy) as table:
-                if contig not in table.contigs:
-                    return None
-                with contextlib.suppress(StopIteration):
-                    next(table.fetch(contig, start - 1, end))
-                return table.tell() or None
-        except (OSError, ValueError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"The index {named(index)} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "
-                "`bcftools index -f` (VCF, BCF)."
-            ) from None

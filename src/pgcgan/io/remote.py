@@ -253,7 +253,7 @@ class _Redirection(urllib.request.HTTPRedirectHandler):
     """Follow redirections from http to http and https, and from https to https."""
 
     def redirect_request(self, request: Any, answer: Any, code: int, reason: str, headers: Any, newurl: str) -> Any:
-        """Return the request to the new address."""
+        """Return the request to the new address; Python itself refuses others than http, https and ftp."""
         scheme = urllib.parse.urlsplit(newurl).scheme.lower()
         if scheme not in {"https", request.type}:
             raise DataError(

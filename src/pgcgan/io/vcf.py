@@ -20,7 +20,8 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes, parse_region
 from . import bcf
-from .bgzf import index_of, opened, region_start
+from .bgzf import opened
+from .index import index_of, region_start
 from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of
 from .remote import is_address, named
 

@@ -75,7 +75,7 @@ def _last_position(variants: Variants) -> int:
     ends = variants.position + np.array([len(ref) for ref in variants.ref]) - 1
     if ends.max() > _END:
         name = variants.name(int(ends.argmax()))
-        raise DataError(f"Variant {name} cannot be indexed: positions end at {_END}; write a plain .vcf.")
+        raise DataError(f"Variant {name} cannot be written: positions of an indexed file end at {_END}; write a .vcf.")
     return int(ends.max())
 
 
@@ -87,7 +87,21 @@ def _write_bgzip(genotypes: People, head: str, partial: str, binary: bool, csi: 
         records = bcf.records(genotypes)
     write_bgzip(partial, itertools.chain([start], itertools.chain.from_iterable(records)), _LEVEL)
     preset: Any = "bcf" if binary else "vcf"
-    pysam.tabix_index(partial, preset=preset, csi=csi)
+    pysam.tabix_index(partial, preset=preset, csi=csi, min_shift=_shift(genotypes.variants) if binary else -1)
+
+
+def _shift(variants: Variants) -> int:
+    """Return the bits of the smallest interval of the index of a BCF: 14, or more if the header's lengths are short.
+
+    htslib makes as many levels, of three bits each, as the longest contig of the header needs; a site may lie beyond.
+    """
+    longest = max((length for length in variants.contig_lengths.values() if length), default=_END)
+    last = _last_position(variants)
+    for shift in range(14, 31):
+        levels = max(0, -(-((longest + 255).bit_length() - shift) // 3))
+        if last < 1 << shift + 3 * levels:
+            return shift
+    return 31
 
 
 def header_lines(genotypes: People, command: str | None, seed: int | None) -> list[str]:

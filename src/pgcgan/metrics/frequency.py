@@ -142,12 +142,13 @@ def projected_counts(alts: np.ndarray, called: np.ndarray, size: int) -> np.ndar
     array of float, shape (sites, size // 2)
         Rows of zeros for sites with fewer called alleles.
     """
-    from scipy.stats import hypergeom
+    from scipy.special import binom
 
     out = np.zeros((len(alts), size // 2))
     usable = np.flatnonzero(called >= size)
     (n, k), which = np.unique(np.stack([called[usable], alts[usable]]), axis=1, return_inverse=True)
-    share = hypergeom.pmf(np.arange(size + 1), n[:, None], k[:, None], size)
+    n, k, j = n[:, None], k[:, None], np.arange(size + 1)
+    share = binom(k, j) * binom(n - k, size - j) / binom(n, size)
     folded = (share + share[:, ::-1])[:, : size // 2 + 1]
     if size % 2 == 0:
         folded[:, -1] /= 2

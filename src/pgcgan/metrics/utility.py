@@ -1,4 +1,4 @@
-"""Whether the labels mean the same in the synthetic people: classifiers trained on one set and tested on another."""
+"""Utility: classifiers of labels trained on one set and tested on another, and augmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Linkage disequilibrium of two sets of people as two triangles that mirror each other."""
+"""The plot of linkage disequilibrium: r² of real people above the diagonal, of synthetic people below."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WIDTH = 360
 
 
 @dataclass
-class Triangles:
-    """Pairs of sites, by colour: one set above the line of the sites, the other, mirrored, below it."""
+class LdPlot:
+    """r² of all pairs of sites by colour: one set above the line of sites, the other, mirrored, below it."""
 
     above: np.ndarray
     below: np.ndarray
@@ -31,7 +31,7 @@ class Triangles:
     edge: int = 16
 
     def markup(self, numbers: dict[str, int]) -> Markup:
-        """Return what stands inside the SVG."""
+        """Return the content of the SVG element."""
         both = np.where(np.tri(len(self.above), k=-1, dtype=bool), self.below, self.above)
         np.fill_diagonal(both, 0)
         long = WIDTH - 2 * self.edge
@@ -57,14 +57,14 @@ class Triangles:
         )
 
     def values(self, numbers: dict[str, int]) -> dict[str, Any]:
-        """Return what the script needs: r² in percent of every pair, both ways, and the names of the sites."""
+        """Return the data for the script of the page: names of sites, and r² of every pair in percent."""
         upper = np.triu_indices(len(self.above), k=1)
         percent = [np.rint(100 * m[upper]).astype(int).tolist() for m in (self.above, self.below)]
         return {"edge": self.edge, "names": list(self.names), "sites": self.sites, "percent": percent}
 
 
 def _png(values: np.ndarray) -> str:
-    """Return a data address of a picture of values between 0 and 1: pale to dark blue."""
+    """Return a PNG of values between 0 and 1, pale to dark blue, as a data URL."""
     stops = np.array([[244, 248, 253], [158, 202, 225], [33, 113, 181], [8, 29, 88]], dtype=float)
     place = np.clip(np.sqrt(values), 0, 1) * (len(stops) - 1)  # the root shows weak correlations
     low = np.minimum(place.astype(int), len(stops) - 2)

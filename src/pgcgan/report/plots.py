@@ -1,7 +1,6 @@
-"""Plots as SVG: the same markup stands in the page, prints, and is a file of its own; no browser is needed to draw it.
+"""Plots as SVG: the same markup is used in the page, in print and in files of its own, without a browser.
 
-Drawn here and not by plotly, because that needs 2 MB of script a page, draws nothing in print without it, and writes an
-SVG file only through a browser.
+Plotly is not used, because it needs 2 MB of script per page and writes SVG files only through a browser.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from .triangles import WIDTH, Triangles
+from .ld_plot import WIDTH, LdPlot
 
 RIGHT, TOP, BOTTOM = 12, 12, 40
 HUES = 8
-# Okabe and Ito's colours (as a name for each), told apart by colour-blind readers; yellow and sky blue are darkened on
-# white, where they could not be seen. Shapes and dashes say the same again.
+# The colours of Okabe and Ito, which colour-blind readers can distinguish; yellow and sky blue are darkened on white.
+# Shapes and dashes repeat the distinction.
 LIGHT = {
     "paper": "#ffffff", "ink": "#1b1f24", "soft": "#57606a", "rule": "#e1e5ea", "panel": "#f6f8fa",
     "good": "#00664c", "fair": "#7a5200", "poor": "#a33c00",
@@ -50,16 +49,16 @@ SET_SHAPES = {"train": 2, "holdout": 3, "synthetic": 0, "guide": 5}
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: what it shows and from where to where; `words` are names at its ticks in the place of numbers."""
+    """One axis with its name and range; `categories` are shown at its ticks instead of numbers."""
 
     name: str
     low: float
     high: float
     log: bool = False
-    words: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
 
     def part(self, values: Any) -> np.ndarray:
-        """Return where values lie, 0 at the low end and 1 at the high end."""
+        """Return the positions of values, 0 at the low end and 1 at the high end."""
         values, low, high = np.asarray(values, dtype=float), self.low, self.high
         if self.log:
             values, low, high = np.log10(np.maximum(values, 1e-300)), math.log10(low), math.log10(high)
@@ -67,30 +66,30 @@ class Axis:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Return (value, words) of each tick."""
-        if self.words:
-            return list(enumerate(self.words))
+        """Return (value, text) of each tick."""
+        if self.categories:
+            return list(enumerate(self.categories))
         return [(t, short(t)) for t in (_log_ticks if self.log else _ticks)(self.low, self.high)]
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points that belong together.
+    """A series of points or a line.
 
     Parameters
     ----------
     name : str
-        As in the legend; series of one name are shown and hidden together.
+        Name in the legend; series of one name are shown and hidden together.
     style : str
-        A name of the palette.
+        A colour of the palette.
     kind : str
         "dots" (many), "points" (few, larger), "line" (with marks), "curve" (without), "steps" (x are edges, one more
         than y) or "guide" (no values).
     x, y : sequence of float
     shape : int
         Index into `SHAPES`.
-    words : sequence of str
-        More to say of each point.
+    notes : sequence of str
+        A text for each point, shown on hover.
     low, high : sequence of float or None
         Ends of the intervals along x.
     """
@@ -101,14 +100,14 @@ class Series:
     x: Sequence[float]
     y: Sequence[float]
     shape: int = 0
-    words: Sequence[str] = ()
+    notes: Sequence[str] = ()
     low: Sequence[float | None] = ()
     high: Sequence[float | None] = ()
 
 
 @dataclass
 class Plot:
-    """Axes and series, as SVG and as the values that the page's script shows on hover."""
+    """Axes and series, as SVG and as the values that the page shows on hover."""
 
     x: Axis
     y: Axis
@@ -117,10 +116,10 @@ class Plot:
     title: str = ""
     height: int = 300
     left: int = 0  # 0: room for the ticks
-    marks: list[tuple[float, float, str, str]] = field(default_factory=list)  # x, y, words, anchor
+    marks: list[tuple[float, float, str, str]] = field(default_factory=list)  # x, y, text, anchor
 
     def __post_init__(self) -> None:
-        self.left = self.left or max(46, 24 + round(6.3 * max(len(words) for _, words in self.y.ticks)))
+        self.left = self.left or max(46, 24 + round(6.3 * max(len(text) for _, text in self.y.ticks)))
 
     def across(self, values: Any) -> np.ndarray:
         """Return pixels from the left."""
@@ -131,35 +130,35 @@ class Plot:
         return self.height - BOTTOM - self.y.part(values) * (self.height - TOP - BOTTOM)
 
     def markup(self, numbers: dict[str, int]) -> Markup:
-        """Return what stands inside the SVG; `numbers` are those of the legend's entries by name."""
+        """Return the content of the SVG element; `numbers` are the places of names in the legend."""
         bottom, right = self.height - BOTTOM, WIDTH - RIGHT
         out: list[Markup] = []
-        for value, words in self.x.ticks:
+        for value, text in self.x.ticks:
             a = float(self.across(value))
             out.append(Markup('<path class="grid" d="M{:.1f} {}V{}"/>').format(a, TOP, bottom))
             out.append(
                 Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                    a, bottom + 15, words
+                    a, bottom + 15, text
                 )
             )
-        for value, words in self.y.ticks:
+        for value, text in self.y.ticks:
             b = float(self.down(value))
             out.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(self.left, b, right))
             out.append(
                 Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                    self.left - 6, b + 3.8, words
+                    self.left - 6, b + 3.8, text
                 )
             )
         for series in self.series:
             out.append(
                 Markup('<g class="series" data-series="{}">{}</g>').format(
-                    numbers.get(series.name, -1), self._drawn(series)
+                    numbers.get(series.name, -1), self._series_markup(series)
                 )
             )
-        for x, y, words, anchor in self.marks:
+        for x, y, text, anchor in self.marks:
             out.append(
                 Markup('<text class="mark" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-                    float(self.across(x)), float(self.down(y)), anchor, words
+                    float(self.across(x)), float(self.down(y)), anchor, text
                 )
             )
         out.append(
@@ -175,7 +174,7 @@ class Plot:
             )
         return Markup("").join(out)
 
-    def _drawn(self, series: Series) -> Markup:
+    def _series_markup(self, series: Series) -> Markup:
         x, y = self.across(series.x), self.down(series.y)
         if series.kind == "steps":
             x, y = np.repeat(x, 2)[1:-1], np.repeat(y, 2)
@@ -204,52 +203,52 @@ class Plot:
         return Markup("").join(parts)
 
     def values(self, numbers: dict[str, int]) -> dict[str, Any]:
-        """Return what the script needs: pixels and words of every point."""
-        found = []
+        """Return the data for the script of the page: pixels, values and notes of every point."""
+        shown = []
         for series in self.series:
             if series.kind == "guide":
                 continue
             x = np.asarray(series.x, dtype=float)
-            where = np.sqrt(x[1:] * x[:-1]) if series.kind == "steps" and self.x.log else x
+            middle = np.sqrt(x[1:] * x[:-1]) if series.kind == "steps" and self.x.log else x
             if series.kind == "steps" and not self.x.log:
-                where = (x[1:] + x[:-1]) / 2
-            found.append(
+                middle = (x[1:] + x[:-1]) / 2
+            shown.append(
                 {
                     "series": numbers.get(series.name, -1),
                     "name": series.name,
-                    "px": self.across(where).round(1).tolist(),
+                    "px": self.across(middle).round(1).tolist(),
                     "py": self.down(series.y).round(1).tolist(),
-                    "x": [] if self.x.words else [float(f"{v:.4g}") for v in where],
-                    "y": [] if self.y.words else [float(f"{v:.4g}") for v in series.y],
-                    "words": list(series.words),
+                    "x": [] if self.x.categories else [float(f"{v:.4g}") for v in middle],
+                    "y": [] if self.y.categories else [float(f"{v:.4g}") for v in series.y],
+                    "words": list(series.notes),
                 }
             )
-        return {"x": self.x.name, "y": self.y.name, "series": found}
+        return {"x": self.x.name, "y": self.y.name, "series": shown}
 
 
 @dataclass
 class Figure:
-    """One figure of the report: panels under one legend.
+    """One figure of the report: panels with a common legend.
 
     Parameters
     ----------
     key : str
-        Name of its file and anchor.
+        Name of its file and its anchor.
     title, caption : str
-    panels : list of Plot or Triangles
+    panels : list of Plot or LdPlot
     wide : bool
-        Whether it takes the whole width of the page.
+        True if it takes the whole width of the page.
     """
 
     key: str
     title: str
     caption: str
-    panels: list[Plot | Triangles]
+    panels: list[Plot | LdPlot]
     wide: bool = False
 
     @property
     def legend(self) -> list[Series]:
-        """Return the first series of each name, in order."""
+        """The first series of each name, in order."""
         first: dict[str, Series] = {}
         for panel in self.panels:
             for series in panel.series:
@@ -258,30 +257,30 @@ class Figure:
 
     @property
     def numbers(self) -> dict[str, int]:
-        """Return the place of each name in the legend."""
+        """The place of each name in the legend."""
         return {s.name: i for i, s in enumerate(self.legend)}
 
     @property
     def values(self) -> list[dict[str, Any]]:
-        """Return what the script shows, by panel."""
+        """The data for the script of the page, by panel."""
         return [p.values(self.numbers) for p in self.panels]
 
     @property
     def keyed(self) -> bool:
-        """Whether the page shows the legend: curves of a training have a panel each, with its title."""
+        """True if the page shows the legend; training curves have one panel each, with a title."""
         return {"augmentation": True, "training": False}.get(self.key, len(self.legend) > 1)
 
-    def svg(self, panel: Plot | Triangles) -> Markup:
-        """Return one panel as an element of the page."""
+    def svg(self, panel: Plot | LdPlot) -> Markup:
+        """Return one panel as an SVG element."""
         return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
             WIDTH, panel.height, panel.description, panel.markup(self.numbers)
         )
 
     def swatch(self, series: Series) -> Markup:
-        """Return the sign of a series for the legend of the page."""
+        """Return the symbol of a series for the legend of the page."""
         wide = 14 if series.kind in ("dots", "points") else 26
         return Markup('<svg viewBox="0 0 {w} 12" width="{w}" class="swatch" aria-hidden="true">{sign}</svg>').format(
-            w=wide, sign=_sign(series, wide // 2)
+            w=wide, sign=_symbol(series, wide // 2)
         )
 
     def file(self, style: str) -> str:
@@ -303,19 +302,19 @@ class Figure:
                 x, y = 12, y + 18
             keys.append(
                 Markup('<g transform="translate({:.0f} {})">{}<text class="tick" x="30" y="10">{}</text></g>').format(
-                    x, y - 10, _sign(series, 13), series.name
+                    x, y - 10, _symbol(series, 13), series.name
                 )
             )
             x += int(wide)
         top = y + 12 if keys else 36
-        drawn: list[Markup] = []
+        panels: list[Markup] = []
         for start in range(0, len(self.panels), 3):
             row = self.panels[start : start + 3]
             for column, panel in enumerate(row):
                 head = Markup('<text class="name strong" x="{}" y="12" text-anchor="middle">{}</text>').format(
                     WIDTH / 2, panel.title
                 )
-                drawn.append(
+                panels.append(
                     Markup('<g transform="translate({} {})">{}<g transform="translate(0 14)">{}</g></g>').format(
                         column * WIDTH, top, head, panel.markup(self.numbers)
                     )
@@ -325,7 +324,7 @@ class Figure:
             Markup(
                 '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img">'
                 '<title>{title}</title><desc>{caption}</desc><style>{style}</style><rect width="{w}" height="{h}" '
-                'fill="#fff"/><text class="head" x="12" y="24">{title}</text>{keys}{drawn}</svg>\n'
+                'fill="#fff"/><text class="head" x="12" y="24">{title}</text>{keys}{panels}</svg>\n'
             ).format(
                 w=total,
                 h=top + 4,
@@ -333,7 +332,7 @@ class Figure:
                 caption=self.caption,
                 style=Markup(style),
                 keys=Markup("").join(keys),
-                drawn=Markup("").join(drawn),
+                panels=Markup("").join(panels),
             )
         )
         return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)  # XML has no such characters
@@ -355,7 +354,7 @@ def _shape(series: Series, scale: float | None = None) -> str:
     )
 
 
-def _sign(series: Series, middle: int) -> Markup:
+def _symbol(series: Series, middle: int) -> Markup:
     parts = []
     if series.kind not in ("dots", "points"):
         parts.append(Markup('<path class="line {}" d="M1 6H{}"/>').format(series.style, 2 * middle - 1))
@@ -366,8 +365,8 @@ def _sign(series: Series, middle: int) -> Markup:
 
 def padded(values: Iterable[float], pad: float = 0.05) -> tuple[float, float]:
     """Return the range of values and a little more."""
-    found = [v for v in values if math.isfinite(v)]
-    low, high = min(found, default=0.0), max(found, default=1.0)
+    finite = [v for v in values if math.isfinite(v)]
+    low, high = min(finite, default=0.0), max(finite, default=1.0)
     more = pad * ((high - low) or 1.0)
     return low - more, high + more
 
@@ -392,8 +391,8 @@ def _ticks(low: float, high: float) -> list[float]:
 def _log_ticks(low: float, high: float) -> list[float]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
-        found = [float(f"{s * 10.0**k:.6g}") for k in decades for s in steps]
-        found = [v for v in found if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
-        if len(found) >= 3:
+        ticks = [float(f"{s * 10.0**k:.6g}") for k in decades for s in steps]
+        ticks = [v for v in ticks if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+        if len(ticks) >= 3:
             break
-    return found[:: math.ceil(len(found) / 7)]
+    return ticks[:: math.ceil(len(ticks) / 7)]

@@ -22,7 +22,7 @@ from ...runtime.threads import single_thread
 from .. import store
 from ..generator import Generator, OnEvent
 from ..rows import Rows
-from .parallel import is_first, process_group
+from .parallel import agreed, is_first, process_group
 from .trainer import Budget, Task, train
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -128,10 +128,11 @@ class AdversarialModel(Generator):
         if resume and directory is None:
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
         with process_group(), contextlib.ExitStack() as stack:
-            path = None
-            if directory is not None and is_first():
-                path = stack.enter_context(self._training_directory(Path(directory), rows, resume))
-            self._fit(rows, on_event=on_event, path=path, resume=resume and path is not None and path.exists())
+            path = None if directory is None else Path(directory, store.CHECKPOINT)
+            if path is not None and is_first():
+                stack.enter_context(self._training_directory(path.parent, rows, resume))
+            (is_there,) = agreed([resume and path is not None and path.exists()], self._torch_device())
+            self._fit(rows, on_event=on_event, path=path, resume=bool(is_there))
         return self
 
     def _fit(
@@ -150,8 +151,8 @@ class AdversarialModel(Generator):
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
     @contextlib.contextmanager
-    def _training_directory(self, directory: Path, rows: Rows, resume: bool) -> Iterator[Path]:
-        """Hold the directory of a training, and yield the path of its checkpoint.
+    def _training_directory(self, directory: Path, rows: Rows, resume: bool) -> Iterator[None]:
+        """Hold the directory of a training while it runs.
 
         What is trained on, and how, is written beside the checkpoint, and compared when a training is resumed.
         """
@@ -173,11 +174,10 @@ class AdversarialModel(Generator):
         except OSError as error:
             raise UsageError(f"{directory} cannot be written: {error.strerror}.") from None
         with held(directory):
-            checkpoint = directory / store.CHECKPOINT
             if not resume:
-                checkpoint.unlink(missing_ok=True)
+                (directory / store.CHECKPOINT).unlink(missing_ok=True)
                 store.write_json(directory / store.RUN, run)
-            yield checkpoint
+            yield
 
     def _run(self, rows: Rows) -> dict[str, Any]:
         """Return what a resumed training must have in common with the interrupted one."""

@@ -79,7 +79,7 @@ def predictors_of(model: CodeModel) -> Callable[[np.ndarray], Predictor]:
 
 def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
     """Return standard Gumbel noise on the CPU for each group of blocks: (blocks, rows, codes)."""
-    uniform = [torch.rand(len(g.blocks), rows, g.index.shape[1]) for g in layout.groups]
+    uniform = [torch.rand(len(g.blocks), rows, g.places.shape[1]) for g in layout.groups]
     return [-torch.log(-torch.log(u.clamp_(1e-10, 1 - 1e-7))) for u in uniform]
 
 
@@ -117,7 +117,7 @@ def draw_codes(
 
 
 def straight_through(logits: Sequence[Tensor], slopes: Sequence[Tensor], temperature: float) -> list[Tensor]:
-    """Return the gradient by the tilts, given that by the one-hot codes, as if codes were softmax(logits / temperature).
+    """Return the gradient by the tilts, given that by the one-hot codes, for codes = softmax(logits / temperature).
 
     The straight-through Gumbel-softmax (Jang, Gu, Poole 2017). Codes of earlier blocks count as constants in the chain.
     """

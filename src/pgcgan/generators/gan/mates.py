@@ -15,7 +15,7 @@ from .tilt_training import CodedRows
 
 _GRID = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.95], dtype=np.float32)
 _COMPONENTS = 10
-_PEOPLE = 400  # of a label, drawn for each correlation that is tried
+_PEOPLE = 1000  # of a label, drawn for each correlation that is tried
 _ERRORS = 3.0  # standard errors above 0 that the agreement of real mates must be
 
 
@@ -62,9 +62,11 @@ def mate_correlation(
     offset = np.cumsum([0, *rows.model.sizes[:-1]])
     label = rows.label[::2]
 
+    width = by_code.shape[1]
+
     def agreement(codes: np.ndarray, of_people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         flat = codes.reshape(-1, codes.shape[-1])
-        scores = np.stack([by_code[offset + np.maximum(row, 0)].sum(axis=0) for row in flat]).reshape(-1, 2, _scores)
+        scores = np.stack([by_code[offset + np.maximum(row, 0)].sum(axis=0) for row in flat]).reshape(-1, 2, width)
         mean, error = np.zeros(n_labels), np.full(n_labels, np.inf)
         for k in np.unique(of_people):
             own = scores[of_people == k]
@@ -74,7 +76,6 @@ def mate_correlation(
             error[k] = products.std() / np.sqrt(len(own)) if len(own) > 1 else np.inf
         return mean, error
 
-    _scores = by_code.shape[1]
     real, error = agreement(rows.codes.reshape(len(label), 2, -1), label)
     structured = np.flatnonzero(real > _ERRORS * error)
     correlation = np.zeros(n_labels, dtype=np.float32)

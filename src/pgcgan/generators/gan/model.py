@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -100,7 +100,7 @@ class PGcGAN(AdversarialModel):
 
     name = "gan"
     people_per_stream = 256
-    schema = {
+    schema: ClassVar[Mapping[str, store.Array]] = {
         **block_module.SCHEMA,
         **code_module.SCHEMA,
         **exclusive_module.SCHEMA,

@@ -26,7 +26,7 @@ class BlockGroup(NamedTuple):
     ----------
     blocks : tensor of long (blocks,)
     positions : tensor of long (blocks,)
-    index : tensor of long (blocks, codes)
+    places : tensor of long (blocks, codes)
         Place of each code among the codes of all blocks; 0 where there is padding.
     valid : tensor of bool (blocks, codes)
         False where there is padding.
@@ -34,7 +34,7 @@ class BlockGroup(NamedTuple):
 
     blocks: Tensor
     positions: Tensor
-    index: Tensor
+    places: Tensor
     valid: Tensor
 
 
@@ -69,8 +69,8 @@ class BlockLayout(nn.Module):
         for g, of_group in enumerate(members):
             blocks, most = torch.tensor(of_group), self.sizes[of_group[0]]
             valid = torch.arange(most) < torch.tensor([self.sizes[b] for b in of_group])[:, None]
-            index = torch.where(valid, self.offset[blocks][:, None] + torch.arange(most), 0)
-            for name, tensor in zip(BlockGroup._fields, (blocks, position[blocks], index, valid), strict=True):
+            places = torch.where(valid, self.offset[blocks][:, None] + torch.arange(most), 0)
+            for name, tensor in zip(BlockGroup._fields, (blocks, position[blocks], places, valid), strict=True):
                 self.register_buffer(f"{name}{g}", tensor, persistent=False)
 
     @property
@@ -162,7 +162,7 @@ class TiltGenerator(nn.Module):
         self.mix = nn.Linear(width // 4, width)
         self.place = nn.Parameter(torch.zeros(positions, width))
         self.readout = nn.ParameterList(
-            torch.randn(len(group.blocks), width, group.index.shape[1]) * 0.02 / math.sqrt(width)
+            torch.randn(len(group.blocks), width, group.places.shape[1]) * 0.02 / math.sqrt(width)
             for group in self.layout.groups
         )
 
@@ -287,9 +287,9 @@ class Critic(nn.Module):
         by_position = slopes.profile.transpose(0, 1)
         return [
             torch.baddbmm(
-                by_component[:, group.index].transpose(0, 1),
+                by_component[:, group.places].transpose(0, 1),
                 by_position[group.positions],
-                self.codes[group.index].transpose(1, 2),
+                self.codes[group.places].transpose(1, 2),
             )
             * group.valid[:, None]
             for group in self.layout.groups

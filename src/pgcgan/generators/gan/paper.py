@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class PaperGAN(AdversarialModel):
     """
 
     name = "paper"
-    schema = {"network.weights": store.Array("float32", ("weights",))}
+    schema: ClassVar[Mapping[str, store.Array]] = {"network.weights": store.Array("float32", ("weights",))}
 
     def __init__(
         self,

@@ -175,16 +175,13 @@ class TiltTraining:
             slope = torch.autograd.grad(self.critic.scores(between, label[:n]).sum(), between, create_graph=True)
             weight = settings.penalty * settings.penalty_interval
             terms["gradient_penalty"] = one_centred_penalty(self._squared_norm(Features(*slope)), weight)
+        by_score = torch.autograd.grad(terms["critic"], on_fake, retain_graph=True)[0]
+        torch.stack(list(terms.values())).sum().backward()
         if of_row is None:
-            # apart from the penalties, whose gradient by the features is none of the generator's
-            by_score = torch.autograd.grad(terms["critic"], on_fake, retain_graph=True)[0]
-            torch.stack(list(terms.values())).sum().backward()
-            ratio = wanted / by_score.clamp(min=1e-12)
-            gradients = Features(features.profile.grad[n:], features.components.grad[n:])
-        else:
-            torch.stack(list(terms.values())).sum().backward()
-            ratio, gradients = wanted, Features(of_row.profile[n:].detach(), of_row.components[n:].detach())
-        slopes = Features(gradients.profile * ratio[:, None, None], gradients.components * ratio[:, None])
+            profile, components = features.profile.grad, features.components.grad
+            assert profile is not None and components is not None
+            of_row, wanted = Features(profile, components), wanted / by_score.clamp(min=1e-12)
+        slopes = Features(*(f[n:].detach() * wanted.view(n, *[1] * (f.dim() - 1)) for f in of_row))
         return {name: term.detach() for name, term in terms.items()}, slopes
 
     def _squared_norm(self, slopes: Features) -> Tensor:

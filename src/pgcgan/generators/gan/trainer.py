@@ -45,7 +45,7 @@ class Task(Protocol):
         """Make one step with learning rates times `rate_factor`, and return the terms of the loss."""
 
     def measure(self) -> dict[str, float]:
-        """Return metrics of the model as it is; the smaller "score" is, the better; without one, the last step counts."""
+        """Return metrics of the model; the step with the smallest "score" is kept, without one the last step."""
 
     def weights(self) -> dict[str, Tensor]:
         """Return the weights that make the model."""
