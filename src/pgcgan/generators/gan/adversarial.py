@@ -154,9 +154,10 @@ class AdversarialModel(Generator):
         force: bool = False,
         *,
         measured: Sequence[tuple[str, float | None, float | None]] = (),
+        provenance: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write the model directory, as `Generator.save`; of several processes, the first one does it."""
-        return super().save(path, force, measured=measured) if is_first() else Path(path)
+        return super().save(path, force, measured=measured, provenance=provenance) if is_first() else Path(path)
 
     def _torch_device(self) -> torch.device:
         if self.device == "cpu" or not torch.cuda.is_available():
