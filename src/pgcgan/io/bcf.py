@@ -4,34 +4,107 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import shutil
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..genotypes import parse_region
-from .index import region_start
-from .records import ABSENT, Site, Table
+from .records import ABSENT, Site, Table, structured
 from .scratch import People, site_blocks
 
-_END = (1 << 31) - 1  # the last position
+_PIECE = 1 << 16  # bytes copied at a time
 
 
-def opened(path: str, source: str) -> Any:
-    """Open a BCF file by cyvcf2.
+def read_header(stream: BufferedReader, start: bytes, source: str) -> bytes:
+    """Return the bytes of the header of a BCF stream whose first five bytes are `start`."""
+    header = start + stream.read(4)
+    left = int.from_bytes(header[5:], "little")
+    while left and (part := stream.read(min(left, _PIECE))):  # a damaged size may be gigabytes
+        header += part
+        left -= len(part)
+    if header[:4] != b"BCF\2" or len(header) < 9 or left:
+        raise DataError(f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`.")
+    return header
 
-    Raises
-    ------
-    DataError
-        If it is not a BCF file that can be read.
+
+def header_lines(header: bytes) -> list[str]:
+    """Return the lines of the text in a header."""
+    return header[9:].rstrip(b"\0").decode().rstrip("\n").split("\n")
+
+
+def contig_names(lines: Sequence[str]) -> list[str]:
+    """Return contig names by their number in the records: that of IDX, or else the order in the header."""
+    names: dict[int, str] = {}
+    for line in lines:
+        if line.startswith("##contig=<"):
+            fields = structured(line)
+            names[int(fields["IDX"]) if fields.get("IDX", "").isdigit() else len(names)] = fields.get("ID", "")
+    return [names.get(number, "") for number in range(1 + max(names, default=-1))] if len(names) < 1 << 20 else []
+
+
+@contextlib.contextmanager
+def opened(source: str, path: str | None, header: bytes, body: BufferedReader) -> Iterator[Any]:
+    """Open BCF records by cyvcf2: those of a whole file on the disk, or those of a stream through a pipe.
+
+    htslib checks records that it reads one after the other, but not those it finds by an index: damaged ones end the
+    process. So the records of a region come as a stream, too.
+
+    Parameters
+    ----------
+    source : str
+        What messages call the file.
+    path : str or None
+        The file, or None for a stream.
+    header : bytes
+        The header of the stream.
+    body : BufferedReader
+        The stream, at a record.
     """
+    if path is not None:
+        yield _reader(path, source)
+        return
+    failures: list[DataError] = []
+    read_end, write_end = os.pipe()
+
+    def feed() -> None:
+        try:
+            with os.fdopen(write_end, "wb") as pipe:
+                pipe.write(header)
+                shutil.copyfileobj(body, pipe, _PIECE)
+        except BrokenPipeError:  # the region has been passed
+            return
+        except DataError as error:
+            failures.append(error)
+
+    feeder = threading.Thread(target=feed, daemon=True)
+    feeder.start()
+    reader = None
+    try:
+        try:
+            reader = _reader(f"/dev/fd/{read_end}", source)
+        finally:
+            os.close(read_end)
+        yield reader
+    finally:
+        if reader is not None:
+            reader.close()
+        feeder.join()
+        if failures:
+            raise failures[0]
+
+
+def _reader(path: str, source: str) -> Any:
     from cyvcf2 import VCF
     from cyvcf2.cyvcf2 import set_htslib_log_level
 
     set_htslib_log_level(0)  # it would write to standard error
-    message = f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`, or fetch it again."
+    message = f"{source} is damaged: its header cannot be read; fetch it again."
     try:
         with _refused(message):
             return VCF(path)
@@ -39,7 +112,7 @@ def opened(path: str, source: str) -> Any:
         raise DataError(message) from None
 
 
-def fill(table: Table, file: Any, index: str | None, n: int, chosen: np.ndarray | None) -> None:
+def fill(table: Table, file: Any, n: int, chosen: np.ndarray | None) -> None:
     """Put the records of a BCF file into a table, up to the end of the file or of the table's region.
 
     Parameters
@@ -47,9 +120,7 @@ def fill(table: Table, file: Any, index: str | None, n: int, chosen: np.ndarray 
     table : Table
         Where they go.
     file : cyvcf2.VCF
-        The file.
-    index : str, optional
-        Its index, by which the region of the table is found.
+        The records.
     n : int
         Samples in the file.
     chosen : array of int or None
@@ -57,9 +128,7 @@ def fill(table: Table, file: Any, index: str | None, n: int, chosen: np.ndarray 
     """
     for number in itertools.count(1):
         with _refused(f"{table.source} is truncated or damaged: record {number} cannot be read; fetch it again."):
-            if number == 1:
-                records = iter(file) if index is None else _inside(table, file, index)
-            record = next(records, None)
+            record = next(file, None)
             if record is None:
                 return
             site = Site(record.CHROM, record.POS, record.ID or ".", record.REF, tuple(record.ALT))
@@ -83,15 +152,6 @@ def _refused(message: str) -> Iterator[None]:
         if type(error) is not Exception:
             raise
         raise DataError(message) from None
-
-
-def _inside(table: Table, file: Any, index: str) -> Iterator[Any]:
-    """Return the records that reach into the region of a table."""
-    contig, start, end = parse_region(table.region or "")
-    if region_start(index, contig, start, end, file.seqnames) is None:  # this checks the index too
-        return iter(())
-    file.set_index(index)
-    return iter(file(f"{contig}:{start}-{_END if end is None else min(end, _END)}"))
 
 
 def _add(table: Table, site: Site, calls: np.ndarray) -> None:
