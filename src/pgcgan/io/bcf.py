@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import shutil
 import struct
-import threading
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from io import BufferedReader
 from typing import Any
 
@@ -19,6 +17,7 @@ from .records import ABSENT, Site, Table, structured
 from .scratch import People, site_blocks
 
 _PIECE = 1 << 16  # bytes copied at a time
+_PLACE = 8  # bytes of a record's contig and position
 
 
 def read_header(stream: BufferedReader, start: bytes, source: str) -> bytes:
@@ -49,57 +48,45 @@ def contig_names(lines: Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def opened(source: str, path: str | None, header: bytes, body: BufferedReader) -> Iterator[Any]:
-    """Open BCF records by cyvcf2: those of a whole file on the disk, or those of a stream through a pipe.
+def opened(source: str, header: bytes, parts: Iterable[bytes]) -> Iterator[Any]:
+    """Open BCF records of a stream by cyvcf2, which needs a file: a temporary one.
 
     htslib checks records that it reads one after the other, but not those it finds by an index: damaged ones end the
-    process. So the records of a region come as a stream, too.
+    process. So it is never given an index.
 
     Parameters
     ----------
     source : str
         What messages call the file.
-    path : str or None
-        The file, or None for a stream.
     header : bytes
         The header of the stream.
-    body : BufferedReader
-        The stream, at a record.
+    parts : iterable of bytes
+        The records behind it.
     """
-    if path is not None:
-        yield _reader(path, source)
-        return
-    failures: list[DataError] = []
-    read_end, write_end = os.pipe()
+    with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
+        copy.write(header)
+        copy.writelines(parts)
+        copy.flush()
+        yield opened_file(source, copy.name)
 
-    def feed() -> None:
-        try:
-            with os.fdopen(write_end, "wb") as pipe:
-                pipe.write(header)
-                shutil.copyfileobj(body, pipe, _PIECE)
-        except BrokenPipeError:  # the region has been passed
+
+def up_to(body: BufferedReader, contig: int, end: int | None) -> Iterator[bytes]:
+    """Yield the records of a stream, up to the last of a contig (by its number) that starts at `end` or before."""
+    while len(sizes := body.read(8)) == 8:
+        record = body.read(_PLACE)
+        number, begin = struct.unpack("<ii", record.ljust(_PLACE, b"\xff"))
+        if number != contig or (end is not None and begin >= end):
             return
-        except DataError as error:
-            failures.append(error)
-
-    feeder = threading.Thread(target=feed, daemon=True)
-    feeder.start()
-    reader = None
-    try:
-        try:
-            reader = _reader(f"/dev/fd/{read_end}", source)
-        finally:
-            os.close(read_end)
-        yield reader
-    finally:
-        if reader is not None:
-            reader.close()
-        feeder.join()
-        if failures:
-            raise failures[0]
+        yield sizes + record
+        left = sum(struct.unpack("<II", sizes)) - _PLACE
+        while left > 0 and (part := body.read(min(left, _PIECE))):
+            yield part
+            left -= len(part)
+    yield sizes  # part of a record, of a file that is cut
 
 
-def _reader(path: str, source: str) -> Any:
+def opened_file(source: str, path: str) -> Any:
+    """Open a BCF file by cyvcf2; raise a DataError if its header cannot be read."""
     from cyvcf2 import VCF
     from cyvcf2.cyvcf2 import set_htslib_log_level
 

@@ -112,6 +112,7 @@ def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
                 )
             continue
         identifier, place, ref, alt = fields[:4]
+        site_position = position(legend, number, place)
         contig, id_is_contig = _contig(identifier, place, ref, alt)
         if contig is None:
             if region is None:
@@ -122,7 +123,7 @@ def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
                 )
             contig = parse_region(region)[0]
         name = fields[columns.index("vcf_id")] if "vcf_id" in columns else "." if id_is_contig else identifier
-        yield Site(contig, position(legend, number, place), name, ref, () if alt == "." else (alt,))
+        yield Site(contig, site_position, name, ref, () if alt == "." else (alt,))
     if columns is None:
         raise DataError(f"{legend} is empty; a header 'id position a0 a1' and a line for each site are needed.")
 

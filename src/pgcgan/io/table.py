@@ -5,19 +5,21 @@ An error names the file and the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import io
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from ..errors import DataError, MissingExtra
 from .bgzf import opened
 from .records import MAX_POSITION, position_of
+from .remote import contents, is_address, named
 
 Row = tuple[int, list[str]]  # the number of a line, from 1, and its fields
 
 
 def refuse(path: str, number: int, reason: str) -> NoReturn:
     """Raise a DataError that names the file and the line."""
-    raise DataError(f"{path}, line {number}: {reason}")
+    raise DataError(f"{named(path)}, line {number}: {reason}")
 
 
 def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
@@ -30,12 +32,13 @@ def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
     MissingExtra
         If zstandard is not installed and needed.
     """
-    if path.endswith(".zst"):
-        lines: Iterable[bytes] = _zst_lines(path)
-        yield from _decoded(path, lines)
-        return
-    with opened(path) as stream:
-        yield from _decoded(path, stream)
+    if is_address(path):
+        yield from _decoded(path, io.BytesIO(contents(path)))
+    elif path.endswith(".zst"):
+        yield from _decoded(path, _zst_lines(path))
+    else:
+        with opened(path) as stream:
+            yield from _decoded(path, stream)
 
 
 def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
@@ -47,7 +50,7 @@ def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
         yield number, text.rstrip("\r\n")
 
 
-def rows(path: str, columns: str | Sequence[str] | None = None, *, comment: str | None = None) -> Iterator[Row]:
+def rows(path: str, columns: str | None = None, *, comment: str | None = None) -> Iterator[Row]:
     """Yield the number and the fields of each line that is not blank; fields are separated by blanks.
 
     Parameters
@@ -65,7 +68,7 @@ def rows(path: str, columns: str | Sequence[str] | None = None, *, comment: str 
     DataError
         If the file cannot be read, or a line has too few or too many columns.
     """
-    names = columns.split(", ") if isinstance(columns, str) else columns
+    names = None if columns is None else columns.split(", ")
     width = None if names is None else len(names)
     for number, line in numbered_lines(path):
         fields = line.split()

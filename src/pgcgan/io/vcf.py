@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 
@@ -97,14 +97,25 @@ def read_vcf(
                 offset = region_start(index, *parse_region(region), bcf.contig_names(lines) if binary else None)
                 records = None if offset is None else stack.enter_context(opened(name, offset))
             if records is not None and binary:
-                whole = name if records is stream and os.path.isfile(name) else None
-                with bcf.opened(source, whole, head, records) as file:
-                    bcf.fill(table, file, n, chosen)
+                if records is stream and os.path.isfile(name):
+                    file = bcf.opened_file(source, name)
+                else:
+                    parts = _bcf_parts(records, None if records is stream else region, bcf.contig_names(lines))
+                    file = stack.enter_context(bcf.opened(source, head, parts))
+                bcf.fill(table, file, n, chosen)
             elif records is not None:
                 _fill(table, records, n, chosen)
         return table.finish(header.contig_lengths, header.assembly)
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is not UTF-8 text at byte {error.object[error.start]:#04x}.") from None
+
+
+def _bcf_parts(records: BufferedReader, region: str | None, contigs: list[str]) -> Iterator[bytes]:
+    """Return the bytes of the records that are wanted of a stream."""
+    if region is None:
+        return iter(lambda: records.read(1 << 20), b"")
+    contig, _, end = parse_region(region)
+    return bcf.up_to(records, contigs.index(contig), end)
 
 
 def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
