@@ -12,6 +12,10 @@ people, scores membership. Two attackers differ in their reference:
 
 - *panel*: half of the held-out people. Training people and the other half are judged; then the halves are exchanged.
 - *pool*: everybody but the person judged, members and others, whose membership is unknown.
+
+Weights learned from members detect what a generator gives away of all of them, but hardly a few copies among many
+people. So the pool attacks with a second set of weights, *copies*, which need no member: they distinguish the synthetic
+people, counted in S as they are, from the same people left out of S.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +41,11 @@ FOLDS = 5
 MIN_JUDGED = 20  # people of either kind
 RATES = (0.01, 0.001)  # false positive rates
 RAREST = 0.1
+ATTACKERS = ("pool", "panel", "pool, copies")
 _NAME = "informed membership"
 METRICS = tuple(
     (f"{_NAME} {quantity}, {attacker}", aim)
-    for attacker in ("pool", "panel")
+    for attacker in ATTACKERS
     for quantity, aim in (("AUC", "0.5"), ("TPR at 1 % FPR", "0.01"), ("TPR at 0.1 % FPR", "0.001"))
 )
 
@@ -117,7 +123,13 @@ class Knowledge:
 
 
 def knowledge(
-    judged: Sequence[np.ndarray], reference: Sequence[np.ndarray], released: Sequence[np.ndarray], width: int, own: bool
+    judged: Sequence[np.ndarray],
+    reference: Sequence[np.ndarray],
+    released: Sequence[np.ndarray],
+    width: int,
+    *,
+    in_reference: bool = False,
+    in_released: bool = False,
 ) -> Knowledge:
     """Return the features of the people judged.
 
@@ -127,23 +139,22 @@ def knowledge(
         Codes of the three sets, for each width of windows (`window_codes`).
     width : int
         Rows a person has.
-    own : bool
-        True if the people judged are in the reference: their own haplotypes are then not counted.
+    in_reference, in_released : bool
+        True if the people judged are in that set and their own haplotypes are not to be counted.
     """
     people = judged[0].shape[1] // width
     features, logs = [], []
     for codes, known, synthetic in zip(judged, reference, released, strict=True):
-        in_reference, in_synthetic = (_counts(codes, others) for others in (known, synthetic))
-        if own:
-            by_person = codes.reshape(len(codes), people, width)
-            in_reference -= (by_person[..., None] == by_person[..., None, :]).sum(axis=3).reshape(codes.shape)
-        kind = np.searchsorted(CLASSES, in_reference, side="right")
-        log_synthetic = np.log(in_synthetic + 0.5)
+        by_person = codes.reshape(len(codes), people, width)
+        own = (by_person[..., None] == by_person[..., None, :]).sum(axis=3).reshape(codes.shape)
+        reference_counts = _counts(codes, known) - own * in_reference
+        log_synthetic = np.log(_counts(codes, synthetic) - own * in_released + 0.5)
+        kind = np.searchsorted(CLASSES, reference_counts, side="right")
         for k in range(len(CLASSES) + 1):
             of_class = kind == k
             for values in (of_class, np.where(of_class, log_synthetic, 0)):
                 features.append(values.sum(axis=0).reshape(people, width).sum(axis=1))
-        logs.append(np.log(in_reference + 0.5).mean(axis=0).reshape(people, width).mean(axis=1))
+        logs.append(np.log(reference_counts + 0.5).mean(axis=0).reshape(people, width).mean(axis=1))
     return Knowledge(np.column_stack(features).astype(float), np.mean(logs, axis=0))
 
 
@@ -166,14 +177,34 @@ def cross_fitted_scores(features: np.ndarray, member: np.ndarray, seed: int = 0)
     seed : int
         Random seed of the folds.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return np.asarray(cross_val_predict(_regression(), features, member, cv=folds, method="decision_function"))
+
+
+def copy_scores(features: np.ndarray, with_self: np.ndarray, without_self: np.ndarray) -> np.ndarray:
+    """Return membership scores by a logistic regression that learned what a copy looks like: shape (people,).
+
+    Parameters
+    ----------
+    features : array of float, shape (people, features)
+        Of the people judged.
+    with_self, without_self : array of float, shape (synthetic people, features)
+        Features of synthetic people, with and without themselves in S.
+    """
+    examples = np.concatenate([with_self, without_self])
+    return np.asarray(
+        _regression().fit(examples, np.arange(len(examples)) < len(with_self)).decision_function(features)
+    )
+
+
+def _regression() -> Any:
+    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return np.asarray(cross_val_predict(model, features, member, cv=folds, method="decision_function"))
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------------
@@ -210,13 +241,12 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
     ----------
     comparison : Comparison
         With held-out people.
-    attacker : {"pool", "panel"}
+    attacker : {"pool", "panel", "pool, copies"}
     every : bool
         True to use all synthetic people given, not only as many as training people.
     """
     train, holdout = comparison.train, comparison.cohort("holdout")
     width = train.rows_per_person
-
     by_name = {}
     for name in ("train", "holdout", "released" if every else "synthetic"):
         by_name[name] = comparison.cached(("window codes", name), partial(_cohort_codes, comparison, name))
@@ -224,29 +254,29 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
     if not released:
         raise NotComputable(f"needs at least {WIDTHS[0]} sites")
 
-    def run(others: np.ndarray, reference: Sequence[np.ndarray], own: bool) -> Trial:
-        rows = holdout.rows_of(others)
-        both = zip(by_name["train"], by_name["holdout"], strict=True)
-        judged = [np.concatenate([members, unseen[:, rows]], axis=1) for members, unseen in both]
-        known = knowledge(judged, judged if own else reference, released, width, own)
+    def run(others: np.ndarray, panel: np.ndarray | None) -> Trial:
+        both = list(zip(by_name["train"], by_name["holdout"], strict=True))
+        judged = [np.concatenate([members, unseen[:, holdout.rows_of(others)]], axis=1) for members, unseen in both]
+        reference = judged if panel is None else [unseen[:, holdout.rows_of(panel)] for _, unseen in both]
+        known = knowledge(judged, reference, released, width, in_reference=panel is None)
         member = np.arange(train.n_people + len(others)) < train.n_people
+        if attacker.endswith("copies"):
+            synthetic = (knowledge(released, reference, released, width, in_released=k).features for k in (False, True))
+            scores = copy_scores(known.features, *synthetic)
+        else:
+            scores = cross_fitted_scores(known.features, member, comparison.seed)
         label = None
         if train.labels is not None and holdout.labels is not None:
             label = np.concatenate([train.labels, holdout.labels[others]]).astype(str)
-        rare = known.commonness <= np.quantile(known.commonness, RAREST)
-        return Trial(cross_fitted_scores(known.features, member, comparison.seed), member, label, rare)
+        return Trial(scores, member, label, known.commonness <= np.quantile(known.commonness, RAREST))
 
-    everybody = np.arange(holdout.n_people)
-    if attacker == "pool":
-        return [run(everybody, [], own=True)]
+    if attacker != "panel":
+        return [run(np.arange(holdout.n_people), None)]
     order = comparison.generator(15).permutation(holdout.n_people)
     if holdout.labels is not None:
         order = order[np.argsort(holdout.labels[order].astype(str), kind="stable")]
     halves = np.sort(order[0::2]), np.sort(order[1::2])
-    return [
-        run(judged, [c[:, holdout.rows_of(panel)] for c in by_name["holdout"]], own=False)
-        for panel, judged in (halves, halves[::-1])
-    ]
+    return [run(judged, panel) for panel, judged in (halves, halves[::-1])]
 
 
 def _cohort_codes(comparison: Comparison, name: str) -> list[np.ndarray]:
@@ -258,7 +288,7 @@ def _cohort_codes(comparison: Comparison, name: str) -> list[np.ndarray]:
     return window_codes(values, comparison.seed)
 
 
-def informed_membership(comparison: Comparison) -> list[Row]:
+def informed_attacks(comparison: Comparison) -> list[Row]:
     """Attack membership with a reference of real people: AUC and true positives at 1 % and 0.1 % false positives.
 
     Overall, by label, and for the tenth of people with the rarest haplotypes. If more synthetic people were given than
@@ -268,7 +298,7 @@ def informed_membership(comparison: Comparison) -> list[Row]:
     comparison.cohort("holdout")
     comparison.require(2 * MIN_JUDGED)
     builder = RowBuilder(comparison.label, "privacy")
-    for attacker in ("pool", "panel"):
+    for attacker in ATTACKERS:
         trials = attack(comparison, attacker)
         _add_attack(builder, trials, attacker, comparison)
         if comparison.released.n_people > comparison.synthetic.n_people:
