@@ -78,7 +78,7 @@ class AdversarialModel(Generator):
         """Prepare the training."""
 
     @abstractmethod
-    def _finish(self, task: Task, weights: Mapping[str, Tensor]) -> None:
+    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
         """Take the weights that the training returned, and set what is learned."""
 
     def _budget(self) -> Budget:
@@ -146,7 +146,7 @@ class AdversarialModel(Generator):
         with _torch_threads(self.threads):
             weights = train(task, self._budget(), seed=self.seed, path=path, resume=resume, on_event=on_event)
         with single_thread():
-            self._finish(task, weights)
+            self._finish(rows, task, weights)
 
     def save(
         self,
