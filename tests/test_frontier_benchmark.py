@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pgcgan.generators.gan.training import TRAINING
 
 import pgcgan
 from pgcgan.generators.baselines import IndependentSites
-from pgcgan.generators.gan.training import TRAINING
 from pgcgan.genotypes import Genotypes
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"

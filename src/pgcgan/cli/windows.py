@@ -9,12 +9,13 @@ from cyclopts import App, Parameter
 
 from ..errors import UsageError
 from .app import app
-from .files import names, names_of, output_free, panel_beside, train_names
+from .files import names_of, output_free, panel_beside, train_names
 from .options import FILE, OUTPUT, Reading
 from .progress import progress, say
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Plan, Source
+    from .generate import Drawing
 
 windows = App(
     name="windows", help="Fit a genome-wide model in a job array (plan, fit each window, finish), and evaluate it."
@@ -64,8 +65,8 @@ def plan(
 
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with progress("planning") as on_event:
-        made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
-    say(_described(made, output))
+        windows_plan = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+    say(_described(windows_plan, output))
 
 
 @windows.command
@@ -191,8 +192,8 @@ def train_windows(
         if resume:
             train_genome(source, output, size=size, executor=runs, resume=True, on_event=on_event, **options)
         else:
-            made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
-            say(_described(made, output))
+            windows_plan = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+            say(_described(windows_plan, output))
             fit_windows(output, executor=runs, on_event=on_event)
             finished(output)
     say(f"trained in windows: {output}")
@@ -203,40 +204,22 @@ def in_windows(generator: object) -> TypeGuard[GenomeModel]:
     return type(generator).__name__ == "GenomeModel"
 
 
-def write_genome(
-    generator: GenomeModel,
-    wanted: int | dict[str, int],
-    output: str,
-    executor_name: str,
-    *,
-    seed: int,
-    prefix: str,
-    start: int,
-    force: bool,
-    command: str,
-    unphased: bool,
-) -> None:
+def write_genome(generator: GenomeModel, drawing: Drawing, executor_name: str) -> None:
     """Draw people of a genome-wide model and write them."""
     from ..runtime.executors import executor
 
     with executor(executor_name) as runs, progress("generating") as on_event:
         written = generator.write(
-            wanted,
-            output,
-            seed=seed,
-            prefix=prefix,
-            start=start,
+            drawing.wanted,
+            drawing.output,
+            prefix=drawing.prefix,
+            start=drawing.start,
             executor=runs,
-            force=force,
-            command=command,
-            unphased=unphased,
             on_event=on_event,
+            **drawing.writing,
         )
-    from ..labels import plan_from
-
-    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
-    sites = sum(w.sites - w.overlap for w in generator.windows_)
-    say(f"{total} people at {sites} sites in {len(generator.windows_)} windows: {names(written) or 'standard output'}")
+    sites = sum(window.sites - window.overlap for window in generator.windows_)
+    drawing.report(drawing.total, sites, written, f" in {len(generator.windows_)} windows")
 
 
 def _given(
@@ -260,10 +243,11 @@ def _given(
     return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
 
 
-def _described(made: Plan, output: str) -> str:
-    contigs = len({window.contig for window in made.windows})
-    sites = sum(window.sites - window.overlap for window in made.windows)
+def _described(windows_plan: Plan, output: str) -> str:
+    """Return what a plan holds, in a line."""
+    contigs = len({window.contig for window in windows_plan.windows})
+    sites = sum(window.sites - window.overlap for window in windows_plan.windows)
     return (
-        f"{sites} sites of {sum(made.label_counts.values())} people on {contigs} contigs in {len(made.windows)} "
-        f"windows, {made.axes} axes of ancestry: {output}"
+        f"{sites} sites of {sum(windows_plan.label_counts.values())} people on {contigs} contigs in "
+        f"{len(windows_plan.windows)} windows, {windows_plan.axes} axes of ancestry: {output}"
     )
