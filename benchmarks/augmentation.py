@@ -165,7 +165,8 @@ class Experiment:
         if model.label != (LABEL,) or model.label_counts_ != self.counts:
             raise ModelError(
                 f"The model was trained on other people ({'/'.join(model.label)}: {people_text(model.label_counts_)}) "
-                f"than the train people ({LABEL}: {people_text(self.counts)}); give one that was trained on exactly these."
+                f"than the train people ({LABEL}: {people_text(self.counts)}); give one that was trained on exactly "
+                "these."
             )
         if not model.sample({next(iter(self.counts)): 1}).variants.equals(self.train.variants):
             raise ModelError("The model was trained on other sites than these data have; give one trained on these.")
