@@ -287,7 +287,7 @@ def _runs(result: dict[str, Any]) -> list[str]:
         where, seeds = made["machine"], list(generator["runs"])
         text = (
             f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}; pgcgan {made['pgcgan']}, {made['date'][:10]}, "
-            f"{where['cores']} cores ({where['processor']})"
+            f"{where['cores']} cores ({where['processor']}), load before the run {where['load_before']:g}"
         )
         columns.setdefault(text, []).append(column)
     return [f"- {', '.join(names)}: {text}." for text, names in columns.items()]
@@ -349,7 +349,7 @@ def as_summary(result: dict[str, Any]) -> str:
     """Return the table of the README: some rows and columns of the whole one."""
     rows = (
         "AF RMSE", "LD RMSE", "far pairs r", "PCA variance ratio", "AA_truth", "AA_syn", "C2ST AUC, gradient boosting",
-        "TSTR accuracy", "label fidelity", "membership AUC", "privacy loss", "fit time, s",
+        "TSTR accuracy", "label fidelity", "membership AUC", "privacy loss",
     )  # fmt: skip
     header, *table = _table(result)
     wanted = ("independent", "Li-Stephens", "Li-Stephens, long", *OURS)
