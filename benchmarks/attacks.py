@@ -27,12 +27,11 @@ from real_data import DATA_SETS, DOCUMENT, ROOT, machine, read_parts, write_resu
 from pgcgan import Genotypes, PGcGAN, simulate
 from pgcgan.errors import PgcganError
 from pgcgan.generators.gan.networks import HaplotypeGenerator
-from pgcgan.labels import combination
+from pgcgan.labels import label_groups
 from pgcgan.metrics import figure
-from pgcgan.metrics.haplotypes import roc_auc
-from pgcgan.metrics.matched import hamming
 from pgcgan.metrics.privacy import likelihood_ratio_scores, true_positive_rate
 from pgcgan.metrics.resampling import interval
+from pgcgan.numerics import fill_missing, nearest_distances, roc_auc
 from pgcgan.provenance import provenance
 
 DATA = DATA_SETS[0]
@@ -60,7 +59,7 @@ def likelihoods(model: PGcGAN, people: Genotypes) -> dict[str, np.ndarray]:
     assert isinstance(generator, HaplotypeGenerator) and blocks is not None
     rows, per = people.haplotypes(), people.ploidy
     names = list(model.label_counts)
-    of_person = [names.index(str(name)) for name in combination(people.labels, model.label)]
+    of_person = [names.index(str(name)) for name in label_groups(people.labels, model.label)]
     label = np.repeat(of_person, per)
     codes = blocks.encode(rows).astype(np.int64)
     walk, share = generator.prior.walk(label), float(generator.share)
@@ -124,12 +123,9 @@ def _mean(trials: list[tuple[np.ndarray, np.ndarray]], measure: Callable[..., fl
 
 
 def nearest(people: Genotypes, made: Genotypes) -> np.ndarray:
-    """Return each person's distance to the nearest artificial haplotype, the nearer of the two: shape (people,)."""
-    rows, drawn = people.haplotypes().T.copy(), made.haplotypes().T
-    found = np.full(rows.shape[1], np.inf)
-    for first in range(0, drawn.shape[1], 4000):
-        np.minimum(found, hamming(rows, drawn[:, first : first + 4000].copy()).min(axis=1), out=found)
-    return found.reshape(-1, people.ploidy).min(axis=1)
+    """Return each person's distance to the nearest synthetic haplotype, the nearer of the two: shape (people,)."""
+    rows, synthetic = (fill_missing(g.haplotypes()) for g in (people, made))
+    return nearest_distances(rows, synthetic).reshape(-1, people.ploidy).min(axis=1)
 
 
 def smoothed(people: Genotypes) -> np.ndarray:

@@ -39,7 +39,7 @@ from pgcgan import Genotypes
 from pgcgan.errors import DataError, ModelError, PgcganError, UsageError, listed
 from pgcgan.generators.baselines import BASELINES
 from pgcgan.metrics import figure
-from pgcgan.metrics.matched import People
+from pgcgan.metrics.comparison import Cohort
 from pgcgan.metrics.utility import COMPONENTS, LabelClassifier
 from pgcgan.provenance import provenance
 
@@ -205,10 +205,10 @@ class Experiment:
         if added is not None:
             calls = np.concatenate([calls, added], axis=1)
             labels = np.concatenate([labels, np.full(added.shape[1], label)])
-        classifier = LabelClassifier(People(calls, labels, people.phased), seed)
+        classifier = LabelClassifier(Cohort(calls, labels, people.phased), seed)
         predicted = np.full(self.holdout.n_samples * self._rows_of_a_person, "", dtype=object)
         for value in self.counts:
-            everyone = People(self.holdout.calls, np.full(self.holdout.n_samples, value), self.holdout.phased)
+            everyone = Cohort(self.holdout.calls, np.full(self.holdout.n_samples, value), self.holdout.phased)
             predicted[classifier.right(everyone).ravel()] = value
         return predicted.astype(str)
 

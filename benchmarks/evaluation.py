@@ -128,12 +128,12 @@ def measure(kind: str, folder: Path) -> dict[str, Any]:
     if kind == "pgcgan":
         from threadpoolctl import threadpool_limits
 
-        from pgcgan.metrics.linkage import standardised
+        from pgcgan.numerics import standardise
 
         with threadpool_limits(1):
             began = time.perf_counter()
-            z = standardised(dosages.astype(np.float32))
-            r2 = (z @ z.T) ** 2
+            z = standardise(dosages.T.astype(np.float32))
+            r2 = (z.T @ z) ** 2
             seconds = time.perf_counter() - began
     elif kind == "plink":
         line = ["plink1.9", "--bfile", "ld", "--r2", "square", "bin4", "--out", "r2", "--threads", "1"]

@@ -16,8 +16,7 @@ from real_data import DATA_SETS, ROOT, read_parts, read_published
 
 from pgcgan import evaluate
 from pgcgan.errors import PgcganError
-from pgcgan.report import verdict, write_report
-from pgcgan.report.words import headline
+from pgcgan.report import findings, headline, write_report
 
 NAMES = ("gan", "rbm")
 
@@ -40,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             found = evaluate(train, made, holdout=holdout)
             written = write_report(found, options.out / f"{name}.html", force=options.force)
             print(f"\npublished {name.upper()} ({written}): {headline(found)}")
-            for finding in verdict(found):
+            for finding in findings(found):
                 print(f"- {finding.heading}: {finding.text}")
                 for text, rows in finding.items:
                     print(f"  - {text} ({rows})")

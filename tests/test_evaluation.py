@@ -291,14 +291,14 @@ def test_quick_agrees_with_definitions_and_sees_copies(parts: tuple[Genotypes, G
 
 def test_others_stand_beside_and_a_training_is_shown(fresh: Evaluation) -> None:
     history = [
-        {"stage": "likelihood", "step": 5, "loss": 3.0, "metrics": {"network_nats": 4.0}},
-        {"stage": "likelihood", "step": 10, "loss": 2.0, "metrics": {}},
-        {"stage": "adversarial", "step": 4, "loss": 1.0, "metrics": {"network_nats": 3.5}},
+        {"step": 5, "loss": 3.0, "metrics": {"af_rmse": 0.4}},
+        {"step": 10, "loss": 2.0, "metrics": {}},
+        {"step": 14, "loss": 1.0, "metrics": {"af_rmse": 0.3}},
     ]
     both = fresh.beside({"again": fresh}).with_training(history)
     assert both.rows == fresh.rows and "baselines" not in fresh.figures
     assert len(both.figures["baselines"]["again"]) == sum(r.label == "all" for r in fresh.rows)
-    expected = {"step": [5, 10, 14], "curves": {"loss": [3.0, 2.0, 1.0], "network nats": [4.0, None, 3.5]}}
+    expected = {"step": [5, 10, 14], "curves": {"loss": [3.0, 2.0, 1.0], "af rmse": [0.4, None, 0.3]}}
     assert both.figures["training"] == expected
     assert Evaluation.from_json(both.to_json()).figures == both.figures
     assert "training" not in both.with_training(history[:1]).figures

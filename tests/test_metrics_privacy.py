@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from pgcgan.metrics.matched import People, Sets
+from pgcgan.metrics.comparison import Cohort, Comparison
 from pgcgan.metrics.privacy import (
     closest_records,
     frequency_attack,
@@ -28,10 +28,10 @@ def drawn(seed: int, people: int) -> np.ndarray:
     return (np.random.default_rng(seed).random((400, people, 2)) < FREQUENCY[:, None, None]).astype(np.int8)
 
 
-def sets(train: np.ndarray, synthetic: np.ndarray, holdout: np.ndarray | None) -> Sets:
-    parts = [None if c is None else People(c, None, True) for c in (train, synthetic, holdout)]
+def sets(train: np.ndarray, synthetic: np.ndarray, holdout: np.ndarray | None) -> Comparison:
+    parts = [None if c is None else Cohort(c, None, True) for c in (train, synthetic, holdout)]
     assert parts[0] is not None and parts[1] is not None
-    return Sets(*parts, position=np.arange(1, 401), contig=np.full(400, "1", dtype=object))
+    return Comparison(*parts, position=np.arange(1, 401), contig=np.full(400, "1", dtype=object))
 
 
 def attacked(synthetic: np.ndarray) -> dict:

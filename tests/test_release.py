@@ -1,7 +1,8 @@
-"""Refusing near-copies: distances by brute force, exact counts, the same people again."""
+"""Rejecting near-copies: distances by brute force, exact counts, the same people again."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -66,21 +67,18 @@ def test_more_sites_and_unphased_people_are_compared_at_the_sites_of_the_generat
 
 
 def test_a_distance_that_nobody_keeps_is_given_up(mosaic: Baseline, train: Genotypes) -> None:
-    message = (
-        r"Only 0 of 3 people of EUR keep a distance of 150 from every training haplotype, after 1000 draws; give a"
-    )
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=r"0 of 3 .*EUR.* 150 .*1000 draws.*--min-distance"):
         sample_apart(mosaic, {"EUR": 3}, train, 150)
 
 
 @pytest.mark.parametrize("distance", [0, -1, 1.5, float("nan")])
 def test_a_distance_that_is_none_is_refused(mosaic: Baseline, train: Genotypes, distance: float) -> None:
-    with pytest.raises(UsageError, match="The minimum distance is .*; accepted: a whole number of sites"):
+    with pytest.raises(UsageError, match=f"minimum distance is {distance:g};"):
         sample_apart(mosaic, 3, train, distance)
 
 
 def test_people_without_the_sites_or_the_phase_are_refused(mosaic: Baseline, train: Genotypes) -> None:
-    with pytest.raises(DataError, match="1 of the 150 sites of the model are not among those of the real people, the "):
+    with pytest.raises(DataError, match=f"1 of the 150 sites.*{re.escape(train.variants.name(0))}"):
         sample_apart(mosaic, 3, train.select(sites=slice(1, None)), 1)
-    with pytest.raises(DataError, match="The real people are unphased and the model makes haplotypes"):
+    with pytest.raises(DataError, match="real people are unphased"):
         sample_apart(mosaic, 3, train.without_phase(), 1)

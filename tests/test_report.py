@@ -17,9 +17,9 @@ import pytest
 from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
-from pgcgan.report import render, verdict, write_figures, write_report
-from pgcgan.report.drawing import DARK, HUES, LIGHT
-from pgcgan.report.words import Finding, headline
+from pgcgan.report import findings, headline, render, write_figures, write_report
+from pgcgan.report.plots import DARK, HUES, LIGHT
+from pgcgan.report.verdict import Finding
 
 NASTY = "<script>alert(1)</script>"
 
@@ -143,7 +143,7 @@ def test_the_values_to_hover_on_are_those_of_the_figure(evaluation: Evaluation) 
     decay = evaluation.figures["ld_decay"]
     shown = {s["name"]: s for s in values["ld-decay"][0]["series"]}
     assert shown["synthetic"]["y"] == pytest.approx(decay["synthetic"], rel=1e-3)
-    assert shown["held out"]["x"] == pytest.approx(decay["distance"], rel=1e-3)
+    assert shown["held-out"]["x"] == pytest.approx(decay["distance"], rel=1e-3)
     r2 = np.array(evaluation.figures["ld_matrix"]["reference"])
     above, _ = values["ld"][0]["percent"]
     assert above == np.rint(100 * r2[np.triu_indices(len(r2), 1)]).astype(int).tolist()
@@ -236,83 +236,83 @@ def test_it_is_drawn_without_held_out_people_without_figures_and_without_rows(ev
         assert Page(render(Evaluation(rows, data, evaluation.provenance))).open == []
 
 
-def said(*rows: Row, figures: dict | None = None) -> dict[str, Finding]:
-    return {f.heading: f for f in verdict(Evaluation(rows, figures or {}, {}))}
+def by_heading(*rows: Row, figures: dict | None = None) -> dict[str, Finding]:
+    return {f.heading: f for f in findings(Evaluation(rows, figures or {}, {}))}
 
 
 def test_the_verdict_names_what_is_good_what_is_off_and_on_whom() -> None:
-    words = said(
+    words = by_heading(
         Row("frequency", "AF RMSE", "all", 0.011, 0.010),
         Row("linkage", "far pairs r", "all", 0.20, 0.88, "higher"),
         Row("frequency", "AF RMSE", "EUR", 0.011, 0.010),
         Row("frequency", "AF RMSE", "AMR", 0.090, 0.010),
     )
-    assert words["Good"].text == "1 of 2 rows is as near to unseen people as other real people are: allele frequencies."
-    assert words["Not good"].text == "1 of 2 rows is clearly farther off than real people are:"
-    assert words["Not good"].items == (
-        (
-            "What far sites have to do with each other (ancestry, long haplotypes) is not kept.",
-            "far pairs r 0.200, real people 0.880",
-        ),
-    )
-    assert words["By label"].text == "Least like the real people: AMR (1 of 1 rows off); most: EUR (0 of 1)."
+    assert (words["Fidelity"].standing, words["Deviations"].standing) == ("good", "poor")
+    assert words["Fidelity"].text.startswith("1 of 2 rows") and words["Fidelity"].text.endswith(": allele frequencies.")
+    assert words["Deviations"].text.startswith("1 of 2 rows")
+    ((statement, rows),) = words["Deviations"].items
+    assert "distant sites" in statement and rows == "far pairs r 0.200, real people 0.880"
+    assert re.findall(r"\w+ \(\d of \d", words["By label"].text) == ["AMR (1 of 1", "EUR (0 of 1"]
 
 
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (Row("structure", "PCA variance ratio", "all", 0.66, 0.99, "1"), "haplotypes spread only 66 % as much"),
+        (Row("structure", "PCA variance ratio", "all", 0.66, 0.99, "1"), "haplotypes is only 66 %"),
         (
             Row("structure", "PCA variance ratio, people", "all", 1.5, 1.0, "1"),
-            "people vary 150 % as much as",
+            "people is 150 %",
         ),
-        (Row("haplotypes", "longest shared tract", "all", 90, 20, "floor"), "longer stretches with people trained on"),
-        (Row("haplotypes", "longest shared tract", "all", 5, 20, "floor"), "share with real people are too short"),
+        (
+            Row("haplotypes", "longest shared tract", "all", 90, 20, "floor"),
+            "longer than those of held-out people: copying",
+        ),
+        (Row("haplotypes", "longest shared tract", "all", 5, 20, "floor"), "too short"),
         (Row("utility", "label fidelity", "all", 0.95, 0.78, "floor"), "too typical of their label"),
-        (Row("utility", "label fidelity", "all", 0.30, 0.78, "floor"), "Their labels fit them less"),
-        (Row("frequency", "singleton share", "all", 0.01, 0.1, "floor"), "Too few alleles are seen only once"),
-        (Row("linkage", "LD decay RMSE", "all", 0.1, 0.01), "Linkage is too weak, averaged over distance"),
-        (Row("somewhere", "a new metric", "all", 0.1, 0.01), "a new metric is off."),
+        (Row("utility", "label fidelity", "all", 0.30, 0.78, "floor"), "harder to recognise"),
+        (Row("frequency", "singleton share", "all", 0.01, 0.1, "floor"), "too few singletons"),
+        (Row("linkage", "LD decay RMSE", "all", 0.1, 0.01), "too weak"),
+        (Row("somewhere", "a new metric", "all", 0.1, 0.01), "a new metric is wrong."),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_the_verdict_says_in_which_way_a_row_is_off(row: Row, words: str) -> None:
     decay = {"ld_decay": {"distance": [1, 2], "train": [0.3, 0.2], "holdout": [0.3, 0.2], "synthetic": [0.1, 0.1]}}
-    assert words in said(row, figures=decay)["Not good"].items[0][0]
+    assert words in by_heading(row, figures=decay)["Deviations"].items[0][0]
 
 
 def test_the_worst_comes_first_and_rows_of_one_fault_are_one_item() -> None:
-    items = said(
+    items = by_heading(
         Row("linkage", "LD RMSE", "all", 0.03, 0.01),
         Row("frequency", "AF RMSE", "all", 0.10, 0.01),
         Row("frequency", "AF max error", "all", 0.30, 0.10),
-    )["Not good"].items
-    assert items == (
-        ("Allele frequencies are off.", "AF RMSE 0.100, real people 0.0100; AF max error 0.300, real people 0.100"),
-        ("Linkage between neighbouring sites is off.", "LD RMSE 0.0300, real people 0.0100"),
-    )
+    )["Deviations"].items
+    assert [rows for _, rows in items] == [
+        "AF RMSE 0.100, real people 0.0100; AF max error 0.300, real people 0.100",
+        "LD RMSE 0.0300, real people 0.0100",
+    ]
 
 
 def test_the_verdict_on_a_cloud_of_its_own() -> None:
-    words = said(
+    words = by_heading(
         Row("indistinguishable", "AA_truth", "all", 0.27, 0.49, "0.5"),
         Row("indistinguishable", "AA_syn", "all", 0.98, 0.45, "0.5"),
         Row("indistinguishable", "C2ST AUC, gradient boosting", "all", 0.97, 0.47, "0.5"),
-    )["Told apart"]
+    )["Two-sample tests"]
     assert words.standing == "poor"
-    assert "A trained classifier tells, with ease, synthetic from real rows: AUC 0.970" in words.text
-    assert "they repeat themselves, in a cloud of their own." in words.text
-    assert "Many real people lie nearer to a synthetic one than to any real one" in words.text
+    assert "easily distinguishes synthetic from real, AUC 0.970 (real people: 0.470)" in words.text
+    assert "they repeat themselves" in words.text
+    assert "Many real people are nearer to a synthetic person than to any real one" in words.text
 
 
 @pytest.mark.parametrize(
     ("value", "floor", "low", "line"),
     [
-        (0.011, 0.010, 0.47, "Like real people; no leak found"),
-        (0.100, 0.010, 0.47, "Unlike real people in most respects; no leak found"),
-        (0.011, 0.010, 0.52, "Like real people; those trained on can be told"),
-        (0.011, 0.010, 0.51, "Like real people; a slight leak found"),
-        (0.011, None, None, "Compared with the people trained on, so not judged; privacy not measured"),
+        (0.011, 0.010, 0.47, "Like real people; no leak detected by the attacks tried"),
+        (0.100, 0.010, 0.47, "Unlike real people in most respects; no leak detected by the attacks tried"),
+        (0.011, 0.010, 0.52, "Like real people; training membership can be detected"),
+        (0.011, 0.010, 0.51, "Like real people; a slight leak detected"),
+        (0.011, None, None, "Fidelity not judged, because there are no held-out people; privacy not measured"),
     ],
 )
 def test_the_headline(value: float, floor: float | None, low: float | None, line: str) -> None:
@@ -325,32 +325,32 @@ def test_the_headline(value: float, floor: float | None, low: float | None, line
 @pytest.mark.parametrize(
     ("low", "high", "sentence"),
     [
-        (0.52, 0.6, "The interval lies above .5: the synthetic people are measurably nearer to those trained on."),
-        (0.48, 0.6, "The interval holds .5: this attack finds no leak."),
-        (0.40, 0.45, "The interval lies below .5: those trained on are farther away than others"),
+        (0.52, 0.6, "AUC 0.520 [0.520, 0.600]; chance is .5; training membership can be detected."),
+        (0.48, 0.6, "AUC 0.520 [0.480, 0.600]; chance is .5; no leak detected."),
+        (0.40, 0.45, "AUC 0.520 [0.400, 0.450]; chance is .5; no leak detected."),
     ],
 )
 def test_the_verdict_on_privacy_goes_by_the_interval(low: float, high: float, sentence: str) -> None:
-    text = said(Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", low, high))["Privacy"].text
+    text = by_heading(Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", low, high))["Privacy"].text
     assert sentence in text
-    assert text.endswith("finding none does not prove privacy.")
+    assert text.endswith("does not prove privacy.")
 
 
-def test_copies_are_told_where_the_attacks_find_nothing() -> None:
+def test_copies_are_named_where_the_attacks_detect_nothing() -> None:
     rows = (
         Row("frequency", "AF RMSE", "all", 0.01, 0.01),
         Row("privacy", "membership AUC", "all", 0.51, 0.5, "0.5", 0.48, 0.54),
         Row("privacy", "exact copies", "all", 0.05, 0.0, "at most floor"),
     )
-    assert headline(Evaluation(rows, {}, {})) == "Like real people; some are too near to people trained on"
-    found = said(*rows)["Privacy"]
-    assert found.standing == "poor"
-    assert "5 % of the synthetic rows equal a training row; of unseen people 0 %." in found.text
-    assert "Off as well: exact copies 0.0500 (real people: 0)." in found.text
+    assert headline(Evaluation(rows, {}, {})).endswith("too near to training people")
+    privacy = by_heading(*rows)["Privacy"]
+    assert privacy.standing == "poor"
+    assert "5 % of the synthetic rows and 0 % of the held-out rows equal a training row." in privacy.text
+    assert "Other deviations: exact copies 0.0500 (real people: 0)." in privacy.text
 
 
 def test_without_attacks_the_verdict_says_that_privacy_was_not_measured() -> None:
-    assert said(Row("privacy", "membership AUC", "all", None))["Privacy"].text.startswith("Not measured")
+    assert by_heading(Row("privacy", "membership AUC", "all", None))["Privacy"].text.startswith("Not measured")
 
 
 @pytest.mark.parametrize(

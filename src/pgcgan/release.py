@@ -1,30 +1,23 @@
-"""What is done before artificial people leave the house: near-copies of training people are refused."""
+"""Generate synthetic people for release: near-copies of training people are rejected."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import DataError, UsageError
 from .genotypes import Genotypes, Variants, concat
 from .labels import label_columns, plan_counts, sample_names
-from .metrics.matched import People, hamming
+from .metrics.comparison import Cohort
+from .numerics import allele_differences
+
+if TYPE_CHECKING:
+    from .generators.generator import Generator
 
 _CHUNK_BYTES = 200_000_000  # of training rows compared at a time
-_DRAWS = 50  # times the people asked for, and at least 1,000, before a label is given up
-
-
-class Generator(Protocol):
-    """What the model and the baselines have in common."""
-
-    label: tuple[str, ...]
-    label_counts: dict[str, int]
-
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
-        """Make people; the i-th of a label depends on the seed, the label and i alone."""
-        ...
+_DRAWS = 50  # times the people requested, and at least 1,000, before giving up a label
 
 
 def sample_apart(
@@ -37,23 +30,22 @@ def sample_apart(
     prefix: str = "SYN",
     on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> tuple[Genotypes, int]:
-    """Make people of whom no haplotype is nearer than a given distance to a haplotype of a training person.
+    """Generate people whose haplotypes keep a minimum distance from every training haplotype.
 
-    People are looked at in the order in which the generator makes them; one who is too near, in either haplotype, is
-    refused and the next takes the place, so that counts are exact and the same seed gives the same people. The distance
-    is the number of sites that differ (of alleles, where the data are unphased); missing alleles of training people
-    are left out and the rest scaled up.
+    A person with a haplotype that is too near is rejected and the next one generated is taken instead, so that counts
+    are exact and the same seed gives the same people. The distance is the number of sites that differ (of alleles, if
+    the data are unphased); missing alleles of training people are left out and the rest is scaled up.
 
     Parameters
     ----------
-    generator : PGcGAN or a baseline
+    generator : Generator
         Fitted.
     n : int, or mapping of str to int
         As in its `sample`.
     train : Genotypes
         The training people, at the sites of the generator or more.
     min_distance : float
-        Below 1 a share of the sites, from 1 on a whole number of sites. 1 refuses exact copies only.
+        Below 1 a share of the sites, from 1 on a whole number of sites. 1 rejects exact copies only.
     seed, prefix
         As in `sample`.
     on_event : callable, optional
@@ -62,85 +54,98 @@ def sample_apart(
     Returns
     -------
     people : Genotypes
-    refused : int
-        How many were refused before the last one that was kept.
+    rejected : int
+        Number of people rejected before the last one accepted.
 
     Raises
     ------
     UsageError
-        If the distance is neither, or so large that too few people pass: after 50 draws for each person asked for (at
-        least 1,000) the label is given up.
+        If the distance is neither, or so large that too few people pass: a label is given up after 50 draws for each
+        person requested (at least 1,000).
     DataError
-        If the training people lack sites of the generator, or are unphased where it makes haplotypes.
+        If the training people lack sites of the generator, or are unphased and it generates haplotypes.
     """
     if not (0 < min_distance < 1 or (min_distance >= 1 and min_distance == int(min_distance))):
         raise UsageError(
             f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share of "
             "the sites between 0 and 1."
         )
-    plan = plan_counts(n, generator.label_counts)
+    plan = plan_counts(n, generator.label_counts_)
     parts: list[Genotypes] = []
-    refused = 0
-    near: _Distances | None = None
+    rejected = 0
+    screen = _Screen(train, min_distance)
     for done, (label, count) in enumerate(plan.items()):
-        kept: list[Genotypes] = []
-        held = looked = 0
-        total = count
-        while held < count:
-            drawn = generator.sample({label: total}, seed=seed, prefix=prefix)
-            if near is None:
-                near = _Distances(train, drawn, min_distance)
-            fresh = drawn.select(samples=np.arange(looked, drawn.n_samples))
-            passed = np.flatnonzero(near.far_enough(fresh))
-            taken = passed[: count - held]
-            kept.append(fresh.select(samples=taken))
-            held += len(taken)
-            if held == count:
-                last = int(taken[-1]) + 1 if len(taken) else 0
-                refused += looked + last - count
-                break
-            looked = total
-            limit = max(1000, _DRAWS * count)
-            if looked >= limit:
-                raise UsageError(
-                    f"Only {held} of {count} people of {label} keep a distance of {min_distance:g} from every training "
-                    f"haplotype, after {looked} draws; give a smaller one (--min-distance)."
-                )
-            total = min(limit, looked + 16 + 2 * (count - held) * looked // max(held, 1))
-        parts += kept
+
+        def draw(total: int, label: str = label) -> Genotypes:
+            return generator.sample({label: total}, seed=seed, prefix=prefix)
+
+        accepted, looked_at = _accepted(draw, label, count, screen)
+        parts += accepted
+        rejected += looked_at - count
         if on_event is not None:
             on_event({"stage": "generating", "fraction": (done + 1) / len(plan)})
     people = concat([part for part in parts if part.n_samples])
     named = Genotypes(
         people.calls, people.variants, sample_names(plan, prefix), label_columns(plan, generator.label), people.phased
     )
-    return named, refused
+    return named, rejected
 
 
-class _Distances:
-    """Distances to the training haplotypes, which are kept as they are compared."""
-
-    def __init__(self, train: Genotypes, made: Genotypes, min_distance: float):
-        if made.phased and not train.phased:
-            raise DataError(
-                "The real people are unphased and the model makes haplotypes; give the phased file it was trained on."
+def _accepted(draw: Callable[[int], Genotypes], label: str, count: int, screen: _Screen) -> tuple[list[Genotypes], int]:
+    """Return the first people of a label who pass the screen, and the number of people looked at."""
+    accepted: list[Genotypes] = []
+    passed_so_far = looked_at = 0
+    total = count
+    limit = max(1000, _DRAWS * count)
+    while True:
+        drawn = draw(total)
+        new = drawn.select(samples=np.arange(looked_at, drawn.n_samples))
+        passed = np.flatnonzero(screen.passes(new))[: count - passed_so_far]
+        accepted.append(new.select(samples=passed))
+        passed_so_far += len(passed)
+        if passed_so_far == count:
+            return accepted, looked_at + (int(passed[-1]) + 1 if len(passed) else 0)
+        looked_at = total
+        if looked_at >= limit:
+            raise UsageError(
+                f"Only {passed_so_far} of {count} people of {label} keep a distance of {screen.min_distance:g} from "
+                f"every training haplotype, after {looked_at} draws; specify a smaller distance (--min-distance)."
             )
-        self.phased = made.phased
-        self.rows = People(calls_at(train, made.variants), None, made.phased).values
-        self.top = 1 if made.phased else train.ploidy
-        self.limit = min_distance * made.n_variants if min_distance < 1 else min_distance
-        self.chunk = max(1, _CHUNK_BYTES // (4 * self.top * len(self.rows)))
+        total = min(limit, looked_at + 16 + 2 * (count - passed_so_far) * looked_at // max(passed_so_far, 1))
 
-    def far_enough(self, made: Genotypes) -> np.ndarray:
-        """Return for each person whether all their rows keep the distance: bool, shape (people,)."""
-        if not made.n_samples:
+
+class _Screen:
+    """Compares people with the training haplotypes."""
+
+    def __init__(self, train: Genotypes, min_distance: float):
+        self.train = train
+        self.min_distance = min_distance
+        self._rows: np.ndarray | None = None
+
+    def _training_rows(self, people: Genotypes) -> np.ndarray:
+        """Return training rows at the sites of generated people: int8, shape (rows, sites)."""
+        if self._rows is None:
+            if people.phased and not self.train.phased:
+                raise DataError(
+                    "The real people are unphased and the model generates haplotypes; specify the phased file it was "
+                    "trained on."
+                )
+            self._rows = Cohort(calls_at(self.train, people.variants), None, people.phased).values.T
+        return self._rows
+
+    def passes(self, people: Genotypes) -> np.ndarray:
+        """Return one flag per person: True if all their rows keep the distance."""
+        if not people.n_samples:
             return np.zeros(0, dtype=bool)
-        people = People(made.calls, None, self.phased)
-        nearest = np.full(people.size, np.inf)
-        for start in range(0, self.rows.shape[1], self.chunk):
-            block = np.ascontiguousarray(self.rows[:, start : start + self.chunk])
-            np.minimum(nearest, hamming(block, people.values, self.top).min(axis=0), out=nearest)
-        return np.asarray((nearest >= self.limit - 1e-3).reshape(-1, people.per_person).all(axis=1))
+        rows = self._training_rows(people)
+        cohort = Cohort(people.calls, None, people.phased)
+        nearest = np.full(cohort.n_rows, np.inf)
+        chunk = max(1, _CHUNK_BYTES // (4 * cohort.levels * cohort.n_sites))
+        for start in range(0, len(rows), chunk):
+            distances = allele_differences(rows[start : start + chunk], cohort.values.T, cohort.levels)
+            np.minimum(nearest, distances.min(axis=0), out=nearest)
+        limit = self.min_distance * cohort.n_sites if self.min_distance < 1 else self.min_distance
+        return np.asarray((nearest >= limit - 1e-3).reshape(-1, cohort.rows_per_person).all(axis=1))
 
 
 def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
@@ -149,7 +154,7 @@ def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
     Raises
     ------
     DataError
-        If some are absent; the first is named.
+        If some are absent; the message names the first.
     """
 
     def keys(sites: Variants) -> Sequence[tuple[Any, ...]]:
@@ -161,6 +166,6 @@ def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
     if absent:
         raise DataError(
             f"{len(absent)} of the {len(wanted)} sites of the model are not among those of the real people, the first "
-            f"is {variants.name(absent[0])}; give the file that the model was trained on."
+            f"is {variants.name(absent[0])}; specify the file that the model was trained on."
         )
     return np.ascontiguousarray(real.calls[[at[key] for key in wanted]])

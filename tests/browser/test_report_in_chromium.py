@@ -170,11 +170,11 @@ def test_hover_shows_the_values(opened: Callable[..., Page], evaluation: Evaluat
         page.mouse.move(2, 2)
         assert tip(page) == ""
     decay = evaluation.figures["ld_decay"]
-    page.mouse.move(*at_first_point(page.locator("#ld-decay svg[role=img]"), "held out"))
+    page.mouse.move(*at_first_point(page.locator("#ld-decay svg[role=img]"), "held-out"))
     lines = tip(page).splitlines()
     assert float(lines[1].removeprefix("distance (bp): ")) == float(f"{decay['distance'][0]:.4g}")
     values = {
-        name: float(f"{decay[key][0]:.4g}") for name, key in (("held out", "holdout"), ("synthetic", "synthetic"))
+        name: float(f"{decay[key][0]:.4g}") for name, key in (("held-out", "holdout"), ("synthetic", "synthetic"))
     }
     assert lines[0] in values
     assert float(lines[2].removeprefix("mean r²: ")) == values[lines[0]]
@@ -194,7 +194,7 @@ def test_hover_on_the_triangles_gives_both_sets(opened: Callable[..., Page], eva
         page.mouse.move(box["x"] + along * scale, box["y"] + box["height"] / 2 + side * away * scale)
         sites = " and ".join(f"<i>1</i>:{data['position'][k]:,}" for k in (i, j))
         real, synthetic = (data[k][i][j] for k in ("reference", "synthetic"))
-        assert tip(page).splitlines() == [sites, f"r², held out: {real:.2f}", f"r², synthetic: {synthetic:.2f}"]
+        assert tip(page).splitlines() == [sites, f"r², held-out: {real:.2f}", f"r², synthetic: {synthetic:.2f}"]
 
 
 def test_the_legend_hides_and_shows_a_series(opened: Callable[..., Page]) -> None:

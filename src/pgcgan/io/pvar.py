@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import parse_region
+from ..regions import parse_region
 from .ploidy import SEXES
 from .records import Site
 from .table import numbered_lines, position, refuse, rows, sample_names

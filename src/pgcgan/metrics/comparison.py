@@ -1,188 +1,279 @@
-"""Two evaluations side by side: which is nearer to its aim, and whether that is more than chance."""
+"""The cohorts that are compared (training, synthetic, held-out), their distances and subsamples of equal size.
+
+A *row* is a haplotype (0/1) when all cohorts are phased, else the dosages of a person (0/1/2).
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
 
-from .evaluation import Evaluation, figure
-from .rows import Row
+import numpy as np
 
+from ..numerics import allele_differences, fill_missing
+from .rows import NO_HOLDOUT, NotComputable
 
-@dataclass(frozen=True)
-class Line:
-    """One metric in two evaluations.
+T = TypeVar("T")
 
-    Parameters
-    ----------
-    topic, metric, label, aim : str
-    floor : float or None
-        That of the first evaluation, or of the second where the first has none.
-    a, b : float or None
-        The two values.
-    nearer : {"a", "b", "same", ""}
-        Which value is nearer to its aim; two values at or beyond their floors are the same. Empty where one is absent.
-    beyond : bool or None
-        Whether the 95 % intervals of the two values are apart; None where one of them has no interval.
-    """
-
-    topic: str
-    metric: str
-    label: str
-    aim: str
-    floor: float | None
-    a: float | None
-    b: float | None
-    nearer: str
-    beyond: bool | None
+SUBSAMPLES = 10
+MIN_PEOPLE = 5
+MAX_PEOPLE = 3000
+MAX_BYTES = 500_000_000  # of one cohort as float32; people beyond it are left out at random
+NAMES = ("train", "synthetic", "holdout")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Every metric that either evaluation has, in the order of the first.
+class Cohort:
+    """One set of people, with the counts that several metrics need, computed once.
 
     Parameters
     ----------
-    names : tuple of two str
-        What the two evaluations are called.
-    lines : tuple of Line
-    remarks : tuple of str
-        What differs in how they were made, so that their numbers may not mean the same.
+    calls : array of int8, shape (sites, people, ploidy)
+        -1 = missing.
+    labels : array of str, shape (people,), or None
+        One value a person.
+    phased : bool
+        Whether the rows are haplotypes (0/1) or dosages (0/1/2).
     """
 
-    names: tuple[str, str]
-    lines: tuple[Line, ...]
-    remarks: tuple[str, ...]
+    def __init__(self, calls: np.ndarray, labels: np.ndarray | None, phased: bool):
+        self.calls = calls
+        self.labels = labels
+        self.phased = phased
 
-    def table(self, per_label: bool = False) -> str:
-        """Return the comparison as aligned plain text.
+    @property
+    def n_people(self) -> int:
+        """Number of people."""
+        return self.calls.shape[1]
 
-        Parameters
-        ----------
-        per_label : bool
-            Whether to add the rows of each label.
+    @property
+    def n_sites(self) -> int:
+        """Number of sites."""
+        return self.calls.shape[0]
+
+    @property
+    def rows_per_person(self) -> int:
+        """Rows of a person: one for each haplotype, or a single row of dosages."""
+        return self.calls.shape[2] if self.phased else 1
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.n_people * self.rows_per_person
+
+    @property
+    def levels(self) -> int:
+        """The largest value of a row (1 for haplotypes, the ploidy for dosages)."""
+        return 1 if self.phased else self.calls.shape[2]
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """Rows as columns: int8, shape (sites, rows), -1 = missing."""
+        return self.calls.reshape(self.n_sites, -1) if self.phased else self.dosages
+
+    @cached_property
+    def dosages(self) -> np.ndarray:
+        """Alt-allele counts: int8, shape (sites, people), -1 where any allele is missing."""
+        total = self.calls.sum(axis=2, dtype=np.int8)
+        if self.missing:
+            total[(self.calls < 0).any(axis=2)] = -1
+        return total
+
+    @cached_property
+    def missing(self) -> bool:
+        """True if any call is missing."""
+        return bool(self.calls.size) and bool(self.calls.min() < 0)
+
+    @cached_property
+    def called(self) -> np.ndarray:
+        """Number of called alleles per site: int64, shape (sites,)."""
+        if not self.missing:
+            return np.full(self.n_sites, self.n_people * self.calls.shape[2])
+        return (self.calls >= 0).sum(axis=(1, 2))
+
+    @cached_property
+    def alts(self) -> np.ndarray:
+        """Number of alt alleles per site: int64, shape (sites,)."""
+        return np.count_nonzero(self.calls == 1, axis=(1, 2))
+
+    @cached_property
+    def frequency(self) -> np.ndarray:
+        """Alt-allele frequency among called alleles: float64, shape (sites,)."""
+        return self.alts / np.maximum(self.called, 1)
+
+    def filled(self, sites: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return values as float32, shape (sites, rows), with the mean of the site instead of missing calls.
+
+        Not cached: it would be most of the memory that an evaluation of many sites takes.
         """
-        head = [
-            "topic",
-            "metric",
-            *(["label"] if per_label else []),
-            "floor",
-            *self.names,
-            "aim",
-            "nearer",
-            "intervals",
-        ]
-        rows = [head]
-        for line in self.lines:
-            if line.label != "all" and not per_label:
-                continue
-            nearer = {"a": self.names[0], "b": self.names[1]}.get(line.nearer, line.nearer)
-            apart = {True: "apart", False: "overlap", None: ""}[line.beyond]
-            numbers = [figure(line.floor), figure(line.a), figure(line.b)]
-            label = [line.label] if per_label else []
-            rows.append([line.topic, line.metric, *label, *numbers, line.aim, nearer, apart])
-        widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
-        numeric = range(head.index("floor"), head.index("floor") + 3)
-        text = []
-        for row in rows:
-            columns = enumerate(zip(row, widths, strict=True))
-            cells = [c.rjust(w) if k in numeric else c.ljust(w) for k, (c, w) in columns]
-            text.append("  ".join(cells).rstrip())
-        return "\n".join(text)
+        return fill_missing(self.values[sites].T).T
 
-    def __str__(self) -> str:
-        return self.table() + "".join(f"\n- {remark}" for remark in self.remarks)
+    def take(self, people: np.ndarray) -> Cohort:
+        """Return the people at the given indices or mask."""
+        labels = None if self.labels is None else self.labels[people]
+        return Cohort(np.ascontiguousarray(self.calls[:, people]), labels, self.phased)
 
-    def to_json(self) -> str:
-        """Return everything as one JSON object."""
-        content = {"a": self.names[0], "b": self.names[1], "remarks": list(self.remarks)}
-        return json.dumps({**content, "lines": [asdict(line) for line in self.lines]}, ensure_ascii=False)
+    def with_label(self, value: Any) -> np.ndarray:
+        """Return the indices of the people with a label value; of all people if there is no label or no value."""
+        if value is None or self.labels is None:
+            return np.arange(self.n_people)
+        return np.flatnonzero(self.labels == value)
+
+    def rows_of(self, people: np.ndarray) -> np.ndarray:
+        """Return the row indices of people given by index."""
+        width = self.rows_per_person
+        return (np.asarray(people)[:, None] * width + np.arange(width)).ravel()
 
 
-def compare(first: Evaluation, second: Evaluation, names: tuple[str, str] = ("a", "b")) -> Comparison:
-    """Set two evaluations side by side, metric by metric.
+class Comparison:
+    """Training, synthetic and held-out people to be compared, overall or of one label.
 
     Parameters
     ----------
-    first, second : Evaluation
-        Of two generators, best against the same train and held-out people; what differs is said in the remarks.
-    names : tuple of two str
-        What to call them.
+    train, synthetic : Cohort
+        Matched in size and label composition.
+    holdout : Cohort or None
+        Unseen real people.
+    position : array of int64, contig : array of str, shape (sites,)
+        Where the sites lie.
+    seed : int
+        Random seed of all measures.
+    label : str
+        Label value, or "all".
+    parent : Comparison, optional
+        That of all labels, if this is of one label.
+    index : dict of str to array of int, optional
+        Indices of the people of this label in the cohorts of the parent, by cohort name.
+    released : Cohort, optional
+        All synthetic people given, before matching; by default the matched ones.
     """
-    rows_a = {(r.metric, r.label): r for r in first.rows}
-    rows_b = {(r.metric, r.label): r for r in second.rows}
-    lines = []
-    for key in dict.fromkeys([*rows_a, *rows_b]):
-        a, b = rows_a.get(key), rows_b.get(key)
-        row = a or b
-        assert row is not None
-        floors = [r.floor for r in (a, b) if r is not None and r.floor is not None]
-        gaps = [None if r is None else distance_to_aim(r) for r in (a, b)]
-        lines.append(
-            Line(
-                row.topic,
-                row.metric,
-                row.label,
-                row.aim,
-                floors[0] if floors else None,
-                None if a is None else a.value,
-                None if b is None else b.value,
-                _nearer(gaps),
-                _apart(a, b),
+
+    def __init__(
+        self,
+        train: Cohort,
+        synthetic: Cohort,
+        holdout: Cohort | None,
+        *,
+        position: np.ndarray,
+        contig: np.ndarray,
+        seed: int = 0,
+        label: str = "all",
+        parent: Comparison | None = None,
+        index: dict[str, np.ndarray] | None = None,
+        released: Cohort | None = None,
+    ):
+        self.train = train
+        self.synthetic = synthetic
+        self.holdout = holdout
+        self.position = position
+        self.contig = contig
+        self.seed = seed
+        self.label = label
+        self.parent = parent
+        self.index = index or {}
+        self.released = released or synthetic
+        self.figures: dict[str, Any] = {}
+        self._cache: dict[Any, Any] = {}
+
+    @property
+    def root(self) -> Comparison:
+        """The comparison of all labels together."""
+        return self.parent or self
+
+    @property
+    def reference(self) -> Cohort:
+        """The people that the synthetic ones are compared with: held-out, or train where there are none."""
+        return self.holdout or self.train
+
+    @property
+    def reference_name(self) -> str:
+        """`holdout` or `train`."""
+        return "holdout" if self.holdout else "train"
+
+    @property
+    def cohorts(self) -> dict[str, Cohort]:
+        """The cohorts by name; without `holdout` if there are no held-out people."""
+        return {name: cohort for name in NAMES if (cohort := getattr(self, name)) is not None}
+
+    def cohort(self, name: str) -> Cohort:
+        """Return one cohort by name; raise NotComputable if there is none."""
+        if name not in self.cohorts:
+            raise NotComputable(NO_HOLDOUT)
+        return self.cohorts[name]
+
+    def cached(self, key: Any, compute: Callable[[], T]) -> T:
+        """Return what `compute` returns; it is called once for each key."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
+
+    def require(self, people: int = MIN_PEOPLE) -> None:
+        """Raise NotComputable if any cohort has fewer people than given."""
+        for name, cohort in self.cohorts.items():
+            if cohort.n_people < people:
+                raise NotComputable(f"needs at least {people} people, the {name} set has {cohort.n_people}")
+
+    def generator(self, purpose: int = 0) -> np.random.Generator:
+        """Return a random generator that depends on the seed and the purpose only."""
+        return np.random.default_rng([self.seed, purpose])
+
+    def compare(self, metric: Callable[[Cohort, Cohort], float]) -> tuple[float, float | None]:
+        """Return f(synthetic, reference) and its floor f(train, holdout)."""
+        floor = float(metric(self.train, self.holdout)) if self.holdout else None
+        return float(metric(self.synthetic, self.reference)), floor
+
+    @cached_property
+    def by_label(self) -> dict[str, Comparison]:
+        """The comparison of each label, in the order of the label values."""
+        if self.train.labels is None:
+            return {}
+        parts = {}
+        for value in map(str, np.unique(self.train.labels.astype(str))):
+            index = {name: cohort.with_label(value) for name, cohort in self.cohorts.items()}
+            cohorts = {name: cohort.take(index[name]) for name, cohort in self.cohorts.items()}
+            parts[value] = Comparison(
+                cohorts["train"],
+                cohorts["synthetic"],
+                cohorts.get("holdout"),
+                position=self.position,
+                contig=self.contig,
+                seed=self.seed,
+                label=value,
+                parent=self,
+                index=index,
             )
-        )
-    return Comparison(names, tuple(lines), tuple(_differences(first.provenance, second.provenance)))
+        return parts
 
+    def rows_in_root(self, name: str) -> np.ndarray:
+        """Return where the rows of one cohort lie among those of all labels."""
+        return self.root.cohort(name).rows_of(self.index[name])
 
-def distance_to_aim(row: Row) -> float | None:
-    """Return how far a value is from its aim; 0 is reached.
+    def distances(self, a: str, b: str) -> np.ndarray:
+        """Return the allele differences between the rows of two cohorts: float32, shape (rows of a, rows of b)."""
+        first, second = self.cohort(a), self.cohort(b)
+        if self.parent is not None:
+            return self.parent.distances(a, b)[np.ix_(self.rows_in_root(a), self.rows_in_root(b))]
+        if ("distances", b, a) in self._cache:
+            return self._cache["distances", b, a] if a == b else self._cache["distances", b, a].T
+        rows = first.values.T
+        others = rows if a == b else second.values.T
+        return self.cached(("distances", a, b), lambda: allele_differences(rows, others, first.levels))
 
-    Beyond the floor nothing is gained: an error below that of real people is 0 away, and an attack that does worse than
-    guessing is as good as guessing.
-
-    Parameters
-    ----------
-    row : Row
-    """
-    if row.value is None:
-        return None
-    if row.aim == "lower":
-        return max(row.value - (row.floor or 0.0), 0.0)
-    if row.aim == "higher":
-        return max((1.0 if row.floor is None else row.floor) - row.value, 0.0)
-    if row.aim in ("floor", "at most floor"):
-        if row.floor is None:
-            return None
-        return max(row.value - row.floor, 0.0) if row.aim == "at most floor" else abs(row.value - row.floor)
-    gap = row.value - float(row.aim)
-    return max(gap, 0.0) if row.topic == "privacy" else abs(gap)
-
-
-def _nearer(gaps: Sequence[float | None]) -> str:
-    a, b = gaps
-    if a is None or b is None:
-        return ""
-    return "same" if a == b else "a" if a < b else "b"
-
-
-def _apart(a: Row | None, b: Row | None) -> bool | None:
-    spans = [(r.low, r.high) for r in (a, b) if r is not None]
-    if len(spans) < 2 or any(low is None or high is None for low, high in spans):
-        return None
-    (low_a, high_a), (low_b, high_b) = spans
-    assert low_a is not None and high_a is not None and low_b is not None and high_b is not None
-    return high_a < low_b or high_b < low_a
-
-
-def _differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    found = []
-    for key, words in (("sites", "sites"), ("phased", "phase"), ("label", "label columns"), ("seed", "seed")):
-        if a.get(key) != b.get(key):
-            found.append(f"They differ in {words}: {a.get(key)} and {b.get(key)}.")
-    for name in ("train", "holdout"):
-        sizes = [made.get("people", {}).get(name, {}).get("used", 0) for made in (a, b)]
-        if sizes[0] != sizes[1]:
-            found.append(f"They differ in the {name} people used: {sizes[0]} and {sizes[1]}.")
-    return found
+    @cached_property
+    def subsamples(self) -> list[dict[str, np.ndarray]]:
+        """Ten random subsamples of equal numbers of people of each label: indices of people by cohort name."""
+        labels = self.train.labels
+        strata = [None] if labels is None else list(np.unique(labels.astype(str)))
+        subsamples = []
+        for repeat in range(SUBSAMPLES):
+            generator = np.random.default_rng([self.seed, 1000 + repeat])
+            chosen: dict[str, list[np.ndarray]] = {name: [] for name in self.cohorts}
+            for value in strata:
+                members = {name: cohort.with_label(value) for name, cohort in self.cohorts.items()}
+                count = min(map(len, members.values()))
+                for name, people in members.items():
+                    chosen[name].append(np.sort(generator.permutation(people)[:count]))
+            subsamples.append({name: np.concatenate(parts) for name, parts in chosen.items()})
+        if (count := len(subsamples[0]["train"])) < MIN_PEOPLE:
+            raise NotComputable(f"needs {MIN_PEOPLE} people or more of the same labels in each set, there are {count}")
+        return subsamples

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The result: rows of the table, data of the figures, and how it was made.
+    """The result of `evaluate`: rows of the table, data of the figures, and provenance.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Evaluation:
     figures : dict
         Plain lists, by figure name.
     provenance : dict
-        Version, command, seed, people used, and remarks on what was matched or left out.
+        Version, command, seed, people used, and remarks on matching and on what was left out.
     """
 
     rows: tuple[Row, ...]
@@ -60,39 +60,24 @@ class Evaluation:
             Whether to add the rows of each label.
         """
         shown = [r for r in self.rows if per_label or r.label == "all"]
-        head = ["topic", "metric", "value", "floor", "aim", "interval"]
-        if per_label:
-            head.insert(2, "label")
-        lines = [head]
-        notes: list[str] = [""]
+        lines = [["topic", "metric", *(["label"] if per_label else []), "value", "floor", "aim", "interval", ""]]
         for row in shown:
-            span = "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}"
-            line = [row.topic, row.metric, figure(row.value), figure(row.floor), row.aim, span]
-            if per_label:
-                line.insert(2, row.label)
-            lines.append(line)
-            notes.append(row.note if row.value is None else "")
-        widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-        numeric = {head.index("value"), head.index("floor")}
-        text = []
-        for line, note in zip(lines, notes, strict=True):
-            columns = enumerate(zip(line, widths, strict=True))
-            cells = [c.rjust(w) if k in numeric else c.ljust(w) for k, (c, w) in columns]
-            text.append(("  ".join(cells) + (f"  {note}" if note else "")).rstrip())
-        return "\n".join(text)
+            numbers = [figure(row.value), figure(row.floor), row.aim, _span(row), row.note if row.value is None else ""]
+            lines.append([row.topic, row.metric, *([row.label] if per_label else []), *numbers])
+        return aligned(lines, {"value", "floor"})
 
     def __str__(self) -> str:
         remarks = "".join(f"\n- {remark}" for remark in self.provenance.get("remarks", []))
         return self.table() + ("\n" + remarks if remarks else "")
 
     def _repr_html_(self) -> str:
-        """Return the overall rows as a table for notebooks; names are escaped."""
+        """Return the overall rows as an HTML table for notebooks."""
         head = ("topic", "metric", "value", "floor", "aim", "interval", "standing", "note")
         lines = ["".join(f"<th>{name}</th>" for name in head)]
         for row in self.rows:
             if row.label == "all":
-                span = "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}"
-                cells = (row.topic, row.metric, figure(row.value), figure(row.floor), row.aim, span, row.standing or "")
+                numbers = (figure(row.value), figure(row.floor), row.aim, _span(row), row.standing or "")
+                cells = (row.topic, row.metric, *numbers)
                 lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in (*cells, row.note)))
         remarks = "".join(f"<li>{html.escape(str(text))}</li>" for text in self.provenance.get("remarks", []))
         body = "".join(f"<tr>{line}</tr>" for line in lines[1:])
@@ -100,37 +85,31 @@ class Evaluation:
         return table + (f"<ul>{remarks}</ul>" if remarks else "")
 
     def beside(self, others: Mapping[str, Evaluation]) -> Evaluation:
-        """Return the same evaluation with others for the figure of fidelity and privacy, instead of those it had.
+        """Return a copy with other evaluations to show in the figure of fidelity and privacy.
 
         Parameters
         ----------
         others : mapping of str to Evaluation
-            Of other artificial people, best against the same real ones, by the name that the figure gives them.
+            Evaluations of other synthetic people, preferably against the same real ones, by the name to show. They
+            replace those that the figure had.
         """
         rows = {str(name): [asdict(r) for r in other.rows if r.label == "all"] for name, other in others.items()}
         return replace(self, figures={**self.figures, "baselines": rows})
 
     def with_training(self, history: Sequence[Mapping[str, Any]]) -> Evaluation:
-        """Return the same evaluation with the curves of a training, instead of those it had.
+        """Return a copy with training curves, which replace those it had.
 
         Parameters
         ----------
         history : sequence of dict
-            `PGcGAN.history`; with fewer than two reports there are no curves.
+            `PGcGAN.history`: reports with "step", "loss" and "metrics"; fewer than two give no curves.
         """
         figures = {name: data for name, data in self.figures.items() if name != "training"}
-        history = [report for report in history if "diverged_at" not in report["metrics"]]  # of what was undone
         if len(history) > 1:
-            steps: list[int] = []
-            before = 0  # the stages count anew, the figure counts on
-            for at, report in enumerate(history):
-                if at and report["stage"] != history[at - 1]["stage"]:
-                    before = steps[-1]
-                steps.append(before + int(report["step"]))
             numbers = [{"loss": report["loss"], **report["metrics"]} for report in history]
             names = dict.fromkeys(name for report in numbers for name in report)
             curves = {n.replace("_", " "): [report.get(n) for report in numbers] for n in names}
-            figures["training"] = {"step": steps, "curves": curves}
+            figures["training"] = {"step": [int(report["step"]) for report in history], "curves": curves}
         return replace(self, figures=figures)
 
     def to_frame(self) -> pandas.DataFrame:
@@ -150,10 +129,10 @@ class Evaluation:
         return pandas.DataFrame([asdict(r) for r in self.rows], columns=[f.name for f in fields(Row)])
 
     def to_json(self) -> str:
-        """Return everything as one JSON object, from which `from_json` makes an equal evaluation.
+        """Return everything as one JSON object, which `from_json` reads.
 
-        A value that cannot be computed is null. JSON has no word for a number that is not finite: such a number is
-        written as {"float": "nan"}, "inf" or "-inf".
+        A value that cannot be computed is null. JSON cannot represent numbers that are not finite: they are written as
+        {"float": "nan"}, "inf" or "-inf".
         """
         content = {"rows": [asdict(r) for r in self.rows], "figures": self.figures, "provenance": self.provenance}
         return json.dumps(_finite(content), allow_nan=False, ensure_ascii=False)
@@ -174,10 +153,8 @@ class Evaluation:
             if not isinstance(figures, dict) or not isinstance(provenance, dict):
                 raise TypeError("figures and provenance must be objects")
             for at, row in enumerate(rows):
-                texts, numbers = (
-                    (row.topic, row.metric, row.label, row.aim, row.note),
-                    (row.value, row.floor, row.low, row.high),
-                )
+                texts = (row.topic, row.metric, row.label, row.aim, row.note)
+                numbers = (row.value, row.floor, row.low, row.high)
                 if not all(isinstance(t, str) for t in texts) or not all(n is None or _is_number(n) for n in numbers):
                     raise TypeError(f"row {at} has a value of another type")
             return cls(rows, figures, provenance)
@@ -206,8 +183,31 @@ def _number(content: dict[str, Any]) -> Any:
     return float(content["float"]) if content.keys() == {"float"} else content
 
 
+def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
+    """Return lines of cells as a plain-text table, the columns of numbers aligned to the right.
+
+    Parameters
+    ----------
+    lines : sequence of sequence of str
+        The first is the head.
+    numeric : collection of str
+        Heads of the columns of numbers.
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = [head in numeric for head in lines[0]]
+    rows = []
+    for line in lines:
+        cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)]
+        rows.append("  ".join(cells).rstrip())
+    return "\n".join(rows)
+
+
+def _span(row: Row) -> str:
+    return "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}"
+
+
 def figure(number: float | None) -> str:
-    """Return a number for the table: three significant digits at least, without exponent where that is short."""
+    """Return a number for the table, with three significant digits or more, without exponent where that is short."""
     if number is None:
         return "–"
     if number == 0:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import gammaln
 
-from .matched import People, Sets
-from .resampling import correlation, correlation_of, interval, moments, rmse_of, stretches
-from .rows import Measured, NotComputable, Row
+from .comparison import Cohort, Comparison
+from .resampling import block_starts, correlation, correlation_of, interval, moments, rmse_of
+from .rows import NotComputable, Row, RowBuilder
 
 RARE = 0.05
 LOST_BINS = (0.0, 0.001, 0.01, 0.05, 0.5)
@@ -21,7 +20,7 @@ def minor(frequency: np.ndarray) -> np.ndarray:
     return np.minimum(frequency, 1 - frequency)
 
 
-def allele_frequencies(sets: Sets) -> list[Row]:
+def allele_frequencies(comparison: Comparison) -> list[Row]:
     """Compare alt-allele frequencies per site: RMSE, largest error and Pearson r, all sites and those with MAF < 5 %.
 
     With p_i(S) the alt-allele frequency of site i among the called alleles of S, and H the held-out people:
@@ -29,137 +28,127 @@ def allele_frequencies(sets: Sets) -> list[Row]:
     frequency that splits the sites is that of train. Frequencies equal `allel.AlleleCountsArray.to_frequencies` and
     `plink2 --freq`; the three summaries are those of Yelmen et al. (2021).
     """
-    measured = Measured(sets.label, "frequency")
-    rare = minor(sets.train.frequency) < RARE
-    subsets = {"": np.ones(len(rare), dtype=bool), ", MAF < 5 %": rare}
-    for suffix, chosen in subsets.items():
-        note = f"{int(chosen.sum())} sites with MAF < 5 % in train" if suffix else _basis(sets)
-        if not chosen.any():
+    builder = RowBuilder(comparison.label, "frequency")
+    rare = minor(comparison.train.frequency) < RARE
+    for suffix, sites in (("", np.ones(len(rare), dtype=bool)), (", MAF < 5 %", rare)):
+        if not sites.any():
             for name, aim in (("AF RMSE", "lower"), ("AF max error", "lower"), ("AF r", "higher")):
-                measured.cannot(name + suffix, aim, "no site has a MAF < 5 % in train")
-            continue
-        starts = stretches(int(chosen.sum()))
+                builder.cannot(name + suffix, aim, "no site has a MAF < 5 % in train")
+        else:
+            _add_frequency_rows(builder, comparison, suffix, sites)
+    _frequency_figure(comparison)
+    return builder.rows
 
-        def rmse(a: People, b: People, chosen: np.ndarray = chosen) -> float:
-            return float(np.sqrt(np.mean((a.frequency - b.frequency)[chosen] ** 2)))
 
-        def largest(a: People, b: People, chosen: np.ndarray = chosen) -> float:
-            return float(np.abs((a.frequency - b.frequency)[chosen]).max())
+def _add_frequency_rows(builder: RowBuilder, comparison: Comparison, suffix: str, sites: np.ndarray) -> None:
+    note = "" if comparison.holdout else "against train: no held-out people were given"
+    if suffix:
+        note = f"{int(sites.sum())} sites with MAF < 5 % in train"
 
-        def agreement(a: People, b: People, chosen: np.ndarray = chosen) -> float:
-            return correlation(a.frequency[chosen], b.frequency[chosen])
+    def rmse(a: Cohort, b: Cohort) -> float:
+        return float(np.sqrt(np.mean((a.frequency - b.frequency)[sites] ** 2)))
 
-        own = moments(sets.synthetic.frequency[chosen], sets.reference.frequency[chosen], starts)
-        span = interval(lambda i, m=own: rmse_of(m[i].sum(axis=0)), len(starts), sets.seed)
-        measured.add(f"AF RMSE{suffix}", *sets.compare(rmse), "lower", span, note)
-        measured.add(f"AF max error{suffix}", *sets.compare(largest), "lower", note="the one worst site")
-        try:
-            span = interval(lambda i, m=own: correlation_of(m[i].sum(axis=0)), len(starts), sets.seed)
-            measured.add(f"AF r{suffix}", *sets.compare(agreement), "higher", span, note)
-        except NotComputable as reason:
-            measured.cannot(f"AF r{suffix}", "higher", str(reason))
-    if sets.parent is None:
-        sites = np.sort(sets.generator(3).permutation(len(rare))[:1500])
-        sets.figures["allele_frequency"] = {
-            "reference_name": sets.reference_name,
-            "reference": sets.reference.frequency[sites].round(4).tolist(),
-            "synthetic": sets.synthetic.frequency[sites].round(4).tolist(),
-            "train": sets.train.frequency[sites].round(4).tolist() if sets.holdout else None,
-            "by_label": {},
-        }
+    def largest(a: Cohort, b: Cohort) -> float:
+        return float(np.abs((a.frequency - b.frequency)[sites]).max())
+
+    def agreement(a: Cohort, b: Cohort) -> float:
+        return correlation(a.frequency[sites], b.frequency[sites])
+
+    starts = block_starts(int(sites.sum()))
+    sums = moments(comparison.synthetic.frequency[sites], comparison.reference.frequency[sites], starts)
+    span = interval(lambda i: rmse_of(sums[i].sum(axis=0)), len(starts), comparison.seed)
+    builder.add(f"AF RMSE{suffix}", *comparison.compare(rmse), "lower", span, note)
+    builder.add(f"AF max error{suffix}", *comparison.compare(largest), "lower", note="the worst site")
+    try:
+        span = interval(lambda i: correlation_of(sums[i].sum(axis=0)), len(starts), comparison.seed)
+        builder.add(f"AF r{suffix}", *comparison.compare(agreement), "higher", span, note)
+    except NotComputable as reason:
+        builder.cannot(f"AF r{suffix}", "higher", str(reason))
+
+
+def _frequency_figure(comparison: Comparison) -> None:
+    """Store the frequencies of some sites: of 1,500 overall, of fewer for each label."""
+    root = comparison.root
+    overall = comparison is root
+    shown = 1500 if overall else min(400, 8000 // len(root.by_label))
+    sites = np.sort(comparison.generator(3).permutation(comparison.train.n_sites)[:shown])
+    cohorts = {"reference": comparison.reference, "synthetic": comparison.synthetic}
+    if comparison.holdout:
+        cohorts["train"] = comparison.train
+    points: dict = {name: cohort.frequency[sites].round(4).tolist() for name, cohort in cohorts.items()}
+    if overall:
+        extra = {"reference_name": comparison.reference_name, "by_label": {}}
+        root.figures["allele_frequency"] = {"train": None, **points, **extra}
     else:
-        figure = sets.parent.figures["allele_frequency"]["by_label"]
-        sites = np.sort(sets.generator(3).permutation(len(rare))[: min(400, 8000 // len(sets.parent.by_label))])
-        named = {"reference": sets.reference, "synthetic": sets.synthetic}
-        if sets.holdout:
-            named["train"] = sets.train
-        figure[sets.label] = {n: c.frequency[sites].round(4).tolist() for n, c in named.items()}
-    return measured.rows
+        root.figures["allele_frequency"]["by_label"][comparison.label] = points
 
 
-def sites_lost(sets: Sets) -> list[Row]:
+def sites_lost(comparison: Comparison) -> list[Row]:
     """Count sites polymorphic in train and monomorphic in the synthetic set, all and in bins of the MAF in train.
 
     Share of the sites i with 0 < MAF_i(T) that have MAF_i(S) = 0. The floor is what chance takes from train itself: the
     mean share over 20 bootstrap samples of its people, of the same number (for a singleton (1 - 1/n)^n, about .37).
     """
-    measured = Measured(sets.label, "frequency")
-    train = sets.train
+    builder = RowBuilder(comparison.label, "frequency")
+    train = comparison.train
     maf = minor(train.frequency)
     polymorphic = maf > 0
     if not polymorphic.any():
         raise NotComputable("no site is polymorphic in train")
-    lost = polymorphic & (minor(sets.synthetic.frequency) == 0)
+    lost = polymorphic & (minor(comparison.synthetic.frequency) == 0)
     dosages = np.maximum(train.dosages, 0).astype(np.float32)
     copies = (train.dosages >= 0).astype(np.float32) if train.missing else None
-    draws = sets.generator(4).multinomial(train.people, np.full(train.people, 1 / train.people), size=20).T
+    draws = comparison.generator(4).multinomial(train.n_people, np.full(train.n_people, 1 / train.n_people), size=20).T
     alts = dosages @ draws.astype(np.float32)
-    called = train.calls.shape[2] * (copies @ draws.astype(np.float32) if copies is not None else float(train.people))
+    called = train.calls.shape[2] * (copies @ draws.astype(np.float32) if copies is not None else float(train.n_people))
     lost_by_chance = polymorphic[:, None] & ((alts < 0.5) | (alts > called - 0.5))
     bins = {"sites lost": polymorphic}
     for low, high in pairwise(LOST_BINS):
         bins[f"sites lost, MAF {low:g}-{high:g}"] = polymorphic & (maf > low) & (maf <= high)
     for name, chosen in bins.items():
         if not chosen.any():
-            measured.cannot(name, "lower", "no polymorphic site of train has such a MAF")
+            builder.cannot(name, "lower", "no polymorphic site of train has such a MAF")
             continue
         share = lost[chosen].astype(float)
-        starts = stretches(len(share))
+        starts = block_starts(len(share))
         sums, sizes = np.add.reduceat(share, starts), np.diff([*starts, len(share)])
-        measured.add(
+        builder.add(
             name,
             share.mean(),
             lost_by_chance[chosen].mean(),
             "lower",
-            interval(lambda i, s=sums, n=sizes: s[i].sum() / n[i].sum(), len(starts), sets.seed),
+            interval(lambda i, s=sums, n=sizes: s[i].sum() / n[i].sum(), len(starts), comparison.seed),
             f"share of {int(chosen.sum())} sites; floor: bootstrap of train",
         )
-    return measured.rows
+    return builder.rows
 
 
-def folded_spectrum(alts: np.ndarray, called: np.ndarray, size: int) -> np.ndarray:
-    """Return the folded site-frequency spectrum projected to `size` alleles, polymorphic classes only, summing to 1.
+def projected_counts(alts: np.ndarray, called: np.ndarray, size: int) -> np.ndarray:
+    """Return the probability of minor-allele counts 1 … size // 2 among `size` called alleles of each site.
 
-    Without projection (every site called in `size` alleles) it equals `allel.sfs_folded`, normalised, without the
-    monomorphic class.
+    The hypergeometric projection of Gutenkunst et al. (2009): with k alt alleles of n, j of them are among the chosen
+    with probability C(k, j) C(n - k, size - j) / C(n, size). Without projection (n = size) the sum over sites equals
+    `allel.sfs_folded` without the monomorphic class.
 
     Parameters
     ----------
     alts, called : arrays of int, shape (sites,)
         Alt alleles and called alleles of each site.
     size : int
-        Alleles to project to (hypergeometric; Gutenkunst et al. 2009); sites with fewer called alleles are left out.
-
-    Returns
-    -------
-    array of float, shape (size // 2,)
-        Share of minor-allele counts 1, 2, …, size // 2.
-    """
-    return _normalised(projected_counts(alts, called, size).sum(axis=0))
-
-
-def projected_counts(alts: np.ndarray, called: np.ndarray, size: int) -> np.ndarray:
-    """Return for each site the probability of minor-allele counts 1 … size // 2 among `size` of its called alleles.
-
-    Parameters
-    ----------
-    alts, called, size
-        As in `folded_spectrum`.
+        Alleles to project to.
 
     Returns
     -------
     array of float, shape (sites, size // 2)
         Rows of zeros for sites with fewer called alleles.
     """
+    from scipy.special import binom
+
     out = np.zeros((len(alts), size // 2))
     usable = np.flatnonzero(called >= size)
-    if not len(usable):
-        return out
-    pairs, which = np.unique(np.stack([called[usable], alts[usable]]), axis=1, return_inverse=True)
-    n, k = pairs[0][:, None], pairs[1][:, None]
-    j = np.arange(size + 1)[None, :]
-    log_share = _log_choose(k, j) + _log_choose(n - k, size - j) - _log_choose(n, np.full_like(n, size))
-    share = np.exp(log_share)
+    (n, k), which = np.unique(np.stack([called[usable], alts[usable]]), axis=1, return_inverse=True)
+    n, k, j = n[:, None], k[:, None], np.arange(size + 1)
+    share = binom(k, j) * binom(n - k, size - j) / binom(n, size)
     folded = (share + share[:, ::-1])[:, : size // 2 + 1]
     if size % 2 == 0:
         folded[:, -1] /= 2
@@ -174,48 +163,42 @@ def _normalised(spectrum: np.ndarray) -> np.ndarray:
     return spectrum / total
 
 
-def _log_choose(n: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
-    possible = (np.asarray(k) >= 0) & (np.asarray(k) <= n)
-    inner = np.where(possible, n - np.asarray(k), 0)
-    return np.where(possible, gammaln(np.asarray(n) + 1) - gammaln(np.asarray(k) + 1) - gammaln(inner + 1), -np.inf)
-
-
-def spectra(sets: Sets) -> list[Row]:
+def spectra(comparison: Comparison) -> list[Row]:
     """Compare folded site-frequency spectra: total variation ½ Σ_k |f_k(S) - f_k(H)|, and the share of singletons f_1.
 
-    All spectra are projected to one number of alleles first (at most 100), so that sizes do not matter. The spectrum is
-    that of `allel.sfs_folded` (`folded_spectrum`); the interval of the singletons resamples stretches of sites.
+    All spectra are projected to one number of alleles first (at most 100), so that sizes do not matter
+    (`projected_counts`). The interval of the singletons resamples blocks of sites.
     """
-    measured = Measured(sets.label, "frequency")
-    cohorts = [c for c in (sets.train, sets.synthetic, sets.holdout) if c is not None]
-    size = min(PROJECTED, *(int(np.median(c.called)) for c in cohorts))
+    builder = RowBuilder(comparison.label, "frequency")
+    size = min(PROJECTED, *(int(np.median(cohort.called)) for cohort in comparison.cohorts.values()))
     if size < 4:
         raise NotComputable(f"needs at least 4 called alleles a site, there are {size}")
-    sums = {c: projected_counts(c.alts, c.called, size) for c in cohorts}
-    spectrum = {c: _normalised(by_site.sum(axis=0)) for c, by_site in sums.items()}
-    value, floor = sets.compare(lambda a, b: 0.5 * float(np.abs(spectrum[a] - spectrum[b]).sum()))
-    measured.add("SFS distance", value, floor, "lower", note=f"total variation, projected to {size} alleles")
-    shares = {name: float(spectrum[getattr(sets, name)][0]) for name in ("synthetic", "train", sets.reference_name)}
+    by_site = {name: projected_counts(c.alts, c.called, size) for name, c in comparison.cohorts.items()}
+    counts = {name: projected.sum(axis=0) for name, projected in by_site.items()}
+    if not all(count.any() for count in counts.values()):
+        raise NotComputable("no site is polymorphic")
+    spectrum = {name: count / count.sum() for name, count in counts.items()}
+
+    def total_variation(a: str, b: str) -> float:
+        return 0.5 * float(np.abs(spectrum[a] - spectrum[b]).sum())
+
+    value = total_variation("synthetic", comparison.reference_name)
+    floor = total_variation("train", "holdout") if comparison.holdout else None
+    builder.add("SFS distance", value, floor, "lower", note=f"total variation, projected to {size} alleles")
     note = f"share of the polymorphic sites, projected to {size} alleles; floor: train"
-    if sets.holdout:
-        note += f"; held-out {shares['holdout']:.4f}"
-    starts = stretches(sets.train.sites)
-    pieces = np.add.reduceat(sums[sets.synthetic], starts, axis=0)
-    first, total = pieces[:, 0], pieces.sum(axis=1)
-    span = interval(lambda i: _ratio(first[i].sum(), total[i].sum()), len(starts), sets.seed)
-    measured.add("singleton share", shares["synthetic"], shares["train"], "floor", span, note)
-    if sets.parent is None:
-        named = {"train": sets.train, "holdout": sets.holdout, "synthetic": sets.synthetic}
-        sets.figures["sfs"] = {
-            "alleles": size,
-            **{n: spectrum[c].round(7).tolist() for n, c in named.items() if c is not None},
-        }
-    return measured.rows
+    if comparison.holdout:
+        note += f"; held-out {spectrum['holdout'][0]:.4f}"
+    starts = block_starts(comparison.train.n_sites)
+    sums = np.add.reduceat(by_site["synthetic"], starts, axis=0)
+    singletons, polymorphic = sums[:, 0], sums.sum(axis=1)
+    span = interval(lambda i: _ratio(singletons[i].sum(), polymorphic[i].sum()), len(starts), comparison.seed)
+    shares = spectrum["synthetic"][0], spectrum["train"][0]
+    builder.add("singleton share", *shares, "floor", span, note)
+    if comparison.parent is None:
+        curves = {name: shares.round(7).tolist() for name, shares in spectrum.items()}
+        comparison.figures["sfs"] = {"alleles": size, **curves}
+    return builder.rows
 
 
 def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else float("nan")
-
-
-def _basis(sets: Sets) -> str:
-    return "" if sets.holdout else "against train: no held-out people were given"

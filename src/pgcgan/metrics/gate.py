@@ -1,6 +1,6 @@
-"""The release gate: what an evaluation must show before artificial people are given to others.
+"""The release gate: limits that an evaluation must meet before synthetic people are released.
 
-A limit is written as text, so that the command line, JSON and the documentation say the same:
+A limit is written as text, the same on the command line, in JSON and in the documentation:
 
 ====================  ==================================================
 ``0.53``              at most .53 (at least, where the aim is ``higher``)
@@ -9,7 +9,7 @@ A limit is written as text, so that the command line, JSON and the documentation
 ``+0.01``             at most the floor and .01 more
 ``~0.1``              at most .1 from the floor, either way
 ``-0.01``             the floor less .01 (at least, where the aim is ``higher``)
-``off``               not asked
+``off``               not checked
 ====================  ==================================================
 """
 
@@ -22,24 +22,25 @@ from typing import Any
 
 from ..errors import UsageError, listed
 from .evaluation import Evaluation, figure
+from .rows import Row
 
 HELD_OUT = "held-out people"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A default limit and its null.
+    """A default limit, and the value that real people would have.
 
     Parameters
     ----------
     limit : str
-        As the module says.
+        In the notation of the module.
     null : float or None
-        What two sets of real people give in expectation; None where that is the floor itself.
+        Expected value of two sets of real people; None if that is the floor itself.
     why : str
-        Where the limit comes from.
+        Reason for the limit.
     by_chance : bool
-        Whether a value beyond the limit passes where its interval holds the null.
+        True if a value beyond the limit passes when its interval contains the null.
     """
 
     limit: str
@@ -48,19 +49,22 @@ class Threshold:
     by_chance: bool = True
 
 
-# Between two sets of real people a ratio to the floor lies between .5 and 2.5 in the noisiest rows (maxima,
-# heterozygosity), which are therefore not asked for; in the RMSE of frequencies and of r² it was below 1.6
-# in every simulation tried.
+# Between two sets of real people, the ratio to the floor lies between .5 and 2.5 in the noisiest rows (maxima,
+# heterozygosity), which are therefore not checked; for the RMSE of frequencies and of r² it was below 1.6 in every
+# simulation tried.
 THRESHOLDS: dict[str, Threshold] = {
-    HELD_OUT: Threshold("50..", None, "with fewer, no attack could show a leak"),
+    HELD_OUT: Threshold("50..", None, "with fewer, attacks cannot detect a leak"),
     "membership AUC": Threshold("0.53", 0.5, "guessing gives .5"),
     "membership TPR at 1 % FPR": Threshold("0.02", 0.01, "guessing gives .01"),
-    "frequency attack AUC": Threshold("0.6", 0.5, "guessing gives .5; frequencies that are right give a little away"),
+    "frequency attack AUC": Threshold("0.6", 0.5, "guessing gives .5; accurate frequencies leak a little"),
     "privacy loss": Threshold("0.03", 0.0, "unseen people give 0"),
     "exact copies": Threshold("+0.01", None, "unseen people share common haplotypes: the floor"),
     "near copies": Threshold("+0.01", None, "unseen people come near by chance: the floor"),
     "copied people": Threshold(
-        "+0.02", None, "nobody nearly equals another person: the floor, about 0; no excuse by chance", by_chance=False
+        "+0.02",
+        None,
+        "nobody nearly equals another person: the floor, about 0; the interval is no excuse",
+        by_chance=False,
     ),
     "AF RMSE": Threshold("2x", None, "two sets of real people differ by the floor, seldom by 1.6 times it"),
     "LD RMSE": Threshold("2x", None, "two sets of real people differ by the floor, seldom by 1.6 times it"),
@@ -72,18 +76,18 @@ THRESHOLDS: dict[str, Threshold] = {
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the gate.
+    """The result for one limit.
 
     Parameters
     ----------
     metric : str
     limit : str
-        As the module says.
+        In the notation of the module.
     passed : bool
     value, floor, null, low, high : float or None
-        From the row; `null` is what two sets of real people give.
+        From the row; `null` is the expected value of two sets of real people.
     reason : str
-        In words, why it passed or failed.
+        Why it passed or failed.
     """
 
     metric: str
@@ -99,18 +103,18 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """The verdict: every check, and whether all passed."""
+    """The result of the gate: all checks."""
 
     checks: tuple[Check, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether all checks passed."""
+        """True if all checks passed."""
         return all(check.passed for check in self.checks)
 
     @property
     def failures(self) -> tuple[Check, ...]:
-        """The checks that did not."""
+        """The checks that failed."""
         return tuple(check for check in self.checks if not check.passed)
 
     def __str__(self) -> str:
@@ -122,17 +126,17 @@ class Gate:
 
 
 def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -> Gate:
-    """Compare an evaluation with the limits of a release.
+    """Check an evaluation against the limits of a release.
 
-    A value passes within its limit. Beyond it, it still passes where its 95 % interval holds the null (but for copied
-    people): what is not told from chance is not held against anybody, and the check of `held-out people` sees to it
-    that the interval is short. A metric that could not be computed fails: it was asked for, and nobody knows.
+    A value passes within its limit. Beyond the limit it still passes if its 95 % interval contains the null (except for
+    copied people), because it is then compatible with chance; the check of `held-out people` keeps intervals short. A
+    metric that could not be computed fails.
 
     Parameters
     ----------
     evaluation : Evaluation
     thresholds : mapping of str to str, optional
-        Limits by metric, in the place of those of `THRESHOLDS` or beside them; "off" takes one away.
+        Limits by metric, which replace those of `THRESHOLDS` or add to them; "off" removes a check.
 
     Raises
     ------
@@ -150,45 +154,46 @@ def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -
     checks = []
     for metric, limit in limits.items():
         bounds = parse_limit(metric, limit)
-        if bounds is None:
-            continue
-        if metric == HELD_OUT:
+        if bounds is not None and metric == HELD_OUT:
             checks.append(_people_check(evaluation, limit, bounds))
-            continue
-        row = rows.get(metric)
-        if row is None or row.value is None:
-            reason = "cannot be computed: " + (row.note if row is not None and row.note else "there is no such row")
-            checks.append(Check(metric, limit, False, None, None, None, None, None, reason))
-            continue
-        default = THRESHOLDS.get(metric)
-        null = default.null if default is not None and default.null is not None else row.floor
-        if bounds.of_floor and row.floor is None:
-            reason = f"the limit {limit} is relative to the floor, and there is none (no held-out people)"
-            checks.append(Check(metric, limit, False, row.value, None, null, row.low, row.high, reason))
-            continue
-        low, high = bounds.range(row.floor, row.aim)
-        inside = (low is None or row.value >= low) and (high is None or row.value <= high)
-        by_chance = default is None or default.by_chance
-        if null is None or row.low is None or row.high is None or not row.low <= null <= row.high:
-            by_chance = False
-        said = figure(row.value) + ("" if inside else f" is {_beyond(row.value, low, high)}")
-        if row.low is not None and row.high is not None:
-            said += f" (interval {figure(row.low)} … {figure(row.high)}"
-            said += "" if null is None else f", real people: {figure(null)}"
-            said += ")"
-        elif null is not None:
-            said += f" (real people: {figure(null)})"
-        checks.append(Check(metric, limit, inside or by_chance, row.value, row.floor, null, row.low, row.high, said))
+        elif bounds is not None:
+            checks.append(_row_check(metric, rows.get(metric), limit, bounds))
     return Gate(tuple(checks))
+
+
+def _row_check(metric: str, row: Row | None, limit: str, bounds: Bounds) -> Check:
+    if row is None or row.value is None:
+        reason = "cannot be computed: " + (row.note if row is not None and row.note else "there is no such row")
+        return Check(metric, limit, False, None, None, None, None, None, reason)
+    default = THRESHOLDS.get(metric)
+    null = default.null if default is not None and default.null is not None else row.floor
+    if bounds.of_floor and row.floor is None:
+        reason = f"the limit {limit} is relative to the floor, and there is none (no held-out people)"
+        return Check(metric, limit, False, row.value, None, null, row.low, row.high, reason)
+    low, high = bounds.range(row.floor, row.aim)
+    inside = _inside(row.value, low, high)
+    reason = figure(row.value) + ("" if inside else f" is {_beyond(row.value, low, high)}")
+    real = "" if null is None else f"real people: {figure(null)}"
+    by_chance = False
+    if row.low is not None and row.high is not None:
+        by_chance = null is not None and row.low <= null <= row.high and (default is None or default.by_chance)
+        reason += f" (interval {figure(row.low)} … {figure(row.high)}" + (f", {real})" if real else ")")
+    elif real:
+        reason += f" ({real})"
+    return Check(metric, limit, inside or by_chance, row.value, row.floor, null, row.low, row.high, reason)
 
 
 def _people_check(evaluation: Evaluation, limit: str, bounds: Bounds) -> Check:
     people: Mapping[str, Any] = evaluation.provenance.get("people", {}).get("holdout") or {}
     count = float(people.get("used", 0))
     low, high = bounds.range(None, "higher")
-    inside = (low is None or count >= low) and (high is None or count <= high)
-    said = f"{count:.0f} people" + ("" if inside else f" is {_beyond(count, low, high)}")
-    return Check(HELD_OUT, limit, inside, count, None, None, None, None, said)
+    inside = _inside(count, low, high)
+    reason = f"{count:.0f} people" + ("" if inside else f" is {_beyond(count, low, high)}")
+    return Check(HELD_OUT, limit, inside, count, None, None, None, None, reason)
+
+
+def _inside(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def _beyond(value: float, low: float | None, high: float | None) -> str:
@@ -202,7 +207,7 @@ def _beyond(value: float, low: float | None, high: float | None) -> str:
 
 @dataclass(frozen=True)
 class Bounds:
-    """A limit that was read: plain numbers, or a multiple of the floor, or an addition to it."""
+    """A parsed limit: plain numbers, a multiple of the floor, or a distance from it."""
 
     low: float | None = None
     high: float | None = None
@@ -213,11 +218,11 @@ class Bounds:
 
     @property
     def of_floor(self) -> bool:
-        """Whether the limit is relative to the floor."""
+        """True if the limit is relative to the floor."""
         return any(part is not None for part in (self.times, self.more, self.around))
 
     def range(self, floor: float | None, aim: str) -> tuple[float | None, float | None]:
-        """Return the lowest and highest value that passes; None is no bound."""
+        """Return the lowest and highest value that passes; None means no bound."""
         if self.plain is not None:
             return (self.plain, None) if aim == "higher" else (None, self.plain)
         if self.of_floor:
@@ -238,21 +243,21 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
     Raises
     ------
     UsageError
-        If the text is none of the forms that the module lists.
+        If the text is not in the notation of the module.
     """
     if text == "off":
         return None
     if re.fullmatch(_NUMBER, text):
         return Bounds(plain=float(text))
-    if found := re.fullmatch(rf"({_NUMBER})x", text):
-        return Bounds(times=float(found[1]))
-    if found := re.fullmatch(rf"~({_NUMBER})", text):
-        return Bounds(around=float(found[1]))
+    if match := re.fullmatch(rf"({_NUMBER})x", text):
+        return Bounds(times=float(match[1]))
+    if match := re.fullmatch(rf"~({_NUMBER})", text):
+        return Bounds(around=float(match[1]))
     if re.fullmatch(rf"[+-]{_NUMBER}", text):
         return Bounds(more=float(text))
-    found = re.fullmatch(rf"(-?{_NUMBER})?\.\.(-?{_NUMBER})?", text)
-    if found and (found[1] or found[2]):
-        low, high = (float(part) if part else None for part in found.groups())
+    match = re.fullmatch(rf"(-?{_NUMBER})?\.\.(-?{_NUMBER})?", text)
+    if match and (match[1] or match[2]):
+        low, high = (float(part) if part else None for part in match.groups())
         if low is None or high is None or low <= high:
             return Bounds(low=low, high=high)
     raise UsageError(
@@ -269,7 +274,7 @@ def parse_thresholds(texts: Sequence[str]) -> dict[str, str]:
     UsageError
         If one is not of that form, or a limit cannot be read.
     """
-    found = {}
+    limits = {}
     for text in texts:
         metric, equals, limit = (part.strip() for part in text.rpartition("="))
         if not equals or not metric:
@@ -277,5 +282,5 @@ def parse_thresholds(texts: Sequence[str]) -> dict[str, str]:
                 f"--threshold {text!r} cannot be read; accepted: METRIC=LIMIT, for example 'membership AUC=0.55'."
             )
         parse_limit(metric, limit)
-        found[metric] = limit
-    return found
+        limits[metric] = limit
+    return limits

@@ -1,14 +1,14 @@
-"""Whole genomes: linkage at cuts, pairs of sites on two contigs, and the ancestry of a person on all contigs."""
+"""Whole genomes: linkage across window boundaries, pairs of sites on two contigs, and ancestry across contigs."""
 
 from __future__ import annotations
 
 from itertools import combinations
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 from ..genotypes import Genotypes
-from .linkage import standardised
+from ..numerics import fill_missing, principal_axes, standardise
+from .comparison import Cohort
 from .resampling import correlation
 from .rows import NotComputable
 
@@ -18,14 +18,14 @@ _APART = 200  # sites, of far pairs on one contig
 _RESAMPLES = 500
 
 
-def linkage_error(real: Genotypes, made: Genotypes, cut: int) -> np.ndarray:
+def linkage_error(real: Genotypes, synthetic: Genotypes, cut: int) -> np.ndarray:
     """Return the differences of r² between pairs of sites on either side of a cut, fewer than half of them apart.
 
     r² is that of 0/1 columns (dosages where a set has no phase), as in `linkage.linkage_disequilibrium`.
 
     Parameters
     ----------
-    real, made : Genotypes
+    real, synthetic : Genotypes
         The sites around the cut alone.
     cut : int
         Number of the first site behind it.
@@ -33,41 +33,29 @@ def linkage_error(real: Genotypes, made: Genotypes, cut: int) -> np.ndarray:
     Returns
     -------
     array of float, shape (pairs,)
-        Squared correlation in `real`, less that in `made`.
+        Squared correlation in `real`, less that in `synthetic`.
     """
-    phased = real.phased and made.phased
+    phased = real.phased and synthetic.phased
     sites = np.arange(real.n_variants)
     across = (sites[:, None] < cut) & (sites >= cut) & (sites - sites[:, None] < max(2, len(sites) // 2))
-    a, b = (_correlations(people, phased)[across] ** 2 for people in (real, made))
-    return a - b
+    r = [(z.T @ z)[across] for z in (standardise(_filled(people, phased)) for people in (real, synthetic))]
+    return r[0] ** 2 - r[1] ** 2
 
 
-def _columns(people: Genotypes, phased: bool) -> np.ndarray:
-    """Return float32 (sites, rows): haplotypes or dosages; a missing call is the mean of its site."""
-    alleles = people.calls.reshape(people.n_variants, -1) if phased else people.calls.sum(axis=2)
-    missing = (people.calls < 0).reshape(alleles.shape) if phased else (people.calls < 0).any(axis=2)
-    columns = alleles.astype(np.float32)
-    if missing.any():
-        columns[missing] = np.nan
-        columns = np.where(missing, np.nan_to_num(np.nanmean(columns, axis=1, keepdims=True)), columns)
-    return columns
+def _filled(people: Genotypes, phased: bool) -> np.ndarray:
+    return fill_missing(Cohort(people.calls, None, phased).values.T)
 
 
-def _correlations(people: Genotypes, phased: bool) -> np.ndarray:
-    z = standardised(_columns(people, phased))
-    return z @ z.T
-
-
-def far_pairs(real: Genotypes, made: Genotypes, *, between: bool, seed: int = 0) -> float:
+def far_pairs(real: Genotypes, synthetic: Genotypes, *, between: bool, seed: int = 0) -> float:
     """Return the correlation of signed r (of dosages) of random pairs of sites with that of real people.
 
     Parameters
     ----------
-    real, made : Genotypes
+    real, synthetic : Genotypes
     between : bool
         Pairs on two contigs; else pairs more than 200 sites apart on one.
     seed : int
-        Of the pairs.
+        Random seed of the choice of pairs.
 
     Raises
     ------
@@ -78,27 +66,24 @@ def far_pairs(real: Genotypes, made: Genotypes, *, between: bool, seed: int = 0)
     contig = np.unique(real.variants.contig.astype(str), return_inverse=True)[1]
     i, j = random.integers(0, real.n_variants, (2, 20 * FAR_PAIRS))
     apart = contig[i] != contig[j] if between else (contig[i] == contig[j]) & (np.abs(i - j) > _APART)
-    kept = np.flatnonzero(apart)[:FAR_PAIRS]
-    if len(kept) < 100:
+    pairs = np.flatnonzero(apart)[:FAR_PAIRS]
+    if len(pairs) < 100:
         raise NotComputable("needs sites on two contigs" if between else f"needs contigs of more than {_APART} sites")
-    found = []
-    for people in (real, made):
-        z = standardised(_columns(people, phased=False))
-        found.append(np.einsum("ij,ij->i", z[i[kept]], z[j[kept]]).astype(float))
-    return correlation(*found)
+    scaled = (standardise(_filled(people, phased=False)) for people in (real, synthetic))
+    return correlation(*(np.einsum("ij,ij->j", z[:, i[pairs]], z[:, j[pairs]]).astype(float) for z in scaled))
 
 
-def ancestry_scores(fitted: Genotypes, people: Genotypes, label: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Return people's scores on the axes of ancestry within labels, contig by contig.
+def ancestry_scores(fitted: Genotypes, people: Genotypes, fitted_label: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return people's scores on the axes of ancestry within labels, for each contig.
 
     The axes are principal components of the dosages of the fitted people, less the means of their labels, over all
-    sites; a contig's score is the part of it that its sites make.
+    sites; the score on a contig is the sum over its sites only.
 
     Parameters
     ----------
     fitted, people : Genotypes
         At the same sites.
-    label, own : array of str, shape (people,)
+    fitted_label, label : array of str, shape (people,)
         Labels of the fitted people, and of those who are scored.
 
     Returns
@@ -113,21 +98,21 @@ def ancestry_scores(fitted: Genotypes, people: Genotypes, label: np.ndarray, own
     contigs = list(dict.fromkeys(fitted.variants.contig))
     if len(contigs) < 2:
         raise NotComputable("needs sites on two contigs")
-    dosage = _within(fitted, label)
-    count = min(AXES, len(dosage) - 1, fitted.n_samples - 1)
+    dosages = _centred_within(fitted, fitted_label)
+    count = min(AXES, dosages.shape[1] - 1, fitted.n_samples - 1)
     if count < 1:
         raise NotComputable("needs at least two sites and two people")
-    axes = randomized_svd(dosage.T, count, n_iter=4, random_state=0)[2]
-    mine = _within(people, own)
-    return np.stack([mine[s].T @ axes[:, s].T for s in (fitted.variants.contig == c for c in contigs)])
+    axes = principal_axes(dosages, count)
+    scored = _centred_within(people, label)
+    return np.stack([scored[:, on] @ axes[:, on].T for on in (fitted.variants.contig == c for c in contigs)])
 
 
-def _within(people: Genotypes, label: np.ndarray) -> np.ndarray:
-    dosage = _columns(people, phased=False)
+def _centred_within(people: Genotypes, label: np.ndarray) -> np.ndarray:
+    """Return dosages less the mean of the label: float32, shape (people, sites)."""
+    dosages = _filled(people, phased=False)
     for value in np.unique(label):
-        mine = label == value
-        dosage[:, mine] -= dosage[:, mine].mean(axis=1, keepdims=True)
-    return dosage
+        dosages[label == value] -= dosages[label == value].mean(axis=0)
+    return dosages
 
 
 def agreement(scores: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,7 +123,7 @@ def agreement(scores: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     scores : array, shape (contigs, people, axes)
         From `ancestry_scores`. The mean over pairs of contigs is taken.
     seed : int
-        Of the resampling of people.
+        Random seed of the bootstrap over people.
 
     Returns
     -------

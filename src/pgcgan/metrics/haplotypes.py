@@ -1,19 +1,15 @@
-"""Haplotypes as points: pairwise distances, homozygosity statistics, shared tracts, and tests to tell sets apart."""
+"""Haplotypes as points: pairwise distances, homozygosity, shared tracts, nearest neighbours and two-sample tests."""
 
 from __future__ import annotations
 
 import warnings
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from .matched import MIN_PEOPLE, People, Sets, filled
+from ..numerics import fill_missing, roc_auc
+from .comparison import MIN_PEOPLE, Cohort, Comparison
 from .resampling import interval
-from .rows import Measured, NotComputable, Row
+from .rows import NotComputable, Row, RowBuilder
 from .structure import principal_components
 
 WINDOW = 100  # sites, for H1 and H12
@@ -35,34 +31,31 @@ def _histogram(distances: np.ndarray, length: int, within: bool) -> np.ndarray:
     return counts / counts.sum()
 
 
-def pairwise_distances(sets: Sets) -> list[Row]:
+def pairwise_distances(comparison: Comparison) -> list[Row]:
     """Compare distributions of pairwise Hamming distances, in shares of the sites: within a set, and across to H.
 
     The 1-Wasserstein distance (`scipy.stats.wasserstein_distance`) of the distribution within S, and of the one between
     S and H, to the distribution within H.
     """
-    sets.require()
-    measured = Measured(sets.label, "haplotypes")
-    length = sets.train.sites * sets.train.top
-    held = {}
-    for a, b in (
-        ("synthetic", "synthetic"),
-        ("synthetic", sets.reference_name),
-        (sets.reference_name, sets.reference_name),
-        ("train", "train"),
-        ("train", sets.reference_name),
-    ):
-        if (a, b) not in held:
-            held[a, b] = _histogram(sets.distances(a, b), length, a == b)
+    comparison.require()
+    builder = RowBuilder(comparison.label, "haplotypes")
+    length = comparison.train.n_sites * comparison.train.levels
+    reference = comparison.reference_name
+
+    def histogram(a: str, b: str) -> np.ndarray:
+        return comparison.cached(
+            ("histogram", a, b), lambda: _histogram(comparison.distances(a, b), length, within=a == b)
+        )
 
     def shift(a: str, b: str) -> float:
-        target = held[sets.reference_name, sets.reference_name]
-        return float(np.abs(np.cumsum(held[a, b] - target)).sum() / length)
+        difference = histogram(a, b) - histogram(reference, reference)
+        return float(np.abs(np.cumsum(difference)).sum() / length)
 
-    for name, other in (("pairwise distance W1, within", None), ("pairwise distance W1, across", sets.reference_name)):
-        floor = shift("train", other or "train") if sets.holdout else None
-        measured.add(name, shift("synthetic", other or "synthetic"), floor, "lower", note="share of sites")
-    return measured.rows
+    for name, across in (("pairwise distance W1, within", False), ("pairwise distance W1, across", True)):
+        floor = shift("train", reference if across else "train") if comparison.holdout else None
+        value = shift("synthetic", reference if across else "synthetic")
+        builder.add(name, value, floor, "lower", note="share of sites")
+    return builder.rows
 
 
 def _window_codes(values: np.ndarray, size: int, seed: int) -> np.ndarray:
@@ -87,43 +80,37 @@ def garud_h(codes: np.ndarray) -> tuple[float, float]:
     return float((shares**2).sum()), float(shares[:2].sum() ** 2 + (shares[2:] ** 2).sum())
 
 
-def _require_complete_haplotypes(sets: Sets) -> None:
-    if not sets.train.phased:
+def _require_complete_haplotypes(comparison: Comparison) -> None:
+    if not comparison.train.phased:
         raise NotComputable("needs phased haplotypes")
-    if any(c is not None and c.missing for c in (sets.train, sets.synthetic, sets.holdout)):
+    if any(c is not None and c.missing for c in (comparison.train, comparison.synthetic, comparison.holdout)):
         raise NotComputable("needs haplotypes without missing calls")
 
 
-def homozygosity(sets: Sets) -> list[Row]:
+def homozygosity(comparison: Comparison) -> list[Row]:
     """Compare H1 and H12 in windows of 100 sites, at equal numbers of haplotypes: RMSE over windows.
 
     H1 = Σ p_h², H12 = (p_1 + p_2)² + Σ_{h>2} p_h², p_h the frequencies of the haplotypes of a window in falling order
     (Garud et al. 2015; `allel.garud_h`).
     """
-    sets.require()
-    _require_complete_haplotypes(sets)
-    size = min(WINDOW, sets.train.sites)
-    cut = sets.cuts[0]
-    found = {}
-    for name in cut:
-        cohort = sets.cohort(name)
-        codes = _window_codes(cohort.values[:, cohort.rows_of(cut[name])], size, sets.seed)
-        found[name] = np.array([garud_h(window) for window in codes])
-    measured = Measured(sets.label, "haplotypes")
+    comparison.require()
+    _require_complete_haplotypes(comparison)
+    size = min(WINDOW, comparison.train.n_sites)
+    by_window = {}
+    for name, people in comparison.subsamples[0].items():
+        cohort = comparison.cohort(name)
+        codes = _window_codes(cohort.values[:, cohort.rows_of(people)], size, comparison.seed)
+        by_window[name] = np.array([garud_h(window) for window in codes])
+    builder = RowBuilder(comparison.label, "haplotypes")
     for column, name in enumerate(("H1 RMSE", "H12 RMSE")):
-        squares = (found["synthetic"] - found[sets.reference_name])[:, column] ** 2
+        squares = (by_window["synthetic"] - by_window[comparison.reference_name])[:, column] ** 2
         floor = None
-        if sets.holdout:
-            floor = float(np.sqrt(((found["train"] - found["holdout"])[:, column] ** 2).mean()))
-        measured.add(
-            name,
-            float(np.sqrt(squares.mean())),
-            floor,
-            "lower",
-            interval(lambda i, s=squares: float(np.sqrt(s[i].mean())), len(squares), sets.seed),
-            f"{len(squares)} windows of {size} sites",
-        )
-    return measured.rows
+        if comparison.holdout:
+            floor = float(np.sqrt(((by_window["train"] - by_window["holdout"])[:, column] ** 2).mean()))
+        span = interval(lambda i, s=squares: float(np.sqrt(s[i].mean())), len(squares), comparison.seed)
+        note = f"{len(squares)} windows of {size} sites"
+        builder.add(name, float(np.sqrt(squares.mean())), floor, "lower", span, note)
+    return builder.rows
 
 
 def longest_shared_tracts(queries: np.ndarray, panel: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -143,41 +130,35 @@ def longest_shared_tracts(queries: np.ndarray, panel: np.ndarray, seed: int = 0)
     a, b = _window_codes(queries, TRACT_UNIT, seed), _window_codes(panel, TRACT_UNIT, seed)
     run = np.zeros((queries.shape[1], panel.shape[1]), dtype=np.int32)
     best = np.zeros_like(run)
-    for mine, theirs in zip(a, b, strict=True):
+    for query_codes, panel_codes in zip(a, b, strict=True):
         run += 1
-        run *= mine[:, None] == theirs[None, :]
+        run *= query_codes[:, None] == panel_codes[None, :]
         np.maximum(best, run, out=best)
     return best.max(axis=1).astype(int) * TRACT_UNIT
 
 
-def shared_tracts(sets: Sets) -> list[Row]:
+def shared_tracts(comparison: Comparison) -> list[Row]:
     """Compare the longest tract that a haplotype shares with any training haplotype: synthetic beside held-out.
 
     The longest run of sites at which the haplotype equals one haplotype of train (`longest_shared_tracts`), median over
     haplotypes.
     """
-    _require_complete_haplotypes(sets)
-    if sets.train.sites < TRACT_UNIT * 2:
+    _require_complete_haplotypes(comparison)
+    if comparison.train.n_sites < TRACT_UNIT * 2:
         raise NotComputable(f"needs at least {2 * TRACT_UNIT} sites")
-    sets.require()
-    found = {}
-    for name in ("synthetic", "holdout"):
-        if getattr(sets, name) is not None:
-            cohort = sets.cohort(name)
-            chosen = np.sort(sets.generator(10).permutation(cohort.size)[:TRACT_ROWS])
-            found[name] = longest_shared_tracts(cohort.values[:, chosen], sets.train.values, sets.seed)
-    floor = float(np.median(found["holdout"])) if sets.holdout else None
-    own = found["synthetic"]
-    measured = Measured(sets.label, "haplotypes")
-    measured.add(
-        "longest shared tract",
-        float(np.median(own)),
-        floor,
-        "floor",
-        interval(lambda i: float(np.median(own[i])), len(own), sets.seed),
-        f"median of {len(own)} haplotypes, sites, whole units of {TRACT_UNIT}; far above the floor means copying",
-    )
-    return measured.rows
+    comparison.require()
+    tracts = {}
+    for name, cohort in comparison.cohorts.items():
+        if name != "train":
+            rows = np.sort(comparison.generator(10).permutation(cohort.n_rows)[:TRACT_ROWS])
+            tracts[name] = longest_shared_tracts(cohort.values[:, rows], comparison.train.values, comparison.seed)
+    floor = float(np.median(tracts["holdout"])) if comparison.holdout else None
+    lengths = tracts["synthetic"]
+    builder = RowBuilder(comparison.label, "haplotypes")
+    span = interval(lambda i: float(np.median(lengths[i])), len(lengths), comparison.seed)
+    note = f"median of {len(lengths)} haplotypes, sites, whole units of {TRACT_UNIT}; far above the floor means copying"
+    builder.add("longest shared tract", float(np.median(lengths)), floor, "floor", span, note)
+    return builder.rows
 
 
 # ---- indistinguishable --------------------------------------------------------------------------------------------
@@ -197,33 +178,47 @@ def farther_than_own(across: np.ndarray, own: np.ndarray) -> np.ndarray:
     return across.min(axis=1) > inner.min(axis=1)
 
 
-def adversarial_accuracy(sets: Sets, real: str, other: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return AA_truth and AA_syn by row, mean over ten cuts to equal numbers of people (Yale et al. 2020).
+class _RowMeans:
+    """Means by row over subsamples, each of which holds some of the rows."""
+
+    def __init__(self, rows: int):
+        self._sums, self._counts = np.zeros(rows), np.zeros(rows)
+
+    def add(self, rows: np.ndarray, values: np.ndarray) -> None:
+        self._sums[rows] += values
+        self._counts[rows] += 1
+
+    def means(self) -> np.ndarray:
+        """Return the mean of each row; NaN for one that was in no subsample."""
+        with np.errstate(invalid="ignore"):
+            return self._sums / self._counts
+
+
+def adversarial_accuracy(comparison: Comparison, real: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return AA_truth and AA_syn by row, mean over ten subsamples of equal numbers of people (Yale et al. 2020).
 
     Parameters
     ----------
-    sets : Sets
+    comparison : Comparison
     real, other : str
-        Names of the two sets; `other` stands in the place of the synthetic one.
+        Names of the two sets; `other` takes the part of the synthetic one.
 
     Returns
     -------
     truth, syn : arrays of float, shape (rows of the set,)
-        Share of cuts in which the row's nearest neighbour in the other set was farther than in its own; NaN for a row
-        that no cut held. Their means are AA_truth and AA_syn.
+        Share of subsamples in which the row's nearest neighbour in the other set was farther than in its own; NaN for a
+        row that was in no subsample. Their means are AA_truth and AA_syn.
     """
-    names = {real: np.zeros((2, sets.cohort(real).size)), other: np.zeros((2, sets.cohort(other).size))}
-    across = sets.distances(real, other)
-    within = {name: sets.distances(name, name) for name in names}
-    for cut in sets.cuts:
-        rows = {name: sets.cohort(name).rows_of(cut[name]) for name in names}
+    across = comparison.distances(real, other)
+    within = {name: comparison.distances(name, name) for name in (real, other)}
+    means = {name: _RowMeans(comparison.cohort(name).n_rows) for name in (real, other)}
+    for subsample in comparison.subsamples:
+        rows = {name: comparison.cohort(name).rows_of(subsample[name]) for name in means}
         block = across[np.ix_(rows[real], rows[other])]
         for name, distances in ((real, block), (other, block.T)):
-            names[name][0, rows[name]] += farther_than_own(distances, within[name][np.ix_(rows[name], rows[name])])
-            names[name][1, rows[name]] += 1
-    with np.errstate(invalid="ignore"):
-        truth, syn = (counts[0] / counts[1] for counts in names.values())
-    return truth, syn
+            farther = farther_than_own(distances, within[name][np.ix_(rows[name], rows[name])])
+            means[name].add(rows[name], farther)
+    return means[real].means(), means[other].means()
 
 
 def _people_interval(by_row: np.ndarray, per_person: int, seed: int) -> tuple[float | None, float | None]:
@@ -232,33 +227,32 @@ def _people_interval(by_row: np.ndarray, per_person: int, seed: int) -> tuple[fl
     return interval(lambda i: float(people[i].mean()), len(people), seed)
 
 
-def nearest_neighbours(sets: Sets) -> list[Row]:
-    """Tell sets apart by nearest neighbours: AA_truth and AA_syn against held-out and training people.
+def nearest_neighbours(comparison: Comparison) -> list[Row]:
+    """Compare sets by nearest neighbours: AA_truth and AA_syn against held-out and training people.
 
     AA_truth = P(d_RS > d_RR), the share of real rows whose nearest synthetic row is farther than their nearest real
     one; AA_syn = P(d_SR > d_SS) the other way round; equal n, strict (Yale et al. 2020). Both are .5 for an ideal set.
     A high AA_truth is missing variety, a low one (against train) copying; the mean of the two hides both.
     """
-    sets.require()
-    measured = Measured(sets.label, "indistinguishable")
+    comparison.require()
+    builder = RowBuilder(comparison.label, "indistinguishable")
     floors: tuple[float, float] | None = None
-    if sets.holdout:
-        truth, syn = adversarial_accuracy(sets, "holdout", "train")
+    if comparison.holdout:
+        truth, syn = adversarial_accuracy(comparison, "holdout", "train")
         floors = float(np.nanmean(truth)), float(np.nanmean(syn))
-    note = f"equal n of {len(sets.cuts[0]['train']) * sets.train.per_person} rows, mean of {len(sets.cuts)} cuts"
+    rows = len(comparison.subsamples[0]["train"]) * comparison.train.rows_per_person
+    note = f"equal n of {rows} rows, mean of {len(comparison.subsamples)} subsamples"
     for against in ("holdout", "train"):
-        if getattr(sets, against) is None:
+        if getattr(comparison, against) is None:
             for name in ("AA_truth", "AA_syn"):
-                measured.rows.append(
-                    Row("indistinguishable", name, sets.label, None, aim="0.5", note="needs held-out people")
-                )
+                builder.cannot(name, "0.5", "needs held-out people")
             continue
         suffix = "" if against == "holdout" else ", against train"
-        truth, syn = adversarial_accuracy(sets, against, "synthetic")
+        truth, syn = adversarial_accuracy(comparison, against, "synthetic")
         for k, (name, values) in enumerate((("AA_truth", truth), ("AA_syn", syn))):
-            span = _people_interval(values, sets.train.per_person, sets.seed)
-            measured.add(name + suffix, float(np.nanmean(values)), floors and floors[k], "0.5", span, note)
-    return measured.rows
+            span = _people_interval(values, comparison.train.rows_per_person, comparison.seed)
+            builder.add(name + suffix, float(np.nanmean(values)), floors and floors[k], "0.5", span, note)
+    return builder.rows
 
 
 def density_and_coverage(
@@ -288,45 +282,35 @@ def density_and_coverage(
     return (across < radius).sum(axis=0) / neighbours, across.min(axis=1) < radius[:, 0]
 
 
-def neighbourhoods(sets: Sets) -> list[Row]:
-    """Compare density and coverage of the balls around real rows (k = 5), at equal numbers of people, over ten cuts.
+def neighbourhoods(comparison: Comparison) -> list[Row]:
+    """Compare density and coverage of the balls around real rows (k = 5), in ten subsamples of equal size.
 
     Definitions in `density_and_coverage`. Balls are those of the held-out people (of train where there are none), the
-    floor puts train in the place of the synthetic set.
+    floor puts train instead of the synthetic set.
     """
-    sets.require()
-    real = sets.reference_name
-    if len(sets.cuts[0][real]) * sets.train.per_person <= NEIGHBOURS:
+    comparison.require()
+    real = comparison.reference_name
+    if len(comparison.subsamples[0][real]) * comparison.train.rows_per_person <= NEIGHBOURS:
         raise NotComputable(f"needs more than {NEIGHBOURS} rows in each set")
-    others = ["synthetic", "train"] if sets.holdout else ["synthetic"]
-    within = sets.distances(real, real)
-    found = {}
+    others = ["synthetic", "train"] if comparison.holdout else ["synthetic"]
+    within = comparison.distances(real, real)
+    by_row = {}
     for other in others:
-        across = sets.distances(real, other)
-        sums = {"density": np.zeros((2, sets.cohort(other).size)), "coverage": np.zeros((2, sets.cohort(real).size))}
-        for cut in sets.cuts:
-            a, b = (sets.cohort(name).rows_of(cut[name]) for name in (real, other))
-            both = density_and_coverage(within[np.ix_(a, a)], across[np.ix_(a, b)])
-            for (total, count), values, rows in zip(sums.values(), both, (b, a), strict=True):
-                total[rows] += values
-                count[rows] += 1
-        with np.errstate(invalid="ignore"):
-            found[other] = {name: total / count for name, (total, count) in sums.items()}
-    measured = Measured(sets.label, "indistinguishable")
-    for name, aim in (("density", "floor"), ("coverage", "floor")):
-        values = found["synthetic"][name]
-        floor = float(np.nanmean(found["train"][name])) if sets.holdout else None
-        span = _people_interval(values, sets.train.per_person, sets.seed)
-        note = f"{NEIGHBOURS} neighbours, equal n, mean of {len(sets.cuts)} cuts"
-        measured.add(name, float(np.nanmean(values)), floor, aim, span, note)
-    return measured.rows
-
-
-def roc_auc(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """Return the area under the ROC curve of two groups of scores; ties count half (sklearn.metrics.roc_auc_score)."""
-    ranks = rankdata(np.concatenate([positives, negatives]))
-    n, m = len(positives), len(negatives)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+        across = comparison.distances(real, other)
+        density, coverage = (_RowMeans(comparison.cohort(name).n_rows) for name in (other, real))
+        for subsample in comparison.subsamples:
+            a, b = (comparison.cohort(name).rows_of(subsample[name]) for name in (real, other))
+            inside, covered = density_and_coverage(within[np.ix_(a, a)], across[np.ix_(a, b)])
+            density.add(b, inside)
+            coverage.add(a, covered)
+        by_row[other] = {"density": density.means(), "coverage": coverage.means()}
+    builder = RowBuilder(comparison.label, "indistinguishable")
+    note = f"{NEIGHBOURS} neighbours, equal n, mean of {len(comparison.subsamples)} subsamples"
+    for name, values in by_row["synthetic"].items():
+        floor = float(np.nanmean(by_row["train"][name])) if comparison.holdout else None
+        span = _people_interval(values, comparison.train.rows_per_person, comparison.seed)
+        builder.add(name, float(np.nanmean(values)), floor, "floor", span, note)
+    return builder.rows
 
 
 def _features(first: np.ndarray, second: np.ndarray, seed: int) -> np.ndarray:
@@ -335,7 +319,7 @@ def _features(first: np.ndarray, second: np.ndarray, seed: int) -> np.ndarray:
     The counts: alleles that are minor in the pool, those of them with a frequency below 5 %, and changes between
     neighbouring sites.
     """
-    pooled = filled(np.concatenate([first, second], axis=1))
+    pooled = fill_missing(np.concatenate([first, second], axis=1).T).T
     top = max(1.0, float(pooled.max()))
     frequency = pooled.mean(axis=1) / top
     mean, axes = principal_components(pooled, CLASSIFIER_COMPONENTS, seed)
@@ -357,13 +341,18 @@ def two_sample_scores(first: np.ndarray, second: np.ndarray, per_person: int, se
     per_person : int
         Consecutive rows of one person.
     seed : int
-        Of folds and classifiers.
+        Random seed of folds and classifiers.
 
     Returns
     -------
     dict of str to array of float, shape (rows of both sets,)
         "gradient boosting" and "logistic".
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     features = _features(first, second, seed)
     target = np.repeat([1, 0], [first.shape[1], second.shape[1]])
     people = np.arange(len(target)) // per_person
@@ -388,42 +377,46 @@ def two_sample_scores(first: np.ndarray, second: np.ndarray, per_person: int, se
     return scores
 
 
-def classifiers(sets: Sets) -> list[Row]:
-    """Tell sets apart by classifiers trained for it (C2ST): cross-validated AUC at equal numbers of people.
+def classifiers(comparison: Comparison) -> list[Row]:
+    """Run classifier two-sample tests (C2ST): cross-validated AUC at equal numbers of people.
 
     The area under the ROC curve of the probabilities of `two_sample_scores`, S against H, beside T against H; .5 is
     indistinguishable. The interval resamples people, not the training of the classifiers.
     """
-    cut = sets.cuts[0]
-    if len(cut["train"]) < 4 * MIN_PEOPLE:
-        raise NotComputable(f"needs at least {4 * MIN_PEOPLE} people in each set, there are {len(cut['train'])}")
+    subsample = comparison.subsamples[0]
+    if len(subsample["train"]) < 4 * MIN_PEOPLE:
+        raise NotComputable(f"needs at least {4 * MIN_PEOPLE} people in each set, there are {len(subsample['train'])}")
 
-    def rows(cohort: People, name: str) -> np.ndarray:
-        return cohort.values[:, cohort.rows_of(cut[name])]
+    def rows(cohort: Cohort, name: str) -> np.ndarray:
+        return cohort.values[:, cohort.rows_of(subsample[name])]
 
-    reference = rows(sets.reference, sets.reference_name)
+    reference = rows(comparison.reference, comparison.reference_name)
     count = reference.shape[1]
-    own = two_sample_scores(rows(sets.synthetic, "synthetic"), reference, sets.train.per_person, sets.seed)
+    scores_of_synthetic = two_sample_scores(
+        rows(comparison.synthetic, "synthetic"), reference, comparison.train.rows_per_person, comparison.seed
+    )
     floor = None
-    if sets.holdout:
-        floor = two_sample_scores(rows(sets.train, "train"), reference, sets.train.per_person, sets.seed)
-    measured = Measured(sets.label, "indistinguishable")
-    absent = any(c is not None and c.missing for c in (sets.train, sets.synthetic, sets.holdout))
+    if comparison.holdout:
+        floor = two_sample_scores(
+            rows(comparison.train, "train"), reference, comparison.train.rows_per_person, comparison.seed
+        )
+    builder = RowBuilder(comparison.label, "indistinguishable")
+    absent = any(c is not None and c.missing for c in (comparison.train, comparison.synthetic, comparison.holdout))
     remark = "; missing calls take the pooled mean, which alone can tell the sets apart" if absent else ""
-    for name, scores in own.items():
-        people = scores.reshape(-1, sets.train.per_person)
+    for name, scores in scores_of_synthetic.items():
+        people = scores.reshape(-1, comparison.train.rows_per_person)
         half = len(people) // 2
 
         def resampled(i: np.ndarray, j: np.ndarray, people: np.ndarray = people, half: int = half) -> float:
             return roc_auc(people[i].ravel(), people[half + j].ravel())
 
-        measured.add(
+        builder.add(
             f"C2ST AUC, {name}",
             roc_auc(scores[:count], scores[count:]),
             None if floor is None else roc_auc(floor[name][:count], floor[name][count:]),
             "0.5",
-            interval(resampled, (half, half), sets.seed),
+            interval(resampled, (half, half), comparison.seed),
             f"{FOLDS} folds of people; {CLASSIFIER_COMPONENTS} pooled components and three counts per row, "
             f"n = {count}{remark}",
         )
-    return measured.rows
+    return builder.rows

@@ -1,4 +1,4 @@
-"""What the synthetic people give away about the training people."""
+"""Privacy: what the synthetic people give away about the training people."""
 
 from __future__ import annotations
 
@@ -6,100 +6,117 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .haplotypes import adversarial_accuracy, roc_auc
-from .matched import People, Sets
+from ..numerics import roc_auc
+from .comparison import Cohort, Comparison
+from .haplotypes import adversarial_accuracy
 from .resampling import interval
-from .rows import Measured, Row
+from .rows import Row, RowBuilder
 
 FALSE_POSITIVES = 0.01
 NEAR = 0.1  # of the distance between training people: what counts as a near copy
+COPY_NOTES = (
+    "share of rows equal to a training row",
+    f"share of rows within {NEAR:g} of the way from a training row to the next person",
+    f"share of people within {NEAR:g} of the way from a training person to the next",
+)
 
 
-def true_positive_rate(members: np.ndarray, others: np.ndarray, false_positives: float = FALSE_POSITIVES) -> float:
-    """Return the share of members found when a given share of the others is wrongly found.
+def roc_curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rates over all thresholds, as `sklearn.metrics.roc_curve`, one point a rate.
 
-    Tied scores are broken at random in expectation, that is the ROC curve is interpolated linearly (as sklearn's
-    roc_curve with np.interp); without that, copies that a held-out person shares by chance would hide real ones.
+    Of several true positive rates at one false positive rate the highest is kept.
 
     Parameters
     ----------
     members, others : arrays of float
         Scores; larger means "member".
     """
-    fpr, tpr = roc_curve(members, others)
-    return float(np.interp(false_positives, fpr, tpr))
+    from sklearn import metrics
+
+    target = np.repeat([1, 0], [len(members), len(others)])
+    fpr, tpr, _ = metrics.roc_curve(target, np.concatenate([members, others]), drop_intermediate=False)
+    highest = np.append(np.diff(fpr) > 0, True)
+    return fpr[highest], tpr[highest]
 
 
-def roc_curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positive rates over all thresholds, from (0, 0) to (1, 1)."""
-    thresholds = np.unique(np.concatenate([members, others]))[::-1]
-    fpr = 1 - np.searchsorted(np.sort(others), thresholds, side="left") / len(others)
-    tpr = 1 - np.searchsorted(np.sort(members), thresholds, side="left") / len(members)
-    fpr, tpr = np.concatenate([[0.0], fpr]), np.concatenate([[0.0], tpr])
-    # Of several points above one another the last is the one reached before the rate moves on.
-    last = np.append(np.diff(fpr) > 0, True)
-    return (fpr[last], tpr[last]) if not last.all() else (fpr, tpr)
+def true_positive_rate(members: np.ndarray, others: np.ndarray, false_positives: float = FALSE_POSITIVES) -> float:
+    """Return the share of members that is detected at a given false positive rate.
+
+    The ROC curve is interpolated linearly, that is, ties are broken at random in expectation; without that, copies that
+    a held-out person shares by chance would hide real ones.
+
+    Parameters
+    ----------
+    members, others : arrays of float
+        Scores; larger means "member".
+    false_positives : float
+        Share of the others that is wrongly taken for members.
+    """
+    return float(np.interp(false_positives, *roc_curve(members, others)))
 
 
-def privacy_loss(sets: Sets) -> list[Row]:
-    """Compare how well nearest neighbours tell the synthetic set from held-out and from training people.
+def privacy_loss(comparison: Comparison) -> list[Row]:
+    """Compare nearest-neighbour accuracy against held-out people with that against training people.
 
     AATS(H, S) - AATS(T, S), AATS = (AA_truth + AA_syn) / 2, both at the size of the held-out set (Yale et al. 2020);
     positive means nearer to train.
     """
-    sets.cohort("holdout")
-    sets.require()
-    parts = [adversarial_accuracy(sets, name, "synthetic") for name in ("holdout", "train")]
-    means = [[float(np.nanmean(x)) for x in pair] for pair in parts]
-    value = (sum(means[0]) - sum(means[1])) / 2
-    per_person = sets.train.per_person
-    people = [
-        [x.reshape(-1, per_person).mean(axis=1)[np.isfinite(x.reshape(-1, per_person)).all(axis=1)] for x in pair]
-        for pair in parts
-    ]
+    comparison.cohort("holdout")
+    comparison.require()
+    groups = []  # by person: AA_truth and AA_syn against held-out people, then against train
+    for name in ("holdout", "train"):
+        for by_row in adversarial_accuracy(comparison, name, "synthetic"):
+            by_person = by_row.reshape(-1, comparison.train.rows_per_person).mean(axis=1)
+            groups.append(by_person[np.isfinite(by_person)])
 
-    groups = [x for pair in people for x in pair]
-
-    def resampled(*indices: np.ndarray) -> float:
-        truth, syn, truth_train, syn_train = (x[i].mean() for x, i in zip(groups, indices, strict=True))
+    def loss(*people: np.ndarray) -> float:
+        truth, syn, truth_train, syn_train = (x[i].mean() for x, i in zip(groups, people, strict=True))
         return float(truth + syn - truth_train - syn_train) / 2
 
-    measured = Measured(sets.label, "privacy")
-    span = interval(resampled, [len(x) for x in groups], sets.seed)
-    measured.add("privacy loss", value, 0.0, "0", span, "AATS(holdout) - AATS(train); floor: what no leak gives")
-    return measured.rows
+    builder = RowBuilder(comparison.label, "privacy")
+    value = loss(*(np.arange(len(group)) for group in groups))
+    span = interval(loss, [len(group) for group in groups], comparison.seed)
+    builder.add("privacy loss", value, 0.0, "0", span, "AATS(holdout) - AATS(train); floor: the value without a leak")
+    return builder.rows
 
 
-def membership(sets: Sets) -> list[Row]:
-    """Attack membership by distance: a haplotype near to the synthetic set is taken for one that was trained on.
+def membership(comparison: Comparison) -> list[Row]:
+    """Attack membership by distance: a haplotype near the synthetic set is taken for a training haplotype.
 
     The score is minus the distance to the nearest synthetic row. AUC and true positives at 1 % false positives, mean
-    over ten cuts of train to the size and labels of the held-out set (Chen et al. 2020, black-box attack).
+    over ten subsamples of train with the size and labels of the held-out set (Chen et al. 2020, black-box attack).
     """
-    sets.cohort("holdout")
-    sets.require()
-    width = sets.train.per_person
-    members = -sets.distances("train", "synthetic").min(axis=1).reshape(-1, width)  # (people, rows a person)
-    others = -sets.distances("holdout", "synthetic").min(axis=1).reshape(-1, width)
-    trials = [(members[cut["train"]].ravel(), others[cut["holdout"]].ravel()) for cut in sets.cuts]
-    measured = Measured(sets.label, "privacy")
-    for name, attack, floor, aim in (
+    comparison.cohort("holdout")
+    comparison.require()
+    width = comparison.train.rows_per_person
+    members, others = (  # (people, rows a person)
+        -comparison.distances(name, "synthetic").min(axis=1).reshape(-1, width) for name in ("train", "holdout")
+    )
+    trials = [(members[s["train"]].ravel(), others[s["holdout"]].ravel()) for s in comparison.subsamples]
+    builder = RowBuilder(comparison.label, "privacy")
+    note = f"{len(trials[0][0])} members and as many others, mean of {len(trials)} subsamples; floor: chance"
+    attacks: tuple[tuple[str, Callable[..., float], float, str], ...] = (
         ("membership AUC", roc_auc, 0.5, "0.5"),
         ("membership TPR at 1 % FPR", true_positive_rate, FALSE_POSITIVES, "0.01"),
-    ):
-        value = float(np.mean([attack(*trial) for trial in trials]))
+    )
+    for name, attack, floor, aim in attacks:
 
         def resampled(i: np.ndarray, j: np.ndarray, attack: Callable[..., float] = attack) -> float:
             return attack(members[i].ravel(), others[j].ravel())
 
-        span = interval(resampled, (len(members), len(others)), sets.seed)
-        note = f"{len(trials[0][0])} members and as many others, mean of {len(trials)} cuts; floor: chance"
-        measured.add(name, value, floor, aim, span, note)
-    if sets.parent is None:
-        fpr, tpr = roc_curve(members.ravel(), others.ravel())
-        keep = np.unique(np.linspace(0, len(fpr) - 1, min(200, len(fpr))).astype(int))
-        sets.figures["membership_roc"] = {"fpr": fpr[keep].round(5).tolist(), "tpr": tpr[keep].round(5).tolist()}
-    return measured.rows
+        value = float(np.mean([attack(*trial) for trial in trials]))
+        span = interval(resampled, (len(members), len(others)), comparison.seed)
+        builder.add(name, value, floor, aim, span, note)
+    if comparison.parent is None:
+        comparison.figures["membership_roc"] = roc_figure(members.ravel(), others.ravel())
+    return builder.rows
+
+
+def roc_figure(members: np.ndarray, others: np.ndarray) -> dict[str, list[float]]:
+    """Return at most 200 points of the ROC curve for the figure."""
+    fpr, tpr = roc_curve(members, others)
+    points = np.unique(np.linspace(0, len(fpr) - 1, min(200, len(fpr))).astype(int))
+    return {"fpr": fpr[points].round(5).tolist(), "tpr": tpr[points].round(5).tolist()}
 
 
 def likelihood_ratio_scores(
@@ -123,41 +140,41 @@ def likelihood_ratio_scores(
     return alt @ x + ref @ (called * np.float32(ploidy) - x)
 
 
-def frequency_attack(sets: Sets) -> list[Row]:
+def frequency_attack(comparison: Comparison) -> list[Row]:
     """Attack membership by the allele frequencies of the synthetic set alone.
 
     The score of a person is the log-likelihood ratio of their genotypes under the frequencies of S and of a background
     (`likelihood_ratio_scores`), AUC of train against held-out people. Half of the held-out people give the background
-    frequencies, the other half are the others; then they change places.
+    frequencies, the other half are the others; then the halves are exchanged.
     """
-    held = sets.cohort("holdout")
-    sets.require(2 * 5)
+    held = comparison.cohort("holdout")
+    comparison.require(2 * 5)
 
-    def smoothed(cohort: People) -> np.ndarray:
+    def smoothed(cohort: Cohort) -> np.ndarray:
         return (cohort.alts + 0.5) / (cohort.called + 1)
 
-    released = smoothed(sets.synthetic)
-    order = sets.generator(12).permutation(held.people)
+    released = smoothed(comparison.synthetic)
+    order = comparison.generator(12).permutation(held.n_people)
     if held.labels is not None:
         order = order[np.argsort(held.labels[order].astype(str), kind="stable")]
     halves = order[0::2], order[1::2]
+    ploidy = held.calls.shape[2]
+    train = comparison.train.dosages[:, comparison.subsamples[0]["train"]]
     members, others = [], []
-    for background, tested in (halves, halves[::-1]):
-        base = smoothed(held.take(background))
-        ploidy = held.calls.shape[2]
-        cut = sets.cuts[0]["train"]
-        members.append(likelihood_ratio_scores(sets.train.dosages[:, cut], released, base, ploidy))
-        others.append(likelihood_ratio_scores(held.dosages[:, tested], released, base, ploidy))
-    value = float(np.mean([roc_auc(m, o) for m, o in zip(members, others, strict=True)]))
+    for half, tested in (halves, halves[::-1]):
+        background = smoothed(held.take(half))
+        members.append(likelihood_ratio_scores(train, released, background, ploidy))
+        others.append(likelihood_ratio_scores(held.dosages[:, tested], released, background, ploidy))
 
-    def resampled(i: np.ndarray, *j: np.ndarray) -> float:
+    def auc(i: np.ndarray, *j: np.ndarray) -> float:
         return float(np.mean([roc_auc(m[i], o[k]) for m, o, k in zip(members, others, j, strict=True)]))
 
-    measured = Measured(sets.label, "privacy")
-    span = interval(resampled, [len(members[0]), *map(len, others)], sets.seed)
+    sizes = [len(members[0]), *map(len, others)]
+    value, span = auc(*map(np.arange, sizes)), interval(auc, sizes, comparison.seed)
+    builder = RowBuilder(comparison.label, "privacy")
     note = "likelihood ratio per person; background: half of the held-out people; floor: chance"
-    measured.add("frequency attack AUC", value, 0.5, "0.5", span, note)
-    return measured.rows
+    builder.add("frequency attack AUC", value, 0.5, "0.5", span, note)
+    return builder.rows
 
 
 def person_distances(rows: np.ndarray, per_person: int) -> np.ndarray:
@@ -168,16 +185,17 @@ def person_distances(rows: np.ndarray, per_person: int) -> np.ndarray:
     rows : array, shape (rows of one set, rows of another)
         Distances; consecutive rows belong to one person.
     per_person : int
-        Rows a person has; with one (dosages, haploids) the distances are returned as they are, with two paired.
+        Rows a person has; with one (dosages, haploids) the distances are returned as they are, with more than two the
+        nearest rows count.
 
     Returns
     -------
     array, shape (people of one set, people of another)
     """
-    if per_person != 2:
-        return (
-            rows if per_person == 1 else rows.reshape(len(rows) // per_person, per_person, -1, per_person).min((1, 3))
-        )
+    if per_person == 1:
+        return rows
+    if per_person > 2:
+        return rows.reshape(len(rows) // per_person, per_person, -1, per_person).min((1, 3))
     straight = rows[::2, ::2] + rows[1::2, 1::2]
     crossed = rows[::2, 1::2] + rows[1::2, ::2]
     return np.minimum(straight, crossed)
@@ -207,68 +225,65 @@ def near_copies(within: np.ndarray, across: np.ndarray, per_person: int = 1) -> 
     return np.asarray(((across <= limit) & (limit > 0)).any(axis=0))
 
 
-def closest_records(sets: Sets) -> list[Row]:
+def closest_records(comparison: Comparison) -> list[Row]:
     """Compare distances to the nearest training row, in shares of the sites: synthetic beside held-out.
 
     Median and 5 % quantile of min_t d(s, t); exact copies, the share of rows with min_t d = 0; near copies, the share
     of rows, and copied people, the share of people in both haplotypes at once (`person_distances`), that nearly copy
-    one training person (`near_copies`): these see a few copies among many, with some alleles changed, too. Unseen
-    people equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a leak;
-    the intervals of all kinds of copies therefore hold the noise of the floor, resampling held-out people as well.
+    one training person (`near_copies`): these detect a few copies among many, and copies with some alleles changed.
+    Unseen people equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a
+    leak; the intervals of copies therefore resample held-out people as well.
     """
-    sets.require()
-    length = sets.train.sites * sets.train.top
-    width = sets.train.per_person
-    within = sets.distances("train", "train")
+    comparison.require()
+    length = comparison.train.n_sites * comparison.train.levels
+    width = comparison.train.rows_per_person
+    within = comparison.distances("train", "train")
     people_within = person_distances(within, width)
-    near, copied, whole = {}, {}, {}
-    for name in sets.names[1:]:
-        across = sets.distances("train", name)
-        near[name] = across.min(axis=0) / length
-        copied[name] = near_copies(within, across, width).reshape(-1, width).mean(axis=1)
-        whole[name] = near_copies(people_within, person_distances(across, width)).astype(float)
-    measured = Measured(sets.label, "privacy")
-    own, held = near["synthetic"], near.get("holdout")
-    people = own.reshape(-1, width)
+    nearest: dict[str, np.ndarray] = {}
+    copies: dict[str, dict[str, np.ndarray]] = {"exact copies": {}, "near copies": {}, "copied people": {}}
+    for name in comparison.cohorts:
+        if name != "train":
+            across = comparison.distances("train", name)
+            nearest[name] = across.min(axis=0) / length
+            copies["exact copies"][name] = (nearest[name] == 0).reshape(-1, width).mean(axis=1)
+            copies["near copies"][name] = near_copies(within, across, width).reshape(-1, width).mean(axis=1)
+            people = near_copies(people_within, person_distances(across, width))
+            copies["copied people"][name] = people.astype(float)
+    builder = RowBuilder(comparison.label, "privacy")
+    by_person = nearest["synthetic"].reshape(-1, width)
     for name, statistic in (
-        ("closest record, median", lambda d: float(np.median(d))),
-        ("closest record, 5 % quantile", lambda d: float(np.quantile(d, 0.05))),
+        ("closest record, median", np.median),
+        ("closest record, 5 % quantile", lambda distances: np.quantile(distances, 0.05)),
     ):
-        measured.add(
-            name,
-            statistic(own),
-            None if held is None else statistic(held),
-            "floor",
-            interval(lambda i, f=statistic: f(people[i].ravel()), len(people), sets.seed),
-            "share of sites; below the floor is too near",
-        )
-    exact = {name: (d == 0).reshape(-1, width).mean(axis=1) for name, d in near.items()}
-    for name, shares, note in (
-        ("exact copies", exact, "share of rows equal to a training row"),
-        (
-            "near copies",
-            copied,
-            f"share of rows within {NEAR:g} of the way from a training row to the next person",
-        ),
-        ("copied people", whole, f"share of people within {NEAR:g} of the way from a training person to the next"),
-    ):
-        value = shares["synthetic"]
-        if held is None:
-            span = interval(lambda i, v=value: float(v[i].mean()), len(value), sets.seed)
-            measured.add(name, float(value.mean()), None, "at most floor", span, note)
-            continue
-        unseen = shares["holdout"]
-        floor = float(unseen.mean())
-        span = interval(
-            lambda i, j, v=value, u=unseen, f=floor: max(0.0, float(v[i].mean() - u[j].mean() + f)),
-            (len(value), len(unseen)),
-            sets.seed,
-        )
-        measured.add(name, float(value.mean()), floor, "at most floor", span, note)
-    if sets.parent is None:
-        edges = np.linspace(0, max(float(np.quantile(np.concatenate(list(near.values())), 0.995)), 1 / length), 41)
-        sets.figures["nearest"] = {
-            "edges": edges.round(6).tolist(),
-            **{name: (np.histogram(d, edges)[0] / len(d)).round(6).tolist() for name, d in near.items()},
-        }
-    return measured.rows
+        floor = float(statistic(nearest["holdout"])) if comparison.holdout else None
+        span = interval(lambda i, f=statistic: float(f(by_person[i])), len(by_person), comparison.seed)
+        note = "share of sites; below the floor is too near"
+        builder.add(name, float(statistic(by_person)), floor, "floor", span, note)
+    for (name, shares), note in zip(copies.items(), COPY_NOTES, strict=True):
+        _add_copies(builder, name, shares, note, comparison.seed)
+    if comparison.parent is None:
+        comparison.figures["nearest"] = _nearest_figure(nearest, length)
+    return builder.rows
+
+
+def _add_copies(builder: RowBuilder, name: str, shares: dict[str, np.ndarray], note: str, seed: int) -> None:
+    synthetic, unseen = shares["synthetic"], shares.get("holdout")
+    value = float(synthetic.mean())
+    if unseen is None:
+        span = interval(lambda i: float(synthetic[i].mean()), len(synthetic), seed)
+        builder.add(name, value, None, "at most floor", span, note)
+        return
+    floor = float(unseen.mean())
+
+    def resampled(i: np.ndarray, j: np.ndarray) -> float:
+        return max(0.0, float(synthetic[i].mean() - unseen[j].mean() + floor))
+
+    span = interval(resampled, (len(synthetic), len(unseen)), seed)
+    builder.add(name, value, floor, "at most floor", span, note)
+
+
+def _nearest_figure(nearest: dict[str, np.ndarray], length: int) -> dict[str, list[float]]:
+    top = max(float(np.quantile(np.concatenate(list(nearest.values())), 0.995)), 1 / length)
+    edges = np.linspace(0, top, 41)
+    shares = {name: (np.histogram(d, edges)[0] / len(d)).round(6).tolist() for name, d in nearest.items()}
+    return {"edges": edges.round(6).tolist(), **shares}

@@ -1,4 +1,4 @@
-"""Bootstrap intervals, and summaries of two columns of numbers that can be resampled by stretches."""
+"""Bootstrap intervals, and sums over blocks of sites from which RMSE and correlation are computed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ BOOTSTRAPS = 200
 def interval(
     statistic: Callable[..., float], counts: int | Sequence[int], seed: int
 ) -> tuple[float | None, float | None]:
-    """Return the 95 % percentile bootstrap interval of a statistic of one or more groups of units.
+    """Return the 95 % percentile bootstrap interval of a statistic.
 
     Parameters
     ----------
     statistic : callable
-        Takes one array of indices of resampled units (people, or stretches of sites) per group.
+        Takes one array of indices of resampled units (people, or blocks of sites) per group.
     counts : int or sequence of int
         Number of units of each group; with fewer than two in one there is no interval.
     seed : int
-        Of the resampling.
+        Random seed.
     """
     sizes = [counts] if isinstance(counts, int) else list(counts)
     if min(sizes) < 2:
@@ -37,18 +37,9 @@ def interval(
     return float(low), float(high)
 
 
-def stretches(count: int, pieces: int = 100) -> np.ndarray:
-    """Return the start of each of up to `pieces` stretches of neighbouring sites, which are resampled together."""
-    return np.unique(np.linspace(0, count, min(pieces, count) + 1)[:-1].astype(int))
-
-
-def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the 1-Wasserstein distance between two samples of numbers (equals scipy.stats.wasserstein_distance)."""
-    a, b = np.sort(a), np.sort(b)
-    both = np.sort(np.concatenate([a, b]))
-    cdf_a = np.searchsorted(a, both[:-1], side="right") / len(a)
-    cdf_b = np.searchsorted(b, both[:-1], side="right") / len(b)
-    return float(np.sum(np.abs(cdf_a - cdf_b) * np.diff(both)))
+def block_starts(count: int, blocks: int = 100) -> np.ndarray:
+    """Return the starts of up to `blocks` blocks of neighbouring sites, to be resampled together."""
+    return np.unique(np.linspace(0, count, min(blocks, count) + 1)[:-1].astype(int))
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -59,13 +50,13 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def moments(a: np.ndarray, b: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return n, Σa, Σb, Σa², Σb², Σab of each stretch of two columns of numbers: float, shape (stretches, 6).
+    """Return n, Σa, Σb, Σa², Σb², Σab of each block of two columns of numbers: float, shape (blocks, 6).
 
     Parameters
     ----------
     a, b : arrays of float, shape (numbers,)
     starts : array of int
-        Where each stretch starts, as `stretches` gives.
+        First number of each block (`block_starts`).
     """
     columns = np.stack([np.ones(len(a)), a, b, a * a, b * b, a * b], axis=1)
     return np.add.reduceat(columns, starts, axis=0)

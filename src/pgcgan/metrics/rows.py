@@ -1,4 +1,4 @@
-"""Lines of the table: a number beside its floor, its aim and its interval, or the reason why there is none."""
+"""Rows of an evaluation: a value with its floor, aim and interval, or the reason why it cannot be computed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ NO_HOLDOUT = "needs held-out people (holdout=…, --split)"
 
 
 class NotComputable(Exception):
-    """A metric has no meaning for these sets; the message is the reason that its row shows."""
+    """A metric cannot be computed for these people; its row shows the message."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One metric of an evaluation.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Row:
     value : float or None
         The metric for the synthetic set; None if it cannot be computed, with the reason in `note`.
     floor : float or None
-        The same metric for the real training people in the place of the synthetic ones.
+        The same metric for the real training people instead of the synthetic ones.
     aim : str
         "lower", "higher", "floor" (as near to the floor as can be), "at most floor", or a number.
     low, high : float or None
@@ -78,10 +78,11 @@ class Row:
     def _privacy_standing(self) -> str | None:
         value = self.value
         assert value is not None
-        if self.metric.startswith("membership AUC") or self.metric.startswith("frequency attack AUC"):
+        if "AUC" in self.metric:
             return _grade(value - 0.5, 0.03, 0.06)
-        if self.metric.startswith("membership TPR"):
-            return _grade(value, 0.02, 0.04)
+        if "TPR" in self.metric:
+            chance = float(self.aim)
+            return _grade(value, 2 * chance, 4 * chance)
         if self.metric == "privacy loss":
             return _grade(value, 0.03, 0.06)
         if self.floor is None:
@@ -96,8 +97,8 @@ def _grade(gap: float, good: float, fair: float) -> str:
 
 
 @dataclass
-class Measured:
-    """Rows that a measure made of one topic and one label, in order."""
+class RowBuilder:
+    """Collects the rows of one topic and one label, in order."""
 
     label: str
     topic: str

@@ -1,15 +1,15 @@
-"""Whether the labels mean the same in the synthetic people: classifiers trained on one set and tested on another."""
+"""Utility: classifiers of labels trained on one set and tested on another, and augmentation."""
 
 from __future__ import annotations
 
 import warnings
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
-from .matched import People, Sets, filled
+from ..numerics import fill_missing
+from .comparison import Cohort, Comparison
 from .resampling import interval
-from .rows import NO_HOLDOUT, Measured, NotComputable, Row
+from .rows import NO_HOLDOUT, NotComputable, Row, RowBuilder
 from .structure import principal_components
 
 COMPONENTS = 200
@@ -24,16 +24,18 @@ class LabelClassifier:
 
     Parameters
     ----------
-    cohort : People
+    cohort : Cohort
         With labels; each row is one example.
     seed : int
-        Of the principal components.
+        Random seed of the principal components.
     """
 
-    def __init__(self, cohort: People, seed: int = 0):
-        columns = cohort.columns()
+    def __init__(self, cohort: Cohort, seed: int = 0):
+        from sklearn.linear_model import LogisticRegression
+
+        columns = cohort.filled()
         self.mean, self.axes = principal_components(columns, COMPONENTS, seed)
-        target = np.repeat(np.asarray(cohort.labels).astype(str), cohort.per_person)
+        target = np.repeat(np.asarray(cohort.labels).astype(str), cohort.rows_per_person)
         scores = (columns - self.mean).T @ self.axes
         self.unit = float(np.sqrt((scores**2).mean())) or 1.0
         self.model = LogisticRegression(max_iter=300)
@@ -41,53 +43,38 @@ class LabelClassifier:
             warnings.simplefilter("ignore")  # the iteration limit is part of the definition
             self.model.fit(scores / self.unit, target)
 
-    def predicted(self, cohort: People) -> np.ndarray:
-        """Return the label that each row is given: str, shape (people, rows a person)."""
-        scores = (filled(cohort.values, self.mean.ravel()) - self.mean).T @ self.axes / self.unit
-        return np.asarray(self.model.predict(scores)).reshape(cohort.people, cohort.per_person)
+    def predicted(self, cohort: Cohort) -> np.ndarray:
+        """Return the predicted label of each row: str, shape (people, rows a person)."""
+        scores = (fill_missing(cohort.values.T, self.mean.ravel()) - self.mean.T) @ self.axes / self.unit
+        return np.asarray(self.model.predict(scores)).reshape(cohort.n_people, cohort.rows_per_person)
 
-    def right(self, cohort: People) -> np.ndarray:
+    def right(self, cohort: Cohort) -> np.ndarray:
         """Return whether each row's label is predicted: bool, shape (people, rows a person)."""
         return np.asarray(self.predicted(cohort) == np.asarray(cohort.labels).astype(str)[:, None])
 
 
-def labels(sets: Sets) -> list[Row]:
+def labels(comparison: Comparison) -> list[Row]:
     """Train on synthetic, test on real (TSTR), and label fidelity: train on real, test on synthetic.
 
     The value per label is the share of that label's rows that are recognised.
     """
-    sets.require()
-    if sets.train.labels is None:
+    comparison.require()
+    if comparison.train.labels is None:
         raise NotComputable("needs labels")
-    if len(np.unique(sets.train.labels.astype(str))) < 2:
+    if len(np.unique(comparison.train.labels.astype(str))) < 2:
         raise NotComputable("needs at least two labels")
-    measured = Measured(sets.label, "utility")
-    by_real = LabelClassifier(sets.train, sets.seed)
-    fidelity = by_real.right(sets.synthetic)
+    builder = RowBuilder(comparison.label, "utility")
+    by_real = LabelClassifier(comparison.train, comparison.seed)
+    fidelity = by_real.right(comparison.synthetic)
     floor = None
-    if sets.holdout:
-        by_synthetic = LabelClassifier(sets.synthetic, sets.seed)
-        tested, floor = by_synthetic.right(sets.holdout), by_real.right(sets.holdout)
-        _add(measured, "TSTR accuracy", tested, sets.holdout, floor, sets.holdout, "higher", sets.seed)
+    if comparison.holdout:
+        by_synthetic = LabelClassifier(comparison.synthetic, comparison.seed)
+        tested, floor = by_synthetic.right(comparison.holdout), by_real.right(comparison.holdout)
+        _add(builder, "TSTR accuracy", tested, comparison.holdout, floor, comparison.holdout, "higher", comparison.seed)
     else:
-        measured.cannot("TSTR accuracy", "higher", NO_HOLDOUT)
-    _add(measured, "label fidelity", fidelity, sets.synthetic, floor, sets.holdout, "floor", sets.seed)
-    return measured.rows
-
-
-def f1(predicted: np.ndarray, truth: np.ndarray, value: str) -> float:
-    """Return F1 of one label, 2 TP / (2 TP + FP + FN); 0 where nothing is or was given that label.
-
-    Equals `sklearn.metrics.f1_score(..., labels=[value], average="macro", zero_division=0)`.
-
-    Parameters
-    ----------
-    predicted, truth : arrays of str, any one shape
-    value : str
-    """
-    called, is_one = predicted == value, truth == value
-    total = int(called.sum()) + int(is_one.sum())
-    return 2 * int((called & is_one).sum()) / total if total else 0.0
+        builder.cannot("TSTR accuracy", "higher", NO_HOLDOUT)
+    _add(builder, "label fidelity", fidelity, comparison.synthetic, floor, comparison.holdout, "floor", comparison.seed)
+    return builder.rows
 
 
 def augmented(value: str, kept: int) -> str:
@@ -95,85 +82,90 @@ def augmented(value: str, kept: int) -> str:
     return f"augmentation F1 of {value}, {kept} kept"
 
 
-def augmentation(sets: Sets, value: str) -> list[Row]:
-    """Measure what a classifier of labels gains from the synthetic people of a label that has few.
+def augmentation(comparison: Comparison, value: str) -> list[Row]:
+    """Measure what a classifier of labels gains from synthetic people of a label with few real ones.
 
-    Of that label k train people are kept, the others whole; synthetic people of the label are added until there are
-    as many as in train, and F1 of the label is taken on the held-out people. Beside it: nothing added (in the note)
-    and, as the floor, the real people put back. The generator may have known them: what a generator gives that has
-    not is measured with one that was fitted to the reduced people.
+    Of that label k train people are kept, of the other labels all; synthetic people of the label are added until there
+    are as many as in train, and F1 of the label is builder on the held-out people. The note has F1 with nothing added,
+    the floor is F1 with the real people put back. The generator may have been fitted to the people left out: to exclude
+    that, fit it to the reduced people.
 
     Parameters
     ----------
-    sets : Sets
+    sets : Comparison
         Overall.
     value : str
         The label.
     """
     names = [augmented(value, k) for k in KEPT]
-    measured = Measured(sets.label, "utility")
-    train, synthetic, holdout = sets.train, sets.synthetic, sets.holdout
+    builder = RowBuilder(comparison.label, "utility")
+    train, synthetic, holdout = comparison.train, comparison.synthetic, comparison.holdout
     if holdout is None or train.labels is None or synthetic.labels is None or holdout.labels is None:
         for name in names:
-            measured.cannot(name, "floor", NO_HOLDOUT if holdout is None else "needs labels")
-        return measured.rows
-    members, others = (np.flatnonzero(keep) for keep in (train.labels == value, train.labels != value))
-    made = synthetic.take(np.flatnonzero(synthetic.labels == value))
-    order = sets.generator(30).permutation(members)
-    truth = np.repeat(holdout.labels.astype(str)[:, None], holdout.per_person, axis=1)
+            builder.cannot(name, "floor", NO_HOLDOUT if holdout is None else "needs labels")
+        return builder.rows
+    members, others = train.with_label(value), np.flatnonzero(train.labels != value)
+    additions = synthetic.take(synthetic.with_label(value))
+    order = comparison.generator(30).permutation(members)
+    truth = np.repeat(holdout.labels.astype(str)[:, None], holdout.rows_per_person, axis=1)
 
-    def score(cohort: People) -> tuple[float, tuple[float | None, float | None]]:
-        predicted = LabelClassifier(cohort, sets.seed).predicted(holdout)
-        span = interval(lambda i: f1(predicted[i], truth[i], value), len(truth), sets.seed)
-        return f1(predicted, truth, value), span
+    def score(cohort: Cohort) -> tuple[float, tuple[float | None, float | None]]:
+        predicted = LabelClassifier(cohort, comparison.seed).predicted(holdout)
+
+        def f1(people: np.ndarray) -> float:
+            hits, called = truth[people] == value, predicted[people] == value
+            total = int(hits.sum()) + int(called.sum())
+            return 2 * int((hits & called).sum()) / total if total else 0.0
+
+        return f1(np.arange(len(truth))), interval(f1, len(truth), comparison.seed)
 
     whole = score(train)[0]
     curves: dict[str, list[float]] = {"nothing added": [], "synthetic people added": [], "real people put back": []}
     kept = [k for k in KEPT if k < len(members)]
     for k, name in zip(KEPT, names, strict=True):
         if k not in kept:
-            measured.cannot(name, "floor", f"train has {len(members)} people of {value}")
+            builder.cannot(name, "floor", f"train has {len(members)} people of {value}")
             continue
         reduced = train.take(np.concatenate([others, order[:k]]))
         alone, _ = score(reduced)
-        found, span = score(_joined(reduced, made.take(np.arange(len(members) - k))))
+        topped_up, span = score(_joined(reduced, additions.take(np.arange(len(members) - k))))
         note = f"nothing added {alone:.3f}, floor: the real people put back"
-        measured.add(name, found, whole, "floor", span, note)
-        for curve, number in zip(curves.values(), (alone, found, whole), strict=True):
+        builder.add(name, topped_up, whole, "floor", span, note)
+        for curve, number in zip(curves.values(), (alone, topped_up, whole), strict=True):
             curve.append(round(number, 4))
     if kept:
-        sets.figures["augmentation"] = {"label": value, "score": f"F1 of {value}", "kept": kept, "curves": curves}
-    return measured.rows
+        comparison.figures["augmentation"] = {"label": value, "score": f"F1 of {value}", "kept": kept, "curves": curves}
+    return builder.rows
 
 
-def _joined(first: People, second: People) -> People:
+def _joined(first: Cohort, second: Cohort) -> Cohort:
     assert first.labels is not None and second.labels is not None
     calls = np.concatenate([first.calls, second.calls], axis=1)
-    return People(calls, np.concatenate([first.labels, second.labels]), first.phased)
+    return Cohort(calls, np.concatenate([first.labels, second.labels]), first.phased)
 
 
 def _add(
-    measured: Measured,
+    builder: RowBuilder,
     name: str,
     right: np.ndarray,
-    cohort: People,
+    cohort: Cohort,
     floor: np.ndarray | None,
-    floor_cohort: People | None,
+    floor_cohort: Cohort | None,
     aim: str,
     seed: int,
 ) -> None:
     unit = "haplotypes" if cohort.phased else "people"
     assert cohort.labels is not None
     for value in ("all", *np.unique(cohort.labels.astype(str))):
-        mine = right if value == "all" else right[cohort.labels == value]
-        theirs = None
-        if floor is not None and floor_cohort is not None and floor_cohort.labels is not None:
-            theirs = floor if value == "all" else floor[floor_cohort.labels == value]
-        people = mine.mean(axis=1)
-        measured.add(
+        people = right[cohort.with_label(None if value == "all" else value)].mean(axis=1)
+        floor_value = None
+        if floor is not None and floor_cohort is not None:
+            of_label = floor[floor_cohort.with_label(None if value == "all" else value)]
+            floor_value = float(of_label.mean()) if len(of_label) else None
+        builder.add(
             name,
-            float(mine.mean()),
-            None if theirs is None or not len(theirs) else float(theirs.mean()),
+            float(people.mean()),
+            floor_value,
             aim,
             interval(lambda i, p=people: float(p[i].mean()), len(people), seed),
             f"logistic regression on {COMPONENTS} components, {unit}",

@@ -1,4 +1,4 @@
-"""One HTML file with the verdict, the figures, the table with its floors, and how it was made; it opens offline."""
+"""The report: one HTML file with the verdict, figures, all rows and provenance, which opens offline."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from markupsafe import Markup
 from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
 from ..runtime.files import write_text
-from .drawing import DARK, LIGHT
 from .figures import figures
-from .words import headline, verdict
+from .plots import DARK, LIGHT
+from .verdict import findings, headline
 
-__all__ = ["render", "verdict", "write_figures", "write_report"]
+__all__ = ["findings", "headline", "render", "write_figures", "write_report"]
 
-STANDING = {"good": ("✓", "like real"), "fair": ("~", "near"), "poor": ("✗", "off")}
+STANDING = {"good": ("✓", "like real"), "fair": ("~", "near"), "poor": ("✗", "deviate")}
 BY_LABEL = (
     "AF RMSE", "LD RMSE", "3-point r within labels", "PCA variance ratio", "AA_truth", "AA_syn",
     "membership AUC", "TSTR accuracy", "label fidelity",
@@ -31,22 +31,22 @@ BY_LABEL = (
 
 
 def render(evaluation: Evaluation) -> str:
-    """Return the report as one HTML document without any external address.
+    """Return the report as one HTML document without external resources.
 
-    The same evaluation gives the same text. The page forbids itself every address and every script but its own.
+    The same evaluation gives the same text. A content security policy blocks all addresses and foreign scripts.
 
     Parameters
     ----------
     evaluation : Evaluation
-        From `evaluate`, or read back from JSON; figures that it does not have are left out.
+        From `evaluate` or `Evaluation.from_json`; figures without data are left out.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(_part("page.html.j2"))
     rows = evaluation.rows
-    made = evaluation.provenance
-    labels = [v for v in made.get("people_by_label", {}).get("train", {}) if v != "all"]
+    provenance = evaluation.provenance
+    labels = [v for v in provenance.get("people_by_label", {}).get("train", {}) if v != "all"]
     drawn = figures(evaluation)
     script = _part("page.js")
     return template.render(
@@ -57,7 +57,7 @@ def render(evaluation: Evaluation) -> str:
         light=LIGHT,
         dark=DARK,
         headline=headline(evaluation),
-        findings=verdict(evaluation),
+        findings=findings(evaluation),
         counts=_counts(rows),
         figures=drawn,
         values=_embedded({f.key: f.values for f in drawn}),
@@ -66,14 +66,14 @@ def render(evaluation: Evaluation) -> str:
         matrix=_matrix(rows, labels),
         number=figure,
         standing=STANDING,
-        remarks=made.get("remarks", []),
-        provenance=[(k, _plain(v)) for k, v in made.items() if k not in ("remarks", "people", "people_by_label")],
-        composition=_composition(made.get("people_by_label", {})),
+        remarks=provenance.get("remarks", []),
+        provenance=[(k, _plain(v)) for k, v in provenance.items() if k not in ("remarks", "people", "people_by_label")],
+        composition=_composition(provenance.get("people_by_label", {})),
     )
 
 
 def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bool = False) -> Path:
-    """Write the report to a file; it appears whole or not at all.
+    """Write the report to a file, whole or not at all.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bo
     path : path
         The HTML file.
     force : bool
-        Whether to replace a file that exists.
+        True to replace an existing file.
 
     Raises
     ------
@@ -97,23 +97,22 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bo
 
 
 def write_figures(evaluation: Evaluation, folder: str | os.PathLike[str], force: bool = False) -> list[Path]:
-    """Write each figure of the report as an SVG file, drawn on white, and return their paths.
+    """Write each figure of the report as an SVG file on white, and return the paths.
 
-    SVG goes into slides and papers as it is. There is no PNG, which would need a drawing library or a browser:
-    Inkscape, `rsvg-convert` or any browser makes one of the SVG at the size wanted.
+    SVG can be used in slides and papers as it is; Inkscape, `rsvg-convert` or a browser converts it to PNG.
 
     Parameters
     ----------
     evaluation : Evaluation
     folder : path
-        Made if it does not exist.
+        Created if it does not exist.
     force : bool
-        Whether to replace files that exist.
+        True to replace existing files.
 
     Raises
     ------
     UsageError
-        If one of the files exists and `force` is not given, or the folder cannot be made.
+        If one of the files exists and `force` is not given, or the folder cannot be provenance.
     """
     place = Path(folder)
     drawn = {place / f"{f.key}.svg": f for f in figures(evaluation)}
@@ -139,7 +138,7 @@ def _part(name: str) -> str:
 
 
 def _embedded(values: Any) -> Markup:
-    """Return JSON that cannot end the element it stands in, whatever the names say."""
+    """Return JSON that is safe inside a script element, whatever names it contains."""
     text = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
@@ -157,10 +156,10 @@ def _by_topic(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def _matrix(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the main rows by label: labels down, metrics across."""
-    found = {(r.metric, r.label): r for r in rows}
-    shown = [m for m in BY_LABEL if any((m, label) in found for label in labels)]
-    return {"metrics": shown, "rows": [(label, [found.get((m, label)) for m in shown]) for label in labels]}
+    """Return the main rows as a matrix of labels by metrics."""
+    by_key = {(r.metric, r.label): r for r in rows}
+    shown = [m for m in BY_LABEL if any((m, label) in by_key for label in labels)]
+    return {"metrics": shown, "rows": [(label, [by_key.get((m, label)) for m in shown]) for label in labels]}
 
 
 def _composition(people: Mapping[str, Mapping[str, int]]) -> list[tuple[str, list[tuple[str, int]]]]:

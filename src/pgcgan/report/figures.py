@@ -1,4 +1,4 @@
-"""The figures of an evaluation; one whose data is not there is left out."""
+"""The figures of an evaluation."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 
 from ..metrics import Evaluation, Row, figure
-from .drawing import HUES, SET_SHAPES, Axis, Figure, Plot, Series, padded
-from .triangles import Triangles
+from .ld_plot import LdPlot
+from .plots import HUES, SET_SHAPES, Axis, Figure, Plot, Series, padded
 
-SETS = {"train": "trained on", "holdout": "held out", "synthetic": "synthetic"}
-MOST_LABELS = 12  # drawn one by one; further ones are summed up
+SETS = {"train": "training", "holdout": "held-out", "synthetic": "synthetic"}
+MOST_LABELS = 12  # panels of allele frequencies
 LEAST_RATIO = 0.25
-_GUIDE = ""  # a series without a name is in no legend
+_GUIDE = ""  # a series without a name is not in the legend
 TOPICS = (("frequency", "linkage"), ("structure", "haplotypes", "utility"))
 
 
 def figures(evaluation: Evaluation) -> list[Figure]:
-    """Return the figures that the evaluation has data for, in the order of the page.
+    """Return the figures for which the evaluation has data, in the order of the page.
 
     Parameters
     ----------
     evaluation : Evaluation
-        Of its `figures` are drawn: pca, allele_frequency, sfs, ld_decay, ld_matrix, nearest, membership_roc, and,
-        where somebody put them there, baselines ({name: rows as in the JSON}), augmentation ({"label", "score",
-        "kept": [...], "curves": {name: [...]}}) and training ({"step": [...], "curves": {name: [...]}}).
+        Its `figures` may have: pca, allele_frequency, sfs, ld_decay, ld_matrix, nearest, membership_roc, baselines
+        ({name: rows as in the JSON}), augmentation ({"label", "score", "kept": [...], "curves": {name: [...]}}) and
+        training ({"step": [...], "curves": {name: [...]}}).
     """
     data = evaluation.figures
     drawn = [_errors(evaluation.rows)]
@@ -49,15 +49,15 @@ def figures(evaluation: Evaluation) -> list[Figure]:
     return [f for f in drawn if f is not None and f.panels]
 
 
-def _set(name: str, kind: str, x: Sequence[float], y: Sequence[float], called: str = "") -> Series:
-    return Series(called or SETS[name], name, kind, x, y, SET_SHAPES[name])
+def _set(name: str, kind: str, x: Sequence[float], y: Sequence[float]) -> Series:
+    return Series(SETS[name], name, kind, x, y, SET_SHAPES[name])
 
 
 # ---- all rows at a glance -----------------------------------------------------------------------------------------
 
 
 def error_ratio(row: Row) -> float | None:
-    """Return the error of a row over that of real people; None for a row without both, or which is no error."""
+    """Return the error of a row divided by that of real people; None for a row without both."""
     if row.value is None or row.floor is None or row.aim not in ("lower", "higher") or row.topic == "privacy":
         return None
     best = 0.0 if row.aim == "lower" else 1.0
@@ -67,8 +67,8 @@ def error_ratio(row: Row) -> float | None:
 
 def _errors(rows: Sequence[Row]) -> Figure | None:
     overall = [r for r in rows if r.label == "all"]
-    ratios = {r.metric: found for r in overall if (found := error_ratio(r)) is not None}
-    panels: list[Plot | Triangles] = []
+    ratios = {r.metric: ratio for r in overall if (ratio := error_ratio(r)) is not None}
+    panels: list[Plot | LdPlot] = []
     if ratios:
         span = 0.8 * LEAST_RATIO, max(6.0, 1.4 * max(ratios.values()))
         for topics in TOPICS:
@@ -80,27 +80,27 @@ def _errors(rows: Sequence[Row]) -> Figure | None:
     apart = [r for r in apart if r.value is not None][::-1]
     if apart:
         panels.append(_chances(apart))
-    caption = "Dashed: 1, 1.5 and 2.5 times the error of real people. Up to 1.5 is like real; past 2.5 is clearly off. "
+    caption = "Dashed: 1, 1.5 and 2.5 times the error of real people. Up to 1.5 is like real; above 2.5 deviates. "
     if any(v < LEAST_RATIO for v in ratios.values()):
-        caption += f"Less than {LEAST_RATIO} is drawn there. "
+        caption += f"Ratios below {LEAST_RATIO} are drawn at {LEAST_RATIO}. "
     if not ratios:
         caption = ""
     if apart:
-        caption += "On the right .5 is best, and bars are 95 % intervals."
-    return Figure("at-a-glance", "All rows at a glance", caption, panels, wide=True) if panels else None
+        caption += "In the right panel .5 is ideal, and bars are 95 % intervals."
+    return Figure("at-a-glance", "Overview", caption, panels, wide=True) if panels else None
 
 
 def _judged(rows: Sequence[Row], ratios: Sequence[float], span: tuple[float, float], title: str) -> Plot:
     places = range(len(rows))
     series = [Series(_GUIDE, "guide", "guide", [at, at], [-0.6, len(rows) - 0.4]) for at in (1.0, 1.5, 2.5)]
-    for standing, shape, words in (("good", 0, "like real"), ("fair", 3, "near"), ("poor", 6, "off")):
+    for standing, shape, name in (("good", 0, "like real"), ("fair", 3, "near"), ("poor", 6, "deviates")):
         own = [k for k in places if rows[k].standing == standing]
         if own:
-            said = [f"{rows[k].metric}: {figure(rows[k].value)}; real people: {figure(rows[k].floor)}" for k in own]
-            series.append(Series(words, standing, "points", [ratios[k] for k in own], own, shape, said))
+            notes = [f"{rows[k].metric}: {figure(rows[k].value)}; real people: {figure(rows[k].floor)}" for k in own]
+            series.append(Series(name, standing, "points", [ratios[k] for k in own], own, shape, notes))
     return Plot(
         Axis("error, times that of real people", *span, log=True),
-        Axis("", -0.6, len(rows) - 0.4, words=tuple(_clipped(r.metric, 27) for r in rows)),
+        Axis("", -0.6, len(rows) - 0.4, categories=tuple(_clipped(r.metric, 27) for r in rows)),
         series,
         f"{title}, as multiples of the error of real people",
         title,
@@ -127,12 +127,12 @@ def _chances(rows: Sequence[Row]) -> Plot:
             [r.low for r in rows], [r.high for r in rows],
         ),
     ]  # fmt: skip
-    title = "Told apart, or found out"
+    title = "Two-sample tests and attacks"
     return Plot(
-        Axis("best at .5", *span),
-        Axis("", -0.6, len(rows) - 0.4, words=tuple(_clipped(r.metric, 27) for r in rows)),
+        Axis("AUC or share: .5 is ideal", *span),
+        Axis("", -0.6, len(rows) - 0.4, categories=tuple(_clipped(r.metric, 27) for r in rows)),
         [s for s in series if s.x],
-        "Areas under curves and shares of nearest neighbours, with their intervals",
+        "AUC and nearest-neighbour shares, with intervals",
         title,
         height=62 + 18 * len(rows),
         left=172,
@@ -156,27 +156,27 @@ def _pca(data: Mapping[str, Any]) -> Figure:
     own = set(largest if len(largest) <= 24 else largest[:23])
     labels = [v for v in sorted(counts) if v in own]
     rest = len(counts) - len(labels)
-    x = Axis("first component of the people trained on", *padded(v for n in sets for v in data[n]["x"]))
+    x = Axis("first component of the training people", *padded(v for n in sets for v in data[n]["x"]))
     y = Axis("second component", *padded(v for n in sets for v in data[n]["y"]))
-    panels: list[Plot | Triangles] = []
-    for name in sets:
-        points = data[name]
-        found: dict[str, tuple[list[float], list[float]]] = {v: ([], []) for v in labels}
+    panels: list[Plot | LdPlot] = []
+    for which in sets:
+        points = data[which]
+        by_label: dict[str, tuple[list[float], list[float]]] = {v: ([], []) for v in labels}
         if rest:
-            found[f"{rest} other labels"] = ([], [])
+            by_label[f"{rest} other labels"] = ([], [])
         for a, b, value in zip(points["x"], points["y"], points["label"], strict=True):
-            place = found[value if value in own else f"{rest} other labels"]
+            place = by_label[value if value in own else f"{rest} other labels"]
             place[0].append(a)
             place[1].append(b)
         series = []
-        for k, (value, (xs, ys)) in enumerate(found.items()):
-            called = "all people" if labels == ["all"] else value
+        for k, (value, (xs, ys)) in enumerate(by_label.items()):
+            name = "all people" if labels == ["all"] else value
             # the shape moves on where the colours begin again
             style = "train" if k >= len(labels) else f"hue{k % HUES}"
-            series.append(Series(called, style, "dots", xs, ys, k + k // HUES))
-        panels.append(Plot(x, y, series, f"Principal components, {SETS[name]}", SETS[name].capitalize()))
+            series.append(Series(name, style, "dots", xs, ys, k + k // HUES))
+        panels.append(Plot(x, y, series, f"Principal components, {SETS[which]}", SETS[which].capitalize()))
     most = max(len(data[n]["x"]) for n in sets)
-    caption = f"Up to {most} rows of each set on the components of the people trained on. The clouds should look alike"
+    caption = f"Up to {most} rows of each set on the components of the training people. The clouds should look alike"
     caption += "." if labels == ["all"] else ", label by label."
     return Figure("pca", "Principal components", caption, panels, wide=True)
 
@@ -198,21 +198,23 @@ def _allele_frequency(data: Mapping[str, Any]) -> Figure:
             Axis(f"allele frequency, {real}", 0, top),
             Axis("allele frequency, other set", 0, top),
             series,
-            f"Allele frequencies against those of the people {real}, {title}",
+            f"Allele frequencies against those of {real} people, {title}",
             title,
         )
 
-    panels: list[Plot | Triangles] = [panel(data, "All people")]
+    panels: list[Plot | LdPlot] = [panel(data, "All people")]
     shown = list(by_label)
     if len(shown) > MOST_LABELS - 1:
         shown = sorted(shown, key=lambda v: -_distance(by_label[v]["reference"], by_label[v]["synthetic"]))
         shown = shown[: MOST_LABELS - 1]
     panels += [panel(by_label[v], str(v)) for v in shown]
-    caption = "One mark a site."
+    caption = "One mark per site."
     if data.get("train") is not None and data["reference_name"] != "train":
-        caption += " Grey is the scatter between two groups of real people; no generator can be expected to beat it."
+        caption += (
+            " Grey shows the difference between two groups of real people, which no generator can be expected to beat."
+        )
     if len(shown) < len(by_label):
-        caption += f" Of {len(by_label)} labels the {len(shown)} that are farthest off."
+        caption += f" Of {len(by_label)} labels, the {len(shown)} with the largest errors are shown."
     return Figure("allele-frequency", "Allele frequencies", caption, panels, wide=len(panels) > 1)
 
 
@@ -244,9 +246,7 @@ def _sfs(data: Mapping[str, Any]) -> Figure:
         series,
         "Folded site-frequency spectra",
     )
-    caption = (
-        f"Of the polymorphic sites, folded and projected to {data['alleles']} alleles. Rare alleles are at the left."
-    )
+    caption = f"Polymorphic sites, folded and projected to {data['alleles']} alleles. Rare alleles are on the left."
     return Figure("sfs", "Site-frequency spectrum", caption, [plot])
 
 
@@ -263,7 +263,7 @@ def _ld_decay(data: Mapping[str, Any]) -> Figure:
         [_set(n, "line", distance, data[n]) for n in names],
         "Mean r² by distance",
     )
-    caption = "Sites with a minor allele frequency of at least 5 %, up to 500 sites apart."
+    caption = "Pairs of sites with a minor allele frequency of at least 5 %, up to 500 sites apart."
     return Figure("ld-decay", "Decay of linkage disequilibrium", caption, [plot])
 
 
@@ -277,11 +277,9 @@ def _ld_matrix(data: Mapping[str, Any]) -> Figure:
     else:
         span = f"{len(set(contig))} contigs"
     names = (SETS[data["reference_name"]].capitalize(), "Synthetic")
-    panel = Triangles(real, synthetic, names, sites, span, f"r² of pairs of {len(sites)} sites, real above synthetic")
-    caption = (
-        f"r² of {len(sites)} sites in order, real above the line, synthetic below. The triangles should mirror each "
-    )
-    caption += "other; what is pale below and dark above is correlation lost."
+    panel = LdPlot(real, synthetic, names, sites, span, f"r² of pairs of {len(sites)} sites, real above synthetic")
+    caption = f"r² of {len(sites)} sites in order, real above the line, synthetic below. The halves should mirror each"
+    caption += " other; pairs that are dark above and pale below have lost their correlation."
     return Figure("ld", "Linkage disequilibrium", caption, [panel])
 
 
@@ -299,36 +297,36 @@ def _nearest(data: Mapping[str, Any]) -> Figure:
         Axis("share of sites that differ", data["edges"][0], data["edges"][-1]),
         Axis("share of rows", 0, 1.08 * max(max(data[n]) for n in names) or 1),
         [_set(n, "steps", data["edges"], data[n]) for n in names],
-        "Histogram of distances to the nearest row trained on",
+        "Histogram of distances to the nearest training row",
     )
-    caption = "Farther left than held-out people: copies of those trained on. Farther right: unlike anybody."
-    return Figure("nearest", "Distance to the nearest person trained on", caption, [plot])
+    caption = "Further left than held-out people: copies of training people. Further right: unlike any real person."
+    return Figure("nearest", "Distance to the nearest training row", caption, [plot])
 
 
 def _roc(data: Mapping[str, Any]) -> Figure:
     plot = Plot(
-        Axis("false alarms", 0, 1),
-        Axis("rows trained on that are found", 0, 1),
+        Axis("false positive rate", 0, 1),
+        Axis("true positive rate", 0, 1),
         [
-            Series("guessing", "guide", "guide", [0, 1], [0, 1]),
+            Series("chance", "guide", "guide", [0, 1], [0, 1]),
             Series("attack by distance", "synthetic", "curve", data["fpr"], data["tpr"]),
         ],
         "ROC curve of the membership attack",
     )
     caption = (
-        "Who was trained on, guessed from the distance to the nearest synthetic row. On the diagonal: no leak found."
+        "Training rows detected by their distance to the nearest synthetic row. On the diagonal, no leak is detected."
     )
     return Figure("membership", "Membership attack", caption, [plot])
 
 
 def typical_error(rows: Sequence[Row]) -> tuple[float, int] | None:
-    """Return the median error over that of real people, and of how many rows it is; None without floors."""
+    """Return the median ratio of errors to those of real people, and the number of rows; None without floors."""
     ratios = [v for r in rows if r.label == "all" and (v := error_ratio(r)) is not None]
     return (median(ratios), len(ratios)) if ratios else None
 
 
 def _frontier(rows: Sequence[Row], baselines: Mapping[str, Any]) -> Figure | None:
-    found: list[tuple[str, str, int, Row, float]] = []
+    points: list[tuple[str, str, int, Row, float]] = []
     count = 0
     every = [("this set", rows), *((str(n), [Row(**r) for r in given]) for n, given in baselines.items())]
     for k, (name, given) in enumerate(every):
@@ -339,27 +337,27 @@ def _frontier(rows: Sequence[Row], baselines: Mapping[str, Any]) -> Figure | Non
         if not k:
             count = typical[1]
         style = "synthetic" if not k else f"hue{2 + (k - 1) % (HUES - 2)}"
-        found.append((name, style, k, attack, typical[0]))
-    if not found or found[0][0] != "this set":
+        points.append((name, style, k, attack, typical[0]))
+    if not points or points[0][0] != "this set":
         return None
     series = [Series("real people", "holdout", "points", [0.5], [1.0], SET_SHAPES["holdout"])]
-    for name, style, shape, attack, error in found:
+    for name, style, shape, attack, error in points:
         assert attack.value is not None
-        said = [f"{figure(attack.low)} to {figure(attack.high)}"] if attack.low is not None else []
-        series.append(Series(name, style, "points", [attack.value], [error], shape, said, [attack.low], [attack.high]))
-    ends = [v for *_, a, _ in found for v in (a.value, a.low, a.high) if v is not None]
-    top = max(3.0, 1.3 * max(t for *_, t in found))
+        notes = [f"{figure(attack.low)} to {figure(attack.high)}"] if attack.low is not None else []
+        series.append(Series(name, style, "points", [attack.value], [error], shape, notes, [attack.low], [attack.high]))
+    ends = [v for *_, a, _ in points for v in (a.value, a.low, a.high) if v is not None]
+    top = max(3.0, 1.3 * max(t for *_, t in points))
     plot = Plot(
-        Axis("membership AUC: .5 is guessing", min(0.44, *ends) - 0.01, max(0.7, *ends) + 0.01),
-        Axis("typical error, times real", min(0.7, 0.8 * min(t for *_, t in found)), top, log=True),
+        Axis("membership AUC by distance: .5 is chance", min(0.44, *ends) - 0.01, max(0.7, *ends) + 0.01),
+        Axis("median error, times that of real people", min(0.7, 0.8 * min(t for *_, t in points)), top, log=True),
         series,
-        "Typical error against membership AUC",
+        "Median error against membership AUC",
     )
-    caption = f"Median error of {count} rows over that of real people. Low and left is best; copying is low and right."
+    caption = f"Median of {count} errors divided by those of real people. Bottom left is best; copying is bottom right."
     return Figure("frontier", "Fidelity and privacy", caption, [plot])
 
 
-# ---- what an evaluation may bring ---------------------------------------------------------------------------------
+# ---- augmentation and training -----------------------------------------------------------------------------------
 
 
 def _augmentation(data: Mapping[str, Any]) -> Figure:
@@ -377,13 +375,14 @@ def _augmentation(data: Mapping[str, Any]) -> Figure:
         series,
         "Score of a classifier by the people kept",
     )
-    caption = "A classifier of labels with few people of one label, topped up. The generator may have known the others."
+    caption = "A classifier is trained with few real people of one label and synthetic ones added."
+    caption += " The generator may have been fitted to the real people left out."
     return Figure("augmentation", "Gain by augmentation", caption, [plot])
 
 
 def _training(data: Mapping[str, Any]) -> Figure:
     step = data["step"]
-    panels: list[Plot | Triangles] = []
+    panels: list[Plot | LdPlot] = []
     for k, (name, curve) in enumerate(data["curves"].items()):
         there = [i for i, v in enumerate(curve) if v is not None and math.isfinite(v)]
         if not there:
@@ -391,4 +390,4 @@ def _training(data: Mapping[str, Any]) -> Figure:
         own = Series(str(name), f"hue{k % HUES}", "line", [step[i] for i in there], [curve[i] for i in there], k)
         plot = Plot(Axis("step", *padded(step, 0.02)), Axis("", *padded(own.y)), [own], f"{name} by step", str(name))
         panels.append(plot)
-    return Figure("training", "Training", "Each curve on its own scale.", panels, wide=len(panels) > 1)
+    return Figure("training", "Training", "Each curve has its own scale.", panels, wide=len(panels) > 1)

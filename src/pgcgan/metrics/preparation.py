@@ -1,0 +1,216 @@
+"""Checks the sets to be compared and matches them in size and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, listed
+from ..genotypes import Genotypes
+from ..labels import label_groups
+from .comparison import MAX_BYTES, MAX_PEOPLE, Cohort, Comparison
+
+PREFERRED_LABEL = "super_pop"
+_CHUNK_SITES = 4096
+
+
+def prepare(
+    train: Genotypes,
+    synthetic: Genotypes,
+    holdout: Genotypes | None,
+    label: str | Sequence[str] | None,
+    seed: int,
+) -> tuple[Comparison, dict[str, Any]]:
+    """Return the matched cohorts, and what was matched, for the provenance of the evaluation.
+
+    Parameters
+    ----------
+    train, synthetic, holdout, label, seed
+        As in `evaluate`.
+
+    Raises
+    ------
+    DataError
+        As in `evaluate`.
+    """
+    given = {"train": train, "synthetic": synthetic}
+    if holdout is not None:
+        given["holdout"] = holdout
+    _check(given)
+    remarks: list[str] = []
+    columns = _label_columns(given, label, remarks)
+    phased = all(g.phased for g in given.values())
+    if not phased:
+        remarks.append("Not all sets are phased: rows are dosages, and metrics of haplotypes are not computed.")
+    if holdout is None:
+        remarks.append(
+            "No held-out people were given: the comparison is with the training people; noise floors and privacy "
+            "metrics are not computed."
+        )
+    if any(g.calls.min() < 0 for g in given.values()):
+        remarks.append(
+            "Missing calls: frequencies, heterozygosity and distances use called genotypes only; LD, triples and "
+            "principal components use the mean of the site instead."
+        )
+    labels = {n: label_groups(g.labels, columns) if columns else None for n, g in given.items()}
+    used = _matched(labels, given, seed, remarks)
+    sites = np.all([_called(g, used[n]) for n, g in given.items()], axis=0)
+    if not sites.all():
+        remarks.append(f"{int((~sites).sum())} sites without any call in one of the sets are left out.")
+    if not sites.any():
+        raise DataError("No site has a call in every set; there is nothing to compare.")
+    cohorts = {n: _cohort(g, labels[n], used[n], sites, phased) for n, g in given.items()}
+    comparison = Comparison(
+        cohorts["train"],
+        cohorts["synthetic"],
+        cohorts.get("holdout"),
+        position=train.variants.position[sites],
+        contig=train.variants.contig[sites],
+        seed=seed,
+        released=_cohort(synthetic, None, np.arange(synthetic.n_samples), sites, phased),
+    )
+    return comparison, {
+        "label": list(columns),
+        "sites": int(sites.sum()),
+        "phased": phased,
+        "people": {n: {"given": g.n_samples, "used": len(used[n])} for n, g in given.items()},
+        "people_by_label": {n: _counts(labels[n], used[n]) for n in given},
+        "remarks": remarks,
+    }
+
+
+def _cohort(
+    genotypes: Genotypes, labels: np.ndarray | None, people: np.ndarray, sites: np.ndarray, phased: bool
+) -> Cohort:
+    calls = genotypes.calls if sites.all() else genotypes.calls[sites]
+    if len(people) < calls.shape[1]:
+        calls = calls[:, people]
+    return Cohort(calls, None if labels is None else labels[people], phased)
+
+
+def _check(given: dict[str, Genotypes]) -> None:
+    train = given["train"]
+    for name, genotypes in given.items():
+        if genotypes.n_samples == 0 or genotypes.n_variants == 0:
+            size = f"{genotypes.n_samples} samples, {genotypes.n_variants} variants"
+            raise DataError(f"The {name} set is empty ({size}).")
+        if genotypes.ploidy != train.ploidy:
+            raise DataError(
+                f"The {name} set has ploidy {genotypes.ploidy}, train has {train.ploidy}; "
+                "give sets that were read in the same way."
+            )
+        _check_sites(name, train, genotypes)
+    if "holdout" in given:
+        seen = set(train.samples) & set(given["holdout"].samples)
+        if seen:
+            raise DataError(
+                f"{len(seen)} people are in train and in holdout: {listed(sorted(seen))}. Held-out people must be "
+                "unseen; remove them from one set."
+            )
+
+
+def _check_sites(name: str, train: Genotypes, genotypes: Genotypes) -> None:
+    a, b = train.variants, genotypes.variants
+    shared = min(len(a), len(b))
+    differs = np.zeros(shared, dtype=bool)
+    for field in ("contig", "position", "ref", "alt"):
+        differs |= getattr(a, field)[:shared] != getattr(b, field)[:shared]
+    advice = (
+        "The sets must have the same sites in the same order: keep the common ones first "
+        "(Genotypes.select, bcftools isec), or generate from a model that was trained on these sites."
+    )
+    if differs.any():
+        first = int(np.flatnonzero(differs)[0])
+        raise DataError(f"Site {first + 1} is {a.name(first)} in train and {b.name(first)} in {name}. {advice}")
+    if len(a) != len(b):
+        longer, where = (a, "train") if len(a) > len(b) else (b, name)
+        raise DataError(
+            f"train has {len(a)} sites, {name} has {len(b)}; the first that is only in {where} is "
+            f"{longer.name(shared)}. {advice}"
+        )
+
+
+def _label_columns(
+    given: dict[str, Genotypes], label: str | Sequence[str] | None, remarks: list[str]
+) -> tuple[str, ...]:
+    if label is not None:
+        columns = (label,) if isinstance(label, str) else tuple(label)
+        for name, genotypes in given.items():
+            absent = [c for c in columns if c not in genotypes.labels]
+            if absent:
+                raise DataError(
+                    f"The {name} set has no label {absent[0]!r}; its labels: {listed(genotypes.labels)}. "
+                    "Labels come from the panel file (panel=…, --panel)."
+                )
+        return columns
+    shared = [c for c in given["synthetic"].labels if all(c in g.labels for g in given.values())]
+    if PREFERRED_LABEL in shared:
+        return (PREFERRED_LABEL,)
+    if shared:
+        return (shared[0],)
+    remarks.append("No label column is common to the sets: metrics by label are not computed.")
+    return ()
+
+
+def _matched(
+    labels: dict[str, np.ndarray | None], given: dict[str, Genotypes], seed: int, remarks: list[str]
+) -> dict[str, np.ndarray]:
+    """Return the indices of the people used of each set: train and synthetic in equal numbers of each label."""
+    values = _common_labels(labels, remarks)
+    members = {
+        name: [np.arange(given[name].n_samples) if v is None else np.flatnonzero(labels[name] == v) for v in values]
+        for name in given
+    }
+    equal = [min(len(t), len(s)) for t, s in zip(members["train"], members["synthetic"], strict=True)]
+    row_bytes = 4 * given["train"].n_variants * given["train"].ploidy
+    cap = max(100, min(MAX_PEOPLE, MAX_BYTES // row_bytes))
+    used = {}
+    for order, name in enumerate(given):
+        wanted = [len(m) for m in members[name]] if name == "holdout" else equal
+        capped = sum(wanted) > cap
+        counts = [max(1, k * cap // sum(wanted)) for k in wanted] if capped else wanted
+        generator = np.random.default_rng([seed, 500 + order])
+        chosen = [
+            people if count == len(people) else generator.permutation(people)[:count]
+            for people, count in zip(members[name], counts, strict=True)
+        ]
+        used[name] = np.sort(np.concatenate(chosen))
+        total = given[name].n_samples
+        if len(used[name]) < total and (name != "holdout" or capped):
+            why = "to bound the memory" if capped else "to match train and synthetic label by label"
+            remarks.append(f"{len(used[name])} of {total} {name} people are used, {why} (seed {seed}).")
+    return used
+
+
+def _common_labels(labels: dict[str, np.ndarray | None], remarks: list[str]) -> Sequence[Any]:
+    """Return the label values that all sets have; [None] without labels."""
+    columns = {name: set(column) for name, column in labels.items() if column is not None}
+    if not columns:
+        return [None]
+    common = set.intersection(*columns.values())
+    if not common:
+        values = "; ".join(f"{name} has {listed(sorted(own))}" for name, own in columns.items())
+        raise DataError(f"No label value is common to the sets: {values}.")
+    for name, own in columns.items():
+        if own - common:
+            others = listed(sorted(own - common))
+            remarks.append(f"Labels of {name} that are not in every set are left out: {others}.")
+    return sorted(common)
+
+
+def _called(genotypes: Genotypes, people: np.ndarray) -> np.ndarray:
+    """Return one flag per site: True if any of these people has a call."""
+    called = np.empty(genotypes.n_variants, dtype=bool)
+    for start in range(0, len(called), _CHUNK_SITES):
+        part = slice(start, start + _CHUNK_SITES)
+        called[part] = (genotypes.calls[part, people] >= 0).any(axis=(1, 2))
+    return called
+
+
+def _counts(labels: np.ndarray | None, used: np.ndarray) -> dict[str, int]:
+    if labels is None:
+        return {"all": len(used)}
+    names, counts = np.unique(labels[used].astype(str), return_counts=True)
+    return dict(zip(map(str, names), map(int, counts), strict=True))

@@ -1,0 +1,353 @@
+"""The verdict in words: whom it is about, fidelity, two-sample tests and privacy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..metrics import Evaluation, Row, figure
+
+SETS = {"train": "training people", "synthetic": "synthetic people", "holdout": "held-out people"}
+ATTACKS = ("informed membership AUC", "membership AUC", "frequency attack AUC")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part of the verdict.
+
+    Parameters
+    ----------
+    heading : str
+    standing : str or None
+        "good", "fair" or "poor", if it is a judgement.
+    text : str
+    items : tuple of (str, str)
+        A statement, and the rows that support it.
+    """
+
+    heading: str
+    standing: str | None
+    text: str
+    items: tuple[tuple[str, str], ...] = ()
+
+
+def findings(evaluation: Evaluation) -> list[Finding]:
+    """Return the verdict of an evaluation, part by part.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    """
+    overall = {r.metric: r for r in evaluation.rows if r.label == "all"}
+    parts = [_people(evaluation.provenance)]
+    faithful = [r for r in overall.values() if r.topic not in ("privacy", "indistinguishable") and r.standing]
+    if faithful:
+        parts += _fidelity(faithful, evaluation.figures)
+    elif overall:
+        text = "Without held-out people, noise floors are not computed, so fidelity is not judged."
+        parts.append(Finding("Fidelity", None, text))
+    parts += [part for part in (_two_sample(overall), _privacy(overall), _by_label(evaluation.rows)) if part]
+    return parts
+
+
+def headline(evaluation: Evaluation) -> str:
+    """Return the verdict in one line.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    """
+    overall = [r for r in evaluation.rows if r.label == "all"]
+    return f"{_fidelity_headline(overall)}; {_privacy_headline(overall)}"
+
+
+def _fidelity_headline(overall: Sequence[Row]) -> str:
+    rows = [r for r in overall if r.topic != "privacy"]
+    if not any(r.floor is not None for r in rows):
+        return "Fidelity not judged, because there are no held-out people"
+    standings = [r.standing for r in rows if r.standing]
+    good, poor = (standings.count(standing) / len(standings) for standing in ("good", "poor"))
+    if poor == 0 and good >= 0.8:
+        return "Like real people"
+    if poor <= 0.15 and good >= 0.65:
+        return "Like real people in most respects"
+    return "Like real people in part" if poor <= 0.5 else "Unlike real people in most respects"
+
+
+def _privacy_headline(overall: Sequence[Row]) -> str:
+    rows = [r for r in overall if r.topic == "privacy"]
+    attacks = [r for r in rows if r.metric in ATTACKS and r.value is not None]
+    if not attacks:
+        return "privacy not measured"
+    leaking = [r.standing for r in attacks if (r.low if r.low is not None else r.value or 0) > 0.5]
+    if set(leaking) - {"good"}:
+        return "training membership can be detected"
+    if any(r.standing == "poor" for r in rows):
+        return "some synthetic people are too near to training people"
+    return "a slight leak detected" if leaking else "no leak detected by the attacks tried"
+
+
+# ---- people -------------------------------------------------------------------------------------------------------
+
+
+def _people(provenance: Mapping[str, Any]) -> Finding:
+    parts = []
+    for name, count in (provenance.get("people") or {}).items():
+        of = f" of {count['given']:,}" if count["used"] != count["given"] else ""
+        parts.append(f"{count['used']:,}{of} {SETS.get(name, name)}")
+    text = ", ".join(parts)
+    if "sites" in provenance:
+        text += f", at {provenance['sites']:,} sites" + ("" if provenance.get("phased", True) else ", unphased")
+    labels = [v for v in (provenance.get("people_by_label") or {}).get("train", {}) if v != "all"]
+    if labels:
+        columns = " and ".join(map(str, provenance.get("label") or ["label"]))
+        shown = ", ".join(map(str, labels[:8])) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
+        text += f"; {len(labels)} values of {columns}: {shown}"
+    return Finding("Compared", None, f"{text}." if text else "Not recorded.")
+
+
+# ---- fidelity -----------------------------------------------------------------------------------------------------
+
+# what a poor row means; the first entry with the beginning of the metric's name is used
+FAULTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("AF RMSE, MAF <", "AF max error, MAF <", "AF r, MAF <"), "The frequencies of rare alleles are wrong"),
+    (("AF ",), "Allele frequencies are wrong"),
+    (("sites lost",), "Variants are lost: some polymorphic sites have become monomorphic"),
+    (("SFS", "singleton"), "The proportion of rare and common alleles is wrong"),
+    (("LD decay",), "Linkage disequilibrium decays with distance in a wrong way"),
+    (("LD ",), "Linkage disequilibrium between neighbouring sites is wrong"),
+    (("far pairs",), "Correlations between distant sites (ancestry, long haplotypes) are lost"),
+    (("3-point",), "Correlations of three sites are wrong"),
+    (("sliced Wasserstein",), "The positions on the principal components are wrong"),
+    (("Fst",), "The differentiation between labels (Fst) is wrong"),
+    (("heterozygosity", "inbreeding"), "The two haplotypes of a person are not paired as in real people"),
+    (("pairwise distance",), "The diversity of haplotypes is wrong"),
+    (("H1 ", "H12 "), "The frequencies of common haplotypes are wrong"),
+    (("TSTR",), "A classifier of labels trained on synthetic people performs worse on real people"),
+    (("augmentation",), "A classifier of labels gains less from synthetic people than from real people"),
+)
+STRENGTHS = (
+    ("allele frequencies", ("AF RMSE", "AF r")),
+    ("rare alleles", ("AF RMSE, MAF < 5 %",)),
+    ("the frequency spectrum", ("SFS distance",)),
+    ("polymorphic sites kept", ("sites lost",)),
+    ("linkage disequilibrium of neighbouring sites", ("LD RMSE", "LD r")),
+    ("its decay with distance", ("LD decay RMSE",)),
+    ("correlations of distant sites", ("far pairs r",)),
+    ("correlations of three sites", ("3-point r", "3-point r within labels")),
+    ("principal components", ("PCA variance ratio", "sliced Wasserstein")),
+    ("differentiation between labels (Fst)", ("Fst error",)),
+    ("heterozygosity and inbreeding", ("heterozygosity W1", "inbreeding error")),
+    ("distances between haplotypes", ("pairwise distance W1, within", "pairwise distance W1, across")),
+    ("haplotype homozygosity", ("H1 RMSE", "H12 RMSE")),
+    ("classifiers trained on synthetic people", ("TSTR accuracy",)),
+)
+
+
+def _fidelity(rows: Sequence[Row], drawn: Mapping[str, Any]) -> list[Finding]:
+    parts = []
+    standing = {r.metric: r.standing for r in rows}
+    good = [r for r in rows if r.standing == "good"]
+    nonzero = {r.metric for r in rows if r.value or r.floor}  # where both are 0 there was nothing to preserve
+    strengths = [
+        words
+        for words, names in STRENGTHS
+        if {standing[n] for n in names if n in standing} == {"good"} and nonzero.intersection(names)
+    ]
+    if good:
+        text = f"{len(good)} of {len(rows)} rows are as close to held-out people as other real people are"
+        parts.append(Finding("Fidelity", "good", text + (f": {', '.join(strengths)}." if strengths else ".")))
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.standing == "poor":
+            groups.setdefault(_fault(row, drawn), []).append(row)
+    if not groups:
+        return [*parts, Finding("Deviations", "good", "No row deviates clearly more than real people do.")]
+    for group in groups.values():
+        group.sort(key=_shortfall, reverse=True)
+    items = []
+    for words, group in sorted(groups.items(), key=lambda item: -_shortfall(item[1][0])):
+        more = f"; and {len(group) - 2} more" if len(group) > 2 else ""
+        items.append((f"{words}.", "; ".join(_against_floor(r) for r in group[:2]) + more))
+    count = sum(map(len, groups.values()))
+    text = f"{count} of {len(rows)} rows clearly deviate more than real people do" + (
+        ", worst first:" if items else ":"
+    )
+    return [*parts, Finding("Deviations", "poor", text, tuple(items))]
+
+
+def _fault(row: Row, drawn: Mapping[str, Any]) -> str:
+    """Return what is wrong, and in which direction if the row shows it."""
+    value, floor = row.value or 0.0, row.floor
+    more = floor is not None and value > floor
+    if row.metric.startswith("PCA variance ratio"):
+        unit = "people" if row.metric.endswith("people") else "haplotypes"
+        if value < 1:
+            return f"Too little diversity: the variance of {unit} is only {100 * value:.0f} % of that of real ones"
+        return f"Too much diversity: the variance of {unit} is {100 * value:.0f} % of that of real ones"
+    if row.metric == "longest shared tract":
+        if more:
+            return "Tracts shared with training people are longer than those of held-out people: copying"
+        return "Tracts shared with real people are too short"
+    if row.metric == "label fidelity":
+        if more:
+            return "Synthetic people are too typical of their label: a classifier recognises them too easily"
+        return "Labels of synthetic people are harder to recognise than those of real people"
+    if row.metric == "singleton share":
+        return f"There are too {'many' if more else 'few'} singletons"
+    if row.metric == "LD decay RMSE" and "ld_decay" in drawn:
+        curves = drawn["ld_decay"]
+        stronger = sum(curves["synthetic"]) > sum(curves.get("holdout") or curves["train"])
+        return f"Linkage disequilibrium is too {'strong' if stronger else 'weak'}, averaged over distance"
+    return next((words for names, words in FAULTS if row.metric.startswith(names)), f"{row.metric} is wrong")
+
+
+def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
+    """Return the verdict of classifiers and nearest neighbours."""
+    sentences = []
+    rows = [r for r in overall.values() if r.topic == "indistinguishable"]
+    classifier = overall.get("C2ST AUC, gradient boosting")
+    if classifier and classifier.value is not None:
+        result = "cannot distinguish" if classifier.standing == "good" else "can distinguish"
+        result = "easily distinguishes" if classifier.value > 0.9 else result
+        sentences.append(
+            f"Classifier two-sample test: {result} synthetic from real, AUC {_with_floor(classifier)}; chance is .5."
+        )
+    truth, syn = overall.get("AA_truth"), overall.get("AA_syn")
+    if truth and syn and truth.value is not None and syn.value is not None:
+        sentences.append(
+            f"Nearest neighbours: AA_truth {_with_floor(truth)}, AA_syn {_with_floor(syn)}; ideal is .5 for both."
+        )
+        for row, above, below in (
+            (
+                truth,
+                "Real people are nearer to each other than to synthetic ones: some real diversity is missing.",
+                "Many real people are nearer to a synthetic person than to any real one: synthetic people are too "
+                "typical, or copies.",
+            ),
+            (
+                syn,
+                "Synthetic people are nearer to each other than to real ones: they repeat themselves.",
+                "Synthetic people are nearer to real ones than to each other: they are too diverse, or copies.",
+            ),
+        ):
+            assert row.value is not None
+            usual = 0.5 if row.floor is None else row.floor
+            if row.value > max(0.6, usual + 0.1):
+                sentences.append(above)
+            elif row.value < min(0.4, usual - 0.1):
+                sentences.append(below)
+    sentences += _other_deviations(rows, ("C2ST", "AA_"))
+    return Finding("Two-sample tests", _worst(r.standing for r in rows), " ".join(sentences)) if sentences else None
+
+
+# ---- privacy ------------------------------------------------------------------------------------------------------
+
+
+def _privacy(overall: Mapping[str, Row]) -> Finding:
+    rows = [r for r in overall.values() if r.topic == "privacy"]
+    attacks = [overall[name] for name in ATTACKS if name in overall and overall[name].value is not None]
+    if not attacks:
+        text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
+        return Finding("Privacy", None, text)
+    sentences = [_attack_sentence(row) for row in attacks]
+    loss, detected = overall.get("privacy loss"), overall.get("membership TPR at 1 % FPR")
+    if loss and loss.value is not None:
+        sentences.append(f"Privacy loss: {_with_interval(loss)}; ideal is 0.")
+    if detected and detected.value is not None and detected.low is not None and detected.low > 0.01:
+        share = f"{100 * detected.value:.1f} %"
+        sentences.append(f"The distance attack detects {share} of the training rows at 1 % false positives.")
+    copies = overall.get("exact copies")
+    if copies and copies.value is not None and copies.floor is not None:
+        shares = f"{100 * copies.value:.2g} % of the synthetic rows", f"{100 * copies.floor:.2g} % of the held-out rows"
+        sentences.append(f"{shares[0]} and {shares[1]} equal a training row.")
+    sentences += _other_deviations(rows, (*ATTACKS, "membership", "privacy loss"))
+    sentences.append("All this holds only if the generator never saw the held-out people.")
+    sentences.append("Attacks can detect a leak; failing to detect one does not prove privacy.")
+    standing = _worst(r.standing for r in rows)
+    leaks = any(r.low is not None and r.low > 0.5 for r in attacks)
+    return Finding("Privacy", "fair" if leaks and standing == "good" else standing, " ".join(sentences))
+
+
+def _attack_sentence(row: Row) -> str:
+    """Return the result of one attack, judged by its interval."""
+    kind = {
+        "informed membership AUC": "Informed membership attack",
+        "membership AUC": "Membership attack by distance",
+        "frequency attack AUC": "Membership attack by allele frequencies",
+    }[row.metric]
+    result = f"{kind}: AUC {_with_interval(row)}; chance is .5"
+    if row.low is None or row.high is None:
+        return f"{result}."
+    if row.low > 0.5:
+        return f"{result}; training membership can be detected."
+    return f"{result}; no leak detected."
+
+
+def _other_deviations(rows: Iterable[Row], mentioned: tuple[str, ...]) -> list[str]:
+    """Return a sentence that names the poor rows not mentioned elsewhere."""
+    poor = [f"{r.metric} {_with_floor(r)}" for r in rows if r.standing == "poor" and not r.metric.startswith(mentioned)]
+    return [f"Other deviations: {'; '.join(poor)}."] if poor else []
+
+
+# ---- labels -------------------------------------------------------------------------------------------------------
+
+
+def label_standings(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
+    """Return, by label, the number of poor rows and of all rows with a standing.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+    """
+    counts: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        if row.label == "all" or row.metric == "Fst error" or row.standing is None:
+            continue
+        poor, total = counts.get(row.label, (0, 0))
+        counts[row.label] = poor + (row.standing == "poor"), total + 1
+    return counts
+
+
+def _by_label(rows: Iterable[Row]) -> Finding | None:
+    counts = label_standings(rows)
+    if len(counts) < 2:
+        return None
+    ranked = sorted(counts.items(), key=lambda item: item[1][0] / item[1][1], reverse=True)
+    (name, (poor, total)), (best, (best_poor, best_total)) = ranked[0], ranked[-1]
+    if poor * best_total == best_poor * total:
+        return Finding("By label", None, f"All labels are alike: {poor} of {total} rows deviate.")
+    text = (
+        f"Least like real people: {name} ({poor} of {total} rows deviate); most: {best} ({best_poor} of {best_total})."
+    )
+    return Finding("By label", None, text)
+
+
+def _worst(standings: Iterable[str | None]) -> str | None:
+    present = set(standings)
+    return next((s for s in ("poor", "fair", "good") if s in present), None)
+
+
+def _with_floor(row: Row) -> str:
+    return figure(row.value) + ("" if row.floor is None else f" (real people: {figure(row.floor)})")
+
+
+def _with_interval(row: Row) -> str:
+    span = "" if row.low is None or row.high is None else f" [{figure(row.low)}, {figure(row.high)}]"
+    return figure(row.value) + span
+
+
+def _against_floor(row: Row) -> str:
+    return f"{row.metric} {figure(row.value)}, real people {figure(row.floor)}"
+
+
+def _shortfall(row: Row) -> float:
+    """Return how far a row is from its floor on a log scale, to rank rows."""
+    assert row.value is not None
+    if row.floor is None:
+        return 0.0
+    value, floor = (1 - row.value, 1 - row.floor) if row.aim == "higher" else (abs(row.value), abs(row.floor))
+    ratio = math.log((value + 1e-6) / (floor + 1e-6))
+    return ratio if row.aim in ("lower", "higher") else abs(ratio)
