@@ -27,7 +27,7 @@ from real_data import DATA_SETS, DOCUMENT, ROOT, machine, read_parts, write_resu
 from pgcgan import Genotypes, PGcGAN, simulate
 from pgcgan.errors import PgcganError
 from pgcgan.generators.gan.networks import HaplotypeGenerator
-from pgcgan.labels import combination
+from pgcgan.labels import label_groups
 from pgcgan.metrics import figure
 from pgcgan.metrics.privacy import likelihood_ratio_scores, true_positive_rate
 from pgcgan.metrics.resampling import interval
@@ -59,7 +59,7 @@ def likelihoods(model: PGcGAN, people: Genotypes) -> dict[str, np.ndarray]:
     assert isinstance(generator, HaplotypeGenerator) and blocks is not None
     rows, per = people.haplotypes(), people.ploidy
     names = list(model.label_counts)
-    of_person = [names.index(str(name)) for name in combination(people.labels, model.label)]
+    of_person = [names.index(str(name)) for name in label_groups(people.labels, model.label)]
     label = np.repeat(of_person, per)
     codes = blocks.encode(rows).astype(np.int64)
     walk, share = generator.prior.walk(label), float(generator.share)

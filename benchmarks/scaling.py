@@ -42,8 +42,8 @@ KEPT = Path(tempfile.gettempdir()) / "pgcgan-scaling"
 # part -> the functions that belong to it, and are timed
 PARTS = {
     "blocks": (("tasks", "find_blocks"),),
-    "prior": (("tasks", "fit_prior"), ("tasks", "enough_carriers"), ("tasks", "_components")),
-    "ancestry": (("Prior", "with_ancestry"),),
+    "prior": (("tasks", "fit_code_model"), ("tasks", "choose_min_carriers"), ("tasks", "_components")),
+    "ancestry": (("CodeModel", "with_ancestry"),),
     "calibration": (("tasks", "balanced_sharpening"), ("tasks", "rake")),
 }
 _BINARY_OP, _MATRIX_MULTIPLY = dis.opmap["BINARY_OP"], 4  # the instruction of `a @ b`
@@ -89,7 +89,7 @@ def measure_fit(path: Path) -> dict[str, Any]:
 
     import pgcgan.generators.gan.tasks
     from pgcgan import PGcGAN
-    from pgcgan.generators.haplotype import Prior
+    from pgcgan.generators.haplotype import CodeModel
 
     torch.set_num_threads(1)
     people = read_cohort(path)
@@ -110,7 +110,7 @@ def measure_fit(path: Path) -> dict[str, Any]:
     with ExitStack() as stack:
         for part, functions in PARTS.items():
             for where, name in functions:
-                owner = Prior if where == "Prior" else pgcgan.generators.gan.tasks
+                owner = CodeModel if where == "CodeModel" else pgcgan.generators.gan.tasks
                 stack.enter_context(patch.object(owner, name, timed(part, getattr(owner, name))))
         products = stack.enter_context(Products())
         began, began_cpu = time.perf_counter(), time.process_time()

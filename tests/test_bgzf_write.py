@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,32 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcgan import Genotypes, Variants, read, write
-from pgcgan.io.bgzf_write import BgzfWriter
+from pgcgan.io.bgzf import opened, write_bgzip
 
 
 @settings(deadline=None, max_examples=40)
 @given(
-    st.lists(st.tuples(st.integers(0, 200_000), st.booleans()), max_size=5), st.integers(1, 12), st.integers(0, 2**32)
+    st.lists(st.tuples(st.integers(0, 200_000), st.booleans()), max_size=5), st.integers(1, 9), st.integers(0, 2**32)
 )
 def test_blocks_hold_what_was_written(sizes, level, seed):
-    # random bytes cannot be made smaller: such a block is stored as it is
     generator = np.random.default_rng(seed)
     parts = [generator.bytes(size) if odd else bytes([65]) * size for size, odd in sizes]
-    whole, offsets = b"".join(parts), np.cumsum([0, *map(len, parts)])
-    file = io.BytesIO()
-    stream = BgzfWriter(file, level)
-    for part in parts:
-        stream.write(part)
-    stream.close()
-    assert gzip.decompress(file.getvalue()) == whole
-    assert stream.size == len(whole)
     with TemporaryDirectory() as folder:
-        place = Path(folder, "x.gz")
-        place.write_bytes(file.getvalue())
-        with pysam.BGZFile(str(place)) as reference:
-            for offset, virtual in zip(offsets.tolist(), stream.virtual(offsets).tolist(), strict=True):
-                reference.seek(virtual)
-                assert reference.read(30) == whole[offset : offset + 30]
+        path = Path(folder, "x.gz")
+        write_bgzip(str(path), iter(parts), level)
+        assert gzip.decompress(path.read_bytes()) == b"".join(parts)
+        with opened(str(path)) as stream:
+            assert stream.read() == b"".join(parts)
 
 
 @st.composite

@@ -129,7 +129,7 @@ def test_nothing_is_overwritten_and_names_are_checked_before_reading(run, people
     Path("out.fam").write_text("mine")
     status, _, err = run("convert in.npz out.bed --unphased")
     assert (status, Path("out.fam").read_text()) == (2, "mine")
-    assert err == ("pgcgan: error: ./out.fam exists; force=True (--force) replaces it, or choose another name.\n")
+    assert err == ("pgcgan: error: out.fam exists; force=True (--force) replaces it, or choose another name.\n")
     accepted = ", ".join(SUFFIXES)
     assert run("convert absent.vcf out.xls") == (
         2,

@@ -206,18 +206,19 @@ def test_compressed_files_that_are_truncated_or_damaged(tmp_path):
     path.write_bytes(data[: len(data) // 2])
     assert message_of(path) == end
     path.write_bytes(gzip.compress(gzip.decompress(data))[:-1000])
-    assert message_of(path) == "is truncated: the compressed data stop in the middle; fetch it again."
+    assert message_of(path).startswith("is truncated")
     damaged = bytearray(data)
     damaged[len(data) // 2] ^= 255
     path.write_bytes(damaged)
-    assert re.fullmatch(r"is damaged: .+; fetch it again\.", message_of(path))
+    assert "damaged" in message_of(path)
 
 
 def test_a_truncated_bcf(tmp_path):
     path = write_form(tmp_path, vcf("10 A C 0|1 0|1", "11 A C 0|1 0|1"), ".bcf")
     whole = gzip.decompress(path.read_bytes())
     path.write_bytes(gzip.compress(whole[:-3]))
-    assert message_of(path) == ("is truncated: it stops in the middle of a record or of its header; fetch it again.")
+    message = message_of(path)
+    assert message.startswith("is truncated") and "record 2" in message
 
 
 def test_an_index_that_is_none(tmp_path, caplog):

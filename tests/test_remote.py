@@ -110,17 +110,14 @@ def test_any_walk_through_a_file(walked, data):
         patch.setenv("no_proxy", "127.0.0.1")
         patch.setattr(remote, "FIRST_BLOCK", 16)
         patch.setattr(remote, "LARGEST_BLOCK", 128)
-        with remote.RemoteFile(f"{server.address}/walk") as there:
+        begin = here.seek(data.draw(st.integers(0, len(content) + 5)))
+        with remote.RemoteFile(f"{server.address}/walk", begin) as there:
             for _ in range(data.draw(st.integers(1, 8))):
-                if data.draw(st.booleans()):
-                    to = data.draw(st.integers(0, len(content) + 5))
-                    assert there.seek(to) == here.seek(to)
                 size = data.draw(st.integers(1, 300))
                 got = b""
                 while len(got) < size and (piece := there.read(size - len(got))):
                     got += piece
                 assert got == here.read(size)
-                assert there.tell() == here.tell()
 
 
 @pytest.fixture(scope="module", params=["ranges", "whole", "unsized"])
@@ -254,7 +251,7 @@ def test_a_file_that_is_not_whole_on_the_server(web, made):
     for region in (None, REGION):
         assert error_of(url, region=region).startswith(f"{url} is truncated: the bgzip end-of-file block is missing;")
     made.write_bytes(gzip.compress(gzip.decompress(made.read_bytes()), 1)[:-1000])
-    assert error_of(url) == f"{url} is truncated: the compressed data stop in the middle; fetch it again."
+    assert error_of(url).startswith(f"{url} is truncated")
 
 
 def test_a_file_that_changes_while_it_is_read(web, made):
@@ -310,6 +307,46 @@ def test_addresses_that_cannot_be_read(web, made):
     (web.folder / "b c.vcf.gz").write_bytes(made.read_bytes())
     web.folder.joinpath("b c.vcf.gz").rename(web.folder / "b%20c.vcf.gz")
     assert read(f"{web.address}/b c.vcf.gz").n_variants == 400
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/a.vcf.gz", "file:///etc/passwd"])
+def test_a_redirection_to_another_scheme_is_not_followed(web, made, target):
+    web.fault = lambda path, before: f"to {target}"
+    for region in (None, REGION):
+        message = error_of(f"{web.address}/a.vcf.gz", region=region)
+        assert "redirect" in message.lower() and target.partition(":")[0] in message
+    assert len(web.asked) == 2
+
+
+def test_a_redirection_from_https_to_http_is_not_followed(web, made, monkeypatch):
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(HERE / "localhost.pem"))
+    server = WebServer(web.folder, HERE / "localhost.pem")
+    try:
+        server.fault = lambda path, before: f"to {web.address}/a.vcf.gz"
+        message = error_of(f"{server.address}/a.vcf.gz")
+        assert "redirects" in message and "https" in message
+        assert web.asked == []
+    finally:
+        server.stop()
+
+
+def test_credentials_do_not_come_into_messages(web, made, caplog):
+    host = web.address.removeprefix("http://")
+    with pytest.raises(UsageError) as caught:
+        read(f"http://me:secret@{host}/a.vcf.gz")
+    assert host in str(caught.value) and "secret" not in str(caught.value)
+    for fault in (404, 500, "cut", "changed", "shifted", "to ftp://127.0.0.1/a"):
+        web.fault = lambda path, before, fault=fault: fault
+        for region in (None, REGION):
+            assert "secret" not in error_of(f"{web.address}/a.vcf.gz?key=secret", region=region)
+    assert "secret" not in caplog.text
+
+
+def test_a_table_without_end_is_refused(web, monkeypatch):
+    (web.folder / "panel.tsv").write_bytes(b"sample\tpop\n" + b"x" * 5000)
+    monkeypatch.setattr(remote, "_LARGEST_TABLE", 4000)
+    with pytest.raises(DataError, match="panel.tsv has more than 4000 bytes"):
+        read_panel(f"{web.address}/panel.tsv")
 
 
 # ---- TLS ----------------------------------------------------------------------------------------------------------

@@ -312,7 +312,7 @@ def test_an_index_saves_reading_the_rest(tmp_path):
     path.write_bytes(data)
     os.utime(f"{path}.tbi")
     assert read(path, region=f"6:{rows[590][1]}-").n_variants == 10
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match="damaged"):
         read(path)
 
 
@@ -489,7 +489,7 @@ def test_nothing_is_left_of_a_write_that_fails(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(vcf_write, "index", full)
+    monkeypatch.setattr(vcf_write.pysam, "tabix_index", full)
     with pytest.raises(UsageError, match=r"x\.vcf\.gz cannot be written: No space left on device\."):
         write(artificial([[[0, 1]]], labels={"pop": ["GBR"]}), target, force=True)
     assert [p.name for p in tmp_path.iterdir()] == ["x.vcf.gz"] and target.read_bytes() == b"precious"

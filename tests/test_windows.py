@@ -22,10 +22,10 @@ from pgcgan import Genotypes, concat, evaluate, read, simulate, write
 from pgcgan.cli import main
 from pgcgan.errors import DataError, MissingExtra, ModelError, PgcganError, UsageError
 from pgcgan.generators.haplotype import known_ancestry
-from pgcgan.generators.haplotype.ancestry import fit_loadings
+from pgcgan.generators.haplotype.person_ancestry import fit_loadings
 from pgcgan.genome import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
-from pgcgan.genome.ancestry import Mixture
-from pgcgan.genome.breakpoints import even_cuts, linkage_across
+from pgcgan.genome.ancestry import AncestryMixture
+from pgcgan.genome.breakpoints import even_breakpoints, linkage_across
 from pgcgan.genotypes import Variants
 from pgcgan.metrics import Evaluation
 from pgcgan.metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
@@ -33,7 +33,7 @@ from pgcgan.runtime.executors import Processes, executor
 
 PEOPLE, SIZE = 240, 120
 # what is chosen by trial otherwise, and takes most of the time of a fit as small as these
-QUICK: dict[str, Any] = {"run_carriers": 4, "sharpening": 1.0}
+QUICK: dict[str, Any] = {"run_carriers": 4, "inverse_temperature": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def model(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bytes_of(directory: Path) -> dict[str, bytes]:
     """Return the files of a model; when it was made, and by what command, is not compared."""
     found = {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
-    sheet = json.loads(found["manifest.json"])
+    sheet = json.loads(found["model.json"])
     del sheet["provenance"]
-    found["manifest.json"] = json.dumps(sheet).encode()
+    found["model.json"] = json.dumps(sheet).encode()
     return found
 
 
@@ -85,8 +85,8 @@ def test_linkage_across_a_cut_is_the_mean_of_r2_of_its_pairs() -> None:
     for cut in range(3, 10):
         assert found[cut] == pytest.approx(squared[cut - 3 : cut, cut : cut + 3].mean(), abs=1e-6)
     assert np.isinf(found[[0, 1, 2, 10, 11, 12]]).all()
-    assert even_cuts(1000, 250) == [250, 500, 750]
-    assert even_cuts(100, 250) == []
+    assert even_breakpoints(1000, 250) == [250, 500, 750]
+    assert even_breakpoints(100, 250) == []
 
 
 def test_windows_cover_every_site_once_and_are_cut_where_linkage_is_low(
@@ -108,7 +108,7 @@ def test_windows_cover_every_site_once_and_are_cut_where_linkage_is_low(
             here = genome.variants.contig == window.contig
             across = linkage_across(genome.calls[here].reshape(here.sum(), -1).T, SIZE // 5)
             cut = int(inside[window.overlap] - np.flatnonzero(here)[0])
-            even = min(even_cuts(here.sum(), SIZE), key=lambda site: abs(site - cut))
+            even = min(even_breakpoints(here.sum(), SIZE), key=lambda site: abs(site - cut))
             near = across[even - SIZE // 10 : even + SIZE // 10 + 1]
             assert across[cut] == pytest.approx(near.min())
             assert near.min() < near.max()
@@ -128,7 +128,7 @@ def test_a_frequency_filter_is_that_of_the_whole_cohort(genome: Genotypes, sourc
     expected = genome.select(samples=np.arange(100), min_maf=0.2)
     assert sum(w.sites - w.overlap for w in plan.windows) == expected.n_variants
     assert plan.source.samples == expected.samples.tolist()
-    assert plan.label_counts == {"all": 100}
+    assert plan.label_counts_ == {"all": 100}
 
 
 @pytest.mark.parametrize("name", ["g.pgen", "g.vcz", "g.bcf"])
@@ -286,9 +286,9 @@ def test_linkage_across_seams_is_like_that_inside(
 ) -> None:
     apart = train(source, tmp_path / "m", size=SIZE, label=["group"], seed=1, overlap=0, **QUICK)
     cuts, middles = GenomeModel.load(model).seams()
-    own = [w.sites - w.overlap for w in GenomeModel.load(model).windows]
+    own = [w.sites - w.overlap for w in GenomeModel.load(model).windows_]
     assert set(cuts) < set(np.cumsum(own))
-    assert [w.last for w in GenomeModel.load(apart).windows] == [w.last for w in GenomeModel.load(model).windows]
+    assert [w.last for w in GenomeModel.load(apart).windows_] == [w.last for w in GenomeModel.load(model).windows_]
     assert len(cuts) >= 4
     joined, separate = (GenomeModel.load(path).sample(600, seed=1) for path in (model, apart))
     inside = root_mean_square(genome, joined, middles, 20)
@@ -378,9 +378,9 @@ def test_a_genome_is_evaluated_by_stretches(
 
 
 def test_people_without_a_common_ancestry_are_drawn_all_the_same() -> None:
-    none = Mixture([1.0], [[]], [[]])
+    none = AncestryMixture([1.0], [[]], [[]])
     assert none.draw(7, np.random.SeedSequence(1)).shape == (7, 0)
-    several = Mixture([0.25, 0.75], [[-9.0, 0.0], [9.0, 0.0]], [np.eye(2).tolist()] * 2)
+    several = AncestryMixture([0.25, 0.75], [[-9.0, 0.0], [9.0, 0.0]], [np.eye(2).tolist()] * 2)
     drawn = several.draw(4000, np.random.SeedSequence(2))
     assert (drawn[:, 0] > 0).mean() == pytest.approx(0.75, abs=0.03)
     assert drawn[:, 1].std() == pytest.approx(1, abs=0.05)
@@ -390,7 +390,7 @@ def test_people_without_a_common_ancestry_are_drawn_all_the_same() -> None:
 
 
 def test_a_finished_model_holds_no_person(genome: Genotypes, model: Path) -> None:
-    assert sorted(p.name for p in model.iterdir()) == ["manifest.json", "windows"]
+    assert sorted(p.name for p in model.iterdir()) == ["model.json", "windows"]
     text = b"".join(p.read_bytes() for p in model.rglob("*.json"))
     assert not [name for name in genome.samples if name.encode() in text]
 
@@ -405,7 +405,7 @@ def test_what_cannot_be_done_is_said(source: Source, model: Path, tmp_path: Path
         make_plan(source, tmp_path / "m", size=10, label=["group"])
     with pytest.raises(UsageError, match="the prior of the preset haplotype alone"):
         make_plan(source, tmp_path / "m", size=SIZE, label=["group"], epochs=2.0)
-    with pytest.raises(UsageError, match="finished or begun .manifest.json, windows."):
+    with pytest.raises(UsageError, match="finished or begun .model.json, windows."):
         make_plan(source, model, size=SIZE, label=["group"])
     with pytest.raises(ModelError, match="pgcgan windows plan"):
         fit_windows(tmp_path / "nothing")
@@ -456,7 +456,7 @@ def test_the_command_line_plans_fits_finishes_and_generates(
     quick = ["--set", "run_carriers=4", "--set", "sharpening=1.0"]
     given = [source.path, "--panel", str(source.panel), "--label", "group", "--seed", "1", "--windows", str(SIZE)]
     assert main(["windows", "plan", *given, *quick, "-o", "m"]) == 0
-    count = len(Plan.load("m").windows)
+    count = len(Plan.load("m").windows_)
     assert main(["windows", "finish", "m"]) == 2
     assert f"{count} of the {count} windows of m are not fitted" in capsys.readouterr().err
     for index in range(1, count + 1):

@@ -1,7 +1,7 @@
-"""pgcgan: artificial people for any label, from phased or unphased genotypes, with the evidence beside them.
+"""Synthetic people for any label, from phased or unphased genotypes, with the evidence beside them.
 
-The names below are the whole public surface. They are imported on first use, so that reading a VCF does not import
-torch, and `import pgcgan` costs nothing.
+The names below are the whole public surface. They are imported on first use, so that `import pgcgan` costs nothing and
+only the conditional GAN imports torch.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .generators.model import PGcGAN
+    from .generators.baselines import SMOTE, IndependentSites, LiStephens, PCAGaussian
+    from .generators.gan import PaperGAN, PGcGAN
+    from .generators.haplotype import HaplotypeModel
+    from .genome import GenomeModel
     from .genotypes import Genotypes, Variants, concat
     from .io import read, read_panel, read_split, write
     from .metrics import Evaluation, evaluate
     from .provenance import VERSION as __version__
+    from .registry import load
     from .simulation import simulate
     from .thousand_genomes import fetch
 
@@ -28,7 +32,15 @@ _HOME = {
     "read_split": "io",
     "simulate": "simulation",
     "fetch": "thousand_genomes",
-    "PGcGAN": "generators.model",
+    "HaplotypeModel": "generators.haplotype",
+    "PGcGAN": "generators.gan",
+    "PaperGAN": "generators.gan",
+    "IndependentSites": "generators.baselines",
+    "LiStephens": "generators.baselines",
+    "PCAGaussian": "generators.baselines",
+    "SMOTE": "generators.baselines",
+    "GenomeModel": "genome",
+    "load": "registry",
     "evaluate": "metrics",
     "Evaluation": "metrics",
 }
@@ -39,9 +51,16 @@ __all__ = [*sorted(_HOME), "__version__"]
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.import_module(".provenance", __name__).VERSION
-    if name in _HOME:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
         return getattr(importlib.import_module("." + _HOME[name], __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from .errors import MissingExtra
+
+        raise MissingExtra("torch", "gan", f"pgcgan.{name}") from None
 
 
 def __dir__() -> list[str]:

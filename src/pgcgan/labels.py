@@ -1,7 +1,7 @@
-"""Who is to be made: counts per label, label columns and names of artificial people.
+"""Who is to be made: counts per label, label columns and names of synthetic people.
 
-A *combination* is what people are counted by: the value of the label column, or with several columns their values
-joined by "/" ("EUR/GBR"). A *plan* maps combinations to counts; its order is the order of the people.
+A *label* is what people are counted by: the value of the label column, or with several columns their values
+joined by "/" ("EUR/GBR"). A *plan* maps labels to counts; its order is the order of the people.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from .genotypes import Genotypes, Variants
 JOIN = "/"
 
 
-def combination(labels: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarray:
-    """Return the combination of every person: array of str, shape (samples,).
+def label_groups(labels: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarray:
+    """Return the label of every person: array of str, shape (samples,).
 
     Parameters
     ----------
     labels : mapping of str to array of str, shape (samples,)
         Label columns, as in `Genotypes.labels`.
     columns : sequence of str
-        The columns that make up a combination, in this order.
+        The columns that make up a label, in this order.
 
     Raises
     ------
@@ -53,25 +53,25 @@ def combination(labels: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.
 
 
 def plan_counts(n: int | Mapping[str, int], label_counts: Mapping[str, int]) -> dict[str, int]:
-    """Return how many people of each combination to make; the counts are exact.
+    """Return how many people of each label to make; the counts are exact.
 
     Parameters
     ----------
     n : int, or mapping of str to int
         An integer is shared out in proportion to `label_counts` by largest remainders (ties go to the larger
-        combination, then to the earlier one). A mapping is taken as it is.
+        label, then to the earlier one). A mapping is taken as it is.
     label_counts : mapping of str to int
-        The training people by combination.
+        The training people by label.
 
     Returns
     -------
     dict of str to int
-        Combinations with at least one person, in the order of `label_counts`.
+        Labels with at least one person, in the order of `label_counts`.
 
     Raises
     ------
     UsageError
-        If a combination is unknown (the message lists the known ones), a count is not a whole number of 0 or more, or
+        If a label is unknown (the message lists the known ones), a count is not a whole number of 0 or more, or
         nobody is asked for.
     """
     if isinstance(n, Mapping):
@@ -99,14 +99,14 @@ def plan_counts(n: int | Mapping[str, int], label_counts: Mapping[str, int]) -> 
 def plan_from(
     n: int | Mapping[str, int], label_counts: Mapping[str, int], start: int
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many people of each combination to make, and how many of it come before them.
+    """Return how many people of each label to make, and how many of it come before them.
 
     Parameters
     ----------
     n, label_counts
         As for `plan_counts`.
     start : int
-        People to pass over: of each combination that `n` names, or in all, in proportion, if `n` is a number.
+        People to pass over: of each label that `n` names, or in all, in proportion, if `n` is a number.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def plan_from(
     ------
     UsageError
         As `plan_counts`, or if a number cannot be continued from there because the larger number has fewer people of
-        one combination (the paradox of largest remainders).
+        one label (the paradox of largest remainders).
     """
     _count(start, "The start")
     if not start:
@@ -150,8 +150,8 @@ def _count(value: object, what: str) -> int:
 def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[str, int] | None = None) -> np.ndarray:
     """Return `PREFIX_EUR_000001`, … in the order of the plan; numbers restart at each label, behind those before.
 
-    Whatever is not a letter, digit, "-", "." or "_" in a combination becomes "_", because some formats take nothing
-    else in a sample name. Combinations that become equal by that share one numbering, so that names stay unique.
+    Whatever is not a letter, digit, "-", "." or "_" in a label becomes "_", because some formats take nothing
+    else in a sample name. Labels that become equal by that share one numbering, so that names stay unique.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[s
 def label_columns(plan: Mapping[str, int], columns: Sequence[str]) -> dict[str, np.ndarray]:
     """Return the label columns of the planned people: column to array of str, shape (people,).
 
-    It undoes `combination`: for any labels, ``label_columns`` of the counted combinations holds the same people, in
+    It undoes `label_groups`: for any labels, ``label_columns`` of the counted labels holds the same people, in
     the order of the plan.
     """
     rows = [(label,) if len(columns) == 1 else tuple(label.split(JOIN)) for label in plan]
@@ -207,7 +207,7 @@ def assemble(
     parts : iterable of arrays of int8, shape (variants, some people, ploidy)
         The calls in the order of the plan, cut anyhow.
     before : mapping of str to int, optional
-        How many people of a combination come before those planned; they have the numbers up to it.
+        How many people of a label come before those planned; they have the numbers up to it.
 
     Raises
     ------

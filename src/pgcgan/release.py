@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,19 +13,11 @@ from .labels import label_columns, plan_counts, sample_names
 from .metrics.comparison import Cohort
 from .numerics import allele_differences
 
+if TYPE_CHECKING:
+    from .generators.generator import Generator
+
 _CHUNK_BYTES = 200_000_000  # of training rows compared at a time
 _DRAWS = 50  # times the people requested, and at least 1,000, before giving up a label
-
-
-class Generator(Protocol):
-    """A fitted model or baseline."""
-
-    label: tuple[str, ...]
-    label_counts: dict[str, int]
-
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN") -> Genotypes:
-        """Generate people; the i-th of a label depends on the seed, the label and i only."""
-        ...
 
 
 def sample_apart(
@@ -46,7 +38,7 @@ def sample_apart(
 
     Parameters
     ----------
-    generator : PGcGAN or a baseline
+    generator : Generator
         Fitted.
     n : int, or mapping of str to int
         As in its `sample`.
@@ -78,7 +70,7 @@ def sample_apart(
             f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share of "
             "the sites between 0 and 1."
         )
-    plan = plan_counts(n, generator.label_counts)
+    plan = plan_counts(n, generator.label_counts_)
     parts: list[Genotypes] = []
     rejected = 0
     screen = _Screen(train, min_distance)

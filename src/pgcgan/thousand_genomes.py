@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from typing import Any
 import pysam
 
 from .errors import DataError, UsageError, listed
-from .genotypes import parse_region
 from .io import remote
-from .io.bgzf import index_of, opened, region_start
+from .io.bgzf import opened
+from .io.index import index_of, region_start
 from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
-from .runtime.files import workspace
+from .regions import parse_region
+from .runtime.files import whole_files
 
 MIRROR = "https://ftp.1000genomes.ebi.ac.uk/vol1/ftp"  # also: https://1000genomes.s3.amazonaws.com
 _SUFFIXES = (".vcf.gz", ".vcf.bgz")
@@ -158,7 +158,7 @@ def fetch(
     columns = list(panel[samples[0]])
     rows = [["sample", *columns], *([s, *(panel[s][c] for c in columns)] for s in samples)]
     mode: Any = "wb"
-    with _whole_or_nothing(places) as (vcf, people):
+    with whole_files(places, stale=[Path(f"{places[0]}.csi")]) as (vcf, _, people):
         people.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
         with pysam.BGZFile(str(vcf), mode, None) as out:
             out.write(b"".join([*header[:-1], "".join(added).encode(), header[-1]]))
@@ -166,25 +166,6 @@ def fetch(
                 out.write(line)
         pysam.tabix_index(str(vcf), preset="vcf")
     return places
-
-
-@contextmanager
-def _whole_or_nothing(places: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """Yield where to write the VCF and the panel; they and the index get their names when the block has ended well."""
-    vcf, index, panel = places
-    try:
-        with (
-            workspace(vcf.parent) as first,
-            workspace(panel.parent) as second,
-        ):
-            yield Path(first, vcf.name), Path(second, panel.name)
-            Path(f"{vcf}.csi").unlink(missing_ok=True)
-            vcf.unlink(missing_ok=True)  # the old one must not stand beside the new index and panel
-            os.replace(Path(second, panel.name), panel)
-            os.replace(Path(first, index.name), index)
-            os.replace(Path(first, vcf.name), vcf)
-    except OSError as error:
-        raise UsageError(f"{vcf} cannot be written: {error.strerror or error}.") from None
 
 
 def _chromosome(region: str, release: str) -> tuple[str, int, int | None]:
@@ -297,7 +278,7 @@ def _records(
     """Yield the lines of the records that start in a region, as they are."""
     contig, first, last = region
     n, at = 0, first
-    offset = None if index is None else region_start(index, contig, None, first, last)
+    offset = None if index is None else region_start(index, contig, first, last)
     if offset is not None:
         with opened(url, offset) as stream:
             for line in stream:

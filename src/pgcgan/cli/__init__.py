@@ -14,21 +14,40 @@ from typing import TextIO
 from cyclopts import CycloptsError
 
 from ..errors import GateFailed, PgcganError
-from . import converting, fetching, generating, genomes, judging, showing, simulating, training  # their commands
+from . import (  # the commands
+    card,
+    compare,
+    completion,
+    convert,
+    demo,
+    evaluate,
+    fetch,
+    generate,
+    info,
+    report,
+    simulate,
+    train,
+    windows,
+)
 from .app import app
 from .processes import with_others
 
 __all__ = [
     "app",
-    "converting",
-    "fetching",
-    "generating",
-    "genomes",
-    "judging",
+    "card",
+    "compare",
+    "completion",
+    "convert",
+    "demo",
+    "evaluate",
+    "fetch",
+    "generate",
+    "info",
     "main",
-    "showing",
-    "simulating",
-    "training",
+    "report",
+    "simulate",
+    "train",
+    "windows",
 ]
 
 # 128 + the signal, as shells have it

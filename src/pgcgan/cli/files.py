@@ -7,15 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, ModelError, UsageError, listed
-from ..runtime import files as workspace
-from .app import Reading
+from ..errors import DataError, UsageError, listed
+from ..runtime import files as runtime_files
+from .options import Reading
 
 if TYPE_CHECKING:
-    from ..generators.baselines import Baseline
-    from ..generators.model import PGcGAN
-    from ..genome import GenomeModel
     from ..genotypes import Genotypes
+    from ..metrics import Evaluation
 
 
 def read_options(reading: Reading) -> dict[str, Any]:
@@ -62,9 +60,7 @@ def _parts(samples: Sequence[str], split: str, intersect: bool) -> tuple[list[st
     part = read_split(split)
     absent = [name for name in samples if name not in part]
     if absent and not intersect:
-        raise DataError(
-            f"{len(absent)} samples are not in {split}: {listed(absent, 3)}; --intersect goes on without them."
-        )
+        raise DataError(f"{len(absent)} samples are not in {split}: {listed(absent, 3)}; --intersect leaves them out.")
     train = [name for name in samples if part.get(name) == "train"]
     if not train:
         raise DataError(f"None of the {len(samples)} samples is 'train' in {split}.")
@@ -72,7 +68,7 @@ def _parts(samples: Sequence[str], split: str, intersect: bool) -> tuple[list[st
 
 
 def at_sites_of(real: Genotypes, made: Genotypes) -> Genotypes:
-    """Return the real people at the sites of the artificial ones, which may be fewer (a region, a frequency filter)."""
+    """Return the real people at the sites of the synthetic ones, which may be fewer (a region, a frequency filter)."""
     import numpy as np
 
     def keys(genotypes: Genotypes) -> list[tuple[Any, ...]]:
@@ -93,31 +89,23 @@ def panel_beside(path: str) -> str:
     beside = path.removesuffix(suffixes[-1] if suffixes else "") + ".panel.tsv"
     if not Path(beside).is_file():
         raise UsageError(
-            f"The labels of the artificial people are looked for in {beside}, which is not there; name them by "
-            "--synthetic-panel."
+            f"There is no panel file {beside} with the labels of the synthetic people; name one with --synthetic-panel."
         )
     return beside
 
 
-def load(path: str, stage: str = "final") -> Baseline | PGcGAN | GenomeModel:
-    """Return the model or baseline of a directory."""
-    if not Path(path).is_dir():
-        raise ModelError(f"There is no model directory {path}; pgcgan train … -o {path} makes one.")
-    if (Path(path) / "baseline.json").is_file():
-        from ..generators.baselines import Baseline
+def read_evaluation(path: str) -> Evaluation:
+    """Return the evaluation of a JSON file."""
+    from ..metrics import Evaluation
 
-        if stage != "final":
-            raise UsageError(f"--stage {stage} is for models; {path} is a baseline.")
-        return Baseline.load(path)
-    if (Path(path) / "manifest.json").is_file() or (Path(path) / "plan").is_dir():
-        from ..genome import GenomeModel
-
-        if stage != "final":
-            raise UsageError(f"--stage {stage} is for models of one region; {path} is a genome-wide one.")
-        return GenomeModel.load(path)
-    from ..generators.model import PGcGAN
-
-    return PGcGAN.load(path, stage=stage)
+    if not Path(path).is_file():
+        raise UsageError(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
+    try:
+        return Evaluation.from_json(Path(path).read_text(encoding="utf-8"))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not a text file (UTF-8); accepted: what `pgcgan evaluate` wrote.") from None
 
 
 def output_free(path: str, force: bool, *, standard_output: bool = False) -> None:
@@ -147,7 +135,7 @@ def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
     target = Path(path)
     output_free(path, force)
-    workspace.write_text(target, text)
+    runtime_files.write_text(target, text)
     return target
 
 

@@ -1,4 +1,4 @@
-"""Training in several processes: what `torchrun` says of them in the environment."""
+"""Training in several processes: the variables that `torchrun` sets."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from ..errors import PgcganError
 
 
 def number() -> int:
-    """Return the number of this process among those that train together; 0 speaks and writes."""
-    return _said("RANK", 0) if several() else 0
+    """Return the rank of this process; rank 0 prints and writes."""
+    return _variable("RANK", 0) if several() else 0
 
 
 def several() -> bool:
-    """Tell whether there are several."""
-    return "MASTER_ADDR" in os.environ and _said("WORLD_SIZE", 1) > 1
+    """True if several processes train together."""
+    return "MASTER_ADDR" in os.environ and _variable("WORLD_SIZE", 1) > 1
 
 
 def beside() -> int:
-    """Return how many share this machine."""
-    return max(1, _said("LOCAL_WORLD_SIZE", 1)) if several() else 1
+    """Return the number of processes that share this machine."""
+    return max(1, _variable("LOCAL_WORLD_SIZE", 1)) if several() else 1
 
 
-def _said(name: str, otherwise: int) -> int:
+def _variable(name: str, otherwise: int) -> int:
     text = os.environ.get(name, "")
     return int(text) if text.isdigit() else otherwise
 
@@ -36,11 +36,11 @@ def with_others(words: Sequence[str]) -> Iterator[None]:
     if words[:1] != ["train"] or not several():
         yield
         return
-    from ..generators.gan.devices import joined
+    from ..generators.gan.parallel import process_group
 
     try:
-        with joined():
+        with process_group():
             yield
     except PgcganError:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what went wrong is said before torchrun ends all
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the error is printed before torchrun ends all
         raise

@@ -1,11 +1,10 @@
-"""How the ancestry of people is distributed in a label: what is left of them in a model, and drawn from."""
+"""The distribution of the ancestry of people in each label, from which synthetic people draw theirs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
 
 _MOST_GROUPS = 4
 _LEAST_PEOPLE = 20  # of a group
@@ -13,8 +12,8 @@ _REGULARISED = 0.01  # added to the variances of a group, so that none is a hand
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """Normal distributions of which each person has one: the hidden populations of a label, or its clines.
+class AncestryMixture:
+    """A Gaussian mixture: the hidden populations of a label, or its clines.
 
     Parameters
     ----------
@@ -29,19 +28,18 @@ class Mixture:
     mean: list[list[float]]
     root: list[list[list[float]]]
 
-    def draw(self, people: int, stream: np.random.SeedSequence) -> np.ndarray:
+    def draw(self, people: int, random: np.random.Generator) -> np.ndarray:
         """Draw the ancestry of people: float32, shape (people, axes)."""
-        random = np.random.default_rng(stream)
         last = len(self.share) - 1
         group = np.minimum(np.searchsorted(np.cumsum(self.share), random.random(people)), last)
         mean, root = np.array(self.mean).reshape(last + 1, -1), np.array(self.root)
         axes = mean.shape[1]
         normal = random.standard_normal((people, axes))
-        found = mean[group] + np.einsum("pij,pj->pi", root.reshape(last + 1, axes, axes)[group], normal)
-        return found.astype(np.float32)
+        z = mean[group] + np.einsum("pij,pj->pi", root.reshape(last + 1, axes, axes)[group], normal)
+        return z.astype(np.float32)
 
 
-def fit_mixtures(z: np.ndarray, label: np.ndarray, spread: np.ndarray) -> list[Mixture]:
+def fit_mixtures(z: np.ndarray, label: np.ndarray, spread: np.ndarray) -> list[AncestryMixture]:
     """Fit a mixture to each label; how many groups it has is chosen by the Bayesian information criterion.
 
     Parameters
@@ -51,20 +49,22 @@ def fit_mixtures(z: np.ndarray, label: np.ndarray, spread: np.ndarray) -> list[M
     spread : array of float, shape (labels, axes, axes)
         Of labels of one group: see `KnownAncestry`.
     """
-    axes, found = z.shape[1], []
+    from sklearn.mixture import GaussianMixture
+
+    axes, mixtures = z.shape[1], []
     for k, root in enumerate(spread):
-        mine = z[label == k]
-        best = Mixture([1.0], [[0.0] * axes], [root.astype(float).tolist()])
+        own = z[label == k]
+        best = AncestryMixture([1.0], [[0.0] * axes], [root.astype(float).tolist()])
         least = np.inf
         for groups in range(1, _MOST_GROUPS + 1 if axes else 1):
-            if len(mine) < groups * _LEAST_PEOPLE:
+            if len(own) < groups * _LEAST_PEOPLE:
                 break
-            trial = GaussianMixture(groups, reg_covar=_REGULARISED, n_init=3, random_state=0).fit(mine)
-            if trial.bic(mine) >= least or (trial.weights_ * len(mine)).min() < _LEAST_PEOPLE:
+            trial = GaussianMixture(groups, reg_covar=_REGULARISED, n_init=3, random_state=0).fit(own)
+            if trial.bic(own) >= least or (trial.weights_ * len(own)).min() < _LEAST_PEOPLE:
                 continue
-            least = trial.bic(mine)
+            least = trial.bic(own)
             if groups > 1:
                 roots = np.linalg.cholesky(trial.covariances_)
-                best = Mixture(trial.weights_.tolist(), trial.means_.tolist(), roots.tolist())
-        found.append(best)
-    return found
+                best = AncestryMixture(trial.weights_.tolist(), trial.means_.tolist(), roots.tolist())
+        mixtures.append(best)
+    return mixtures

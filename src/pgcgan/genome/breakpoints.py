@@ -1,22 +1,24 @@
-"""Where a contig is cut into windows: where sites on both sides know least of each other."""
+"""Breakpoints: where a contig is cut into windows, at low linkage disequilibrium across the cut."""
 
 from __future__ import annotations
 
 import numpy as np
 
-SEARCHED = 0.1  # of a window, on either side of where the cut would be if all were of one size
-BESIDE = 50  # sites on either side of a cut whose linkage is looked at
+from ..numerics import fill_missing, standardise
+
+SEARCHED = 0.1  # of a window, on either side of the breakpoint of windows of equal size
+BESIDE = 50  # sites on either side of a breakpoint between which linkage is measured
 _ROWS = 2000
 
 
-def even_cuts(sites: int, wanted: int) -> list[int]:
-    """Return the first sites of all windows of a contig but its first, if they were of one size, near `wanted`."""
+def even_breakpoints(sites: int, wanted: int) -> list[int]:
+    """Return the first sites of all windows of a contig but its first, for windows of equal size near `wanted`."""
     count = max(1, round(sites / wanted))
     return [sites * i // count for i in range(1, count)]
 
 
 def linkage_across(rows: np.ndarray, beside: int) -> np.ndarray:
-    """Return the mean r² between the `beside` sites before and after each place where rows could be cut.
+    """Return the mean r² between the `beside` sites before and after each possible breakpoint.
 
     Parameters
     ----------
@@ -27,27 +29,19 @@ def linkage_across(rows: np.ndarray, beside: int) -> np.ndarray:
     Returns
     -------
     array of float, shape (sites + 1,)
-        Entry c is of a cut before site c; inf where there are not enough sites on both sides. r² is the square of
-        Pearson's r, missing states at their site's mean; 0 where a site does not vary.
+        Entry c is for a breakpoint before site c; inf where there are not enough sites on both sides. r² is the square
+        of Pearson's r, missing states at their site's mean; 0 where a site does not vary.
     """
-    known = rows >= 0
-    states = rows.astype(np.float32)
-    mean = np.where(known, states, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    states = np.where(known, states - mean, 0)
-    length = np.sqrt((states**2).sum(axis=0))
-    states /= np.where(length > 1e-6, length, np.inf)
-    sites = rows.shape[1]
-    found = np.full(sites + 1, np.inf)
+    states, sites = standardise(fill_missing(rows)), rows.shape[1]
+    linkage = np.full(sites + 1, np.inf)
     squared = (states.T @ states).astype(np.float64) ** 2
     # sums over rectangles by those from the corner
     corner = np.zeros((sites + 1, sites + 1))
     corner[1:, 1:] = squared.cumsum(axis=0).cumsum(axis=1)
-    cut = np.arange(beside, sites - beside + 1)
-    total = (
-        corner[cut, cut + beside] - corner[cut - beside, cut + beside] - corner[cut, cut] + corner[cut - beside, cut]
-    )
-    found[cut] = total / beside**2
-    return found
+    at = np.arange(beside, sites - beside + 1)
+    total = corner[at, at + beside] - corner[at - beside, at + beside] - corner[at, at] + corner[at - beside, at]
+    linkage[at] = total / beside**2
+    return linkage
 
 
 def thinned_rows(calls: np.ndarray, phased: bool) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a genome-wide model is worth: its people against real ones, seams against the inside of windows."""
+"""Evaluation of a genome-wide model: its people against real people, seams against the inside of windows."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ..errors import DataError, listed
+from ..generators.generator import OnEvent
 from ..genotypes import Genotypes, Variants, concat
-from ..labels import combination
+from ..labels import label_groups
 from ..metrics import Evaluation, NotComputable, Row
 from ..metrics import evaluate as evaluate_sites
 from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
 from ..metrics.resampling import interval
 from .model import GenomeModel
-from .plan import OnEvent, Source, check_index, stretches
+from .plan import Source, check_index, read_chunks
 
-SITES = 5000  # of the genome, that all measures but those of seams are taken at
+SITES = 5000  # of the genome, at which all metrics but those of seams are computed
 COMMON = 0.05
 BESIDE = 50  # common sites on either side of a cut
 _SEARCHED = 5000  # sites on either side of it
@@ -33,16 +34,17 @@ def evaluate(
     seed: int = 0,
     on_event: OnEvent | None = None,
 ) -> Evaluation:
-    """Measure people of a genome-wide model against real people; the genome is never held as a whole.
+    """Compare people of a genome-wide model with real people; the genome is never held in memory as a whole.
 
-    All that `pgcgan.evaluate` measures is measured at 5,000 common sites of the whole genome. Besides: the error of r²
-    of pairs of common sites across the seams of windows, beside that of pairs as far apart inside windows; the signed r
-    of pairs of sites on two contigs; and how far the ancestry of a person, within the label, agrees between contigs.
+    All metrics of `pgcgan.evaluate` are computed at 5,000 common sites of the whole genome. In addition: the error of
+    r² of pairs of common sites across the seams of windows, beside that of pairs as far apart inside windows; the
+    signed r of pairs of sites on two contigs; and how well the ancestry of a person, within the label, agrees between
+    contigs.
 
     Parameters
     ----------
     model : GenomeModel
-        Which made the people: it knows the sites and the seams.
+        The model that made the people: it knows the sites and the seams.
     real, synthetic : Source
         A .vcf.gz or .bcf needs its index.
     train : sequence of str, or callable, optional
@@ -66,7 +68,7 @@ def evaluate(
     for source in (real, synthetic):
         check_index(source.path)
     columns = list(label or model.label)
-    variants = model.variants
+    variants = model.variants_
     begin = str(variants.contig[0]), int(variants.position[0]), int(variants.position[0])
     names = real.read(*begin).samples.tolist()
     chosen = set(names if train is None else train(names) if callable(train) else train)
@@ -77,16 +79,16 @@ def evaluate(
     common = np.zeros(len(variants), dtype=bool)
     pieces: tuple[list[Genotypes], list[Genotypes]] = ([], [])
     done = 0
-    for contig, first, last, end in stretches(variants, len(fitted) + synthetic.read(*begin).n_samples):
+    for contig, first, last, end in read_chunks(variants, len(fitted) + synthetic.read(*begin).n_samples):
         part = variants.select(slice(done, end))
         both = [_at(source, contig, first, last, part) for source in (real, synthetic)]
         frequency = both[0].select(samples=np.flatnonzero(fitted)).allele_frequency()
         common[done:end] = np.nan_to_num(np.minimum(frequency, 1 - frequency)) >= COMMON
-        # the first common site of each of so many stretches of one length
+        # the first common site of each of so many chunks of equal length
         here = np.flatnonzero(common[done:end])
         thinned = here[np.unique((here + done) * SITES // len(variants), return_index=True)[1]]
-        for kept, people in zip(pieces, both, strict=True):
-            kept.append(people.select(sites=thinned))
+        for part_of, people in zip(pieces, both, strict=True):
+            part_of.append(people.select(sites=thinned))
         done = end
         say({"stage": "reading", "fraction": done / len(variants), "detail": f"{done:,} sites"})
     if not common.any():
@@ -94,26 +96,30 @@ def evaluate(
     whole, made = (concat(of, axis="variants") for of in pieces)
     trained, unseen = (whole.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
     holdout = None if train is None else unseen
-    found = evaluate_sites(trained, made, holdout=holdout, label=columns, seed=seed, on_event=on_event)
+    evaluation = evaluate_sites(trained, made, holdout=holdout, label=columns, seed=seed, on_event=on_event)
     rows = [*_seams(model, common, real, synthetic, fitted, train is not None, seed)]
     rows += _contigs(trained, made, holdout, columns, seed)
     remark = (
         f"All rows but those across seams and inside windows are at {whole.n_variants:,} common sites of "
         f"{len(variants):,}; evaluate a region of its own to see rare alleles."
     )
-    how = {**found.provenance, "remarks": [remark, *found.provenance["remarks"]], "windows": len(model.windows)}
-    return dataclasses.replace(found, rows=(*found.rows, *rows), provenance=how)
+    how = {
+        **evaluation.provenance,
+        "remarks": [remark, *evaluation.provenance["remarks"]],
+        "windows": len(model.windows_),
+    }
+    return dataclasses.replace(evaluation, rows=(*evaluation.rows, *rows), provenance=how)
 
 
 def _at(source: Source, contig: str, first: int, last: int, wanted: Variants) -> Genotypes:
     """Return the people of a source at sites of the model."""
-    found = source.read(contig, first, last)
-    where = {key: i for i, key in enumerate(_keys(found.variants))}
+    genotypes = source.read(contig, first, last)
+    where = {key: i for i, key in enumerate(_keys(genotypes.variants))}
     keys = _keys(wanted)
     absent = [wanted.name(i) for i, key in enumerate(keys) if key not in where]
     if absent:
         raise DataError(f"{source.path} lacks {len(absent)} sites of the model: {listed(absent, 3)}.")
-    return found.select(sites=np.array([where[key] for key in keys], dtype=int))
+    return genotypes.select(sites=np.array([where[key] for key in keys], dtype=int))
 
 
 def _keys(variants: Variants) -> list[tuple[str, int, str, str]]:
@@ -139,7 +145,7 @@ def _seams(
             if around is None:
                 continue
             sites, behind = around
-            part = model.variants.select(sites)
+            part = model.variants_.select(sites)
             region = str(part.contig[0]), int(part.position[0]), int(part.position[-1])
             people, made = (_at(source, *region, part) for source in (real, synthetic))
             trained, others = (people.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
@@ -147,7 +153,7 @@ def _seams(
             if unseen:
                 floor.append(_squares(linkage_error(others, trained, behind)))
         if not own:
-            yield Row("linkage", name, "all", None, note=f"no cut has {BESIDE} common sites on both sides")
+            yield Row("linkage", name, "all", None, note=f"no seam has {BESIDE} common sites on both sides")
             continue
         sums = np.array(own)
         low, high = interval(lambda i, s=sums: _root(s[i]), len(sums), seed)
@@ -159,7 +165,7 @@ def _seams(
 
 def _around(model: GenomeModel, common: np.ndarray, cut: int) -> tuple[np.ndarray, int] | None:
     """Return the common sites beside a cut, and how many of them lie before it."""
-    contig = model.variants.contig
+    contig = model.variants_.contig
     reach = np.flatnonzero(common[max(0, cut - _SEARCHED) : cut + _SEARCHED]) + max(0, cut - _SEARCHED)
     reach = reach[contig[reach] == contig[cut]]
     before, behind = reach[reach < cut][-BESIDE:], reach[reach >= cut][:BESIDE]
@@ -180,7 +186,7 @@ def _root(sums: np.ndarray) -> float:
 def _contigs(
     trained: Genotypes, made: Genotypes, holdout: Genotypes | None, label: Sequence[str], seed: int
 ) -> Iterator[Row]:
-    """Yield what two contigs of a person have in common."""
+    """Yield the rows on what two contigs of a person have in common."""
     reference, name = holdout or trained, "far pairs r, between contigs"
     try:
         floor = None if holdout is None else far_pairs(holdout, trained, between=True, seed=seed)
@@ -188,10 +194,10 @@ def _contigs(
         yield Row("linkage", name, "all", value, floor, "higher", note="signed r of dosages at sites of two contigs")
     except NotComputable as reason:
         yield Row("linkage", name, "all", None, aim="higher", note=str(reason))
-    own = combination(trained.labels, label)
+    own = label_groups(trained.labels, label)
     try:
         drawn, real = (
-            agreement(ancestry_scores(trained, people, own, combination(people.labels, label)), seed)
+            agreement(ancestry_scores(trained, people, own, label_groups(people.labels, label)), seed)
             for people in (made, reference)
         )
     except NotComputable as reason:

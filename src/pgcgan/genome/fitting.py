@@ -1,4 +1,4 @@
-"""Fitting windows, each by itself; a window that is there is whole, and is not fitted again."""
+"""Fit the windows of a plan, each by itself; a window that is there is complete and is not fitted again."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, ModelError, UsageError, listed
-from ..generators.gan import checkpoint
-from ..generators.model import PGcGAN
+from ..generators import store
+from ..generators.generator import OnEvent
+from ..generators.haplotype import HaplotypeModel
 from ..provenance import VERSION
 from ..runtime.executors import Executor, Serial
-from .alone import alone
-from .plan import OnEvent, Plan, Source, make_plan
+from ..runtime.threads import single_thread
+from .plan import WINDOWS, Plan, Source, make_plan
 from .scan import digest
 
-MANIFEST = "manifest.json"
-_WINDOWS, _MARK = "windows", "window.json"
+NAME = "windows"  # of the family of generators
+_MARK = "window.json"
 
 
 def train(
@@ -42,9 +43,9 @@ def train(
     source, directory, size, options
         As in `make_plan`.
     executor : Executor, optional
-        What fits windows; by default this process, one after the other.
+        Fits the windows; by default this process, one after the other.
     resume : bool
-        Go on with the plan and the windows that are there; data and settings must be those of the interrupted run.
+        Go on with the plan and the windows that are there; data and parameters must be those of the interrupted run.
     force : bool
         Replace a model that is there, finished or not.
     on_event : callable, optional
@@ -57,12 +58,12 @@ def train(
     Raises
     ------
     ModelError
-        If what is to be resumed belongs to other people or settings.
+        If what is to be resumed belongs to other people or parameters.
     """
     if resume and Path(directory, "plan", "plan.json").is_file():
         _check_same(Plan.load(directory), source, size, options, directory)
     else:
-        if resume and Path(directory, MANIFEST).is_file():
+        if resume and Path(directory, store.MODEL).is_file():
             raise UsageError(f"{directory} is a finished model; there is nothing to resume.")
         make_plan(source, directory, size=size, force=force or resume, on_event=on_event, **options)
     fit_windows(directory, executor=executor, on_event=on_event)
@@ -72,23 +73,23 @@ def train(
 def _check_same(
     plan: Plan, source: Source, size: int, options: dict[str, Any], directory: str | os.PathLike[str]
 ) -> None:
-    asked = {"seed": 0, "label": ["super_pop"], "overlap": None, **options}
-    label, seed, overlap = list(asked.pop("label")), asked.pop("seed"), asked.pop("overlap")
+    wanted = {"seed": 0, "label": ["super_pop"], "overlap": None, **options}
+    label, seed, overlap = list(wanted.pop("label")), wanted.pop("seed"), wanted.pop("overlap")
     planned = dataclasses.replace(plan.source, samples=None)
     first = plan.windows[0]
     people = source.read(first.contig, first.first, first.first).samples.tolist()
-    same = (planned, plan.size, plan.overlap, list(plan.label), plan.seed, dict(plan.settings)) == (
+    same = (planned, plan.size, plan.overlap, list(plan.label), plan.seed, dict(plan.parameters)) == (
         dataclasses.replace(source, samples=None, options=dict(source.options)),
         size,
         overlap,
         label,
         seed,
-        asked,
+        wanted,
     )
     if not (same and people == plan.source.samples):
         raise ModelError(
-            f"The plan in {directory} was made of other people or with other settings; resume with the same, or start "
-            "again with --force."
+            f"The plan in {directory} was made of other people or with other parameters; resume with the same, or "
+            "start again with --force."
         )
 
 
@@ -138,27 +139,24 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
     window = plan.windows[index - 1]
     if _there(plan, directory, window.name):
         return False
-    with alone():
+    with single_thread():
         people = plan.source.read(window.contig, window.first, window.last)
         if people.n_variants != window.sites or digest(people) != plan.digests[index - 1]:
             raise DataError(
                 f"{plan.source.path} is not what the plan in {directory} was made of: window {index} "
                 f"({window.contig}:{window.first}-{window.last}) differs; make the plan again with --force."
             )
-        model = PGcGAN(list(plan.label), seed=plan.seed, device="cpu", **plan.settings)
+        model = HaplotypeModel(list(plan.label), seed=plan.seed, **plan.parameters)
         model.fit(people, ancestry=Plan.ancestry(directory), overlap=window.overlap)
-        place = Path(directory, _WINDOWS, window.name)
+        place = Path(directory, WINDOWS, window.name)
         partial = place.with_name(f".{window.name}.{socket.gethostname()}.{os.getpid()}.tmp")
         shutil.rmtree(partial, ignore_errors=True)
         partial.parent.mkdir(exist_ok=True)
         try:
-            model.save(partial)
-            # when and by what command is said once, in the manifest: windows are the same whoever fits them
-            sheet = checkpoint.read_json(partial / "model.json")
-            sheet["provenance"] = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
-            checkpoint.write_json(partial / "model.json", sheet)
-            (partial / "MODEL_CARD.md").unlink(missing_ok=True)
-            checkpoint.write_json(partial / _MARK, {"plan": plan.identity})
+            # time and command stand in the model file of the genome: windows are the same whoever fits them
+            made = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
+            model.save(partial, provenance=made)
+            store.write_json(partial / _MARK, {"plan": plan.identity})
             if not _there(plan, directory, window.name):
                 shutil.rmtree(place, ignore_errors=True)
             with contextlib.suppress(OSError):  # somebody else was first, with the same
@@ -171,13 +169,13 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
 
 
 def _there(plan: Plan, directory: str | os.PathLike[str], name: str) -> bool:
-    """Tell whether a window is fitted, to the data and with the settings of the plan."""
-    mark = Path(directory, _WINDOWS, name, _MARK)
-    return mark.is_file() and checkpoint.read_json(mark) == {"plan": plan.identity}
+    """True if a window is fitted, to the data and with the parameters of the plan."""
+    mark = Path(directory, WINDOWS, name, _MARK)
+    return mark.is_file() and store.read_json(mark) == {"plan": plan.identity}
 
 
 def finish(directory: str | os.PathLike[str]) -> Path:
-    """Make a model of the fitted windows: write the manifest, and remove the plan, which names the people.
+    """Make a model of the fitted windows: write its model file, and remove the plan, which names the people.
 
     Raises
     ------
@@ -185,7 +183,7 @@ def finish(directory: str | os.PathLike[str]) -> Path:
         If windows are not fitted yet.
     """
     folder = Path(directory)
-    if (folder / MANIFEST).is_file() and not (folder / "plan" / "plan.json").is_file():
+    if (folder / store.MODEL).is_file() and not (folder / "plan" / "plan.json").is_file():
         return folder
     plan = Plan.load(directory)
     absent = [str(w.index) for w in plan.windows if not _there(plan, directory, w.name)]
@@ -195,22 +193,25 @@ def finish(directory: str | os.PathLike[str]) -> Path:
             "pgcgan windows fit --index I fits one."
         )
     for name in _left_over(folder):
-        shutil.rmtree(folder / _WINDOWS / name, ignore_errors=True)
-    checkpoint.write_json(
-        folder / MANIFEST,
+        shutil.rmtree(folder / WINDOWS / name, ignore_errors=True)
+    store.write_json(
+        folder / store.MODEL,
         {
-            "format": checkpoint.FORMAT,
-            "kind": "windows",
+            "format": store.FORMAT,
+            "model": NAME,
             "label": list(plan.label),
             "label_counts": plan.label_counts,
-            "seed": plan.seed,
-            "settings": dict(plan.settings),
             "phased": plan.phased,
             "ploidy": plan.ploidy,
-            "axes of ancestry": plan.axes,
-            "ancestry": [dataclasses.asdict(mixture) for mixture in plan.mixtures],
-            "windows": [dataclasses.asdict(window) for window in plan.windows],
+            "seed": plan.seed,
+            "parameters": {"size": plan.size, "overlap": plan.overlap, "of_windows": dict(plan.parameters)},
+            "details": {
+                "axes": plan.axes,
+                "ancestry": [dataclasses.asdict(mixture) for mixture in plan.mixtures],
+                "windows": [dataclasses.asdict(window) for window in plan.windows],
+            },
             "provenance": dict(plan.made),
+            "files": {},
         },
     )
     Plan.drop(directory)
@@ -218,5 +219,5 @@ def finish(directory: str | os.PathLike[str]) -> Path:
 
 
 def _left_over(folder: Path) -> Sequence[str]:
-    """Return what killed runs have left among the windows."""
-    return [path.name for path in (folder / _WINDOWS).iterdir() if path.name.startswith(".")]
+    """Return the names of what killed runs left among the windows."""
+    return [path.name for path in (folder / WINDOWS).iterdir() if path.name.startswith(".")]

@@ -1,98 +1,155 @@
-"""A genome-wide model: people drawn through its windows, in streams that any number of workers may share."""
+"""A genome-wide model: haplotype models of windows that share the ancestry of a person."""
 
 from __future__ import annotations
 
 import os
-import socket
+import shutil
 import tempfile
-import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
 from ..errors import ModelError, UsageError
-from ..generators.gan import checkpoint
-from ..generators.model import PGcGAN
-from ..genotypes import Genotypes, Variants, concat
-from ..io import writer_of
+from ..generators import store
+from ..generators.generator import Generator, OnEvent, check_seed
+from ..genotypes import Genotypes, Variants
+from ..io import write, writer_of
 from ..io.outputs import folder_of
 from ..io.scratch import Stored, StoredCalls
-from ..labels import assemble, label_columns, plan_from, sample_names
+from ..labels import label_columns, plan_from, sample_names
 from ..runtime.executors import Executor, Serial
-from ..runtime.files import workspace
-from .alone import alone
-from .ancestry import Mixture
-from .fitting import MANIFEST
-from .plan import OnEvent, Window
-
-STREAM = 512  # people drawn from one random stream
+from ..runtime.files import whole_directory, workspace
+from .ancestry import AncestryMixture
+from .fitting import NAME, train
+from .plan import WINDOWS, Source, Window
+from .streams import STREAM, Stream, StreamedCalls, StreamFile, draw_contig, draw_stream
 
 
-class GenomeModel:
-    """What `finish` has made of windows: generates as `PGcGAN` does.
+class GenomeModel(Generator):
+    """Haplotype models of windows of sites, with one person inside.
+
+    Parameters
+    ----------
+    label, seed
+        As in the other generators.
+    size : int
+        Sites of a window, about.
+    overlap : int, optional
+        Sites of the window before that a window also covers; by default 1,000, or a quarter of the window if that is
+        less.
+    of_windows : dict, optional
+        Parameters of the `HaplotypeModel` of each window.
 
     Attributes
     ----------
-    label : tuple of str
-    label_counts : dict of str to int
-        Training people by combination of labels.
-    windows : list of Window
+    directory_ : Path
+        Where the windows are; they are read as they are needed.
+    windows_ : list of Window
     """
 
-    def __init__(self, directory: Path, sheet: Mapping[str, Any]):
-        self.directory = directory
-        self.label: tuple[str, ...] = tuple(sheet["label"])
-        self.label_counts: dict[str, int] = dict(sheet["label_counts"])
-        self.windows = [Window(**window) for window in sheet["windows"]]
-        self.phased, self.ploidy = bool(sheet["phased"]), int(sheet["ploidy"])
-        self._ancestry = [Mixture(**mixture) for mixture in sheet["ancestry"]]
-        self._sheet = sheet
+    name = NAME
+    people_per_stream = STREAM
+    least_people = 2
+    schema: ClassVar = {}
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> GenomeModel:
-        """Read the manifest of a model directory.
+    directory_: Path
+    windows_: list[Window]
+
+    def __init__(
+        self,
+        label: str | Sequence[str] = "super_pop",
+        *,
+        seed: int = 0,
+        size: int = 5000,
+        overlap: int | None = None,
+        of_windows: dict[str, Any] | None = None,
+    ):
+        super().__init__(label, seed=seed)
+        self.size, self.overlap, self.of_windows = size, overlap, of_windows
+
+    def fit(
+        self,
+        people: Genotypes | Source,
+        *,
+        on_event: OnEvent | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        executor: Executor | None = None,
+        resume: bool = False,
+        force: bool = False,
+    ) -> Self:
+        """Learn from people with labels.
+
+        Parameters
+        ----------
+        people : Genotypes or Source
+            The training people. A `Source` is a file that is read window by window.
+        on_event : callable, optional
+            Called with a dict (stage, fraction, detail).
+        directory : path, optional
+            Where the windows are fitted; by default in a temporary directory that lives as long as the model.
+        executor : Executor, optional
+            Fits the windows; by default this process, one after the other.
+        resume, force : bool
+            Go on with the plan and the windows in `directory`, or replace what is there.
 
         Raises
         ------
+        DataError
+            If the people cannot be trained on.
         ModelError
-            If the model is not finished, damaged, or of another format.
+            If what is to be resumed belongs to other people or parameters.
+        UsageError
+            If a parameter is off, or the directory is taken or cannot be written.
         """
-        directory = Path(path)
-        if not (directory / MANIFEST).is_file() and (directory / "plan").is_dir():
-            raise ModelError(
-                f"The windows in {directory} are not finished; run the same command with --resume, or pgcgan windows "
-                f"fit and pgcgan windows finish {directory}."
-            )
-        sheet = checkpoint.read_json(directory / MANIFEST)
-        if sheet.get("format") != checkpoint.FORMAT:
-            raise ModelError(
-                f"{directory} has the model format {sheet.get('format')!r}; this version reads {checkpoint.FORMAT}. "
-                "Update pgcgan, or train again."
-            )
-        try:
-            model = cls(directory, sheet)
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{directory / MANIFEST} is damaged ({error}); train the model again.") from None
-        for window in model.windows:
-            if not (model._folder(window) / "model.json").is_file():
-                raise ModelError(f"{directory} lacks its window {window.name}; train the model again.")
-        return model
+        self.check_parameters()
+        if directory is None or isinstance(people, Genotypes):
+            self._temporary = tempfile.TemporaryDirectory(prefix="pgcgan-")
+        if isinstance(people, Genotypes):
+            file = Path(self._temporary.name, "people.npz")
+            write(people, file)
+            people = Source(str(file))
+        train(
+            people,
+            directory or Path(self._temporary.name, "model"),
+            size=self.size,
+            executor=executor,
+            resume=resume,
+            force=force,
+            on_event=on_event,
+            label=list(self.label),
+            seed=self.seed,
+            overlap=self.overlap,
+            **(self.of_windows or {}),
+        )
+        self._open(Path(directory or Path(self._temporary.name, "model")))
+        return self
 
-    def _folder(self, window: Window) -> Path:
-        return self.directory / "windows" / window.name
+    def _open(self, directory: Path) -> None:
+        """Take what a directory of finished windows says."""
+        metadata = store.read_metadata(directory)
+        details = metadata["details"]
+        self.directory_, self._details_of_file = directory, details
+        self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
+        self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
+        self.windows_ = [Window(**window) for window in details["windows"]]
+        self._ancestry = [AncestryMixture(**mixture) for mixture in details["ancestry"]]
+        if len(self._ancestry) != len(self.label_counts_):
+            raise ValueError(f"there is no ancestry for each of {len(self.label_counts_)} labels")
+        for window in self.windows_:
+            if not (directory / WINDOWS / window.name / store.MODEL).is_file():
+                raise ModelError(f"{directory} lacks its window {window.name}; train the model again.")
 
     @cached_property
-    def variants(self) -> Variants:
+    def variants_(self) -> Variants:  # type: ignore[override]
         """The sites of all windows, each once."""
         columns: dict[str, list[Any]] = {name: [] for name in ("contig", "position", "id", "ref", "alt")}
         lengths: dict[str, int | None] = {}
         assembly = None
-        for window in self.windows:
-            sites = checkpoint.read_json(self._folder(window) / "sites.json")
+        for window in self.windows_:
+            sites = store.read_json(self.directory_ / WINDOWS / window.name / store.SITES)
             for name, values in columns.items():
                 values += sites[name][window.overlap :]
             for contig, length in sites["contig_lengths"].items():
@@ -105,10 +162,10 @@ class GenomeModel:
     @property
     def contigs(self) -> list[list[Window]]:
         """Windows by contig."""
-        found: dict[str, list[Window]] = {}
-        for window in self.windows:
-            found.setdefault(window.contig, []).append(window)
-        return list(found.values())
+        windows: dict[str, list[Window]] = {}
+        for window in self.windows_:
+            windows.setdefault(window.contig, []).append(window)
+        return list(windows.values())
 
     def seams(self) -> tuple[list[int], list[int]]:
         """Return the first sites behind the seams, and the sites in the middle of the windows, counted from 0."""
@@ -126,57 +183,26 @@ class GenomeModel:
 
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of the model."""
+        self._check_fitted()
         return {
-            "kind": "genome-wide model",
-            "people trained on": sum(self.label_counts.values()),
+            "kind": "model",
+            "model": self.name,
+            "people trained on": sum(self.label_counts_.values()),
             "label": list(self.label),
-            "label_counts": dict(self.label_counts),
-            "sites": sum(w.sites - w.overlap for w in self.windows),
-            "windows": len(self.windows),
+            "label_counts": dict(self.label_counts_),
+            "sites": sum(w.sites - w.overlap for w in self.windows_),
+            "windows": len(self.windows_),
             "contigs": {of[0].contig: f"{of[0].first}-{of[-1].last} ({len(of)} windows)" for of in self.contigs},
-            "phased": self.phased,
-            "ploidy": self.ploidy,
-            "seed": self._sheet["seed"],
-            "axes of ancestry": self._sheet["axes of ancestry"],
-            "provenance": self._sheet["provenance"],
+            "phased": self.phased_,
+            "ploidy": self.ploidy_,
+            "seed": self.seed,
+            "holds training rows": False,
+            "parameters": self._changed(),
+            "axes of ancestry": self._details_of_file["axes"],
+            "provenance": self._provenance,
         }
 
     # ---- people -----------------------------------------------------------------------------------------------
-
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
-        """Make new people, in memory; see `PGcGAN.sample`."""
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
-
-    def iter_samples(
-        self,
-        n: int | Mapping[str, int],
-        *,
-        seed: int = 0,
-        prefix: str = "SYN",
-        people_per_block: int = 1024,
-        start: int = 0,
-    ) -> Iterator[Genotypes]:
-        """Yield the people of `sample` in blocks of `people_per_block`, the last one smaller."""
-        plan, before = plan_from(n, self.label_counts, start)
-
-        def parts() -> Iterator[np.ndarray]:
-            for stream in self._streams(plan, before, seed):
-                drawn = []
-                for windows in self.contigs:
-                    with alone():
-                        drawn += [own.copy() for own in stream.through(str(self.directory), windows)]
-                yield np.concatenate(drawn)
-
-        return assemble(
-            parts(),
-            plan,
-            self.label,
-            self.variants,
-            phased=self.phased,
-            prefix=prefix,
-            people_per_block=people_per_block,
-            before=before,
-        )
 
     def write(
         self,
@@ -197,11 +223,11 @@ class GenomeModel:
         Parameters
         ----------
         n, seed, prefix, start
-            As in `PGcGAN.sample`; people do not depend on who draws them.
+            As in `sample`; people do not depend on who draws them.
         path, force, command, unphased
-            As in `pgcgan.write`. People wait in a folder beside the output, a bit an allele.
+            As in `pgcgan.write`. The alleles are stored in a folder beside the output, a bit each, until it is written.
         executor : Executor, optional
-            What draws people: in streams of 512 of a label, each contig by itself.
+            Draws the people: in streams of 512 of a label, each contig by itself.
         on_event : callable, optional
 
         Returns
@@ -209,20 +235,22 @@ class GenomeModel:
         list of Path
             All files written.
         """
-        plan, before = plan_from(n, self.label_counts, start)
+        self._check_fitted()
+        check_seed(seed)
+        plan, before = plan_from(n, self.label_counts_, start)
         names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
         writer, runs = writer_of(os.fspath(path)), executor or Serial()
         folder = tempfile.gettempdir() if path == "-" else folder_of(os.fspath(path))
         with workspace(os.path.abspath(folder)) as where:
-            first, calls, promises = 0, _Streams(self.ploidy, on_event), []
-            directory = os.path.abspath(self.directory)
-            for stream in self._streams(plan, before, seed):
+            first, calls, promises = 0, StreamedCalls(self.ploidy_, on_event), []
+            directory = os.path.abspath(self.directory_)
+            for stream in self._stream_plan(plan, before, seed):
                 site = 0
                 for number, windows in enumerate(self.contigs):
                     target = os.path.join(where, f"{stream.label}-{stream.start}-{number}")
                     promises.append(runs.submit(draw_stream, stream, directory, windows, target, unphased))
                     sites = sum(w.sites - w.overlap for w in windows)
-                    calls.parts.append(_Part(target, site, sites, first, stream.count))
+                    calls.files.append(StreamFile(target, site, sites, first, stream.count))
                     site += sites
                 first += stream.count
             for done, promise in enumerate(promises, start=1):
@@ -230,135 +258,75 @@ class GenomeModel:
                 if on_event is not None:
                     detail = f"{done} of {len(promises)} streams"
                     on_event({"stage": "generating", "fraction": done / len(promises), "detail": detail})
-            calls.shape = (len(self.variants), first, self.ploidy)
-            stored = Stored(cast(StoredCalls, calls), self.variants, names, labels, self.phased and not unphased)
+            calls.shape = (len(self.variants_), first, self.ploidy_)
+            stored = Stored(cast(StoredCalls, calls), self.variants_, names, labels, self.phased_ and not unphased)
             return writer(stored, path, force=force, command=command, seed=seed)
 
-    def _streams(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[Stream]:
-        order = list(self.label_counts)
+    def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
+        randoms = random.spawn(len(self.windows_) + 1)
+        ancestry = self._ancestry[label].draw(people, randoms[0])
+        contigs = [draw_contig(self.directory_, of, label, ancestry, randoms) for of in self.contigs]
+        calls = np.concatenate([own for windows in contigs for own in windows])
+        return calls.reshape(len(calls), -1).T if self.n_states == 2 else calls.sum(axis=2, dtype=np.int8).T
+
+    def _stream_plan(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[Stream]:
+        order = list(self.label_counts_)
         for name, count in plan.items():
             label, first = order.index(name), before.get(name, 0)
             for start in range(first - first % STREAM, first + count, STREAM):
                 skipped, end = max(first - start, 0), min(first + count - start, STREAM)
-                yield Stream(label, name, start, skipped, end - skipped, seed, self._ancestry[label])
+                yield Stream(
+                    label, name, start, skipped, end - skipped, seed, self._ancestry[label], len(self.windows_)
+                )
 
+    # ---- files ------------------------------------------------------------------------------------------------
 
-@dataclass(frozen=True)
-class Stream:
-    """People who are drawn together.
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        force: bool = False,
+        *,
+        measured: Sequence[tuple[str, float | None, float | None]] = (),
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Copy the model directory to another place; it has no model card.
 
-    Parameters
-    ----------
-    label, name : int, str
-        Number and name of their label.
-    start : int
-        Number of the first of them, counted within the label.
-    skipped, count : int
-        How many of them are not wanted, and how many after those are; all `STREAM` are drawn.
-    seed : int
-    ancestry : Mixture
-        Of the label.
-    """
-
-    label: int
-    name: str
-    start: int
-    skipped: int
-    count: int
-    seed: int
-    ancestry: Mixture
-
-    def through(self, directory: str, windows: list[Window]) -> Iterator[np.ndarray]:
-        """Draw them through the windows of a contig: int8 (own sites of the window, people, ploidy) each.
-
-        Their ancestry is that of the stream; their haplotypes go on from what the window before has made.
+        Raises
+        ------
+        UsageError
+            If something is there and `force` is not set, or it cannot be written.
         """
-        entropy = [abs(self.seed), int(self.seed < 0), zlib.crc32(self.name.encode()), self.start]
-        ancestry = self.ancestry.draw(STREAM, np.random.SeedSequence(entropy))
-        before: np.ndarray | None = None
-        for window in windows:
-            model = PGcGAN.load(Path(directory, "windows", window.name), device="cpu")
-            left = before[len(before) - window.overlap :] if before is not None and window.overlap else None
-            calls = model.draw(
-                np.full(STREAM, self.label),
-                np.random.SeedSequence([*entropy, window.index]),
-                ancestry=ancestry,
-                left=left,
-            )
-            own = calls[window.overlap :]
-            yield own[:, self.skipped : self.skipped + self.count]
-            before = own if left is None else np.concatenate([left, own])
+        self._check_fitted()
+        if Path(path).absolute() == self.directory_.absolute():
+            return Path(path)
+        with whole_directory(path, store.MODEL, others=(WINDOWS, store.PLAN), force=force) as folder:
+            shutil.copytree(self.directory_ / WINDOWS, folder / WINDOWS)
+            shutil.copyfile(self.directory_ / store.MODEL, folder / store.MODEL)
+        return Path(path)
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a genome-wide model; its windows are read as they are needed.
 
-def draw_stream(stream: Stream, directory: str, windows: list[Window], target: str, unphased: bool) -> None:
-    """Draw the people of a stream at the sites of a contig, and put them into a file, a bit an allele.
-
-    Parameters
-    ----------
-    stream : Stream
-    directory : path
-        The model.
-    windows : list of Window
-        Those of the contig.
-    target : path
-        Rows of whole bytes, one a site: the alleles of all people at it (`numpy.packbits`).
-    unphased : bool
-        Sort the alleles of each call.
-    """
-    partial = f"{target}.{socket.gethostname()}.{os.getpid()}.tmp"
-    with alone():
+        Raises
+        ------
+        ModelError
+            If the model is not finished, damaged, or of another format or family.
+        """
+        metadata = store.read_metadata(path)
+        if metadata["model"] != cls.name:
+            raise ModelError(f"{os.fspath(path)} holds a {metadata['model']} model, not a genome-wide one.")
         try:
-            with open(partial, "wb") as file:
-                for drawn in stream.through(directory, windows):
-                    calls = np.sort(drawn, axis=2) if unphased else drawn
-                    file.write(np.packbits(calls.reshape(len(calls), -1).astype(bool), axis=1).tobytes())
-        except OSError as error:
-            raise UsageError(
-                f"The genotypes cannot be put aside in {os.path.dirname(target)} while they are made: "
-                f"{error.strerror or error}."
-            ) from None
-    os.replace(partial, target)
+            model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
+            model.check_parameters()
+            model._open(Path(path))
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            text = str(error).rstrip(".")
+            raise ModelError(f"{os.fspath(path)} is damaged ({text}); train the model again.") from None
+        return model
 
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {}
 
-@dataclass(frozen=True)
-class _Part:
-    path: str
-    site: int
-    sites: int
-    first: int
-    count: int
-
-
-class _Streams:
-    """Calls in the files of `draw_stream`, read by sites: what writers ask of calls.
-
-    Parameters
-    ----------
-    ploidy : int
-    on_event : callable, optional
-        Called with {"stage": "writing", "fraction"}.
-    """
-
-    def __init__(self, ploidy: int, on_event: OnEvent | None):
-        self.parts: list[_Part] = []
-        self.shape = (0, 0, ploidy)
-        self._on_event = on_event
-
-    def __getitem__(self, part: slice) -> np.ndarray:
-        """Return the calls of all people at a range of sites: int8, shape (sites, samples, ploidy)."""
-        start, stop, _ = part.indices(self.shape[0])
-        _, people, ploidy = self.shape
-        found = np.empty((max(0, stop - start), people, ploidy), dtype=np.int8)
-        for p in self.parts:
-            low, high = max(start, p.site), min(stop, p.site + p.sites)
-            if low >= high:
-                continue
-            width = (p.count * ploidy + 7) // 8
-            with open(p.path, "rb") as file:
-                file.seek((low - p.site) * width)
-                rows = np.frombuffer(file.read((high - low) * width), dtype=np.uint8).reshape(high - low, width)
-            bits = np.unpackbits(rows, axis=1, count=p.count * ploidy)
-            found[low - start : high - start, p.first : p.first + p.count] = bits.reshape(high - low, p.count, ploidy)
-        if self._on_event is not None and self.shape[0]:
-            self._on_event({"stage": "writing", "fraction": stop / self.shape[0]})
-        return found
+    def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
+        """Do nothing: the arrays are those of the windows."""

@@ -1,4 +1,4 @@
-"""What is to be fitted: the windows of a genome, and the ancestry of its people."""
+"""The plan of a genome-wide model: its windows, and the ancestry of its people."""
 
 from __future__ import annotations
 
@@ -13,29 +13,27 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from ..errors import DataError, ModelError, UsageError
-from ..generators.gan import checkpoint
-from ..generators.haplotype import KnownAncestry
-from ..generators.model import PGcGAN
+from ..generators import store
+from ..generators.generator import OnEvent
+from ..generators.haplotype import HaplotypeModel, KnownAncestry
 from ..genotypes import Genotypes, Variants
 from ..io import read
-from ..io.bgzf import index_of
+from ..io.index import index_of
 from ..io.vcf_write import VCF_SUFFIXES
 from ..provenance import provenance
-from .alone import alone
-from .ancestry import Mixture, fit_mixtures
-from .breakpoints import BESIDE, SEARCHED, even_cuts, linkage_across, thinned_rows
-from .scan import Survey, joined
+from ..runtime.threads import single_thread
+from .ancestry import AncestryMixture, fit_mixtures
+from .breakpoints import BESIDE, SEARCHED, even_breakpoints, linkage_across, thinned_rows
+from .scan import GenomeScan, joined_checksums
 
-OnEvent = Callable[[dict[str, Any]], None]
-
+WINDOWS = "windows"  # the folder of the windows
 LEAST_SITES = 50  # of a window
 OVERLAP = 1000  # sites, and at most
 OVERLAP_SHARE = 0.25  # of a window
 _BLOCK_ALLELES = 1 << 26  # read at a time
-_PLAN, _SHEET, _ANCESTRY = "plan", "plan.json", "ancestry.safetensors"
+_PLAN, _METADATA, _ANCESTRY = store.PLAN, "plan.json", "ancestry.safetensors"
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of sites.
+    """A window of consecutive sites.
 
     Parameters
     ----------
@@ -106,39 +104,39 @@ class Window:
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows to fit, and everything that takes.
+    """Windows to fit, and everything needed for it.
 
     Parameters
     ----------
     source : Source
     label : sequence of str
     seed : int
-    settings : mapping
-        Of `PGcGAN`.
+    parameters : mapping
+        Parameters of `HaplotypeModel`.
     size : int
         Sites that a window was to have.
     overlap : int, optional
         Sites of the window before that it was to have besides.
     windows : list of Window
     digests : list of str
-        What the data of each window must be; see `digest`.
+        Digests of the data of each window; see `scan.digest`.
     label_counts : dict of str to int
     phased : bool
     ploidy : int
     axes : int
         Of ancestry.
-    mixtures : list of Mixture
+    mixtures : list of AncestryMixture
         How ancestry is distributed in each label.
     made : mapping
         Provenance.
     identity : str
-        The same for the same data, settings and ancestry.
+        The same for the same data, parameters and ancestry.
     """
 
     source: Source
     label: Sequence[str]
     seed: int
-    settings: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     size: int
     overlap: int | None
     windows: list[Window]
@@ -147,7 +145,7 @@ class Plan:
     phased: bool
     ploidy: int
     axes: int
-    mixtures: list[Mixture]
+    mixtures: list[AncestryMixture]
     made: Mapping[str, Any]
     identity: str
 
@@ -161,24 +159,26 @@ class Plan:
             If there is none.
         """
         folder = Path(directory, _PLAN)
-        if not (folder / _SHEET).is_file():
+        if not (folder / _METADATA).is_file():
             raise ModelError(f"There is no plan in {directory}; pgcgan windows plan … -o {directory} makes one.")
-        sheet = checkpoint.read_json(folder / _SHEET)
-        if sheet.pop("format", None) != checkpoint.FORMAT:
+        metadata = store.read_json(folder / _METADATA)
+        if metadata.pop("format", None) != store.FORMAT:
             raise ModelError(f"The plan in {directory} is of another version of pgcgan; make it again with --force.")
         try:
-            sheet["source"] = Source(**sheet["source"])
-            sheet["windows"] = [Window(**window) for window in sheet["windows"]]
-            sheet["mixtures"] = [Mixture(**mixture) for mixture in sheet["mixtures"]]
-            return cls(**sheet)
+            metadata["source"] = Source(**metadata["source"])
+            metadata["windows"] = [Window(**window) for window in metadata["windows"]]
+            metadata["mixtures"] = [AncestryMixture(**mixture) for mixture in metadata["mixtures"]]
+            return cls(**metadata)
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{folder / _SHEET} is not a whole plan ({error}); make it again with --force.") from None
+            raise ModelError(
+                f"{folder / _METADATA} is not a whole plan ({error}); make it again with --force."
+            ) from None
 
     @staticmethod
     def ancestry(directory: str | os.PathLike[str]) -> KnownAncestry:
         """Read the ancestry of the people."""
-        tensors, _ = checkpoint.read_tensors(Path(directory, _PLAN, _ANCESTRY))
-        return KnownAncestry(tensors["z"].numpy(), tensors["spread"].numpy())
+        arrays = store.read_arrays(Path(directory, _PLAN, _ANCESTRY))
+        return KnownAncestry(arrays["z"], arrays["spread"])
 
     @staticmethod
     def drop(directory: str | os.PathLike[str]) -> None:
@@ -196,12 +196,12 @@ def make_plan(
     overlap: int | None = None,
     force: bool = False,
     on_event: OnEvent | None = None,
-    **settings: Any,
+    **parameters: Any,
 ) -> Plan:
     """Cut the genome into windows, find the ancestry of its people, and write the plan into a directory.
 
-    The genotypes are read twice, a stretch at a time; what is kept of the whole genome is the sites, and a few
-    thousand common ones of them in all people.
+    The genotypes are read twice, a chunk of sites at a time. The sites of the whole genome are kept in memory, and the
+    calls of all people at a few thousand common ones.
 
     Parameters
     ----------
@@ -209,120 +209,137 @@ def make_plan(
         A .vcf.gz or .bcf needs its index.
     directory : path
     size : int
-        Sites of a window, about: cuts are made where linkage disequilibrium across them is least, within 10 %.
+        Sites of a window, about: breakpoints lie where linkage disequilibrium across them is least, within 10 %.
     label : sequence of str
         Label columns that people are generated by.
     seed : int
     overlap : int, optional
-        Sites of the window before that a window is also fitted to: what its haplotypes go on from. By default 1,000,
+        Sites of the window before that a window also covers: its haplotypes continue from them. By default 1,000,
         or a quarter of the window if that is less; 0 leaves the boundary state out.
     force : bool
         Replace a plan, or a model, that is there.
     on_event : callable, optional
         Called with {"stage", "fraction", "detail"}.
-    **settings
-        Of `PGcGAN`. A network, which learns ancestry by itself, is not for windows.
+    **parameters
+        Parameters of `HaplotypeModel`.
 
     Raises
     ------
     UsageError
-        If there is a plan or a model, the size is too small, the settings ask for a network, or there is no index.
+        If there is a plan or a model, the size is too small, a parameter is off, or there is no index.
     DataError
         If no site is left, or the people cannot be trained on.
     """
     if size < LEAST_SITES:
         raise UsageError(f"Windows of {size} sites (--windows) are too small; accepted: {LEAST_SITES} or more.")
-    _check_settings(label, seed, settings)
+    _check_parameters(label, seed, parameters)
     check_index(source.path)
     folder = Path(directory)
     _make_room(folder, force)
     say = on_event or (lambda event: None)
-    variants, people = source.sites()
-    found = Survey(len(variants))
-    for contig, first, last, done in stretches(variants, people):
-        found.add(contig, source.read(contig, first, last), done - 1, label)
-        say({"stage": "planning", "fraction": 0.8 * done / len(variants), "detail": f"{found.kept:,} sites"})
-    if not found.kept:
-        raise DataError(f"No site of {source.path} is left to train on.")
-    source = dataclasses.replace(source, samples=found.samples)
-    with alone():
-        ancestry = found.ancestry()
-        of_label = np.unique(found.combination, return_inverse=True)[1]
+    scan = _scan(source, label, say)
+    source = dataclasses.replace(source, samples=scan.samples)
+    with single_thread():
+        ancestry = scan.ancestry()
+        of_label = np.unique(scan.label_group, return_inverse=True)[1]
         mixtures = fit_mixtures(ancestry.z, of_label, ancestry.spread)
-    windows: list[Window] = []
-    digests: list[str] = []
-    for number, (contig, stretch) in enumerate(found.contigs.items()):
-        cuts = _cuts(source, contig, stretch.positions, size)
-        for left, right in zip([0, *cuts], [*cuts, len(stretch.positions)], strict=True):
-            most = min(OVERLAP, int(OVERLAP_SHARE * size)) if overlap is None else overlap
-            begin = _new_position(stretch.positions, max(left - most, 0)) if left and most else left
-            index, where = len(windows) + 1, stretch.positions
-            windows.append(Window(index, contig, int(where[begin]), int(where[right - 1]), right - begin, left - begin))
-            digests.append(joined(stretch.marks[begin:right]))
-        say({"stage": "planning", "fraction": 0.8 + 0.2 * (number + 1) / len(found.contigs), "detail": contig})
-    names, counts = np.unique(found.combination, return_counts=True)
+    most_overlap = min(OVERLAP, int(OVERLAP_SHARE * size)) if overlap is None else overlap
+    windows, digests = _windows(source, scan, size, most_overlap, say)
+    names, counts = np.unique(scan.label_group, return_counts=True)
     plan = Plan(
         source=source,
         label=list(label),
         seed=seed,
-        settings=settings,
+        parameters=parameters,
         size=size,
         overlap=overlap,
         windows=windows,
         digests=digests,
         label_counts={str(n): int(c) for n, c in zip(names, counts, strict=True)},
-        phased=found.phased,
-        ploidy=found.ploidy,
+        phased=scan.phased,
+        ploidy=scan.ploidy,
         axes=ancestry.z.shape[1],
         mixtures=mixtures,
         made=provenance(seed, label=list(label), source=os.path.basename(source.path)),
         identity="",
     )
-    described = repr((digests, windows, plan.label, seed, sorted(settings.items()), found.samples)).encode()
+    described = repr((digests, windows, plan.label, seed, sorted(parameters.items()), scan.samples)).encode()
     mark = hashlib.sha256(described + ancestry.z.tobytes() + ancestry.spread.tobytes())
     plan = dataclasses.replace(plan, identity=mark.hexdigest())
     (folder / _PLAN).mkdir(parents=True, exist_ok=True)
-    checkpoint.write_tensors(
-        folder / _PLAN / _ANCESTRY, {"z": torch.from_numpy(ancestry.z), "spread": torch.from_numpy(ancestry.spread)}
-    )
+    store.write_arrays(folder / _PLAN / _ANCESTRY, {"z": ancestry.z, "spread": ancestry.spread})
     # last: without it there is no plan
-    checkpoint.write_json(folder / _PLAN / _SHEET, {"format": checkpoint.FORMAT, **dataclasses.asdict(plan)})
+    store.write_json(folder / _PLAN / _METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
     return plan
 
 
-def _check_settings(label: Sequence[str], seed: int, settings: Mapping[str, Any]) -> None:
-    model = PGcGAN(list(label), seed=seed, **settings)
-    if model.preset != "haplotype" or model.training.epochs or model.steps or model.training.adversarial_steps:
+def _scan(source: Source, label: Sequence[str], say: OnEvent) -> GenomeScan:
+    """Read the genome once, a chunk of sites at a time."""
+    variants, people = source.sites()
+    scan = GenomeScan(len(variants))
+    for contig, first, last, done in read_chunks(variants, people):
+        scan.add(contig, source.read(contig, first, last), done - 1, label)
+        say({"stage": "planning", "fraction": 0.8 * done / len(variants), "detail": f"{scan.n_sites:,} sites"})
+    if not scan.n_sites:
+        raise DataError(f"No site of {source.path} is left to train on.")
+    return scan
+
+
+def _windows(
+    source: Source, scan: GenomeScan, size: int, most_overlap: int, say: OnEvent
+) -> tuple[list[Window], list[str]]:
+    """Cut all contigs; return the windows and the digests of their data."""
+    windows: list[Window] = []
+    digests: list[str] = []
+    for number, (contig, sites) in enumerate(scan.contigs.items()):
+        where = sites.positions
+        breakpoints = _breakpoints(source, contig, where, size)
+        for left, right in zip([0, *breakpoints], [*breakpoints, len(where)], strict=True):
+            # the first site that has the position of the site where the overlap would begin
+            begin = int(np.searchsorted(where, where[max(left - most_overlap, 0)])) if left and most_overlap else left
+            first, last = int(where[begin]), int(where[right - 1])
+            windows.append(Window(len(windows) + 1, contig, first, last, right - begin, left - begin))
+            digests.append(joined_checksums(sites.checksums[begin:right]))
+        say({"stage": "planning", "fraction": 0.8 + 0.2 * (number + 1) / len(scan.contigs), "detail": contig})
+    return windows, digests
+
+
+def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, Any]) -> None:
+    """Raise UsageError if the windows cannot be fitted with these parameters."""
+    unknown = [name for name in parameters if name not in HaplotypeModel.parameter_names()]
+    if unknown:
+        accepted = ", ".join(HaplotypeModel.parameter_names())
         raise UsageError(
-            "Windows (--windows) are fitted with the prior of the preset haplotype alone: leave the network's budget "
-            "(--minutes, --steps, epochs, adversarial_steps) and other presets out."
+            f"Windows (--windows) are fitted with the haplotype model, which has no parameter {unknown[0]!r}; "
+            f"accepted: {accepted}."
         )
+    HaplotypeModel(label, seed=seed, **parameters).check_parameters()
 
 
 def check_index(path: str) -> None:
     """Stop where a file cannot be read by region."""
     if path.endswith(VCF_SUFFIXES) and "://" not in path and index_of(path) is None:
         raise UsageError(
-            f"{path} has no index, by which windows are read; make one with `tabix -p vcf {path}` or "
+            f"{path} has no index, which reading by windows needs; make one with `tabix -p vcf {path}` or "
             f"`bcftools index {path}` (of a bgzip-compressed file)."
         )
 
 
 def _make_room(folder: Path, force: bool) -> None:
-    taken = [name for name in ("manifest.json", _PLAN, "windows", "model.json") if (folder / name).exists()]
-    if taken and not force:
+    existing = [name for name in (store.MODEL, _PLAN, WINDOWS) if (folder / name).exists()]
+    if existing and not force:
         raise UsageError(
-            f"{folder} holds a model, finished or begun ({', '.join(taken)}); choose another directory, --force to "
+            f"{folder} holds a model, finished or begun ({', '.join(existing)}); choose another directory, --force to "
             "replace it, or --resume to go on with it."
         )
-    for name in ("manifest.json", "model.json", f"{_PLAN}/{_SHEET}"):  # without these it is no model, and no plan
+    for name in (store.MODEL, f"{_PLAN}/{_METADATA}"):  # without these it is no model, and no plan
         (folder / name).unlink(missing_ok=True)
-    for name in (_PLAN, "windows"):
+    for name in (_PLAN, WINDOWS):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def stretches(variants: Variants, people: int) -> Iterator[tuple[str, int, int, int]]:
-    """Yield contig, first and last position of stretches to read, and how many sites there are up to their end."""
+def read_chunks(variants: Variants, people: int) -> Iterator[tuple[str, int, int, int]]:
+    """Yield contig, first and last position of each chunk of sites to read, and the number of sites up to its end."""
     most = max(1, _BLOCK_ALLELES // max(1, 2 * people))
     edges = [0, *(np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1).tolist(), len(variants)]
     for start, end in pairwise(edges):
@@ -335,10 +352,10 @@ def stretches(variants: Variants, people: int) -> Iterator[tuple[str, int, int, 
             at = stop
 
 
-def _cuts(source: Source, contig: str, positions: np.ndarray, size: int) -> list[int]:
+def _breakpoints(source: Source, contig: str, positions: np.ndarray, size: int) -> list[int]:
     """Return the first sites of all windows of a contig but its first."""
-    cuts = []
-    for even in even_cuts(len(positions), size):
+    breakpoints = []
+    for even in even_breakpoints(len(positions), size):
         reach = max(1, int(SEARCHED * size))
         beside = max(1, min(BESIDE, size // 5))
         low, high = max(even - reach - beside, 0), min(even + reach + beside, len(positions))
@@ -354,10 +371,5 @@ def _cuts(source: Source, contig: str, positions: np.ndarray, size: int) -> list
         split = place[inside]
         linkage[inside[positions[split] == positions[split - 1]]] = np.inf  # a position is read as a whole
         if np.isfinite(linkage).any():
-            cuts.append(low + int(linkage.argmin()))
-    return cuts
-
-
-def _new_position(positions: np.ndarray, site: int) -> int:
-    """Return the first site that has the position of a site."""
-    return int(np.searchsorted(positions, positions[site]))
+            breakpoints.append(low + int(linkage.argmin()))
+    return breakpoints

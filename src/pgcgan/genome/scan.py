@@ -1,4 +1,4 @@
-"""What is kept of a genome that is read a stretch at a time: positions, checksums, and the ancestry of its people."""
+"""A scan of a genome, a chunk of sites at a time: positions, checksums, and the ancestry of its people."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 
 from ..errors import DataError
 from ..generators.haplotype import KnownAncestry, known_ancestry, shared_components
 from ..genotypes import Genotypes
-from ..labels import combination
+from ..labels import label_groups
+from ..numerics import principal_axes, site_means
 
 _SITES_OF_ANCESTRY, _ALLELES_OF_ANCESTRY = 20_000, 1_000_000_000
 _ROWS_OF_ANCESTRY = 20_000  # that its axes are found with
@@ -22,15 +22,15 @@ _COMPONENTS = 40
 
 
 @dataclass
-class Stretch:
-    """The sites of a contig that are kept: their positions and checksums."""
+class ContigSites:
+    """The sites of a contig: positions and checksums."""
 
     positions: np.ndarray
-    marks: list[int]
+    checksums: list[int]
 
 
-class Survey:
-    """A genome that is read a stretch at a time.
+class GenomeScan:
+    """A genome that is read a chunk of sites at a time.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class Survey:
     """
 
     def __init__(self, expected: int):
-        self.expected, self.kept = max(1, expected), 0
-        self.contigs: dict[str, Stretch] = {}
-        self.combination = np.zeros(0, dtype=str)
+        self.expected, self.n_sites = max(1, expected), 0
+        self.contigs: dict[str, ContigSites] = {}
+        self.label_group = np.zeros(0, dtype=str)
         self._common: list[np.ndarray] = []
         self._first: Genotypes | None = None
 
@@ -61,21 +61,21 @@ class Survey:
         return 2 if self._first is None else self._first.ploidy
 
     def add(self, contig: str, genotypes: Genotypes, last: int, label: Sequence[str]) -> None:
-        """Take the next stretch, whose last site is that of this number."""
+        """Take the next chunk, whose last site has this number."""
         if self._first is None:
             self._first = genotypes.select(sites=slice(0, 0))
-            self.combination = combination(genotypes.labels, label).astype(str)
+            self.label_group = label_groups(genotypes.labels, label).astype(str)
         if (genotypes.phased, genotypes.ploidy) != (self.phased, self.ploidy):
             raise DataError(
-                f"Contig {contig} differs from what came before in phase state or ploidy; windows are for one of both."
+                f"Contig {contig} differs from the contigs before in phase or ploidy; all windows must have the same."
             )
         if not genotypes.n_variants:
             return
-        stretch = self.contigs.setdefault(contig, Stretch(np.zeros(0, dtype=np.int64), []))
-        stretch.positions = np.concatenate([stretch.positions, genotypes.variants.position])
-        stretch.marks += marks(genotypes)
-        self.kept += genotypes.n_variants
-        # the most common site of each of a few thousand stretches of one length
+        sites = self.contigs.setdefault(contig, ContigSites(np.zeros(0, dtype=np.int64), []))
+        sites.positions = np.concatenate([sites.positions, genotypes.variants.position])
+        sites.checksums += site_checksums(genotypes)
+        self.n_sites += genotypes.n_variants
+        # the most common site of each of a few thousand chunks of equal length
         alleles = genotypes.n_samples * genotypes.ploidy
         wanted = min(_SITES_OF_ANCESTRY, max(100, _ALLELES_OF_ANCESTRY // alleles))
         frequency = genotypes.allele_frequency()
@@ -90,33 +90,30 @@ class Survey:
 
         Sites are scaled by sqrt(p (1 - p)) (Patterson, Price and Reich 2006).
         """
-        names, label = np.unique(self.combination, return_inverse=True)
+        names, label = np.unique(self.label_group, return_inverse=True)
         sites = np.concatenate(self._common) if self._common else np.zeros((0, len(label), 2), np.int8)
         if not self.phased or self.ploidy != 2 or len(sites) < 2:
             return known_ancestry(np.zeros((len(label), 0)), label, len(names))
         rows = sites.reshape(len(sites), -1).T
         row_label = np.repeat(label, 2)
-        centred = rows.astype(np.float32)
+        centred = np.empty(rows.shape, dtype=np.float32)
         for k in range(len(names)):
-            mine = rows[row_label == k]
-            known = mine >= 0
-            mean = np.where(known, mine, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-            centred[row_label == k] = np.where(known, mine - mean, 0)
+            own = rows[row_label == k]
+            centred[row_label == k] = np.where(own >= 0, own - site_means(own), 0)
         frequency = np.where(rows > 0, 1, 0).mean(axis=0)
         centred /= np.sqrt(np.maximum(frequency * (1 - frequency), 0.01)).astype(np.float32)
         count = min(_COMPONENTS, min(centred.shape) - 1)
-        some = centred[:: -(-len(centred) // _ROWS_OF_ANCESTRY)]
-        _, _, axes = randomized_svd(some, count, n_iter=4, random_state=0)
+        axes = principal_axes(centred[:: -(-len(centred) // _ROWS_OF_ANCESTRY)], count)
         scores = (centred @ axes.T).reshape(len(label), 2, count)
         return known_ancestry(scores[:, :, shared_components(scores, label)].mean(axis=1), label, len(names))
 
 
 def digest(genotypes: Genotypes) -> str:
     """Return a text that is the same for the same calls of the same people at the same sites."""
-    return joined(marks(genotypes))
+    return joined_checksums(site_checksums(genotypes))
 
 
-def marks(genotypes: Genotypes) -> list[int]:
+def site_checksums(genotypes: Genotypes) -> list[int]:
     """Return a number for each site that is the same for the same calls of the same people."""
     v, people = genotypes.variants, zlib.crc32("\n".join(genotypes.samples).encode())
     return [
@@ -125,6 +122,6 @@ def marks(genotypes: Genotypes) -> list[int]:
     ]
 
 
-def joined(numbers: Sequence[int]) -> str:
+def joined_checksums(numbers: Sequence[int]) -> str:
     """Return one text for the numbers of several sites."""
     return hashlib.sha256(np.array(numbers, dtype=np.int64).tobytes()).hexdigest()

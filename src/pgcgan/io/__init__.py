@@ -15,7 +15,6 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import Genotypes
-from .bgzf import named
 from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
 from .npz import NPZ_SUFFIXES, read_npz, write_npz
 from .outputs import folder_of
@@ -24,7 +23,7 @@ from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .ploidy import warn_of_doubled_men
 from .records import Policies, log
-from .remote import is_address
+from .remote import is_address, named
 from .scratch import OnEvent, copied, stored, too_large
 from .trees import NOT_WRITTEN, TREES_SUFFIXES, read_trees
 from .vcf import read_vcf

@@ -1,43 +1,81 @@
-"""Byte streams of plain, gzip and bgzip files, and where in a bgzip file a region begins (.tbi and .csi indexes).
+"""Plain, gzip and bgzip files as streams of bytes, and bgzip files that are written.
 
-The standard library's inflate is used: it is a few hundredths of a second slower on a region than htslib's, and says
-of a truncated or damaged file that it is one.
+Files on the disk are inflated and deflated by pysam. It crashes where a file cannot be opened, and reports damage only
+when a file is closed, without a reason; so files are opened here first, and errors get their reason here. Bytes from a
+server come by `remote` (htslib would follow a redirection to any scheme, and take a whole file for the part it asked
+for) and are inflated by the standard library.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
-import struct
+import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NoReturn
+
+import pysam
 
 from ..errors import DataError
 from . import remote
-from .records import log
+from .remote import named
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-_BUFFER = 1 << 20
-_REMOTE_BUFFER = 1 << 16
+_BUFFER = 1 << 16
+_PIECE = 1 << 20  # bytes deflated at a time
+
+pysam.set_verbosity(0)  # htslib would write to standard error
 
 
-def named(path: str) -> str:
-    """Return what messages call an input."""
-    return "standard input" if path == "-" else path
+class _Inflated(io.RawIOBase):
+    """The inflated bytes of a file on the disk."""
+
+    def __init__(self, path: str):
+        self._file: Any = pysam.BGZFile(path, None, None)
+        self._path = path
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def go(self, virtual_offset: int) -> None:
+        """Go to a place in a bgzip file."""
+        with self._damage_refused():
+            self._file.seek(virtual_offset)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, or the first part of it."""
+        with self._damage_refused():
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file; only now pysam reports some kinds of damage."""
+        if not self.closed:
+            super().close()
+            with self._damage_refused():
+                self._file.close()
+
+    @contextlib.contextmanager
+    def _damage_refused(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            raise DataError(f"{named(self._path)} is truncated or damaged; fetch it again.") from None
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
-    """Open a file, or standard input for "-", as a stream of inflated bytes.
+    """Open a file as a stream of inflated bytes.
 
     Parameters
     ----------
     path : str
-        A plain, gzip or bgzip file, its http or https address, or "-".
+        A plain, gzip or bgzip file, its http or https address, or "-" for standard input.
     virtual_offset : int
         Where to start in a bgzip file: compressed offset << 16 | offset in the inflated block, as indexes have it.
 
@@ -46,189 +84,102 @@ def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
     DataError
         If there is no such file, or it turns out to be truncated or damaged, also later while the stream is read.
     """
-    with _raw(path) as raw:
-        if virtual_offset:
-            raw.seek(virtual_offset >> 16)
-        head = raw.peek(18)[:18]
-        compressed = head[:2] == b"\x1f\x8b"
-        block = len(head) == 18 and compressed and bool(head[3] & 4) and head[12:14] == b"BC"
-        if virtual_offset and not block:
-            _refuse_index(path)
-        if block and not virtual_offset:
-            _check_end(raw, path)
-        try:
-            if not compressed:
-                yield raw
-                return
-            inflated: Any = gzip.GzipFile(fileobj=raw, mode="rb")
-            with io.BufferedReader(inflated, _BUFFER) as stream:
-                if len(stream.read(virtual_offset & 0xFFFF)) < virtual_offset & 0xFFFF:
-                    _refuse_index(path)
-                yield stream
-        except EOFError:
-            raise DataError(
-                f"{named(path)} is truncated: the compressed data stop in the middle; fetch it again."
-            ) from None
-        except (zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"{named(path)} is damaged: {error}; fetch it again.") from None
-
-
-def _raw(path: str) -> io.BufferedReader:
     if remote.is_address(path):
-        source: Any = remote.RemoteFile(path)
-        return io.BufferedReader(source, _REMOTE_BUFFER)
-    try:
-        return open(0, "rb", closefd=False) if path == "-" else open(path, "rb")
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
-
-
-def _check_end(raw: io.BufferedReader, path: str) -> None:
-    if isinstance(raw.raw, remote.RemoteFile):
-        last = raw.raw.last(len(EOF_BLOCK))
-    elif os.path.isfile(path):
-        size = os.path.getsize(path)
-        raw.seek(max(0, size - len(EOF_BLOCK)))
-        last = raw.read()
-        raw.seek(0)
-    else:
+        with _opened_on_server(path, virtual_offset) as stream:
+            yield stream
         return
-    if last is not None and last != EOF_BLOCK:
-        raise DataError(
-            f"{path} is truncated: the bgzip end-of-file block is missing; fetch it again, or, if all records are "
-            f"there, rewrite it with `bcftools view -Oz -o complete.vcf.gz {path}`."
-        )
+    _check_readable(path)
+    inflated: Any = _Inflated(path)
+    with io.BufferedReader(inflated, _BUFFER) as stream:
+        if virtual_offset:
+            try:
+                inflated.go(virtual_offset)
+                at_block = bool(stream.peek(1))
+            except DataError:
+                at_block = False
+            if not at_block:
+                with contextlib.suppress(DataError):
+                    inflated.close()
+                _refuse_index(path)
+        yield stream
+
+
+@contextlib.contextmanager
+def _opened_on_server(url: str, virtual_offset: int) -> Iterator[io.BufferedReader]:
+    file: Any = remote.RemoteFile(url, virtual_offset >> 16)
+    with io.BufferedReader(file, _BUFFER) as raw:
+        head = raw.peek(18)[:18]
+        if virtual_offset and not _is_bgzip(head):
+            _refuse_index(url)
+        end = file.last(len(EOF_BLOCK)) if _is_bgzip(head) and not virtual_offset else None
+        if end is not None:
+            _check_end(head, end, url)
+        if head[:2] != EOF_BLOCK[:2]:
+            yield raw
+            return
+        inflated: Any = gzip.GzipFile(fileobj=raw, mode="rb")
+        try:
+            with io.BufferedReader(inflated, _BUFFER) as stream:
+                inside = virtual_offset & 0xFFFF
+                if len(stream.read(inside)) < inside:
+                    _refuse_index(url)
+                yield stream
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise DataError(f"{named(url)} is truncated or damaged; fetch it again.") from None
+
+
+def _is_bgzip(head: bytes) -> bool:
+    return head[:4] == EOF_BLOCK[:4] and head[12:14] == b"BC"
 
 
 def _refuse_index(path: str) -> NoReturn:
     raise DataError(
-        f"The index beside {path} is that of another file: no compressed block begins where it says; make it anew with "
-        "`tabix -f -p vcf` (VCF) or `bcftools index -f` (VCF, BCF)."
+        f"The index beside {named(path)} is that of another file: no compressed block begins where it says; make it "
+        "anew with `tabix -f -p vcf` (VCF) or `bcftools index -f` (VCF, BCF)."
     )
 
 
-def index_of(path: str) -> str | None:
-    """Return the .csi or .tbi index beside a file, or None.
-
-    Raises
-    ------
-    DataError
-        If a file on a server has none: to find a region by reading all of it is not what was meant.
-    """
-    if remote.is_address(path):
-        for suffix in (".tbi", ".csi"):
-            address = remote.beside(path, suffix)
-            try:
-                remote.about(address)
-            except remote.NotThere:
-                continue
-            return address
-        raise DataError(
-            f"{path} has no index on the server (.tbi or .csi at the end of its name), by which a region is found; "
-            "download the file, or read it whole, without a region."
-        )
-    for suffix in (".csi", ".tbi"):
-        index = Path(path + suffix)
-        if path != "-" and index.is_file():
-            if index.stat().st_mtime < os.stat(path).st_mtime:
-                log.warning("The index %s is older than %s; make it anew if the file has changed since.", index, path)
-            return str(index)
-    return None
-
-
-def region_start(index: str, contig: str, contigs: list[str] | None, start: int, end: int | None) -> int | None:
-    """Return the virtual offset from which a sequential read meets every record that starts in a region.
-
-    Parameters
-    ----------
-    index : str
-        A .tbi or .csi file, or its address.
-    contig : str
-        Contig of the region.
-    contigs : list of str or None
-        Contigs by number, for the index of a BCF, which has no names in it.
-    start, end : int
-        1-based, both included; end None means to the end of the contig.
-
-    Returns
-    -------
-    int or None
-        None if the index knows of no record there.
-
-    Raises
-    ------
-    DataError
-        If the index cannot be read.
-    """
+def _check_readable(path: str) -> None:
+    """Raise a DataError if a file cannot be opened, or is a bgzip file without its last block."""
+    if path == "-":
+        return
     try:
-        data = remote.contents(index) if remote.is_address(index) else Path(index).read_bytes()
-        return _first_chunk(gzip.decompress(data), contig, contigs, start, end)
-    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return
+            head = file.read(18)
+            file.seek(max(0, os.fstat(file.fileno()).st_size - len(EOF_BLOCK)))
+            end = file.read()
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
+    _check_end(head, end, path)
+
+
+def _check_end(head: bytes, end: bytes, path: str) -> None:
+    """Raise a DataError if a file begins as a bgzip file does, but does not end as one."""
+    if _is_bgzip(head) and end != EOF_BLOCK:
         raise DataError(
-            f"The index {index} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "
-            "`bcftools index -f` (VCF, BCF)."
-        ) from None
+            f"{named(path)} is truncated: the bgzip end-of-file block is missing; fetch it again, or, if all records "
+            f"are there, rewrite it with `bcftools view -Oz -o complete.vcf.gz {named(path)}`."
+        )
 
 
-def _first_chunk(data: bytes, contig: str, contigs: list[str] | None, start: int, end: int | None) -> int | None:
-    # SAM specification, "The BAI/Tabix index format" and CSIv1: bins of a binning scheme, each with chunks of the file.
-    magic = data[:4]
-    if magic == b"TBI\1":
-        shift, depth, csi = 14, 5, False
-        references, *_, size = struct.unpack_from("<8i", data, 4)
-        names, at = data[36 : 36 + size], 36 + size
-    elif magic == b"CSI\1":
-        shift, depth, size = struct.unpack_from("<3i", data, 4)
-        names, csi = (data[16 + 28 : 16 + size], True) if size >= 28 else (b"", True)
-        (references,) = struct.unpack_from("<i", data, 16 + size)
-        at = 20 + size
-    else:
-        raise ValueError("it is neither TBI nor CSI")
-    known = names.rstrip(b"\0").decode().split("\0") if names.strip(b"\0") else (contigs or [])
-    if contig not in known:
-        return None
-    first, last = start - 1, (1 << (shift + 3 * depth)) if end is None else end
-    wanted = known.index(contig)
-    for reference in range(references):
-        (n_bins,) = struct.unpack_from("<i", data, at)
-        at += 4
-        bins: dict[int, tuple[int, list[tuple[int, int]]]] = {}
-        for _ in range(n_bins):
-            number, lowest = struct.unpack_from("<IQ", data, at) if csi else (*struct.unpack_from("<I", data, at), 0)
-            at += 12 if csi else 4
-            (n_chunks,) = struct.unpack_from("<i", data, at)
-            flat = struct.unpack_from(f"<{2 * n_chunks}Q", data, at + 4)
-            at += 4 + 16 * n_chunks
-            if reference == wanted:
-                bins[number] = (lowest, list(zip(flat[::2], flat[1::2], strict=True)))
-        linear: tuple[int, ...] = ()
-        if not csi:
-            (n_windows,) = struct.unpack_from("<i", data, at)
-            linear = struct.unpack_from(f"<{n_windows}Q", data, at + 4)
-            at += 4 + 8 * n_windows
-        if reference == wanted:
-            return _lowest(bins, linear, first, last, shift, depth)
-    return None
-
-
-def _lowest(
-    bins: dict[int, tuple[int, list[tuple[int, int]]]],
-    linear: tuple[int, ...],
-    first: int,
-    last: int,
-    shift: int,
-    depth: int,
-) -> int | None:
-    floor = linear[first >> shift] if linear and first >> shift < len(linear) else 0
-    offset, chunks, width = 0, [], shift + 3 * depth
-    for level in range(depth + 1):
-        low, high = offset + (first >> width), offset + ((last - 1) >> width)
-        if low in bins:
-            # CSI keeps the lowest offset of overlapping records in each bin: the deepest bin present bounds best.
-            floor = max(floor, bins[low][0])
-        chunks += [chunk for number, (_, held) in bins.items() if low <= number <= high for chunk in held]
-        offset, width = offset + (1 << (3 * level)), width - 3
-    ends = [max(begin, floor) for begin, end in chunks if end > floor]
-    return min(ends) if ends else None
+def write_bgzip(path: str, parts: Iterator[bytes | memoryview], level: int) -> None:
+    """Write a bgzip file of some bytes; a memoryview among them may be overwritten when the next part is asked for."""
+    open(path, "wb").close()
+    mode: Any = f"wb{level}"
+    try:
+        with pysam.BGZFile(path, mode, None) as file:
+            piece = bytearray()
+            for part in parts:
+                piece += part
+                if len(piece) >= _PIECE:
+                    file.write(bytes(piece))
+                    piece.clear()
+            file.write(bytes(piece))
+    except OSError:
+        with open(path, "ab") as full:  # which says why
+            full.write(bytes(_BUFFER))
+        raise

@@ -1,8 +1,7 @@
-"""What every writer shares: the checks before it, files that appear when they are whole, and the panel beside them."""
+"""Check what is to be written, and write files whole or not at all, with the panel beside them: for every format."""
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..runtime.files import workspace as made_workspace
+from ..runtime.files import whole_files
 from .panel import PANEL_COLUMNS
 from .scratch import People
 
@@ -40,7 +39,7 @@ def outputs(
         The output that the user named: NAME and `suffix`. It comes to its place last, so that it is never there
         without the others.
     suffix : str
-        The end of `target` that tells the format.
+        The end of `target` by which the format is recognised.
     others : sequence of str
         Names of further files that the block writes.
     force : bool
@@ -56,46 +55,26 @@ def outputs(
     UsageError
         If the folder does not exist, a file exists and `force` is not set, or it cannot be written.
     """
-    folder, name = folder_of(target), os.path.basename(target)
-    panel = f"{name.removesuffix(suffix)}.panel.tsv"
+    folder, name = Path(folder_of(target)), os.path.basename(target)
+    panel = folder / f"{name.removesuffix(suffix)}.panel.tsv"
     table = "".join(_panel_lines(genotypes)).encode() if genotypes.labels else None
-    names = [name, *others] if table is None else [name, *others, panel]
-    for each in (*names, *stale):
-        place = Path(folder, each)
-        same = table is not None and each == panel and place.is_file() and place.read_bytes() == table
-        if place.exists() and not force and not same:
-            raise UsageError(
-                f"{os.path.join(folder, each)} exists; force=True (--force) replaces it, or choose another name."
-            )
-        if place.is_dir() and each == name and folder_with:
-            if not any((place / file).is_file() for file in folder_with):
+    paths = [folder / each for each in (name, *others)] + ([panel] if table is not None else [])
+    for path in (*paths, *(folder / each for each in stale)):
+        unchanged = table is not None and path == panel and path.is_file() and path.read_bytes() == table
+        if path.exists() and not force and not unchanged:
+            raise UsageError(f"{path} exists; force=True (--force) replaces it, or choose another name.")
+        if path.is_dir() and path == paths[0] and folder_with:
+            if not any((path / file).is_file() for file in folder_with):
                 raise UsageError(
-                    f"{os.path.join(folder, each)} is a folder without {' or '.join(folder_with)}, which is not an "
-                    "earlier output; remove it, or choose another name."
+                    f"{path} is a folder without {' or '.join(folder_with)}, which is not an earlier output; remove "
+                    "it, or choose another name."
                 )
-        elif place.is_dir():
-            raise UsageError(f"{os.path.join(folder, each)} cannot be written: Is a directory.")
-    try:
-        with made_workspace(folder) as workspace:
-            yield workspace, [Path(folder, each) for each in names]
-            if table is not None:
-                Path(workspace, panel).write_bytes(table)
-            for old in stale:
-                Path(folder, old).unlink(missing_ok=True)
-            if len(names) > 1 or folder_with:  # the old file must not stand beside the new ones
-                _move_away(os.path.join(folder, name), os.path.join(workspace, "replaced"))
-            for each in (*names[1:], name):
-                os.replace(os.path.join(workspace, each), os.path.join(folder, each))
-    except OSError as error:
-        full = error.errno is None and os.path.isdir(folder) and not os.statvfs(folder).f_bavail  # htslib does not say
-        reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
-        raise UsageError(f"{target} cannot be written: {reason}.") from None
-
-
-def _move_away(old: str, to: str) -> None:
-    """Move a file or a folder, if there is one, to where it is removed at the end: a folder is not gone at once."""
-    if os.path.lexists(old):
-        os.rename(old, to)
+        elif path.is_dir():
+            raise UsageError(f"{path} cannot be written: Is a directory.")
+    with whole_files(paths, stale=[folder / each for each in stale]) as partial:
+        yield str(partial[0].parent), paths
+        if table is not None:
+            partial[-1].write_bytes(table)
 
 
 def folder_of(target: str) -> str:

@@ -1,6 +1,7 @@
 """Files on a web server, read in ranges; a failed transfer is tried again, one that stalls or is cut off is noticed.
 
-Nothing here is called unless the user gave an address.
+Nothing here is called unless the user gave an address. A redirection from https is followed to https only, and no
+credentials come into messages: an address with a user name is refused, and of its query nothing is shown.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import socket
 import ssl
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -29,6 +31,7 @@ STALL = 30.0  # seconds without a byte, after which a connection counts as dead
 SLOW = 300.0  # seconds for one block, however many bytes trickle in
 _QUICK = 5.0  # seconds for one block, beyond which blocks do not grow
 _PIECE = 1 << 16
+_LARGEST_TABLE = 1 << 28  # bytes of a file that is read into memory whole, such as an index
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server in which asking again may help
 
 Result = TypeVar("Result")
@@ -46,13 +49,20 @@ class About(NamedTuple):
     modified: str | None
 
 
+def named(path: str) -> str:
+    """Return what messages call an input: of an address without its query, which may hold a key."""
+    if path == "-":
+        return "standard input"
+    return path.partition("?")[0] + "?…" if "?" in path and is_address(path) else path
+
+
 def is_address(path: str) -> bool:
-    """Tell whether a path is an http or https address.
+    """True if a path is an http or https address.
 
     Raises
     ------
     UsageError
-        If it is an address of another kind, or one that `pathlib` has spoilt.
+        If it is an address of another kind, one with a user name, or one that `pathlib` has spoilt.
     """
     scheme, colon, rest = path.partition(":/")
     if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
@@ -70,6 +80,9 @@ def is_address(path: str) -> bool:
         raise UsageError(
             f"The address {path} cannot be read; accepted: http:// and https://{other.get(scheme.lower(), '')}."
         )
+    _, at, host = rest.lstrip("/").partition("/")[0].rpartition("@")
+    if at:
+        raise UsageError(f"An address at {host} holds a user name or a password; give it without them.")
     return True
 
 
@@ -98,141 +111,125 @@ def about(url: str) -> About:
 
 
 def contents(url: str) -> bytes:
-    """Return all bytes of a file."""
+    """Return all bytes of a file that fits into memory, such as a table or an index."""
     with RemoteFile(url) as stream:
-        return stream.read()
+        data = bytearray()
+        while piece := stream.read(LARGEST_BLOCK):
+            data += piece
+            if len(data) > _LARGEST_TABLE:
+                raise DataError(f"{named(url)} has more than {_LARGEST_TABLE} bytes: it is not a table or an index.")
+        return bytes(data)
 
 
 class RemoteFile(io.RawIOBase):
     """A file on a web server as a raw stream: what is read is asked for in blocks, each checked for its length.
 
-    A server that sends whole files only is read in one go; to seek there means to download what lies before.
+    A server that sends whole files only is read into a temporary file without a name.
 
     Parameters
     ----------
     url : str
         Its http or https address. The first request is made by the first read.
+    begin : int
+        The byte to start from.
     """
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, begin: int = 0):
         self.url = url
-        self._at = 0
-        self._begin, self._block = 0, b""
+        self._at = begin  # the first byte that has not been asked for
+        self._block = b""
         self._step = FIRST_BLOCK
         self._about: About | None = None
-        self._whole: Any = None  # the answer of a server that sends whole files only, and how far it has been read
-        self._whole_at = 0
+        self._whole: Any = None  # a copy of the file, of a server that sends whole files only
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position from the start, or from where it is."""
-        if whence == io.SEEK_END:
-            raise io.UnsupportedOperation("the end of a file on a server is not known before it is read")
-        self._at = offset + (self._at if whence == io.SEEK_CUR else 0)
-        return self._at
-
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer with what there is at hand, after another request where nothing is."""
-        if not 0 <= self._at - self._begin < len(self._block):
+        if not self._block:
             start = time.monotonic()
-            self._begin, self._block = self._at, _patiently(self.url, self._next)
+            self._block = _patiently(self.url, lambda: self._range(self._at, self._step))
+            self._at += len(self._block)
             if time.monotonic() - start < _QUICK:
                 self._step = min(2 * self._step, LARGEST_BLOCK)
-        begin = self._at - self._begin
-        piece = self._block[begin : begin + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
+        size = min(len(self._block), len(buffer))
+        buffer[:size], self._block = self._block[:size], self._block[size:]
+        return size
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
+        """Remove the copy, if there is one."""
         if self._whole is not None:
             self._whole.close()
-            self._whole = None
         super().close()
 
     def last(self, size: int) -> bytes | None:
-        """Return the last bytes of the file, or None where only reading it all would tell them."""
-        if self._about is None or self._about.size is None or self._whole is not None:
+        """Return the last bytes of the file, or None if its size is not known; something has been read before."""
+        if self._about is None or self._about.size is None:
             return None
         begin = max(0, self._about.size - size)
         return _patiently(self.url, lambda: self._range(begin, size))
 
-    def _next(self) -> bytes:
-        size = None if self._about is None else self._about.size
-        if size is not None and self._at >= size:
-            return b""
-        if self._whole is None or self._whole_at > self._at:
-            data = self._range(self._at, self._step)
-            if self._whole is None:
-                return data
-        try:
-            while self._whole_at < self._at:
-                if not self._more(min(self._at - self._whole_at, LARGEST_BLOCK)):
-                    return b""
-            return self._more(self._step)
-        except BaseException:
-            self._whole.close()
-            self._whole = None
-            raise
-
-    def _more(self, size: int) -> bytes:
-        """Return the next bytes of a file that is sent whole."""
-        data = _received(self._whole, size)
-        self._whole_at += len(data)
-        total = None if self._about is None else self._about.size
-        if len(data) < size and total is not None and self._whole_at < total:
-            raise ConnectionError(f"the transfer stops after {self._whole_at} of {total} bytes")
-        return data
-
     def _range(self, begin: int, size: int) -> bytes:
-        """Return the bytes of a range; where the server does not know ranges, take its answer as `_whole` instead."""
-        try:
-            answer = _ask(self.url, begin, begin + size - 1)
-        except urllib.error.HTTPError as error:
-            if error.code != 416:  # the range begins behind the end
-                raise
-            error.close()
+        """Return the bytes of a range, or what there is of it."""
+        total = None if self._about is None else self._about.size
+        if total is not None and begin >= total:
             return b""
-        new = _about(answer)
+        if self._whole is None:
+            try:
+                answer = _ask(self.url, begin, begin + size - 1)
+            except urllib.error.HTTPError as error:
+                if error.code != 416:  # the range begins behind the end
+                    raise
+                error.close()
+                return b""
+            with answer:
+                self._check_unchanged(_about(answer))
+                if answer.status == 206:
+                    return self._part(answer, begin, size)
+                self._whole = self._copy(answer, begin)
+        self._whole.seek(begin)
+        return self._whole.read(size)
+
+    def _check_unchanged(self, new: About) -> None:
         if self._about is None:
             self._about = new
         elif (new.size, new.modified or new.etag) != (self._about.size, self._about.modified or self._about.etag):
-            answer.close()
-            raise DataError(f"{self.url} has changed on the server while it was read; start again.")
-        if answer.status != 206:
-            if self._whole is None and begin:
-                log.warning(
-                    "The server of %s sends whole files only: %d bytes that lie before what is wanted are downloaded "
-                    "too.",
-                    self.url,
-                    begin,
-                )
-            self._whole, self._whole_at = answer, 0
-            return b""
-        with answer:
-            found = re.match(r"bytes (\d+)-(\d+)/", answer.headers.get("Content-Range", ""))
-            if found is None or int(found[1]) != begin or int(found[2]) >= begin + size:
-                raise DataError(
-                    f"{self.url} cannot be read: asked for the bytes {begin} to {begin + size - 1}, the server answers "
-                    f"with {answer.headers.get('Content-Range')!r}."
-                )
-            expected = int(found[2]) + 1 - begin
-            data = _received(answer, expected)
+            raise DataError(f"{named(self.url)} has changed on the server while it was read; start again.")
+
+    def _part(self, answer: Any, begin: int, size: int) -> bytes:
+        """Return the bytes of an answer to a request for a range."""
+        sent = answer.headers.get("Content-Range", "")
+        match = re.match(r"bytes (\d+)-(\d+)/", sent)
+        if match is None or int(match[1]) != begin or int(match[2]) >= begin + size:
+            raise DataError(
+                f"{named(self.url)} cannot be read: asked for the bytes {begin} to {begin + size - 1}, the server "
+                f"answers with {sent!r}."
+            )
+        expected = int(match[2]) + 1 - begin
+        data = _received(answer, expected)
         if len(data) < expected:
             raise ConnectionError(f"the transfer stops after {len(data)} of {expected} bytes")
         return data
+
+    def _copy(self, answer: Any, begin: int) -> Any:
+        """Return a temporary file of a whole answer."""
+        if begin:
+            log.warning(
+                "The server of %s sends whole files only: %d bytes before the region are downloaded too.",
+                named(self.url),
+                begin,
+            )
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this stream
+        while data := _received(answer, LARGEST_BLOCK):
+            file.write(data)
+        total = None if self._about is None else self._about.size
+        size = file.tell()
+        if total is not None and size < total:
+            file.close()
+            raise ConnectionError(f"the transfer stops after {size} of {total} bytes")
+        return file
 
 
 def _about(answer: Any) -> About:
@@ -252,6 +249,20 @@ def _ask(url: str, first: int, last: int) -> Any:
     return opener.open(urllib.request.Request(safe, headers=headers), timeout=STALL)
 
 
+class _Redirection(urllib.request.HTTPRedirectHandler):
+    """Follow redirections from http to http and https, and from https to https."""
+
+    def redirect_request(self, request: Any, answer: Any, code: int, reason: str, headers: Any, newurl: str) -> Any:
+        """Return the request to the new address; Python itself refuses others than http, https and ftp."""
+        scheme = urllib.parse.urlsplit(newurl).scheme.lower()
+        if scheme not in {"https", request.type}:
+            raise DataError(
+                f"{named(request.full_url)} cannot be read: the server redirects from {request.type} to {scheme}, "
+                "which is not followed."
+            )
+        return super().redirect_request(request, answer, code, reason, headers, newurl)
+
+
 @functools.lru_cache(maxsize=4)
 def _opener(bundle: str | None, _: str | None) -> urllib.request.OpenerDirector:
     # The default context trusts the system's certificates, or those of SSL_CERT_FILE.
@@ -259,7 +270,7 @@ def _opener(bundle: str | None, _: str | None) -> urllib.request.OpenerDirector:
         context = ssl.create_default_context(cafile=bundle or None)
     except OSError as error:
         raise UsageError(f"The certificates of CURL_CA_BUNDLE, {bundle}, cannot be read: {error.strerror}.") from None
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirection)
 
 
 def _received(answer: Any, size: int) -> bytes:
@@ -286,23 +297,23 @@ def _patiently(url: str, act: Callable[[], Result]) -> Result:
                 error.close()
             problem, passing = _problem(error, url)
         if not passing:
-            raise DataError(f"{url} cannot be read: {problem}.")
+            raise DataError(f"{named(url)} cannot be read: {problem}.")
         if wait is None:
             break
-        log.warning("%s: %s; trying again in %g s.", url, problem, wait)
+        log.warning("%s: %s; trying again in %g s.", named(url), problem, wait)
         time.sleep(wait)
-    raise DataError(f"{url} cannot be read: {problem}; tried {len(WAITS) + 1} times.")
+    raise DataError(f"{named(url)} cannot be read: {problem}; tried {len(WAITS) + 1} times.")
 
 
 def _problem(error: Exception, url: str) -> tuple[str, bool]:
     """Return what went wrong, and whether to try again."""
     if isinstance(error, urllib.error.HTTPError):
-        said = f"{error.code} {error.reason}".strip()
+        status = f"{error.code} {error.reason}".strip()
         if error.code in (404, 410):
-            raise NotThere(f"There is no file {url} (the server says {said}).") from None
+            raise NotThere(f"There is no file {named(url)} (the server says {status}).") from None
         if error.code in (401, 403):
-            raise NotThere(f"{url} may not be read (the server says {said}); is the address right?") from None
-        return f"the server says {said}", error.code in _PASSING
+            raise NotThere(f"{named(url)} may not be read (the server says {status}); is the address right?") from None
+        return f"the server says {status}", error.code in _PASSING
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     server = urllib.parse.urlsplit(url).hostname
     if isinstance(cause, socket.gaierror):

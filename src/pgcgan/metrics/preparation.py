@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
-from ..labels import combination
+from ..labels import label_groups
 from .comparison import MAX_BYTES, MAX_PEOPLE, Cohort, Comparison
 
 PREFERRED_LABEL = "super_pop"
@@ -54,7 +54,7 @@ def prepare(
             "Missing calls: frequencies, heterozygosity and distances use called genotypes only; LD, triples and "
             "principal components use the mean of the site instead."
         )
-    labels = {n: combination(g.labels, columns) if columns else None for n, g in given.items()}
+    labels = {n: label_groups(g.labels, columns) if columns else None for n, g in given.items()}
     used = _matched(labels, given, seed, remarks)
     sites = np.all([_called(g, used[n]) for n, g in given.items()], axis=0)
     if not sites.all():

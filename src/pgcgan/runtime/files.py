@@ -1,30 +1,36 @@
-"""Files that are being written: beside their place, in a folder that is held by a lock as long as the run lives.
+"""Write files and directories whole or not at all: under a temporary name first, renamed when they are complete.
 
-A run that is killed cannot clean up after itself. The kernel gives up its locks, though, so that the next run in the
-same folder can tell what a dead run left from what a live one is writing.
+Temporary files lie beside their place, in a folder that is locked as long as the run lives. A run that is killed cannot
+clean up after itself, but the kernel releases its locks, so that the next run in the same folder can distinguish what a
+dead run left from what a live one is writing.
+
+`whole_file` is for one file, `whole_files` for several that belong together, `whole_directory` for a directory of
+files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
 
 LOCK = ".lock"
+_REPLACED = ".replaced"  # in a workspace: the folder of what is removed with it
 _PREFIX = ".pgcgan-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")  # as tempfile.mkdtemp makes it, nothing else
 
 
 @contextlib.contextmanager
 def workspace(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Yield a new folder within `folder`; it is removed at the end, and those of dead runs are removed before.
+    """Yield a new folder within `folder`, which is removed at the end; folders that dead runs left are removed first.
 
     Raises
     ------
@@ -33,26 +39,139 @@ def workspace(folder: str | os.PathLike[str]) -> Iterator[str]:
     """
     remove_dead(folder)
     while True:
-        made = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
+        path = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
         lock = None
         try:
-            lock = _locked(os.path.join(made, LOCK), wait=True)
+            lock = _locked(os.path.join(path, LOCK), wait=True)
         except FileNotFoundError:
             if not os.path.isdir(folder):
                 raise
-            continue  # another run came between making and locking, and took it for a dead run's
+            continue  # another run came before this one could lock it, and took it for a dead run's
         except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
             raise
         break
     try:
-        yield made
+        yield path
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
-def write_text(target: Path, text: str) -> None:
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path; the file written there is renamed to `path` if the block ends without an error.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be written.
+    """
+    with whole_files([Path(path)]) as (partial,):
+        yield partial
+
+
+@contextlib.contextmanager
+def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterator[list[Path]]:
+    """Yield a temporary path for each of several files that belong together; all are renamed when the block ends well.
+
+    The first is the main one: an old file of its name is taken away first, and the new one is renamed last, so that it
+    never stands beside files of another run. It may also be a directory.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The places of the files; their folders exist.
+    stale : sequence of Path
+        Files of earlier outputs that would be taken for files of this one; they are removed.
+
+    Raises
+    ------
+    UsageError
+        If they cannot be written. The old files are then as they were, unless it happened while files were renamed.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            folders = {
+                folder: Path(stack.enter_context(workspace(folder)))
+                for folder in dict.fromkeys(p.parent for p in paths)
+            }
+            partial = [folders[path.parent] / path.name for path in paths]
+            yield partial
+            for path in partial:
+                _follow_umask(path)
+            for path in stale:
+                path.unlink(missing_ok=True)
+            if len(paths) > 1 or paths[0].is_dir():
+                _take_away(paths[0], folders[paths[0].parent])
+            for source, path in reversed(list(zip(partial, paths, strict=True))):
+                os.replace(source, path)
+    except OSError as error:
+        raise UsageError(f"{paths[0]} cannot be written: {_reason(error, paths[0].parent)}.") from None
+
+
+@contextlib.contextmanager
+def whole_directory(
+    path: str | os.PathLike[str], marker: str, *, others: Collection[str] = (), force: bool = False
+) -> Iterator[Path]:
+    """Yield a temporary folder; the files written there become those of a directory when the block ends well.
+
+    A directory is complete if it holds the file `marker`: an old one is removed first, the new one is renamed last. No
+    other run can write to the directory meanwhile.
+
+    Parameters
+    ----------
+    path : path
+        The directory; it is made, with those above it, if it does not exist.
+    marker : str
+        Name of the file without which the directory does not count as complete.
+    others : collection of str
+        Names of all further files that such a directory may hold, also before it is complete. Those that are not
+        written anew are removed.
+    force : bool
+        Replace a directory that is complete.
+
+    Raises
+    ------
+    UsageError
+        If the directory is complete and `force` is not set, it is something else, or it cannot be written.
+    """
+    directory = Path(path)
+    known = {marker, LOCK, *others}
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is a file; choose another name for the directory.")
+    if (directory / marker).exists() and not force:
+        raise UsageError(f"{directory} exists; force=True (--force) replaces it, or choose another name.")
+    if directory.is_dir() and not (directory / marker).is_file():
+        foreign = next((p.name for p in directory.iterdir() if p.name not in known and not _NAME.fullmatch(p.name)), "")
+        if foreign:
+            raise UsageError(
+                f"{directory} exists and holds other files ({foreign}); it is not replaced, choose another directory."
+            )
+    new = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with held(directory), workspace(directory) as folder:
+            yield Path(folder)
+            names = sorted({p.name for p in Path(folder).iterdir()} - {LOCK}, key=lambda name: name == marker)
+            for name in names:
+                _follow_umask(Path(folder, name))
+            (directory / marker).unlink(missing_ok=True)
+            for name in names:
+                if (directory / name).is_dir():
+                    _take_away(directory / name, Path(folder))
+                os.replace(Path(folder, name), directory / name)
+            for name in known.difference(names, {LOCK}):
+                _take_away(directory / name, Path(folder))
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be written: {_reason(error, directory)}.") from None
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # a directory that was made for nothing
+                directory.rmdir()
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file whole or not at all.
 
     Raises
@@ -60,13 +179,28 @@ def write_text(target: Path, text: str) -> None:
     UsageError
         If it cannot be written.
     """
-    try:
-        with workspace(target.parent) as made:
-            partial = Path(made) / target.name
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, target)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _follow_umask(path: Path) -> None:
+    """Give a file the mode that `open` would have given it, whatever library wrote it."""
+    if path.is_file():
+        path.chmod(os.stat(path.parent / LOCK).st_mode & 0o666)
+
+
+def _take_away(old: Path, folder: Path) -> None:
+    """Move a file or a directory, if there is one, into the workspace, with which it is removed."""
+    if os.path.lexists(old):
+        os.makedirs(folder / _REPLACED, exist_ok=True)
+        os.rename(old, folder / _REPLACED / old.name)
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    """Return why something could not be written; htslib does not say that a disk is full."""
+    if error.errno is None and folder.is_dir() and not os.statvfs(folder).f_bavail:
+        return os.strerror(errno.ENOSPC)
+    return error.strerror or str(error)
 
 
 def remove_dead(folder: str | os.PathLike[str]) -> None:
@@ -89,7 +223,7 @@ def remove_dead(folder: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def held(directory: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold a directory for this process alone, and remove what killed runs left in it.
+    """Lock a directory for this process alone, and remove what killed runs left in it.
 
     Raises
     ------
@@ -121,7 +255,9 @@ def held(directory: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _locked(path: str, wait: bool) -> int:
-    """Return a descriptor of a file that this process has locked, and that is still there under its name.
+    """Return a descriptor of a file that this process has locked and that is still there under its name.
+
+    The file is never opened through a symbolic link.
 
     Raises
     ------
@@ -131,10 +267,10 @@ def _locked(path: str, wait: bool) -> int:
         If the file cannot be opened, or went while the lock was waited for.
     """
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            there = os.stat(path)
+            there = os.lstat(path)
         except FileNotFoundError:
             os.close(lock)
             if not wait:

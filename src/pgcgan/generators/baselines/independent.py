@@ -1,41 +1,36 @@
-"""Independent sites: frequencies and nothing else."""
+"""Independent sites: allele frequencies and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .arrays import expect
-from .baseline import Baseline
+from ..generator import Generator
+from ..rows import Rows
+from ..store import Array
+from .training_rows import filled_states
 
 
-class IndependentSites(Baseline):
+class IndependentSites(Generator):
     """Every allele drawn from the allele frequency of its site in its label: right frequencies, no linkage at all."""
 
     name = "independent"
-    holds_training_rows = False
+    schema: ClassVar = {"frequency": Array("float64", ("labels", "sites"), 0, 1)}
 
-    def _fit(self, rows: np.ndarray, groups: dict[str, np.ndarray], levels: int, random: np.random.Generator) -> None:
-        self._levels = levels
-        self._frequency = {
-            label: rows[index].mean(axis=0, dtype=np.float64) / levels for label, index in groups.items()
-        }
+    def _fit(self, rows: Rows) -> None:
+        states = filled_states(rows, np.random.default_rng([self.seed, 1]))
+        labels = range(len(rows.label_names))
+        self.frequency_ = np.array([states[rows.of_label(k)].mean(axis=0, dtype=np.float64) for k in labels])
+        self.frequency_ /= rows.n_states - 1
 
-    def _draw(self, label: str, rows: int, random: np.random.Generator) -> np.ndarray:
-        p = self._frequency[label]
-        if self._levels == 1:
-            return (random.random((rows, len(p))) < p).astype(np.int8)
-        return random.binomial(self._levels, p, size=(rows, len(p))).astype(np.int8)
+    def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
+        p = self.frequency_[label]
+        return random.binomial(self.n_states - 1, p, size=(people * self.rows_per_person, len(p))).astype(np.int8)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {
-            "levels": np.array(self._levels),
-            "frequency": np.array([self._frequency[k] for k in self.label_counts]),
-        }
+        return {"frequency": self.frequency_}
 
-    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._levels = int(expect(arrays, "levels", "iu", least=1, most=2))
-        shape = len(self.label_counts), len(self._variants)
-        frequency = expect(arrays, "frequency", "f", *shape, least=0, most=1)
-        self._frequency = dict(zip(self.label_counts, frequency, strict=True))
+    def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
+        self.frequency_ = arrays["frequency"]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...errors import UsageError
-from .arrays import expect, group_arrays, groups_of
-from .baseline import Baseline
+from ..generator import Generator
+from ..rows import Rows
+from ..store import Array
 from .genetic_map import map_distance
+from .training_rows import ROWS_SCHEMA, filled_states, packed_rows, unpacked_rows
 
 
-class LiStephens(Baseline):
+class LiStephens(Generator):
     """A mosaic of the training haplotypes of the label (Li and Stephens 2003).
 
     Between neighbouring sites the copied haplotype is drawn anew with probability 1 - exp(-4 Ne r / n), with r the
@@ -24,7 +27,7 @@ class LiStephens(Baseline):
     Parameters
     ----------
     label, seed
-        As in the other baselines.
+        As in the other generators.
     recombination_rate : float
         Per base pair and generation, where there is no map.
     effective_size : float
@@ -34,14 +37,18 @@ class LiStephens(Baseline):
         IMPUTE2 have them, or a PLINK .map without header; plain or gzip. Beyond the ends of the map the recombination
         rate counts.
     segment_length : float, optional
-        Mean length of a copied segment in base pairs, in the place of rate, size and map.
+        Mean length of a copied segment in base pairs, instead of rate, size and map.
     mutation : float, optional
-        Mutation probability per allele, in the place of the formula.
+        Mutation probability per allele, instead of the formula.
     """
 
     name = "li-stephens"
     holds_training_rows = True
-    options = ("recombination_rate", "effective_size", "genetic_map", "segment_length", "mutation")
+    schema: ClassVar = {
+        "distance": Array("float64", ("gaps",), 0, np.inf),
+        "per_row": Array("float64", ("labels",), 0),
+        **ROWS_SCHEMA,
+    }
 
     def __init__(
         self,
@@ -57,7 +64,7 @@ class LiStephens(Baseline):
         super().__init__(label, seed=seed)
         self.recombination_rate = recombination_rate
         self.effective_size = effective_size
-        self.genetic_map = None if genetic_map is None else os.fspath(genetic_map)
+        self.genetic_map = genetic_map
         self.segment_length = segment_length
         self.mutation = mutation
 
@@ -69,28 +76,27 @@ class LiStephens(Baseline):
         if self.mutation is not None and not 0 <= self.mutation <= 0.5:
             raise UsageError(f"mutation is {self.mutation}; accepted: 0 to 0.5.")
 
-    def _fit(self, rows: np.ndarray, groups: dict[str, np.ndarray], levels: int, random: np.random.Generator) -> None:
-        sites = self._variants
-        apart = np.abs(np.diff(sites.position)).astype(np.float64)
+    def _fit(self, rows: Rows) -> None:
+        states = filled_states(rows, np.random.default_rng([self.seed, 1]))
+        contig, apart = rows.variants.contig, np.abs(np.diff(rows.variants.position)).astype(np.float64)
+        self.rows_ = [states[rows.of_label(k)] for k in range(len(rows.label_names))]
         if self.segment_length is not None:
-            distance = apart / self.segment_length
-            per_row = dict.fromkeys(groups, 1.0)
+            self.distance_, self.per_row_ = apart / self.segment_length, np.ones(len(self.rows_))
         else:
             if self.genetic_map is not None:
-                morgans = map_distance(self.genetic_map, sites, self.recombination_rate)
+                morgans = map_distance(self.genetic_map, rows.variants, self.recombination_rate)
             else:
                 morgans = apart * self.recombination_rate
-            distance = 4 * self.effective_size * morgans
-            per_row = {label: 1 / len(index) for label, index in groups.items()}
-        distance[sites.contig[1:] != sites.contig[:-1]] = np.inf
-        self._levels, self._distance, self._per_row = levels, distance, per_row
-        self._rows = {label: rows[index] for label, index in groups.items()}
+            self.distance_ = 4 * self.effective_size * morgans
+            self.per_row_ = np.array([1 / len(own) for own in self.rows_])
+        self.distance_[contig[1:] != contig[:-1]] = np.inf
 
-    def _draw(self, label: str, rows: int, random: np.random.Generator) -> np.ndarray:
-        templates = self._rows[label]
+    def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
+        rows = people * self.rows_per_person
+        templates = self.rows_[label]
         n, sites = templates.shape
         switch = np.ones((rows, sites), dtype=bool)
-        switch[:, 1:] = random.random((rows, sites - 1)) < -np.expm1(-self._distance * self._per_row[label])
+        switch[:, 1:] = random.random((rows, sites - 1)) < -np.expm1(-self.distance_ * self.per_row_[label])
         source = np.zeros((rows, sites), dtype=np.int64)
         source[switch] = random.integers(n, size=int(switch.sum()))
         start = np.maximum.accumulate(np.where(switch, np.arange(sites), 0), axis=1)
@@ -104,20 +110,14 @@ class LiStephens(Baseline):
             mutation = 0.0
         # a count of alleles mutates as its alleles do: alt ones to ref, ref ones to alt
         lost = random.binomial(drawn, mutation)
-        gained = random.binomial(self._levels - drawn, mutation)
+        gained = random.binomial(self.n_states - 1 - drawn, mutation)
         return (drawn - lost + gained).astype(np.int8)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {
-            "levels": np.array(self._levels),
-            "distance": self._distance,
-            "per_row": np.array(list(self._per_row.values())),
-            **group_arrays(self._rows),
-        }
+        return {"distance": self.distance_, "per_row": self.per_row_, **packed_rows(self.rows_)}
 
-    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._levels = int(expect(arrays, "levels", "iu", least=1, most=2))
-        self._distance = expect(arrays, "distance", "f", len(self._variants) - 1, least=0)
-        per_row = expect(arrays, "per_row", "f", len(self.label_counts), least=0)
-        self._per_row = dict(zip(self.label_counts, per_row.tolist(), strict=True))
-        self._rows = groups_of(arrays, self.label_counts, len(self._variants), self._levels)
+    def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
+        self.distance_, self.per_row_ = arrays["distance"], arrays["per_row"]
+        if len(self.distance_) != len(self.variants_) - 1:
+            raise ValueError(f"distance has {len(self.distance_)} entries for {len(self.variants_)} sites")
+        self.rows_ = unpacked_rows(arrays, len(self.variants_), self.n_states - 1)

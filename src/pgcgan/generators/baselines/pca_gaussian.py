@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...errors import UsageError
-from .arrays import expect
-from .baseline import Baseline
+from ...numerics import principal_axes
+from ..generator import Generator
+from ..rows import Rows
+from ..store import Array
+from .training_rows import filled_states
 
 
-class PCAGaussian(Baseline):
-    """A Gaussian for each label in the space of the principal components of all rows, cut back to alleles.
+class PCAGaussian(Generator):
+    """A Gaussian for each label in the space of the principal components of all rows, thresholded to alleles.
 
     A point drawn from the Gaussian of its label's scores is carried back to the sites. There its value is normal with a
-    known mean and variance, and the cuts between 0, 1 (and 2) are the quantiles that give the values their frequency in
-    the label. Frequencies are kept, linkage is that of the leading components.
+    known mean and variance, and the thresholds between 0, 1 (and 2) are the quantiles that give the values their
+    frequency in the label. Frequencies are kept, linkage is that of the leading components.
 
     Parameters
     ----------
     label, seed
-        As in the other baselines.
+        As in the other generators.
     components : int
         Leading principal components; at most as many as rows or sites.
     """
 
     name = "pca-gaussian"
-    holds_training_rows = False
-    options = ("components",)
+    schema: ClassVar = {
+        "axes": Array("float32", ("components", "sites")),
+        "spread": Array("float32", ("labels", "components", "components")),
+        "thresholds": Array("float64", ("labels", "levels", "sites"), -np.inf, np.inf),
+    }
 
     def __init__(self, label: str | Sequence[str] = "super_pop", *, seed: int = 0, components: int = 256):
         super().__init__(label, seed=seed)
@@ -39,48 +46,40 @@ class PCAGaussian(Baseline):
         if self.components < 1:
             raise UsageError(f"components is {self.components}; accepted: 1 or more.")
 
-    def _fit(self, rows: np.ndarray, groups: dict[str, np.ndarray], levels: int, random: np.random.Generator) -> None:
-        self._levels = levels
-        centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self._axes = _principal_axes(centred, self.components, random)  # (components, sites)
-        scores = centred @ self._axes.T
-        self._spread, self._cuts = {}, {}
-        for label, index in groups.items():
+    def _fit(self, rows: Rows) -> None:
+        states, levels = filled_states(rows, np.random.default_rng([self.seed, 1])), rows.n_states - 1
+        centred = states - states.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.axes_ = principal_axes(centred, self.components, self.seed)  # (components, sites)
+        scores = centred @ self.axes_.T
+        spreads, thresholds = [], []
+        for index in map(rows.of_label, range(len(rows.label_names))):
             own = scores[index] - scores[index].mean(axis=0)
             values, vectors = np.linalg.eigh(own.T @ own / max(len(index) - 1, 1))
             spread = (vectors * np.sqrt(np.maximum(values, 0))).T.astype(np.float32)  # z @ spread has the covariance
-            sd = np.sqrt(np.square(spread @ self._axes).sum(axis=0))
-            # share of rows with a value of at least 1, …, levels -> cut, in the units of the centred value's own label
-            share = np.array([(rows[index] >= k).mean(axis=0) for k in range(1, levels + 1)])
-            self._spread[label] = spread
+            sd = np.sqrt(np.square(spread @ self.axes_).sum(axis=0))
+            # share of rows with a value of at least 1, …, levels -> threshold of the centred value
+            share = np.array([(states[index] >= k).mean(axis=0) for k in range(1, levels + 1)])
             always = np.where(share == 0, np.inf, -np.inf)  # all rows of the label, or none of them, reach the value
-            self._cuts[label] = np.where((share > 0) & (share < 1), _upper_quantile(share) * sd, always)
+            spreads.append(spread)
+            thresholds.append(np.where((share > 0) & (share < 1), _upper_quantile(share) * sd, always))
+        self.spread_, self.thresholds_ = np.array(spreads), np.array(thresholds)
 
-    def _draw(self, label: str, rows: int, random: np.random.Generator) -> np.ndarray:
-        spread = self._spread[label]
-        value = random.standard_normal((rows, len(spread)), dtype=np.float32) @ spread @ self._axes
-        drawn = np.zeros(value.shape, dtype=np.int8)
-        for cut in self._cuts[label]:
-            drawn += value > cut
-        return drawn
+    def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
+        spread = self.spread_[label]
+        normal = random.standard_normal((people * self.rows_per_person, len(spread)), dtype=np.float32)
+        value = normal @ spread @ self.axes_
+        states = np.zeros(value.shape, dtype=np.int8)
+        for threshold in self.thresholds_[label]:
+            states += value > threshold
+        return states
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {
-            "levels": np.array(self._levels),
-            "axes": self._axes,
-            "spread": np.array([self._spread[k] for k in self.label_counts]),
-            "cuts": np.array([self._cuts[k] for k in self.label_counts]),
-        }
+        return {"axes": self.axes_, "spread": self.spread_, "thresholds": self.thresholds_}
 
-    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._levels = int(expect(arrays, "levels", "iu", least=1, most=2))
-        labels, sites, largest = len(self.label_counts), len(self._variants), float(np.finfo(np.float32).max)
-        k = len(arrays["axes"])
-        self._axes = expect(arrays, "axes", "f", k, sites, least=-largest, most=largest)
-        spread = expect(arrays, "spread", "f", labels, k, k, least=-largest, most=largest)
-        cuts = expect(arrays, "cuts", "f", labels, self._levels, sites)
-        self._spread = dict(zip(self.label_counts, spread, strict=True))
-        self._cuts = dict(zip(self.label_counts, cuts, strict=True))
+    def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
+        self.axes_, self.spread_, self.thresholds_ = arrays["axes"], arrays["spread"], arrays["thresholds"]
+        if self.thresholds_.shape[1] != self.n_states - 1:
+            raise ValueError(f"thresholds has the shape {self.thresholds_.shape} for {self.n_states} states")
 
 
 def _upper_quantile(share: np.ndarray) -> np.ndarray:
@@ -89,18 +88,3 @@ def _upper_quantile(share: np.ndarray) -> np.ndarray:
     normal = NormalDist()
     quantiles = np.array([-normal.inv_cdf(float(v)) if 0 < v < 1 else 0.0 for v in values])
     return quantiles[inverse].reshape(share.shape)
-
-
-def _principal_axes(centred: np.ndarray, components: int, random: np.random.Generator) -> np.ndarray:
-    """Return the leading right singular vectors: float32, shape (components, sites).
-
-    By randomised subspace iteration (Halko, Martinsson and Tropp 2011) where an exact decomposition would take long.
-    """
-    k = min(components, *centred.shape)
-    width = k + 20
-    if min(centred.shape) <= 4 * width:
-        return np.linalg.svd(centred, full_matrices=False)[2][:k]
-    basis = centred @ random.standard_normal((centred.shape[1], width), dtype=np.float32)
-    for _ in range(4):
-        basis = centred @ (centred.T @ np.linalg.qr(basis)[0])
-    return np.linalg.svd(np.linalg.qr(basis)[0].T @ centred, full_matrices=False)[2][:k]

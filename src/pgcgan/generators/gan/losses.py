@@ -1,68 +1,44 @@
-"""Adversarial losses and penalties: pure functions that return every term by name.
+"""Adversarial losses and gradient penalties: pure functions of scores and slopes, every term by name.
 
-`critic` maps (states, label) to one score a person; the sum of the terms is what is minimised.
+The sum of the terms is what is minimised. Clipping the weights of the critic, which the plain Wasserstein loss needs,
+is the step's business.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .devices import drawn
-
-Critic = Callable[[Tensor, Tensor], Tensor]
-
 LOSSES = ("relativistic", "wgan", "wgan-gp")
 
 
-def critic_terms(
-    loss: str, critic: Critic, real: Tensor, fake: Tensor, label: Tensor, penalty: float
-) -> dict[str, Tensor]:
-    """Return the terms of the critic's loss.
+def critic_loss(loss: str, on_real: Tensor, on_fake: Tensor) -> Tensor:
+    """Return the loss of the critic, given its scores of real and synthetic rows that share their labels in pairs.
 
-    Parameters
-    ----------
-    loss : {"relativistic", "wgan", "wgan-gp"}
-        Relativistic pairing with R1 and R2 (R3GAN, Huang et al. 2024); plain Wasserstein (Arjovsky et al. 2017), whose
-        clipping is the caller's; Wasserstein with gradient penalty (Gulrajani et al. 2017).
-    critic : callable
-    real, fake : tensors (people, …)
-        Person i of both has label i.
-    label : tensor (people,)
-    penalty : float
-        Weight of the gradient penalties (gamma of R1 and R2, lambda of WGAN-GP); 0 leaves them out.
+    Relativistic pairing (R3GAN, Huang et al. 2024): mean softplus(D(fake) - D(real)). Wasserstein (Arjovsky et al.
+    2017; with gradient penalty: Gulrajani et al. 2017): mean D(fake) - mean D(real).
     """
-    real = real.detach().requires_grad_(penalty > 0)
-    fake = fake.detach().requires_grad_(penalty > 0)
-    on_real, on_fake = critic(real, label), critic(fake, label)
+    return functional.softplus(on_fake - on_real).mean() if loss == "relativistic" else (on_fake - on_real).mean()
+
+
+def generator_loss(loss: str, on_real: Tensor, on_fake: Tensor) -> Tensor:
+    """Return the loss of the generator; parameters as in `critic_loss`, and `on_real` counts as a constant."""
+    return functional.softplus(on_real.detach() - on_fake).mean() if loss == "relativistic" else -on_fake.mean()
+
+
+def generator_slope(loss: str, on_real: Tensor, on_fake: Tensor) -> Tensor:
+    """Return the derivative of `generator_loss` by each score of a synthetic row, without a graph: (rows,)."""
     if loss == "relativistic":
-        terms = {"critic": functional.softplus(on_fake - on_real).mean()}
-        if penalty:
-            terms["r1"] = penalty / 2 * _squared_slope(on_real, real).mean()
-            terms["r2"] = penalty / 2 * _squared_slope(on_fake, fake).mean()
-        return terms
-    terms = {"critic": on_fake.mean() - on_real.mean()}
-    if loss == "wgan-gp" and penalty:
-        share = drawn(lambda shape: torch.rand(shape, device=real.device), [len(real)] + [1] * (real.dim() - 1))
-        between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
-        slope = (_squared_slope(critic(between, label), between) + 1e-12).sqrt()
-        terms["gradient_penalty"] = penalty * (slope - 1).square().mean()
-    return terms
+        return -torch.sigmoid(on_real.detach() - on_fake.detach()) / len(on_fake)
+    return torch.full_like(on_fake.detach(), -1 / len(on_fake))
 
 
-def generator_terms(loss: str, critic: Critic, real: Tensor, fake: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """Return the terms of the generator's loss; parameters as in `critic_terms`."""
-    if loss == "relativistic":
-        with torch.no_grad():
-            on_real = critic(real, label)
-        return {"generator": functional.softplus(on_real - critic(fake, label)).mean()}
-    return {"generator": -critic(fake, label).mean()}
+def zero_centred_penalty(squared_slope: Tensor, gamma: float) -> Tensor:
+    """Return R1 (on real rows) or R2 (on synthetic ones): gamma / 2 E|∇D|², given |∇D|² of each row."""
+    return gamma / 2 * squared_slope.mean()
 
 
-def _squared_slope(score: Tensor, at: Tensor) -> Tensor:
-    """Return the squared norm of the gradient of each person's score: (people,)."""
-    (gradient,) = torch.autograd.grad(score.sum(), at, create_graph=True)
-    return gradient.flatten(1).square().sum(dim=1)
+def one_centred_penalty(squared_slope: Tensor, weight: float) -> Tensor:
+    """Return the gradient penalty of WGAN-GP: weight E(|∇D| - 1)², given |∇D|² between real and synthetic rows."""
+    return weight * ((squared_slope + 1e-12).sqrt() - 1).square().mean()

@@ -1,4 +1,4 @@
-"""Haplotype blocks: sites cut along linkage disequilibrium, and the patterns ("codes") that enough people carry.
+"""Haplotype blocks: stretches of linked sites, and the patterns ("codes") that enough people carry there.
 
 Rows are haplotypes with states 0/1 where the data are phased, or people with dosages 0/1/2 where they are not. A
 missing state is -1; a row without any usable state in a block has the code -1 there.
@@ -6,13 +6,23 @@ missing state is -1; a row without any usable state in a block has the code -1 t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..store import Array
+
 UNKNOWN = -1
+MOST_CODES = 32_767  # codes are int16
 _COMPARED_ROWS = 4000
+
+SCHEMA = {
+    "blocks.edges": Array("int64", ("edges",), 0),
+    "blocks.sizes": Array("int64", ("blocks",), 1, MOST_CODES),
+    "blocks.templates": Array("int8", ("template states",), 0, 2),
+    "blocks.emission": Array("float32", ("emission",), 0, 1.0001),
+}
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,10 @@ class Blocks:
     edges : array of int, shape (blocks + 1,)
         Block b covers the sites edges[b] to edges[b + 1].
     templates : list of int8 arrays, shape (codes of the block, sites of the block)
-        The states that a code stands for, most frequent code first.
+        The states of each code, most frequent code first.
     emission : list of float32 arrays, shape (codes, sites, states)
-        Probability of each state at each site given the code: what the rows of a code have there. It keeps allele
-        frequencies right and lets rare alleles appear, without tying two of them together.
+        Probability of each state at each site given the code: the frequencies among the rows of the code. It keeps
+        allele frequencies right and lets rare alleles appear, without linking two of them.
     """
 
     edges: np.ndarray
@@ -54,8 +64,8 @@ class Blocks:
             patterns, inverse = unique_rows(part)
             mismatches = np.zeros((len(patterns), len(templates)), dtype=np.float32)
             for state in np.unique(part[part >= 0]):
-                seen = (patterns == state).astype(np.float32)
-                mismatches += seen @ (templates != state).T.astype(np.float32)
+                has_state = (patterns == state).astype(np.float32)
+                mismatches += has_state @ (templates != state).T.astype(np.float32)
             nearest = mismatches.argmin(axis=1).astype(np.int16)
             nearest[(patterns >= 0).mean(axis=1) < 0.5] = UNKNOWN
             codes[:, b] = nearest[inverse]
@@ -66,9 +76,57 @@ class Blocks:
         rows = np.empty((len(codes), self.edges[-1]), dtype=np.int8)
         for b, emission in enumerate(self.emission):
             cumulative = emission.cumsum(axis=2)[:, :, :-1]
-            drawn = generator.random((len(codes), emission.shape[1]), dtype=np.float32)
-            rows[:, self.edges[b] : self.edges[b + 1]] = (drawn[:, :, None] >= cumulative[codes[:, b]]).sum(axis=2)
+            uniform = generator.random((len(codes), emission.shape[1]), dtype=np.float32)
+            rows[:, self.edges[b] : self.edges[b + 1]] = (uniform[:, :, None] >= cumulative[codes[:, b]]).sum(axis=2)
         return rows
+
+    def first(self, count: int) -> Blocks:
+        """Return the first blocks."""
+        return Blocks(self.edges[: count + 1], self.templates[:count], self.emission[:count])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the blocks as arrays for a file; `SCHEMA` says what they are.
+
+        Of the probabilities of the states, the last is left out: they add up to 1.
+        """
+        return {
+            "blocks.edges": self.edges.astype(np.int64),
+            "blocks.sizes": np.array(self.sizes, dtype=np.int64),
+            "blocks.templates": np.concatenate([t.ravel() for t in self.templates]),
+            "blocks.emission": np.concatenate([e[:, :, :-1].ravel() for e in self.emission]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_sites: int, n_states: int) -> Blocks:
+        """Return the blocks of what `arrays` returned.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together.
+        """
+        edges, sizes = arrays["blocks.edges"], arrays["blocks.sizes"]
+        lengths = np.diff(edges)
+        if len(edges) != len(sizes) + 1 or edges[0] != 0 or edges[-1] != n_sites or lengths.min(initial=1) < 1:
+            raise ValueError(f"blocks.edges and blocks.sizes do not fit {n_sites} sites")
+        cells = sizes * lengths
+        templates, emission = arrays["blocks.templates"], arrays["blocks.emission"]
+        for name, entries in (("templates", cells.sum()), ("emission", cells.sum() * (n_states - 1))):
+            if len(arrays[f"blocks.{name}"]) != entries:
+                raise ValueError(f"blocks.{name} has {len(arrays[f'blocks.{name}'])} entries; {entries} fit")
+        if templates.max() >= n_states:
+            raise ValueError(f"blocks.templates has states beyond 0 to {n_states - 1}")
+        ends = np.cumsum(cells)[:-1]
+        shapes = list(zip(sizes.tolist(), lengths.tolist(), strict=True))
+        leading = [
+            part.reshape(*shape, n_states - 1)
+            for part, shape in zip(np.split(emission, ends * (n_states - 1)), shapes, strict=True)
+        ]
+        return cls(
+            edges,
+            [part.reshape(shape) for part, shape in zip(np.split(templates, ends), shapes, strict=True)],
+            [np.concatenate([part, 1 - part.sum(axis=2, keepdims=True)], axis=2) for part in leading],
+        )
 
 
 def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,7 +151,7 @@ def find_blocks(
     """Cut the sites into blocks along linkage disequilibrium and collect their templates.
 
     A block grows by doubling and bisection as long as its templates (patterns carried by at least `min_carriers`
-    people) cover `coverage` of the rows and number at most `max_codes`. A block whose patterns say less of its rows
+    people) cover `coverage` of the rows and number at most `max_codes`. A block whose patterns predict its rows worse
     than its sites do one after the other (by leave-one-out likelihood) is cut into single sites: so blocks are long
     where there are few haplotypes, and single sites where sites are unlinked.
 
@@ -118,18 +176,18 @@ def find_blocks(
         left = start
         length = 16
         while left < end:
-            length, found = _longest(
+            length, block_templates = _longest(
                 rows, person, left, min(end - left, max_sites), length, min_carriers, coverage, max_codes
             )
-            block = _with_emission(rows, left, left + length, found, states)
-            if length > 1 and _sites_say_more(rows[:, left : left + length], block, states, label):
+            block = _with_emission(rows, left, left + length, block_templates, states)
+            if length > 1 and _sites_predict_better(rows[:, left : left + length], block, states, label):
                 for site in range(left, left + length):
                     alone, _ = _templates(rows[:, site : site + 1], person, min_carriers)
                     templates.append(alone)
                     emission += _with_emission(rows, site, site + 1, alone, states).emission
                     edges.append(site + 1)
             else:
-                templates.append(found)
+                templates.append(block_templates)
                 emission += block.emission
                 edges.append(left + length)
             left += length
@@ -143,7 +201,7 @@ def _with_emission(rows: np.ndarray, left: int, right: int, templates: np.ndarra
     return Blocks(block.edges, [templates], [_emission(part, block.encode(part)[:, 0], templates, states)])
 
 
-def _sites_say_more(part: np.ndarray, block: Blocks, states: int, label: np.ndarray) -> bool:
+def _sites_predict_better(part: np.ndarray, block: Blocks, states: int, label: np.ndarray) -> bool:
     """Compare the leave-one-out likelihoods of rows as codes and as single sites, each given the site before."""
     part, label = part[:_COMPARED_ROWS], label[:_COMPARED_ROWS]
     codes = block.encode(part)[:, 0]
@@ -187,18 +245,18 @@ def _longest(
     """Return the longest acceptable block that starts at `left`, and its templates (bracket, then bisect)."""
 
     def attempt(length: int) -> np.ndarray | None:
-        found, covered = _templates(rows[:, left : left + length], person, min_carriers)
-        return found if length == 1 or (covered >= coverage and len(found) <= max_codes) else None
+        templates, covered = _templates(rows[:, left : left + length], person, min_carriers)
+        return templates if length == 1 or (covered >= coverage and len(templates) <= max_codes) else None
 
     good, bad = 1, limit + 1
     best = attempt(1)
     step = min(guess, limit)
     while bad - good > 1:
-        found = attempt(step)
-        if found is None:
+        templates = attempt(step)
+        if templates is None:
             bad = step
         else:
-            good, best = step, found
+            good, best = step, templates
         step = min(2 * good, limit) if bad > limit else (good + bad) // 2
         step = min(max(step, good + 1), bad - 1)
     assert best is not None
@@ -214,12 +272,12 @@ def _templates(part: np.ndarray, person: np.ndarray, min_carriers: int) -> tuple
     patterns, inverse = unique_rows(part[complete])
     counts = np.bincount(inverse, minlength=len(patterns))
     carriers = np.unique(np.stack([inverse, person[complete]]), axis=1)[0]
-    kept = np.bincount(carriers, minlength=len(patterns)) >= min_carriers
+    is_template = np.bincount(carriers, minlength=len(patterns)) >= min_carriers
     # no template has enough carriers: a longer block would be somebody's own
-    enough = bool(kept.any())
+    enough = bool(is_template.any())
     if not enough:
-        kept[counts.argmax()] = True
-    order = np.flatnonzero(kept)
+        is_template[counts.argmax()] = True
+    order = np.flatnonzero(is_template)
     order = order[np.argsort(-counts[order], kind="stable")]
     # missing calls say nothing about linkage: the share is one of complete rows, as long as most rows are
     usable = enough and 2 * complete.sum() >= len(part)

@@ -24,9 +24,9 @@ class Chain:
 
     Parameters
     ----------
-    pairs : list of float32 arrays, shape (labels, codes of block b - 1, codes of block b)
+    transition_counts : list of float32 arrays, shape (labels, codes of block b - 1, codes of block b)
         Transition counts; entry 0 has one previous code. They count less where longer runs explain them.
-    singles : list of float32 arrays, shape (labels, codes of block b)
+    code_counts : list of float32 arrays, shape (labels, codes of block b)
         Code counts.
     label_weight, pooled_weight : float
         The weights of the shrinkages in P.
@@ -34,33 +34,33 @@ class Chain:
         The weight of the pooled frequencies in `label_frequency`.
     """
 
-    pairs: list[np.ndarray]
-    singles: list[np.ndarray]
+    transition_counts: list[np.ndarray]
+    code_counts: list[np.ndarray]
     label_weight: float
     pooled_weight: float
     frequency_weight: float = 0.0
-    pooled_pairs: list[np.ndarray] = field(init=False, repr=False)
-    pooled_singles: list[np.ndarray] = field(init=False, repr=False)
+    pooled_transition_counts: list[np.ndarray] = field(init=False, repr=False)
+    pooled_code_counts: list[np.ndarray] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pooled_pairs", [p.sum(axis=0) for p in self.pairs])
-        object.__setattr__(self, "pooled_singles", [s.sum(axis=0) for s in self.singles])
+        object.__setattr__(self, "pooled_transition_counts", [p.sum(axis=0) for p in self.transition_counts])
+        object.__setattr__(self, "pooled_code_counts", [s.sum(axis=0) for s in self.code_counts])
 
     def reweighted(self, **weights: float) -> Chain:
         """Return the chain with other weights; it shares the counts, which are by far the larger part."""
-        found = copy.copy(self)
+        chain = copy.copy(self)
         for name, weight in weights.items():
-            object.__setattr__(found, name, weight)
-        return found
+            object.__setattr__(chain, name, weight)
+        return chain
 
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label, shrunk toward the pooled ones with weight `frequency_weight`.
 
         What a label's people have by chance beyond the population they come from is left behind. Shape (labels, codes).
         """
-        pooled = self.pooled_singles[block]
+        pooled = self.pooled_code_counts[block]
         frequency = (pooled + 1 / len(pooled)) / (pooled.sum() + 1)
-        counts, weight = self.singles[block], np.float32(max(self.frequency_weight, 1e-3))
+        counts, weight = self.code_counts[block], np.float32(max(self.frequency_weight, 1e-3))
         return (counts + weight * frequency) / (counts.sum(axis=1, keepdims=True) + weight)
 
     def log_probs(
@@ -68,9 +68,9 @@ class Chain:
         block: int,
         previous: np.ndarray,
         label: np.ndarray,
-        own: np.ndarray | None = None,
-        contributed: np.ndarray | None = None,
-        at_home: np.ndarray | None = None,
+        leave_out: np.ndarray | None = None,
+        leave_out_weight: np.ndarray | None = None,
+        own_label: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return log P_l(· | previous): float32, shape (rows, codes of the block).
 
@@ -80,38 +80,37 @@ class Chain:
             The block whose code is predicted.
         previous, label : array of int, shape (rows,)
             The code of the block before (ignored for block 0; -1 = unknown) and the label of each row.
-        own : array of int, shape (rows,), optional
-            The code that the row itself contributed to the counts: its contribution is left out. Without it a
-            training row is predicted from counts that contain it, and the network that corrects the chain learns to
-            undo a confidence that unseen people do not give. -1 = contributed nothing.
-        contributed : array of float32, shape (rows,), optional
+        leave_out : array of int, shape (rows,), optional
+            The code that the row itself contributed to the counts and that is left out of them; -1 for none. A
+            training row that is predicted from counts that contain it looks far more likely than an unseen one.
+        leave_out_weight : array of float32, shape (rows,), optional
             How much the row's code counted after the one before; by default 1.
-        at_home : array of bool, shape (rows,), optional
-            Whether the label asked is the one that the row contributed to; by default it is.
+        own_label : array of bool, shape (rows,), optional
+            False where `label` is not the label that the row contributed to; by default it is.
         """
-        pairs, singles = self.pairs[block], self.singles[block]
+        transitions, counts = self.transition_counts[block], self.code_counts[block]
         known = previous >= 0 if block else np.ones(len(label), dtype=bool)
         source = np.where(known, previous, 0) if block else np.zeros(len(label), dtype=np.int64)
-        lab_pair = pairs[label, source] * known[:, None]
-        all_pair = self.pooled_pairs[block][source] * known[:, None]
-        lab_single = singles[label]
-        all_single = np.broadcast_to(self.pooled_singles[block], lab_single.shape)
-        if own is not None:
-            mine = np.zeros((len(label), singles.shape[1]), dtype=np.float32)
-            rows = np.flatnonzero(own >= 0)
-            mine[rows, own[rows]] = 1
-            home = np.float32(1) if at_home is None else at_home[:, None]
-            lab_single, all_single = lab_single - mine * home, all_single - mine
-            mine *= (known if contributed is None else known * contributed)[:, None]
-            lab_pair, all_pair = lab_pair - mine * home, all_pair - mine
-        frequency = (all_single + 1 / singles.shape[1]) / (all_single.sum(axis=1, keepdims=True) + 1)
+        label_transitions = transitions[label, source] * known[:, None]
+        pooled_transitions = self.pooled_transition_counts[block][source] * known[:, None]
+        label_counts = counts[label]
+        pooled_counts = np.broadcast_to(self.pooled_code_counts[block], label_counts.shape)
+        if leave_out is not None:
+            one = np.zeros((len(label), counts.shape[1]), dtype=np.float32)
+            rows = np.flatnonzero(leave_out >= 0)
+            one[rows, leave_out[rows]] = 1
+            is_own = np.float32(1) if own_label is None else own_label[:, None]
+            label_counts, pooled_counts = label_counts - one * is_own, pooled_counts - one
+            one *= (known if leave_out_weight is None else known * leave_out_weight)[:, None]
+            label_transitions, pooled_transitions = label_transitions - one * is_own, pooled_transitions - one
+        frequency = (pooled_counts + 1 / counts.shape[1]) / (pooled_counts.sum(axis=1, keepdims=True) + 1)
         weight = np.float32(self.pooled_weight)
-        tilt = (lab_single + weight * frequency) / (lab_single.sum(axis=1, keepdims=True) + weight) / frequency
-        pooled = (all_pair + weight * frequency) / (all_pair.sum(axis=1, keepdims=True) + weight)
-        base = pooled * tilt
-        base /= base.sum(axis=1, keepdims=True)
+        tilt = (label_counts + weight * frequency) / (label_counts.sum(axis=1, keepdims=True) + weight) / frequency
+        pooled = (pooled_transitions + weight * frequency) / (pooled_transitions.sum(axis=1, keepdims=True) + weight)
+        prior = pooled * tilt
+        prior /= prior.sum(axis=1, keepdims=True)
         weight = np.float32(self.label_weight)
-        probability = (lab_pair + weight * base) / (lab_pair.sum(axis=1, keepdims=True) + weight)
+        probability = (label_transitions + weight * prior) / (label_transitions.sum(axis=1, keepdims=True) + weight)
         return np.log(np.maximum(probability, 1e-12)).astype(np.float32)
 
 
@@ -133,26 +132,26 @@ def fit_chain(
     share : array of float32, shape (rows, blocks), optional
         What each code counts after the one before; by default 1.
     """
-    pairs, singles = [], []
+    transition_counts, code_counts = [], []
     for b, size in enumerate(sizes):
         source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
         both = (codes[:, b] >= 0) & (source >= 0)
-        pair = np.zeros((n_labels, sizes[b - 1] if b else 1, size), dtype=np.float32)
-        np.add.at(pair, (label[both], source[both], codes[both, b]), 1 if share is None else share[both, b])
-        single = np.zeros((n_labels, size), dtype=np.float32)
+        transitions = np.zeros((n_labels, sizes[b - 1] if b else 1, size), dtype=np.float32)
+        np.add.at(transitions, (label[both], source[both], codes[both, b]), 1 if share is None else share[both, b])
+        counts = np.zeros((n_labels, size), dtype=np.float32)
         known = codes[:, b] >= 0
-        np.add.at(single, (label[known], codes[known, b]), 1)
-        pairs.append(pair)
-        singles.append(single)
+        np.add.at(counts, (label[known], codes[known, b]), 1)
+        transition_counts.append(transitions)
+        code_counts.append(counts)
     some_blocks = np.unique(np.linspace(0, len(sizes) - 1, 16).astype(int)).tolist()
-    first = Chain(pairs, singles, 1.0, 1.0)
+    first = Chain(transition_counts, code_counts, 1.0, 1.0)
     trials = [first.reweighted(frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
     return max(trials, key=lambda chain: sum(_frequency_likelihood(chain, b) for b in some_blocks))
 
 
 def _frequency_likelihood(chain: Chain, block: int) -> float:
     """Return the leave-one-out log-likelihood (nats) of all rows' codes under the frequencies of their labels."""
-    counts, pooled = chain.singles[block], chain.pooled_singles[block]
+    counts, pooled = chain.code_counts[block], chain.pooled_code_counts[block]
     others = np.maximum(counts - 1, 0)
     frequency = (np.maximum(pooled - 1, 0) + 1 / len(pooled)) / np.maximum(pooled.sum(), 1)
     total = np.maximum(counts.sum(axis=1, keepdims=True) - 1, 0) + chain.frequency_weight

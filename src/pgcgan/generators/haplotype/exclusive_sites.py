@@ -1,8 +1,8 @@
-"""Sites that are one thing written several times: the alleles of an HLA gene, the ALTs of one position.
+"""Mutually exclusive sites: the alleles of an HLA gene, or the ALT alleles of one position, as separate sites.
 
-The states of a block's sites are drawn apart, given its code. For such sites that would now and then give a haplotype
-two alleles of a gene, or none, so they are drawn given that they make a pattern that a training haplotype has: what
-one haplotype can carry at one gene, which says no more of a person than that the allele exists.
+The states of the sites of a block are drawn independently given its code. For mutually exclusive sites that would now
+and then give a haplotype two alleles of a gene, or none. So they are resampled until they form a pattern that a
+training haplotype has; that identifies a person no more than the existence of the allele does.
 """
 
 from __future__ import annotations
@@ -13,15 +13,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..rows import Rows
+from ..store import Array
 from .blocks import Blocks, unique_rows
 
 _HLA = re.compile(r"HLA_([A-Z]+[0-9]*)[_*][0-9]")  # HLA_A_0201, HLA_DRB1*15:01
 _LEAST = 1e-6  # probability of a state that no row of a code has
 
+SCHEMA = {
+    "exclusive_sites.sizes": Array("int64", ("groups", 2), 1),
+    "exclusive_sites.sites": Array("int64", ("exclusive sites",), 0),
+    "exclusive_sites.patterns": Array("int8", ("pattern states",), 0, 1),
+}
+
 
 @dataclass(frozen=True)
-class Markers:
-    """Groups of sites, and what a haplotype can have there.
+class ExclusiveSites:
+    """Groups of mutually exclusive sites and the patterns that a haplotype can have there.
 
     Parameters
     ----------
@@ -34,36 +42,35 @@ class Markers:
     patterns: list[np.ndarray]
 
     @classmethod
-    def of(cls, rows: np.ndarray, contig: np.ndarray, position: np.ndarray, names: np.ndarray) -> Markers:
-        """Find the groups of a cohort, and their patterns.
+    def of(cls, rows: Rows) -> ExclusiveSites:
+        """Find the groups of a cohort and their patterns; there are none where the rows are not haplotypes.
 
-        Parameters
-        ----------
-        rows : array of int8, shape (haplotypes, sites)
-            -1 = missing; a haplotype with a missing state in a group shows no pattern of it.
-        contig, position, names : arrays, shape (sites,)
-            `names` are the IDs of the sites: alleles of an HLA gene are known by theirs.
+        Alleles of an HLA gene are recognised by the IDs of their sites. A haplotype with a missing call in a group
+        shows no pattern of it.
         """
+        if rows.n_states != 2:
+            return cls([], [])
+        contig, position = rows.variants.contig, rows.variants.position
         gene: dict[str, list[int]] = {}
-        for i, name in enumerate(names):
-            if found := _HLA.match(str(name)):
-                gene.setdefault(found[1], []).append(i)
+        for i, name in enumerate(rows.variants.id):
+            if match := _HLA.match(str(name)):
+                gene.setdefault(match[1], []).append(i)
         groups = [np.array(sites) for sites in gene.values() if len(sites) > 1]
-        taken = np.zeros(len(position), dtype=bool)
+        in_gene = np.zeros(len(position), dtype=bool)
         for sites in groups:
-            taken[sites] = True
+            in_gene[sites] = True
         new = np.flatnonzero(np.concatenate([[True], (position[1:] != position[:-1]) | (contig[1:] != contig[:-1])]))
         for sites in np.split(np.arange(len(position)), new[1:]):
-            if len(sites) > 1 and not taken[sites].any():
+            if len(sites) > 1 and not in_gene[sites].any():
                 groups.append(sites)
         patterns = []
         for sites in groups:
-            part = np.ascontiguousarray(rows[:, sites])
+            part = np.ascontiguousarray(rows.states[:, sites])
             patterns.append(unique_rows(part[(part >= 0).all(axis=1)])[0])
-        kept = [i for i, found in enumerate(patterns) if len(found)]
-        return cls([groups[i] for i in kept], [patterns[i] for i in kept])
+        seen = [i for i, of_group in enumerate(patterns) if len(of_group)]
+        return cls([groups[i] for i in seen], [patterns[i] for i in seen])
 
-    def redrawn(
+    def resample(
         self, rows: np.ndarray, codes: np.ndarray, blocks: Blocks, generator: np.random.Generator
     ) -> np.ndarray:
         """Return rows whose groups all have a pattern; those that have one already stay as they are.
@@ -96,39 +103,29 @@ class Markers:
         return rows
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what a file holds: nothing where there is no group."""
-        if not self.sites:
-            return {}
+        """Return the groups as arrays for a file; `SCHEMA` says what they are."""
         return {
-            "sizes": np.array([p.shape for p in self.patterns], dtype=np.int64),
-            "sites": np.concatenate(self.sites).astype(np.int64),
-            "patterns": np.concatenate([p.ravel() for p in self.patterns]),
+            "exclusive_sites.sizes": np.array([p.shape for p in self.patterns], dtype=np.int64).reshape(-1, 2),
+            "exclusive_sites.sites": np.concatenate([np.empty(0, np.int64), *self.sites]).astype(np.int64),
+            "exclusive_sites.patterns": np.concatenate([np.empty(0, np.int8), *(p.ravel() for p in self.patterns)]),
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_sites: int) -> Markers:
-        """Make groups of what `arrays` returned.
-
-        Raises
-        ------
-        KeyError, ValueError
-            If something is absent or does not fit.
-        """
-        if not arrays:
-            return cls([], [])
-        sizes, sites, patterns = arrays["sizes"], arrays["sites"], arrays["patterns"]
-        if (sizes.dtype, sites.dtype, patterns.dtype) != (np.int64, np.int64, np.int8) or sizes.ndim != 2:
-            raise ValueError("markers have arrays of another type")
-        if not sizes.size or sizes.shape[1] != 2 or not 1 <= sizes.min() <= sizes.max() <= max(len(patterns), 1):
-            raise ValueError("markers.sizes are not those of patterns and sites")
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_sites: int) -> ExclusiveSites:
+        """Return the groups of what `arrays` returned; raise ValueError if it does not fit together."""
+        sizes, sites, patterns = (arrays[f"exclusive_sites.{name}"] for name in ("sizes", "sites", "patterns"))
+        if sizes.max(initial=0) > max(len(patterns), 1):
+            raise ValueError("exclusive_sites.sizes are not those of patterns and sites")
         if len(sites) != sizes[:, 1].sum() or len(patterns) != sizes.prod(axis=1).sum():
-            raise ValueError("the arrays of markers do not fit together")
-        if not 0 <= sites.min() <= sites.max() < n_sites or not np.isin(patterns, (0, 1)).all():
-            raise ValueError("markers point at sites or hold states that there are not")
-        cuts = np.cumsum(sizes.prod(axis=1))[:-1]
+            raise ValueError("the arrays of exclusive_sites do not fit together")
+        if sites.max(initial=0) >= n_sites:
+            raise ValueError(f"exclusive_sites.sites point beyond the {n_sites} sites")
+        if not len(sizes):
+            return cls([], [])
+        ends = np.cumsum(sizes.prod(axis=1))[:-1]
         return cls(
             np.split(sites, np.cumsum(sizes[:, 1])[:-1]),
-            [p.reshape(shape) for p, shape in zip(np.split(patterns, cuts), sizes, strict=True)],
+            [p.reshape(shape) for p, shape in zip(np.split(patterns, ends), sizes, strict=True)],
         )
 
 

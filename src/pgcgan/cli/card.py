@@ -1,0 +1,45 @@
+"""card: print the model card of a model directory."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from .app import app
+from .files import output_free, read_evaluation, write_text
+from .options import FILE, OUTPUT
+from .progress import say
+
+
+@app.command
+def card(
+    model: Annotated[str, FILE],
+    /,
+    *,
+    evaluation: Annotated[str | None, FILE] = None,
+    output: Annotated[str | None, OUTPUT] = None,
+    force: bool = False,
+) -> None:
+    """Print the model card of a model directory, with the figures of an evaluation if one is given.
+
+    Parameters
+    ----------
+    model
+        A model directory. Its own card, MODEL_CARD.md, is older than any evaluation of its people.
+    evaluation
+        The JSON file that `pgcgan evaluate -o NAME.json` wrote for people of this model.
+    output
+        Write the card to this file instead.
+    force
+        Replace a file that exists.
+    """
+    from ..generators.card import model_card
+    from ..registry import load
+
+    if output is not None:
+        output_free(output, force)
+    rows = read_evaluation(evaluation).rows if evaluation is not None else ()
+    text = model_card(load(model).facts(), [(r.metric, r.value, r.floor) for r in rows if r.label == "all"])
+    if output is None:
+        print(text, end="")
+    else:
+        say(f"written: {write_text(output, text, force)}")

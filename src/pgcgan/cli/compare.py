@@ -1,0 +1,55 @@
+"""compare: two evaluations, row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .app import app
+from .evaluate import with_remarks
+from .files import output_free, read_evaluation, write_text
+from .options import FILE
+from .progress import say
+
+
+@app.command
+def compare(
+    first: Annotated[str, FILE],
+    second: Annotated[str, FILE],
+    /,
+    *,
+    json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
+    per_label: bool = False,
+    force: bool = False,
+) -> None:
+    """Compare two evaluations row by row: which is better, and whether the difference is significant.
+
+    Parameters
+    ----------
+    first
+        The JSON file that `pgcgan evaluate -o NAME.json` wrote.
+    second
+        Another one, best against the same real people.
+    json_output
+        Also write the comparison as JSON; "-" prints it instead of the table.
+    per_label
+        Add the rows of each label.
+    force
+        Replace a file that exists.
+    """
+    from ..metrics.compare import compare
+
+    if json_output is not None:
+        output_free(json_output, force, standard_output=True)
+    names = Path(first).stem, Path(second).stem
+    if names[0] == names[1]:
+        names = first, second
+    comparison = compare(read_evaluation(first), read_evaluation(second), names)
+    if json_output == "-":
+        print(comparison.to_json())
+        return
+    print(with_remarks(comparison.table(per_label), comparison.remarks))
+    if json_output is not None:
+        say(f"written: {write_text(json_output, comparison.to_json() + chr(10), force)}")

@@ -1,0 +1,198 @@
+"""evaluate: compare synthetic people with real people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from ..errors import DataError, GateFailed, UsageError
+from .app import app
+from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
+from .generate import parsed_thresholds
+from .options import FILE, OUTPUT, Reading
+from .progress import progress, say
+
+if TYPE_CHECKING:
+    from ..generators.generator import Generator
+    from ..genotypes import Genotypes
+    from ..metrics import Evaluation
+
+
+@app.command
+def evaluate(
+    *,
+    real: Annotated[str, FILE],
+    panel: str,
+    synthetic: Annotated[str, FILE],
+    split: str | None = None,
+    synthetic_panel: str | None = None,
+    label: list[str] | None = None,
+    output: Annotated[str | None, OUTPUT] = None,
+    figures: str | None = None,
+    json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
+    per_label: bool = False,
+    beside: list[str] | None = None,
+    augment: str | None = None,
+    model: str | None = None,
+    gate: bool = False,
+    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
+    reading: Reading | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Compare synthetic people with real people; print the table, each number beside its floor.
+
+    Parameters
+    ----------
+    real
+        The real genotypes, those trained on and those held out.
+    panel
+        Their labels.
+    synthetic
+        The synthetic genotypes.
+    split
+        A table with the columns sample and split: train was trained on, everybody else is held out. Without it,
+        noise floors and privacy metrics are not computed.
+    synthetic_panel
+        Labels of the synthetic people; by default NAME.panel.tsv beside NAME.vcf.gz.
+    label
+        Label column; repeat it for several. Default: super_pop if there is one.
+    output
+        Also write the evaluation: NAME.html, a report that opens without a network, or NAME.json, everything.
+    figures
+        Also write each figure of the report as SVG into this folder.
+    json_output
+        Also write everything as JSON; "-" prints it instead of the table.
+    per_label
+        Add the rows of each label.
+    beside
+        Show another model beside these people in the figure of fidelity and privacy: independent, li-stephens,
+        pca-gaussian or smote, which are fitted to the same training people, or a model directory. Repeat it for
+        several; each takes an evaluation.
+    augment
+        A label value: also measure how much a classifier gains from its synthetic people where it has few real ones.
+    model
+        The model directory of these people: the report shows the training curves of a conditional GAN.
+    gate
+        Check the limits of a release; if one fails, the exit status is 3.
+    thresholds
+        With --gate: METRIC=LIMIT, as often as needed, instead of the default (docs/evaluation.md).
+    seed
+        Random seed.
+    force
+        Replace files that exist.
+    """
+    from ..io import read
+    from ..metrics import evaluate
+    from ..metrics.gate import judge
+    from ..registry import create, load
+
+    if thresholds and not gate:
+        raise UsageError("--threshold goes with --gate.")
+    limits = parsed_thresholds(thresholds)
+    others = {name: _other_model(name) for name in beside or ()}
+    history = getattr(load(model), "history_", []) if model is not None else None
+    if output is not None:
+        output_free(output, force)
+        form_of(output)
+    if json_output is not None:
+        output_free(json_output, force, standard_output=True)
+    if figures is not None and Path(figures).exists():
+        if not Path(figures).is_dir():
+            raise UsageError(f"--figures {figures} is a file; give a folder, which is made if it does not exist.")
+        if any(Path(figures).glob("*.svg")) and not force:
+            raise UsageError(f"{figures} holds SVG files already; --force replaces them, or choose another folder.")
+    how = reading or Reading()
+    labels = synthetic_panel or panel_beside(synthetic)
+    made = read(synthetic, labels)
+    if others and not made.labels:
+        raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
+    people = at_sites_of(read(real, panel, **read_options(how)), made)
+    train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
+    if holdout is not None and not holdout.n_samples:
+        raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
+    with progress("evaluating") as on_event:
+        evaluation = evaluate(train, made, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event)
+    if others:
+        columns: list[str] = evaluation.provenance["label"]
+        evaluations = {}
+        for name, other in others.items():
+            if isinstance(other, str):
+                other = create(other, columns, seed=seed).fit(train)
+            with progress(f"evaluating {name}") as on_event:
+                drawn = at_sites_of(other.sample(_counts_of(train, columns), seed=seed), made)
+                evaluations[other.name] = evaluate(
+                    train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
+                )
+        evaluation = evaluation.beside(evaluations)
+    if history is not None:
+        evaluation = evaluation.with_training(history)
+    verdict = judge(evaluation, limits) if gate else None
+    if json_output == "-":
+        print(evaluation.to_json())
+    else:
+        print(printed(evaluation, per_label))
+    written: list[Path] = []
+    if json_output not in (None, "-"):
+        written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
+    if output is not None:
+        written.append(write_evaluation(evaluation, output, force))
+    if figures is not None:
+        from ..report import write_figures
+
+        written += write_figures(evaluation, figures, force=force)
+    if written:
+        say(f"written: {names(written)}")
+    if verdict is not None:
+        if not verdict.passed:
+            raise GateFailed(str(verdict))
+        say(str(verdict))
+
+
+def _other_model(name: str) -> str | Generator:
+    """Return the name of a baseline, or the model of a directory."""
+    from ..registry import BASELINES, load
+
+    if name in BASELINES:
+        return name
+    if not Path(name).is_dir():
+        raise UsageError(f"--beside {name}: accepted are {', '.join(BASELINES)} and model directories.")
+    return load(name)
+
+
+def _counts_of(people: Genotypes, columns: Sequence[str]) -> dict[str, int]:
+    """Return the number of people of each label."""
+    from ..labels import label_groups
+
+    return dict(Counter(label_groups(people.labels, columns).tolist()))
+
+
+def printed(evaluation: Evaluation, per_label: bool) -> str:
+    """Return the table of an evaluation with its remarks."""
+    return with_remarks(evaluation.table(per_label), evaluation.provenance.get("remarks", []))
+
+
+def with_remarks(table: str, remarks: Sequence[str]) -> str:
+    """Return a table with the remarks on it."""
+    return table + ("\n" + "".join(f"\n- {remark}" for remark in remarks) if remarks else "")
+
+
+def form_of(output: str) -> str:
+    """Return `html` or `json`, by the name of an evaluation to write."""
+    form = {".html": "html", ".htm": "html", ".json": "json"}.get(Path(output).suffix.lower())
+    if form is None:
+        raise UsageError(f"The format of {output} is not known; accepted: names that end in .html or .json.")
+    return form
+
+
+def write_evaluation(evaluation: Evaluation, output: str, force: bool) -> Path:
+    """Write an evaluation as a report or as JSON, by the name."""
+    if form_of(output) == "json":
+        return write_text(output, evaluation.to_json() + "\n", force)
+    from ..report import write_report
+
+    return write_report(evaluation, output, force=force)

@@ -1,0 +1,261 @@
+"""generate: synthetic people of a model, checked by the release gate on request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ..errors import DataError, GateFailed, UsageError, listed
+from .app import app
+from .files import at_sites_of, divided, genotypes_free, names, read_options
+from .options import FILE, OUTPUT, Reading
+from .progress import progress, say
+
+if TYPE_CHECKING:
+    from ..genotypes import Genotypes
+
+
+@app.command
+def generate(
+    model: str,
+    /,
+    *,
+    output: Annotated[str, OUTPUT],
+    counts: Annotated[list[str] | None, Parameter(name="-n", allow_leading_hyphen=True)] = None,
+    like: str | None = None,
+    split: str | None = None,
+    balance: bool = False,
+    min_distance: float | None = None,
+    release: bool = False,
+    real: Annotated[str | None, FILE] = None,
+    panel: str | None = None,
+    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
+    reading: Reading | None = None,
+    executor: str | None = None,
+    seed: int = 0,
+    start: int = 0,
+    prefix: str = "SYN",
+    force: bool = False,
+) -> None:
+    """Write synthetic people: genotypes and a panel file.
+
+    Specify how many people with exactly one of -n, --like or --balance. With --release or --min-distance, --real names
+    the people that the model was trained on. --unphased writes the people without phase, which a .bed cannot hold.
+
+    Parameters
+    ----------
+    model
+        A model directory.
+    output
+        NAME.vcf.gz, .vcf, .bcf, .bed, .pgen, .hap.gz, .vcz or .npz; NAME.panel.tsv is written beside it. "-" writes VCF
+        to standard output.
+    counts
+        A number (shared out like the training people) or LABEL=COUNT, as often as needed; counts are exact.
+    like
+        As many of each label as in this panel file.
+    split
+        With --like: count only people with split = train in this table. With --real: they were trained on, the others
+        held out.
+    balance
+        Fill every label up to the largest: as many as each lacks among the training people.
+    min_distance
+        Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
+        1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
+    release
+        Evaluate the people against --real, and write them only if the gate passes; else the exit status is 3.
+    real
+        The real genotypes, those trained on and those held out.
+    panel
+        With --release: their labels.
+    thresholds
+        With --release: METRIC=LIMIT, as often as needed, instead of the gate's default (docs/evaluation.md).
+    executor
+        For a model in windows: where people are drawn. serial (the default), processes, processes:N or
+        dask://HOST:PORT.
+    seed
+        The same seed gives the same people.
+    start
+        How many people come before these: -n 1000, then -n 9000 --start 1000, are the people of -n 10000. With counts
+        by label, that many of each label.
+    prefix
+        People are named PREFIX_LABEL_000001, ….
+    force
+        Replace files that exist.
+    """
+    from ..io import read, write
+    from ..labels import plan_from
+    from ..provenance import command_line
+    from ..registry import load
+    from .windows import in_windows, write_genome
+
+    ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
+    if len(ways) != 1:
+        raise UsageError(
+            "Specify how many people to generate with exactly one of -n, --like or --balance; "
+            f"given: {' and '.join(ways) or 'none'}."
+        )
+    if split is not None and like is None and real is None:
+        raise UsageError(
+            "--split goes with --like, whose people it restricts to those for training, or with --real, which it "
+            "divides into those trained on and those held out."
+        )
+    _check_release(min_distance, release, real, panel, split, thresholds, reading)
+    if start and min_distance is not None:
+        raise UsageError(
+            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
+        )
+    limits = parsed_thresholds(thresholds)
+    genotypes_free(output, force)
+    generator = load(model)
+    if counts:
+        wanted = _counts(counts)
+    elif like is not None:
+        wanted = _composition(like, split, generator.label)
+    else:
+        most = max(generator.label_counts_.values())
+        wanted = {name: most - count for name, count in generator.label_counts_.items()}
+        if not any(wanted.values()):
+            raise UsageError(f"--balance: every label has {most} training people already; there is nothing to fill up.")
+    known = None
+    if real is not None:
+        known = read(real, panel, **read_options(reading or Reading()))
+        known, unseen = (known, None) if split is None else divided(known, split, (reading or Reading()).intersect)
+    unphased = reading is not None and reading.unphased
+    keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
+    if executor is not None and (not in_windows(generator) or min_distance is not None or release):
+        raise UsageError(
+            "--executor is for models in windows (train --windows), without --release and --min-distance, which keep "
+            "all people in memory."
+        )
+    if in_windows(generator) and min_distance is None and not release:
+        write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
+        return
+    if min_distance is None and not release:
+        total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+        with progress("generating") as on_event:
+            made = generator.iter_samples(wanted, seed=seed, prefix=prefix, start=start)
+            first = next(made)
+            written = write(_counted(chain([first], made), total, on_event), output, on_event=on_event, **keep)
+        say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
+        return
+    if min_distance is not None:
+        from ..release import sample_apart
+
+        assert known is not None
+        with progress("generating") as on_event:
+            people, refused = sample_apart(
+                generator, wanted, known, min_distance, seed=seed, prefix=prefix, on_event=on_event
+            )
+        where = "sites" if min_distance >= 1 else "of the sites"
+        say(f"{refused} people refused: a haplotype nearer than {min_distance:g} {where} to one of a training person")
+    else:
+        people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
+    if release:
+        assert known is not None and unseen is not None
+        _stop_at_gate(known, unseen, people, generator.label, limits, seed)
+    written = write(people, output, **keep)
+    say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[Genotypes]:
+    """Yield people as they are generated, and report how many there are."""
+    done = size = 0
+    for part in parts:
+        done, size = done + part.n_samples, size + part.calls.size
+        detail = f"{done:,} of {total:,} people, {size / 1e6:,.0f} MB of alleles"
+        on_event({"stage": "generating", "fraction": done / total, "detail": detail})
+        yield part
+
+
+def _check_release(
+    min_distance: float | None,
+    release: bool,
+    real: str | None,
+    panel: str | None,
+    split: str | None,
+    thresholds: list[str] | None,
+    reading: Reading | None,
+) -> None:
+    """Raise UsageError if an option has no meaning without another."""
+    if release and (real is None or panel is None or split is None):
+        raise UsageError("--release needs --real, --panel and --split: the training people and the held-out people.")
+    if min_distance is not None and real is None:
+        raise UsageError("--min-distance needs --real: the people that the model was trained on.")
+    if real is not None and not release and min_distance is None:
+        raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
+    if reading not in (None, Reading(unphased=True)) and real is None:
+        raise UsageError("The reading options are for the file of --real, which is not given.")
+    for name, given in (("--panel", panel), ("--threshold", thresholds)):
+        if given is not None and not release:
+            raise UsageError(f"{name} goes with --release.")
+
+
+def _stop_at_gate(
+    train: Genotypes, holdout: Genotypes, made: Genotypes, label: Sequence[str], limits: dict[str, str], seed: int
+) -> None:
+    """Evaluate people before they are written; raise GateFailed if the gate does not pass."""
+    from ..metrics import evaluate
+    from ..metrics.gate import judge
+
+    train, holdout = at_sites_of(train, made), at_sites_of(holdout, made)
+    with progress("evaluating") as on_event:
+        verdict = judge(evaluate(train, made, holdout=holdout, label=label, seed=seed, on_event=on_event), limits)
+    if not verdict.passed:
+        raise GateFailed(f"{verdict}\n  nothing was written")
+    say(str(verdict))
+
+
+def parsed_thresholds(texts: Sequence[str] | None) -> dict[str, str]:
+    """Return the limits of --threshold, checked before any work is done."""
+    if not texts:
+        return {}
+    from ..metrics.gate import parse_thresholds
+
+    return parse_thresholds(texts)
+
+
+def _counts(given: Sequence[str]) -> int | dict[str, int]:
+    if len(given) == 1 and "=" not in given[0]:
+        return _whole(given[0], given[0])
+    wanted: dict[str, int] = {}
+    for item in given:
+        name, equals, count = item.rpartition("=")
+        if not equals or not name:
+            raise UsageError(f"-n {item}: accepted are one number (-n 1000), or LABEL=COUNT as often as needed.")
+        if name in wanted:
+            raise UsageError(f"-n gives {name} twice: {wanted[name]} and {count}.")
+        wanted[name] = _whole(count, item)
+    return wanted
+
+
+def _whole(text: str, item: str) -> int:
+    if not re.fullmatch(r"[0-9]+", text):
+        raise UsageError(f"-n {item}: {text!r} is not a whole number, 0 or more.")
+    return int(text)
+
+
+def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[str, int]:
+    import numpy as np
+
+    from ..io import read_panel, read_split
+    from ..labels import label_groups
+
+    table = read_panel(panel)
+    samples = list(next(iter(table.values())))
+    if split is not None:
+        part = read_split(split)
+        samples = [name for name in samples if part.get(name) == "train"]
+        if not samples:
+            raise DataError(f"Nobody in {panel} is 'train' in {split}.")
+    absent = [column for column in columns if column not in table]
+    if absent:
+        raise DataError(
+            f"{panel} has no column {absent[0]!r}, by which the model generates; its columns: {listed(table)}."
+        )
+    labels = {c: np.array([table[c][name] for name in samples], dtype=object) for c in columns}
+    names, counts = np.unique(label_groups(labels, columns).astype(str), return_counts=True)
+    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}

@@ -1,0 +1,103 @@
+"""info: summarise a genotype file or a model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from ..errors import UsageError
+from .app import app
+from .files import read_options
+from .options import FILE, Reading
+
+if TYPE_CHECKING:
+    from ..genotypes import Genotypes
+
+
+@app.command
+def info(
+    path: Annotated[str | None, FILE] = None,
+    /,
+    *,
+    panel: str | None = None,
+    json_output: Annotated[bool, Parameter(name="--json")] = False,
+    reading: Reading | None = None,
+) -> None:
+    """Summarise a genotype file or a model; without a name, print the versions that run here, for bug reports.
+
+    Parameters
+    ----------
+    path
+        A VCF, BCF, .bed, .pgen, .hap.gz, .vcz, .trees or .npz ("-" reads VCF or BCF from standard input), or a model
+        directory.
+    panel
+        Labels, for a genotype file.
+    json_output
+        Print JSON.
+    """
+    from ..io import FORMATS, read
+
+    if path is None:
+        if panel is not None or reading is not None:
+            raise UsageError("--panel and the reading options are for a genotype file; give its name.")
+        facts = _facts_of_here()
+    # a VCF Zarr is a folder too
+    elif Path(path).is_dir() and not path.rstrip("/").endswith(tuple(s for several in FORMATS for s in several)):
+        if panel is not None or reading is not None:
+            raise UsageError(f"{path} is a model directory: --panel and the reading options are for genotype files.")
+        from ..registry import load
+
+        facts = load(path).facts()
+    else:
+        facts = _facts_of_genotypes(read(path, panel, **read_options(reading or Reading())))
+    if json_output:
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{k} {v}" for k, v in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        print(f"{name}: {value}")
+
+
+def _facts_of_here() -> dict[str, Any]:
+    from ..provenance import environment
+
+    try:
+        from ..generators.gan.parallel import accelerators
+    except ModuleNotFoundError:
+        return {"kind": "environment", **environment(), "accelerators": ["torch is not installed: pgcgan[gan]"]}
+    return {"kind": "environment", **environment(), "accelerators": accelerators() or ["none"]}
+
+
+def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
+    import numpy as np
+
+    position, contig = genotypes.variants.position, genotypes.variants.contig
+    spans = {}
+    for name in dict.fromkeys(contig):
+        here = position[contig == name]
+        spans[name] = f"{here.min()}-{here.max()} ({len(here)} sites)"
+    frequency = genotypes.allele_frequency()
+    minor = np.minimum(frequency, 1 - frequency)
+    called = genotypes.calls >= 0
+    facts: dict[str, Any] = {
+        "kind": "genotypes",
+        "people": genotypes.n_samples,
+        "sites": genotypes.n_variants,
+        "ploidy": genotypes.ploidy,
+        "phased": genotypes.phased,
+        "contigs": spans,
+        "missing alleles": round(float(1 - called.mean()), 6) if called.size else 0.0,
+        "monomorphic sites": int((minor == 0).sum()),
+        "sites with minor allele frequency of at least 5 %": int((minor >= 0.05).sum()),
+    }
+    for column in genotypes.labels:
+        names, counts = np.unique(genotypes.label(column).astype(str), return_counts=True)
+        facts[column] = {str(n): int(c) for n, c in zip(names, counts, strict=True)}
+    return facts

@@ -1,0 +1,76 @@
+"""The types of options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cyclopts import Group, Parameter
+
+_READING = Group("Reading", help="How a file is read; each error names the option that accepts what it refuses.")
+_NETWORKS = Group("Options of the networks", help="For --model gan and paper.")
+_BASELINES = Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote.")
+
+# a file name may be "-" (standard input or output), which is not an option
+FILE = Parameter(allow_leading_hyphen=True)
+OUTPUT = Parameter(name=["--output", "-o"], allow_leading_hyphen=True)
+
+
+@Parameter(name="*", group=_READING)
+@dataclass(frozen=True)
+class Reading:
+    """Options of `pgcgan.read`."""
+
+    region: str | None = None
+    """contig, contig:start-end or contig:start- (1-based, both ends included)."""
+    min_maf: float | None = None
+    """Keep sites with at least this minor allele frequency among the people kept."""
+    population_map: str | None = None
+    """Population to super-population: 1000g, pg-cgan (ACB and ASW count as AMR), or a table of two columns."""
+    intersect: bool = False
+    """Use the samples that are in both the genotypes and the panel (or split)."""
+    multiallelic: str = "error"
+    """Records with several ALT alleles: error, split or drop."""
+    half_calls: str = "error"
+    """Calls such as 0/. : error or missing."""
+    haploid: str = "error"
+    """Haploid calls beside diploid ones: error or diploid."""
+    duplicates: str = "error"
+    """Records that repeat a site and its alleles: error or drop."""
+    unphased: bool = False
+    """Read every call as an unordered pair."""
+
+
+@Parameter(name="*", group=_NETWORKS)
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Parameters of the networks; None leaves the default."""
+
+    minutes: float | None = None
+    """Time budget of the training; the result then depends on the machine."""
+    steps: int | None = None
+    """Step budget of the training."""
+    device: str | None = None
+    """auto (the default: a GPU if there is one), cpu, cuda, cuda:1, mps."""
+    threads: int | None = None
+    """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores."""
+
+
+@Parameter(name="*", group=_BASELINES)
+@dataclass(frozen=True)
+class BaselineOptions:
+    """Parameters of the baselines; None leaves the default."""
+
+    recombination_rate: float | None = None
+    """li-stephens: per base pair and generation, where there is no map."""
+    effective_size: float | None = None
+    """li-stephens: effective population size."""
+    genetic_map: str | None = None
+    """li-stephens: a genetic map (HapMap, SHAPEIT, IMPUTE2 or PLINK .map; plain or gzip)."""
+    segment_length: float | None = None
+    """li-stephens: mean length of a copied segment in base pairs, instead of rate and map."""
+    mutation: float | None = None
+    """li-stephens: mutation probability per allele."""
+    components: int | None = None
+    """pca-gaussian: principal components."""
+    neighbours: int | None = None
+    """smote: nearest neighbours to choose from."""

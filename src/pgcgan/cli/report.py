@@ -1,0 +1,47 @@
+"""report: write the HTML report of an evaluation again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from ..errors import DataError, UsageError
+from .app import app
+from .evaluate import form_of
+from .files import output_free, read_evaluation
+from .options import FILE, OUTPUT
+from .progress import say
+
+
+@app.command
+def report(
+    evaluation: Annotated[str, FILE],
+    /,
+    *,
+    output: Annotated[str, OUTPUT],
+    force: bool = False,
+) -> None:
+    """Write the HTML report of an evaluation again, from its JSON alone.
+
+    Parameters
+    ----------
+    evaluation
+        The JSON file that `pgcgan evaluate -o NAME.json` wrote.
+    output
+        NAME.html.
+    force
+        Replace a file that exists.
+    """
+    from ..report import write_report
+
+    output_free(output, force)
+    if form_of(output) != "html":
+        raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
+    figures = read_evaluation(evaluation)
+    try:
+        written = write_report(figures, output, force=force)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise DataError(
+            f"{evaluation}: its figures cannot be drawn ({reason}); the file is damaged: evaluate again."
+        ) from error
+    say(f"written: {written}")

@@ -1,0 +1,175 @@
+"""train: fit a model to labelled people."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from ..errors import UsageError
+from .app import app
+from .files import output_free, read_train
+from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, Reading
+from .processes import beside, number, several
+from .progress import progress, say
+
+if TYPE_CHECKING:
+    from ..generators.generator import Generator
+    from ..genotypes import Genotypes
+
+
+@app.command
+def train(
+    vcf: Annotated[str, FILE],
+    /,
+    *,
+    panel: str,
+    output: Annotated[str, OUTPUT],
+    label: list[str] | None = None,
+    split: str | None = None,
+    model: Literal["haplotype", "gan", "paper", "independent", "li-stephens", "pca-gaussian", "smote"] = "haplotype",
+    settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    network: NetworkOptions | None = None,
+    baseline: BaselineOptions | None = None,
+    windows: int | None = None,
+    executor: str | None = None,
+    resume: bool = False,
+    reading: Reading | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Learn from labelled people; write a model directory.
+
+    Parameters
+    ----------
+    vcf
+        VCF (plain, gzip, bgzip), BCF, NAME.bed, .pgen, .hap.gz, .vcz, .trees or .npz; "-" reads VCF or BCF from
+        standard input, and an http or https address one from a server, with --region that part of it alone.
+    panel
+        Labels: a 1000 Genomes panel or .ped, or any table with a sample column; an address too.
+    output
+        The model directory to write.
+    label
+        Label column of the panel, super_pop by default; repeat it for several.
+    split
+        A table with the columns sample and split: only people with split = train are used.
+    model
+        haplotype (closed form, the default), gan (the conditional GAN), paper (the network of the PG-cGAN paper), or a
+        baseline. li-stephens and smote keep the training people in the model directory.
+    settings
+        NAME=VALUE, as often as needed: any other parameter of the model, such as min_carriers=5.
+    windows
+        Cut the genome into windows of about so many sites, each fitted by itself: for data too large for one model.
+    executor
+        With --windows: where they are fitted. serial (the default), processes, processes:N or dask://HOST:PORT.
+    resume
+        Continue from the checkpoint of a network, or with the windows, in the model directory.
+    seed
+        The same seed, data and versions give the same model on a CPU.
+    force
+        Replace a model that exists; it stays until the new one is complete.
+    """
+    from ..registry import NETWORKS
+
+    if several() and model not in NETWORKS:
+        raise UsageError(
+            "torchrun trains one network (--model gan or paper) in several processes; --windows has --executor for "
+            "that, and other models are fitted by one process."
+        )
+    if windows is not None:
+        from .windows import train_windows
+
+        if model != "haplotype":
+            raise UsageError(
+                f"--model {model} has no meaning with --windows: windows are fitted with haplotype models."
+            )
+        check_options("haplotype", network, baseline)
+        chosen: dict[str, Any] = {"label": label, "settings": settings, "reading": reading, "seed": seed}
+        train_windows(vcf, panel, split, output, windows, executor or "serial", **chosen, resume=resume, force=force)
+        return
+    if executor is not None:
+        raise UsageError("--executor goes with --windows.")
+    if resume and model not in NETWORKS:
+        raise UsageError("--resume is for --model gan, --model paper and --windows: other models have no checkpoints.")
+    generator = _generator(model, label or ["super_pop"], seed, settings, network, baseline)
+    if not resume and number() == 0:
+        output_free(output, force)
+    people = read_train(vcf, panel, split, reading or Reading())
+    _check_memory(generator, people)
+    with progress("training") as on_event:
+        if model in NETWORKS:
+            _fit_network(generator, people, output, resume, on_event)
+        else:
+            generator.fit(people, on_event=on_event)
+    generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
+    content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
+    say(f"{model} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
+
+
+def _generator(
+    model: str,
+    label: Sequence[str],
+    seed: int,
+    settings: Sequence[str] | None,
+    network: NetworkOptions | None,
+    baseline: BaselineOptions | None,
+) -> Generator:
+    """Return the generator that the options describe, its parameters checked."""
+    from ..registry import create
+
+    return create(model, label, seed=seed, **check_options(model, network, baseline), **named_values(settings or []))
+
+
+def check_options(model: str, network: NetworkOptions | None, baseline: BaselineOptions | None) -> dict[str, Any]:
+    """Return the options that were given, as parameters; raise UsageError if the model does not have one of them."""
+    from ..registry import family
+
+    given = [options for options in (network, baseline) if options is not None]
+    parameters = {name: v for options in given for name, v in asdict(options).items() if v is not None}
+    accepted = family(model).parameter_names() if parameters else []
+    for name in parameters:
+        if name not in accepted:
+            options = ", ".join("--" + n.replace("_", "-") for n in accepted if n in _ALL_OPTIONS) or "none"
+            raise UsageError(
+                f"--{name.replace('_', '-')} is not an option of the {model} model; its options: {options}."
+            )
+    return parameters
+
+
+_ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
+
+
+def _check_memory(generator: Generator, people: Genotypes) -> None:
+    """Print the expected cost of the training; raise DataError if it does not fit into memory."""
+    from ..runtime.memory import available_bytes
+
+    estimate = generator.estimate(people)
+    if estimate is not None:
+        available = available_bytes()
+        estimate.check(None if available is None else available // beside())
+        say(str(estimate))
+
+
+def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, on_event: Any) -> None:
+    """Train a network with checkpoints in the output directory; after Ctrl-C, name the option that continues."""
+    try:
+        generator.fit(people, directory=output, resume=resume, on_event=on_event)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"training stopped; the same command with --resume continues from {output}") from None
+
+
+def named_values(settings: Sequence[str]) -> dict[str, Any]:
+    """Return NAME=VALUE texts as a mapping; a value that is not a Python literal is text."""
+    values: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {text!r} cannot be read; accepted: NAME=VALUE, for example min_carriers=5.")
+        try:
+            values[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[name] = value
+    return values

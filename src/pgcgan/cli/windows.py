@@ -1,0 +1,269 @@
+"""Genome-wide models: train --windows, generate from them, and windows plan, fit, finish and evaluate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
+
+from cyclopts import App, Parameter
+
+from ..errors import UsageError
+from .app import app
+from .files import names, names_of, output_free, panel_beside, train_names
+from .options import FILE, OUTPUT, Reading
+from .progress import progress, say
+
+if TYPE_CHECKING:
+    from ..genome import GenomeModel, Plan, Source
+
+windows = App(
+    name="windows", help="Fit a genome-wide model in a job array (plan, fit each window, finish), and evaluate it."
+)
+app.command(windows)
+
+
+@windows.command
+def plan(
+    vcf: Annotated[str, FILE],
+    /,
+    *,
+    panel: str,
+    output: Annotated[str, OUTPUT],
+    size: Annotated[int, Parameter(name="--windows")],
+    label: list[str] | None = None,
+    split: str | None = None,
+    settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
+    reading: Reading | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Cut a genome into windows and infer the ancestry that they share; write the plan into a model directory.
+
+    Parameters
+    ----------
+    vcf
+        VCF (bgzip, with its index), BCF (with its index), or any other format that train reads.
+    panel
+        Labels, as for train.
+    output
+        The model directory. Until windows finish, it also names the training people.
+    size
+        Sites of a window, about.
+    label
+        Label column of the panel, super_pop by default; repeat it for several.
+    split
+        A table with the columns sample and split: only people with split = train are used.
+    settings
+        NAME=VALUE, as for train: parameters of the haplotype model.
+    seed
+        The same seed, data and versions give the same model.
+    force
+        Replace a plan or a model that exists.
+    """
+    from ..genome import make_plan
+
+    source, options = _given(vcf, panel, split, label, settings, reading, seed)
+    with progress("planning") as on_event:
+        made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+    say(_described(made, output))
+
+
+@windows.command
+def fit(model: str, /, *, index: int) -> None:
+    """Fit one window of a plan; one that is fitted already is left alone.
+
+    Parameters
+    ----------
+    model
+        A model directory with a plan.
+    index
+        Number of the window, from 1 on: in a Slurm array, $SLURM_ARRAY_TASK_ID.
+    """
+    from ..genome import fit_window
+
+    done = fit_window(model, index)
+    say(f"window {index} of {model}: {'fitted' if done else 'was fitted already'}")
+
+
+@windows.command(name="evaluate")
+def evaluate_genome(
+    model: str,
+    /,
+    *,
+    real: Annotated[str, FILE],
+    panel: str,
+    synthetic: Annotated[str, FILE],
+    split: str | None = None,
+    synthetic_panel: str | None = None,
+    label: list[str] | None = None,
+    output: Annotated[str | None, OUTPUT] = None,
+    per_label: bool = False,
+    reading: Reading | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
+    """Compare people of a genome-wide model with real people; print the table, each number beside its floor.
+
+    Parameters
+    ----------
+    model
+        The model directory, which holds the sites and the seams of windows.
+    real
+        The real genotypes, those trained on and those held out: VCF or BCF with an index, or any other format.
+    panel
+        Their labels.
+    synthetic
+        The synthetic genotypes.
+    split
+        A table with the columns sample and split: train was trained on, everybody else is held out.
+    synthetic_panel
+        Labels of the synthetic people; by default NAME.panel.tsv beside NAME.vcf.gz.
+    label
+        Label column; repeat it for several. Default: that of the model.
+    output
+        Also write the evaluation: NAME.html or NAME.json.
+    per_label
+        Add the rows of each label.
+    seed
+        Random seed.
+    force
+        Replace files that exist.
+    """
+    from ..genome import GenomeModel, Source, evaluate
+    from .evaluate import form_of, printed, write_evaluation
+
+    if output is not None:
+        output_free(output, force)
+        form_of(output)
+    how = reading or Reading()
+    for name, value in (("--region", how.region), ("--min-maf", how.min_maf)):
+        if value:
+            raise UsageError(f"{name} has no meaning here: a genome-wide model is evaluated at its own sites.")
+    options = {k: v for k, v in asdict(how).items() if k not in ("region", "min_maf")}
+    generator = GenomeModel.load(model)
+    generated = Source(synthetic, synthetic_panel or panel_beside(synthetic))
+    people = Source(real, panel, options, None if split is None else names_of(split, how.intersect))
+    train = None if split is None else train_names(split, how.intersect)
+    with progress("evaluating") as on_event:
+        evaluation = evaluate(generator, people, generated, train=train, label=label, seed=seed, on_event=on_event)
+    print(printed(evaluation, per_label))
+    if output is not None:
+        say(f"written: {write_evaluation(evaluation, output, force)}")
+
+
+@windows.command
+def finish(model: str, /) -> None:
+    """Make a model of fitted windows, and remove the plan.
+
+    Parameters
+    ----------
+    model
+        A model directory whose windows are all fitted.
+    """
+    from ..genome import finish
+
+    say(f"finished: {finish(model)}")
+
+
+def train_windows(
+    vcf: str,
+    panel: str,
+    split: str | None,
+    output: str,
+    size: int,
+    executor_name: str,
+    *,
+    label: list[str] | None,
+    settings: list[str] | None,
+    reading: Reading | None,
+    seed: int,
+    resume: bool,
+    force: bool,
+) -> None:
+    """Plan, fit and finish, as `pgcgan train --windows` does."""
+    from ..genome import finish as finished
+    from ..genome import fit_windows, make_plan
+    from ..genome import train as train_genome
+    from ..runtime.executors import executor
+
+    source, options = _given(vcf, panel, split, label, settings, reading, seed)
+    with executor(executor_name) as runs, progress("windows") as on_event:
+        if resume:
+            train_genome(source, output, size=size, executor=runs, resume=True, on_event=on_event, **options)
+        else:
+            made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+            say(_described(made, output))
+            fit_windows(output, executor=runs, on_event=on_event)
+            finished(output)
+    say(f"trained in windows: {output}")
+
+
+def in_windows(generator: object) -> TypeGuard[GenomeModel]:
+    """True if a model is genome-wide."""
+    return type(generator).__name__ == "GenomeModel"
+
+
+def write_genome(
+    generator: GenomeModel,
+    wanted: int | dict[str, int],
+    output: str,
+    executor_name: str,
+    *,
+    seed: int,
+    prefix: str,
+    start: int,
+    force: bool,
+    command: str,
+    unphased: bool,
+) -> None:
+    """Draw people of a genome-wide model and write them."""
+    from ..runtime.executors import executor
+
+    with executor(executor_name) as runs, progress("generating") as on_event:
+        written = generator.write(
+            wanted,
+            output,
+            seed=seed,
+            prefix=prefix,
+            start=start,
+            executor=runs,
+            force=force,
+            command=command,
+            unphased=unphased,
+            on_event=on_event,
+        )
+    from ..labels import plan_from
+
+    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+    sites = sum(w.sites - w.overlap for w in generator.windows_)
+    say(f"{total} people at {sites} sites in {len(generator.windows_)} windows: {names(written) or 'standard output'}")
+
+
+def _given(
+    vcf: str,
+    panel: str,
+    split: str | None,
+    label: list[str] | None,
+    settings: list[str] | None,
+    reading: Reading | None,
+    seed: int,
+) -> tuple[Source, dict[str, Any]]:
+    from ..genome import Source
+    from .train import named_values
+
+    read = reading or Reading()
+    if read.region is not None:
+        raise UsageError("--region has no meaning with --windows; leave it out, or train on the region alone.")
+    options = {k: v for k, v in asdict(read).items() if k != "region"}
+    samples = None if split is None else train_names(split, read.intersect)
+    source = Source(vcf, panel, options, samples)
+    return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
+
+
+def _described(made: Plan, output: str) -> str:
+    contigs = len({window.contig for window in made.windows})
+    sites = sum(window.sites - window.overlap for window in made.windows)
+    return (
+        f"{sites} sites of {sum(made.label_counts.values())} people on {contigs} contigs in {len(made.windows)} "
+        f"windows, {made.axes} axes of ancestry: {output}"
+    )

@@ -1,0 +1,252 @@
+"""What the two GANs share: the parameters of a training, its directory, checkpoints and resuming."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import ModelError, UsageError
+from ...genotypes import Genotypes
+from ...runtime.files import held
+from ...runtime.threads import single_thread
+from .. import store
+from ..generator import Generator, OnEvent
+from ..rows import Rows
+from .parallel import agreed, is_first, process_group
+from .trainer import Budget, Task, train
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class AdversarialModel(Generator):
+    """A generator network that is trained against a critic; use one of its subclasses.
+
+    Parameters
+    ----------
+    label, seed
+        As in the other generators.
+    steps : int
+        Training steps at most.
+    minutes : float, optional
+        The training ends after so many minutes even if there are steps left; the learning rate falls in time. The same
+        seed then gives other bytes on a slower machine.
+    threads : int
+        Threads of the numerical libraries in training; 0 takes all. With 1 the same seed gives the same bytes on any
+        number of cores of a CPU.
+    device : {"auto", "cpu", "cuda"}
+        Where the networks are trained; "auto" takes a GPU if there is one.
+    checkpoint_seconds : float
+        Time between checkpoints, if the training has a directory.
+    """
+
+    least_people = 2
+    steps: int
+    minutes: float | None
+    threads: int
+    device: str
+    checkpoint_seconds: float
+
+    def _check(self) -> None:
+        self._check_bounds({"steps": (0, np.inf), "threads": (0, np.inf), "checkpoint_seconds": (0, np.inf)})
+        if self.minutes is not None and not self.minutes > 0:
+            raise UsageError(f"minutes is {self.minutes}; accepted: more than 0.")
+        if self.device not in DEVICES:
+            raise UsageError(f"device is {self.device!r}; accepted: {', '.join(DEVICES)}.")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("device is 'cuda', but there is no GPU that torch can use; accepted here: auto, cpu.")
+
+    def _check_bounds(self, bounds: Mapping[str, tuple[float, float]]) -> None:
+        for name, (least, most) in bounds.items():
+            if not least <= getattr(self, name) <= most:
+                accepted = f"{least:g} to {most:g}" if np.isfinite(most) else f"{least:g} or more"
+                raise UsageError(f"{name} is {getattr(self, name)}; accepted: {accepted}.")
+
+    # ---- what a model writes ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _task(self, rows: Rows, device: torch.device) -> Task:
+        """Prepare the training."""
+
+    @abstractmethod
+    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights that the training returned, and set what is learned."""
+
+    def _budget(self) -> Budget:
+        return Budget(self.steps, self.minutes, checkpoint_seconds=self.checkpoint_seconds)
+
+    # ---- fit --------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        people: Genotypes,
+        *,
+        on_event: OnEvent | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        resume: bool = False,
+        force: bool = False,
+    ) -> Self:
+        """Learn from people with labels.
+
+        Under `torchrun`, several processes train together; only the first one writes.
+
+        Parameters
+        ----------
+        people : Genotypes
+            The training people.
+        on_event : callable, optional
+            Called with a dict after every step: stage, step, steps, fraction, seconds, loss, terms, metrics.
+        directory : path, optional
+            Where checkpoints go while training; give it to `save` afterwards.
+        resume : bool
+            Go on from the checkpoint in `directory`; people and parameters must be those of the interrupted training. A
+            training that was interrupted before its first checkpoint starts again.
+        force : bool
+            Train where a finished model is; it stays until `save` puts the new one in its place.
+
+        Returns
+        -------
+        Generator
+            self
+
+        Raises
+        ------
+        DataError
+            If the people cannot be trained on.
+        ModelError
+            If there is nothing to resume, it belongs to other people or parameters, or the training diverged.
+        UsageError
+            If a parameter is off, or the directory holds something else or cannot be written.
+        """
+        rows = self._rows(people)
+        if resume and directory is None:
+            raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
+        with process_group(), contextlib.ExitStack() as stack:
+            path = None if directory is None else Path(directory, store.CHECKPOINT)
+            if path is not None and is_first():
+                stack.enter_context(self._training_directory(path.parent, rows, resume, force))
+            (is_there,) = agreed([resume and path is not None and path.exists()], self._torch_device())
+            self._fit(rows, on_event=on_event, path=path, resume=bool(is_there))
+        return self
+
+    def _fit(
+        self, rows: Rows, *, on_event: OnEvent | None = None, path: Path | None = None, resume: bool = False
+    ) -> None:
+        with single_thread():
+            task = self._task(rows, self._torch_device())
+        with _torch_threads(self.threads):
+            weights = train(task, self._budget(), seed=self.seed, path=path, resume=resume, on_event=on_event)
+        with single_thread():
+            self._finish(rows, task, weights)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        force: bool = False,
+        *,
+        measured: Sequence[tuple[str, float | None, float | None]] = (),
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write the model directory, as `Generator.save`; of several processes, the first one does it."""
+        return super().save(path, force, measured=measured, provenance=provenance) if is_first() else Path(path)
+
+    def _torch_device(self) -> torch.device:
+        if self.device == "cpu" or not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+    @contextlib.contextmanager
+    def _training_directory(self, directory: Path, rows: Rows, resume: bool, force: bool) -> Iterator[None]:
+        """Hold the directory of a training while it runs.
+
+        What is trained on, and how, is written beside the checkpoint, and compared when a training is resumed.
+        """
+        run = self._run(rows)
+        if resume:
+            if not (directory / store.RUN).exists():
+                raise ModelError(f"There is no training in {directory} to resume; run again without --resume.")
+            earlier = store.read_json(directory / store.RUN)
+            other = [n for n in run if not isinstance(earlier, dict) or run[n] != earlier.get(n)]
+            if other:
+                raise ModelError(
+                    f"The training in {directory} has other {', '.join(other)} than this one; resume it with the same "
+                    "people and parameters, or run again without --resume."
+                )
+        elif directory.exists() and not directory.is_dir():
+            raise UsageError(f"{directory} is a file; choose another name for the directory.")
+        elif (directory / store.MODEL).exists() and not force:
+            raise UsageError(f"{directory} exists; force=True (--force) replaces it, or choose another name.")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{directory} cannot be written: {error.strerror}.") from None
+        with held(directory):
+            if not resume:
+                (directory / store.CHECKPOINT).unlink(missing_ok=True)
+                store.write_json(directory / store.RUN, run)
+            yield
+
+    def _run(self, rows: Rows) -> dict[str, Any]:
+        """Return what a resumed training must have in common with the interrupted one."""
+        digest = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.tobytes()).hexdigest()
+        parameters = {
+            n: v for n, v in self.parameters().items() if n not in ("threads", "checkpoint_seconds", "minutes")
+        }
+        run = {
+            "model": self.name,
+            "label": list(self.label),
+            "labels": list(rows.label_names),
+            "seed": self.seed,
+            "parameters": parameters,
+            "people": digest,
+        }
+        return dict(json.loads(json.dumps(run)))
+
+
+@contextlib.contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    """Let torch use so many threads; 0 leaves it alone."""
+    if not threads:
+        yield
+    elif threads == 1:
+        with single_thread():
+            yield
+    else:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def flat_weights(weights: Mapping[str, Tensor]) -> np.ndarray:
+    """Return the tensors of a network as one vector of float32, in their order."""
+    return np.concatenate([t.detach().cpu().numpy().ravel().astype(np.float32) for t in weights.values()])
+
+
+def load_flat_weights(network: torch.nn.Module, flat: np.ndarray) -> None:
+    """Set the tensors of a network to those that `flat_weights` joined.
+
+    Raises
+    ------
+    ValueError
+        If there are too few or too many numbers.
+    """
+    state = network.state_dict()
+    wanted = sum(t.numel() for t in state.values())
+    if len(flat) != wanted:
+        raise ValueError(f"the network has {len(flat)} weights instead of {wanted}")
+    parts = torch.from_numpy(flat.copy()).split([t.numel() for t in state.values()])
+    network.load_state_dict(
+        {name: part.view(t.shape).to(t.dtype) for (name, t), part in zip(state.items(), parts, strict=True)}
+    )

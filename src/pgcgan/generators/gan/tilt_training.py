@@ -1,0 +1,267 @@
+"""One training step of the conditional GAN: a critic of haplotypes against a generator that tilts a chain."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...numerics import nearest_distances
+from ..haplotype.blocks import Blocks
+from ..haplotype.calibration import rake
+from ..haplotype.code_model import CodeModel
+from .code_features import component_scores, leading_components
+from .drawing import TiltSampler, draw_codes, gumbel_noise, straight_through
+from .losses import critic_loss, generator_slope, one_centred_penalty, zero_centred_penalty
+from .networks import Convolution, Critic, Features, TiltGenerator
+from .parallel import own_rows, wrapped
+from .trainer import mixed_seed
+
+DECAY = 0.3  # of the training: the last part, in which the learning rate falls to nothing
+_LEAST_VALIDATION = 40  # rows, below which nothing is measured that could be trusted
+_MEASURED_ROWS, _MEASURED_SITES = 1000, 2000
+
+
+@dataclass(frozen=True)
+class TiltSettings:
+    """How the conditional GAN is trained; see the parameters of `PGcGAN`."""
+
+    batch: int
+    learning_rate: float
+    loss: str
+    penalty: float
+    penalty_interval: int
+    clip: float
+    temperature: float
+    average: float
+    width: int
+    critic_width: int
+    crossover: float
+
+
+@dataclass(frozen=True)
+class CodedRows:
+    """Training rows as codes.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    codes : array of int64, shape (rows, blocks)
+        -1 is unknown.
+    label : array of int, shape (rows,)
+    model : CodeModel
+        The chain that is tilted.
+    validation : array of int
+        Rows kept out of the batches, which the model is measured with.
+    """
+
+    blocks: Blocks
+    codes: np.ndarray
+    label: np.ndarray
+    model: CodeModel
+    validation: np.ndarray
+
+
+class TiltTraining:
+    """The networks, their optimisers, and a step.
+
+    Parameters
+    ----------
+    rows : CodedRows
+    settings : TiltSettings
+    seed : int
+    device : torch.device
+    """
+
+    def __init__(self, rows: CodedRows, settings: TiltSettings, *, seed: int, device: torch.device):
+        self.rows, self.settings, self.seed, self.device = rows, settings, seed, device
+        self.codes = torch.from_numpy(np.maximum(rows.codes, 0))
+        self.known = None if (rows.codes >= 0).all() else torch.from_numpy(rows.codes >= 0)
+        self.trained_on = torch.from_numpy(np.setdiff1d(np.arange(len(rows.codes)), rows.validation))
+        sizes, n_labels = rows.model.sizes, rows.model.n_labels
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(seed))
+            self.generator = TiltGenerator(sizes, n_labels, settings.width).to(device)
+            components = component_scores(rows.blocks, rows.codes, seed=seed)
+            start = torch.from_numpy(leading_components(rows.blocks)), torch.from_numpy(components)
+            critic = Critic(sizes, n_labels, *start, settings.critic_width, 3 * settings.critic_width)
+            self.critic = critic.to(device)
+        self.average = copy.deepcopy(self.generator)
+        self.predictors = self.sampler().predictors
+        self.called = {"generator": wrapped(self.generator), "critic": wrapped(self.critic)}
+        self.optimisers = {
+            name: torch.optim.Adam(module.parameters(), settings.learning_rate, betas=(0.0, 0.99), fused=True)
+            for name, module in (("generator", self.generator), ("critic", self.critic))
+        }
+
+    # ---- one step ---------------------------------------------------------------------------------------------
+
+    def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
+        """Update the critic and the generator once, on the same synthetic rows; return the terms of the loss."""
+        settings, part = self.settings, own_rows(self.settings.batch)
+        rate = settings.learning_rate * rate_factor * min(1.0, max(0.02, (1 - progress) / DECAY))
+        for optimiser in self.optimisers.values():
+            optimiser.param_groups[0]["lr"] = rate
+            optimiser.zero_grad()
+        chosen = self.trained_on[torch.randint(len(self.trained_on), (settings.batch,))]
+        noise = torch.randn(settings.batch, self.generator.noise)[part].to(self.device)
+        gumbel = [of_group[:, part] for of_group in gumbel_noise(self.generator.layout, settings.batch)]
+        row_label = self.rows.label[chosen.numpy()]
+        real, known = self._real(chosen, row_label, part)
+        row_label = row_label[part]
+        label = torch.from_numpy(row_label).to(self.device)
+        tilts = self.called["generator"](noise, label)
+        fake, logits = draw_codes(self.generator.layout, self.predictors(row_label), tilts, gumbel)
+        both_known = None if known is None else torch.cat([known, known])
+        scores, features = self.called["critic"](torch.cat([real, fake]), torch.cat([label, label]), both_known)
+        penalise = settings.penalty > 0 and step % settings.penalty_interval == 0
+        terms, slopes = self._critic_update(scores, features, torch.cat([label, label]), both_known, penalise)
+        by_code = self.critic.code_slopes(slopes)
+        if known is not None:
+            by_code = [
+                slope * known.T[group.blocks][:, :, None]
+                for slope, group in zip(by_code, self.generator.layout.groups, strict=True)
+            ]
+        torch.autograd.backward(tilts, straight_through(logits, by_code, settings.temperature))
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+        if settings.loss == "wgan":
+            self._clip()
+        self._update_average(step)
+        return terms
+
+    def _real(self, chosen: Tensor, label: np.ndarray, part: slice) -> tuple[Tensor, Tensor | None]:
+        """Return codes of the chosen training rows that belong to this process, and which of them are known.
+
+        Some rows cross over into another row of their label in the batch where both have the same code.
+        """
+        codes = self.codes[chosen]
+        known = None if self.known is None else self.known[chosen]
+        if self.settings.crossover and codes.shape[1] > 1:
+            codes, known = _crossed_over(codes, known, label, self.settings.crossover)
+        return codes[part].to(self.device), None if known is None else known[part].to(self.device)
+
+    def _critic_update(
+        self, scores: Tensor, features: Features, label: Tensor, known: Tensor | None, penalise: bool
+    ) -> tuple[dict[str, Tensor], Features]:
+        """Set the gradient of the critic; return the terms, and the slope of the generator's loss by the features.
+
+        The critic scores rows one by one, so that the gradient of its own loss by the features of a synthetic row,
+        times the ratio of the derivatives of both losses by the score, is that of the generator's loss.
+        """
+        settings, n = self.settings, len(scores) // 2
+        on_real, on_fake = scores[:n], scores[n:]
+        features.profile.retain_grad()
+        terms = {"critic": critic_loss(settings.loss, on_real, on_fake)}
+        wanted = generator_slope(settings.loss, on_real, on_fake)
+        of_row: Features | None = None
+        if penalise and settings.loss == "relativistic":
+            of_row = Features(*torch.autograd.grad(scores.sum(), features, create_graph=True))
+            squared = self._squared_norm(of_row)
+            weight = settings.penalty * settings.penalty_interval
+            terms["r1"], terms["r2"] = (zero_centred_penalty(part, weight) for part in (squared[:n], squared[n:]))
+        elif penalise and settings.loss == "wgan-gp":
+            share = torch.rand(n, 1, device=self.device)
+            between = Features(
+                *(
+                    torch.lerp(f[n:], f[:n], share.view(n, *[1] * (f.dim() - 1))).detach().requires_grad_()
+                    for f in features
+                )
+            )
+            slope = torch.autograd.grad(self.critic.scores(between, label[:n]).sum(), between, create_graph=True)
+            weight = settings.penalty * settings.penalty_interval
+            terms["gradient_penalty"] = one_centred_penalty(self._squared_norm(Features(*slope)), weight)
+        by_score = torch.autograd.grad(terms["critic"], on_fake, retain_graph=True)[0]
+        torch.stack(list(terms.values())).sum().backward()
+        if of_row is None:
+            profile, components = features.profile.grad, features.components.grad
+            assert profile is not None and components is not None
+            of_row, wanted = Features(profile, components), wanted / by_score.clamp(min=1e-12)
+        slopes = Features(*(f[n:].detach() * wanted.view(n, *[1] * (f.dim() - 1)) for f in of_row))
+        return {name: term.detach() for name, term in terms.items()}, slopes
+
+    def _squared_norm(self, slopes: Features) -> Tensor:
+        """Return the squared norm of the gradient by the one-hot codes of each row."""
+        return torch.stack([s.square().sum((0, 2)) for s in self.critic.code_slopes(slopes)]).sum(0)
+
+    @torch.no_grad()
+    def _clip(self) -> None:
+        for module in self.critic.modules():
+            if isinstance(module, Convolution):
+                module.linear.weight.clamp_(-self.settings.clip, self.settings.clip)
+
+    @torch.no_grad()
+    def _update_average(self, step: int) -> None:
+        """Move the average of the weights; its memory is short at first, so that it does not drag the start along."""
+        decay = min(self.settings.average, (step + 1) / (step + 10))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+
+    # ---- measuring --------------------------------------------------------------------------------------------
+
+    def measure(self) -> dict[str, float]:
+        """Compare synthetic rows of the averaged generator with rows that were kept out of the batches.
+
+        The score is how far the two sides of adversarial accuracy (Yale et al. 2020) are from 1/2.
+        """
+        rows = self.rows
+        if len(rows.validation) < _LEAST_VALIDATION:
+            return {}
+        random = np.random.default_rng([self.seed, 12])
+        held_out = rows.validation[:_MEASURED_ROWS]
+        sampler = rake(self.sampler(), self.seed, most_rows=2048)
+        codes = sampler.draw(rows.label[held_out], random)
+        sites = np.unique(np.linspace(0, int(rows.blocks.edges[-1]) - 1, _MEASURED_SITES).astype(int))
+        synthetic, real = (
+            rows.blocks.decode(of_rows, random)[:, sites].astype(np.float32)
+            for of_rows in (codes, np.maximum(rows.codes[held_out], 0))
+        )
+        truth = float((nearest_distances(real, synthetic) > nearest_distances(real)).mean())
+        own = float((nearest_distances(synthetic, real) > nearest_distances(synthetic)).mean())
+        rmse = float(np.sqrt(((synthetic.mean(axis=0) - real.mean(axis=0)) ** 2).mean()))
+        return {"score": abs(truth - 0.5) + abs(own - 0.5), "aa_truth": truth, "aa_syn": own, "af_rmse": rmse}
+
+    def sampler(self) -> TiltSampler:
+        """Return what draws rows with the averaged generator, not calibrated."""
+        return TiltSampler.untrained(self.rows.model, self.average)
+
+    # ---- state ------------------------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the averaged weights of the generator."""
+        return self.average.state_dict()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs beside the data."""
+        modules = {"generator": self.generator, "average": self.average, "critic": self.critic}
+        return {
+            **{name: module.state_dict() for name, module in modules.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the state of an interrupted run."""
+        for name, module in (("generator", self.generator), ("average", self.average), ("critic", self.critic)):
+            module.load_state_dict(state[name])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+
+
+def _crossed_over(codes: Tensor, known: Tensor | None, label: np.ndarray, share: float) -> tuple[Tensor, Tensor | None]:
+    """Return rows of which a share goes over, at a random block, into another row of the batch and label.
+
+    Only where both have the same code in the block before: recombinants that the chain cannot tell from real rows.
+    """
+    n, blocks = codes.shape
+    partner, at = torch.randint(n, (n,)), torch.randint(1, blocks, (n,))
+    of_label = torch.from_numpy(label)
+    rows = torch.arange(n)
+    same = (codes[rows, at - 1] == codes[partner, at - 1]) & (of_label == of_label[partner])
+    crosses = same & (torch.rand(n) < share)
+    after = (torch.arange(blocks) >= at[:, None]) & crosses[:, None]
+    mixed = torch.where(after, codes[partner], codes)
+    return mixed, None if known is None else torch.where(after, known[partner], known)

@@ -1,0 +1,272 @@
+"""THE training loop, for both networks: budgets, checkpoints, the best step, plateaus, divergence, Ctrl-C.
+
+Every random decision of a step is drawn from (seed, step) alone, so that a resumed run makes the same steps as an
+uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import math
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import ModelError
+from . import checkpoint
+from .parallel import agreed, is_first
+
+OnEvent = Callable[[dict[str, Any]], None]
+log = logging.getLogger(__name__)
+
+RETREATS = 3  # times that a training goes back before it gives up
+SMALLER = 0.25  # learning rates after going back, as a share of those before
+EXPLODED = 20.0  # a loss of so many times the median of the last steps has exploded
+_REMEMBERED, _ENOUGH = 100, 10  # steps of which the median is taken, at most and at least
+
+
+class Task(Protocol):
+    """What the loop asks of a model in training."""
+
+    device: torch.device
+
+    def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
+        """Make one step with learning rates times `rate_factor`, and return the terms of the loss."""
+
+    def measure(self) -> dict[str, float]:
+        """Return metrics of the model; the step with the smallest "score" is kept, without one the last step."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights that make the model."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs beside the data."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the state of an interrupted run."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a training ends, and what happens on the way.
+
+    Parameters
+    ----------
+    steps : int
+    minutes : float, optional
+        The training ends after so many minutes even if there are steps left.
+    measurements : int
+        How often the model is measured.
+    patience : int
+        The training ends after so many measurements without a better score; 0 never ends it early.
+    checkpoint_seconds : float
+        Time between checkpoints.
+    """
+
+    steps: int
+    minutes: float | None = None
+    measurements: int = 20
+    patience: int = 0
+    checkpoint_seconds: float = 60.0
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Return how much of the training is done: 0 to 1."""
+        by_steps = step / self.steps if self.steps else 1.0
+        by_time = 0.0 if self.minutes is None else seconds / max(60 * self.minutes, 1e-9)
+        return min(1.0, max(by_steps, by_time))
+
+
+@dataclass
+class Progress:
+    """How far a training has come; part of its checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0
+    rate_factor: float = 1.0
+    retreats: int = 0
+    best_score: float | None = None
+    measured_since: int = 0  # measurements since the best one
+    losses: list[float] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)  # at the last measurement
+
+
+def train(
+    task: Task,
+    budget: Budget,
+    *,
+    seed: int,
+    path: Path | None = None,
+    resume: bool = False,
+    on_event: OnEvent | None = None,
+) -> dict[str, Tensor]:
+    """Train until the budget is spent, nothing improves any more, or Ctrl-C; return the best weights.
+
+    Parameters
+    ----------
+    task : Task
+    budget : Budget
+    seed : int
+    path : Path, optional
+        Where the checkpoint is written.
+    resume : bool
+        Go on from the checkpoint.
+    on_event : callable, optional
+        Called after every step with a dict: stage, step, steps, fraction, seconds, loss, terms, and the metrics of the
+        last measurement.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C, at the end of the step; the checkpoint is written first.
+    ModelError
+        If there is no checkpoint to resume, or the training diverges again and again.
+    """
+    now, best = Progress(), dict[str, Tensor]()
+    if resume:
+        now, best = _resume(task, path)
+    began, saved = time.monotonic() - now.seconds, time.monotonic()
+    good = copy.deepcopy((now, best, task.state_dict()))
+    (done,) = agreed([budget.progress(now.step, now.seconds)], task.device)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _held_interrupt() as interrupt:
+        while done < 1:
+            torch.manual_seed(mixed_seed(seed, now.step))
+            terms = {name: float(t) for name, t in task.step(now.step, done, now.rate_factor).items()}
+            now.step, now.seconds, loss = now.step + 1, time.monotonic() - began, sum(terms.values())
+            before, problem = done, _problem(terms, now.losses)
+            done, diverged, interrupted = agreed(
+                [budget.progress(now.step, now.seconds), problem is not None, interrupt.is_set()], task.device
+            )
+            now.losses = [*now.losses, abs(loss)][-_REMEMBERED:]
+            due = int(budget.measurements * done) > int(budget.measurements * before)
+            if diverged or (due and not _is_finite(task.state_dict())):
+                now, best, done = _retreat(task, good, now, problem or "weights that are no numbers", budget)
+            elif due:
+                best = _measure(task, now, best)
+                good = copy.deepcopy((now, best, task.state_dict()))
+            if on_event is not None and is_first():
+                on_event(_event(now, budget, done, terms))
+            if path is not None and (interrupted or time.monotonic() - saved > budget.checkpoint_seconds):
+                _save(task, now, best, path)
+                saved = time.monotonic()
+            if interrupted:
+                raise KeyboardInterrupt
+            (plateau,) = agreed([budget.patience > 0 and now.measured_since >= budget.patience], task.device)
+            if plateau:
+                break
+    return best or {name: t.detach().clone() for name, t in task.weights().items()}
+
+
+def _measure(task: Task, now: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Measure the model in the first process; return the weights of the best step so far."""
+    now.metrics = task.measure() if is_first() else {}
+    score, better = now.metrics.get("score"), False
+    if score is not None:
+        better = now.best_score is None or score < now.best_score
+    (flag,) = agreed([better], task.device)
+    if flag:
+        now.best_score, now.measured_since = score if score is not None else now.best_score, 0
+        best = {name: t.detach().clone() for name, t in task.weights().items()}
+    elif score is not None:
+        now.measured_since += 1
+    return best
+
+
+def _retreat(
+    task: Task,
+    good: tuple[Progress, dict[str, Tensor], dict[str, Any]],
+    now: Progress,
+    problem: str,
+    budget: Budget,
+) -> tuple[Progress, dict[str, Tensor], float]:
+    """Go back to the last good step, with smaller learning rates."""
+    if now.retreats >= RETREATS:
+        raise ModelError(
+            f"Training diverged at step {now.step} ({problem}), also with learning rates {now.rate_factor:g} times as "
+            "large; lower the learning rate."
+        )
+    earlier, best, state = copy.deepcopy(good)
+    earlier.retreats, earlier.rate_factor = now.retreats + 1, now.rate_factor * SMALLER
+    earlier.seconds = now.seconds
+    log.warning(
+        "training diverged at step %d (%s): back to step %d, with learning rates %g times as large",
+        *(now.step, problem, earlier.step, earlier.rate_factor),
+    )
+    task.load_state_dict(state)
+    (done,) = agreed([budget.progress(earlier.step, earlier.seconds)], task.device)
+    return earlier, best, done
+
+
+def _event(now: Progress, budget: Budget, done: float, terms: dict[str, float]) -> dict[str, Any]:
+    return {
+        "stage": "training",
+        "step": now.step,
+        "steps": budget.steps,
+        "fraction": done,
+        "seconds": round(now.seconds, 2),
+        "loss": sum(terms.values()),
+        "terms": terms,
+        "metrics": now.metrics,
+        "rate_factor": now.rate_factor,
+    }
+
+
+def _problem(terms: Mapping[str, float], losses: list[float]) -> str | None:
+    """Return how a step shows that training diverges; None where it does not."""
+    for name, value in terms.items():
+        if not math.isfinite(value):
+            return f"{name} {value:g}"
+    loss = abs(sum(terms.values()))
+    usual = statistics.median(losses) if len(losses) >= _ENOUGH else math.inf
+    return f"loss {loss:.4g}, {usual:.4g} before" if loss > EXPLODED * max(usual, 1.0) else None
+
+
+def _is_finite(state: Any) -> bool:
+    """Return whether all floating-point tensors of a nested state hold numbers only."""
+    if isinstance(state, Tensor):
+        return not state.is_floating_point() or bool(state.isfinite().all())
+    if isinstance(state, Mapping):
+        return all(map(_is_finite, state.values()))
+    return all(map(_is_finite, state)) if isinstance(state, (list, tuple)) else True
+
+
+def _save(task: Task, now: Progress, best: dict[str, Tensor], path: Path) -> None:
+    if is_first():
+        checkpoint.write_state(path, {"progress": asdict(now), "best": best, "task": task.state_dict()})
+
+
+def _resume(task: Task, path: Path | None) -> tuple[Progress, dict[str, Tensor]]:
+    if path is None or not path.exists():
+        raise ModelError(f"There is no checkpoint {path or ''} to resume; run again without --resume.")
+    state = checkpoint.read_state(path)
+    task.load_state_dict(state["task"])
+    return Progress(**state["progress"]), state["best"]
+
+
+@contextlib.contextmanager
+def _held_interrupt() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C sets: an interrupt waits for the end of the step, so that what is saved is whole."""
+    pending = threading.Event()
+    if threading.current_thread() is not threading.main_thread() or not is_first():
+        yield pending
+        return
+    handler = signal.signal(signal.SIGINT, lambda *_: pending.set())
+    try:
+        yield pending
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def mixed_seed(*numbers: int) -> int:
+    """Return one seed from several numbers."""
+    return int(np.random.SeedSequence([n + 2 for n in numbers]).generate_state(1, np.uint64)[0] >> 1)

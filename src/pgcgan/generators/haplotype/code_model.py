@@ -1,0 +1,302 @@
+"""The distribution of rows of block codes given their label, in closed form.
+
+`chain` predicts a code from the label and the code before; `context_tree` refines that by longer runs of codes that
+several people share; `local_ancestry` lets a label draw stretches from the haplotypes of other labels; `prediction`
+puts these three together; `person_ancestry` adds what the two haplotypes of a person have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..store import Array
+from .chain import Chain, fit_chain
+from .context_tree import ORDERS, POWERS, ContextTree, RunCounts, count_runs, empty_context_tree
+from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
+from .person_ancestry import (
+    KnownAncestry,
+    PersonAncestry,
+    fit_ancestry,
+    fit_loadings,
+    no_ancestry,
+    shared_components,
+)
+from .prediction import NextCodePredictor
+from .shrinkage import fit_shrinkage
+
+_ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
+_ANCESTRY_BYTES = 4_000_000_000  # of the predictions that person ancestry is fitted to
+_ROWS_AT_A_TIME = 8192  # the predictions for a row take a hundred times the memory of its codes
+_GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
+_LARGEST = float(np.finfo(np.float32).max)
+
+SCHEMA = {
+    "chain.used": Array("int64", ("transitions",), 0),
+    "chain.counts": Array("float32", ("transitions",), 0, _LARGEST),
+    "chain.codes": Array("float32", ("code counts",), 0, _LARGEST),
+    "chain.weights": Array("float64", (3,), 0),
+    "context_tree.weights": Array("float64", (len(ORDERS), 2), 0),
+    "context_tree.min_carriers": Array("int64", (), 0),
+    "context_tree.power": Array("float64", (), 0),
+    "context_tree.table": Array("int64", ("tables", 6), 0),
+    "context_tree.keys": Array("int64", ("runs",), 0),
+    "context_tree.label_keys": Array("int64", ("contexts",), 0),
+    "context_tree.first": Array("int64", ("firsts",), 0),
+    "context_tree.code": Array("int32", ("entries",), 0),
+    "context_tree.count": Array("float32", ("entries",), 0, _LARGEST),
+    "context_tree.carriers": Array("int32", ("contexts",), 0),
+    "local_ancestry.proportions": Array("float32", ("labels", "labels"), 0, 1.001),
+    "local_ancestry.switch_rate": Array("float32", ("labels",), 0, 1),
+    "person_ancestry.loadings": Array("float32", ("codes", "axes")),
+    "person_ancestry.spread": Array("float32", ("labels", "axes", "axes")),
+}
+
+
+@dataclass(frozen=True)
+class CodeModel:
+    """A distribution of rows of block codes given their label.
+
+    Parameters
+    ----------
+    chain : Chain
+        Transitions count less in it where longer runs explain them.
+    context_tree : ContextTree
+    admixture : AdmixtureHMM
+    ancestry : PersonAncestry
+    """
+
+    chain: Chain
+    context_tree: ContextTree
+    admixture: AdmixtureHMM
+    ancestry: PersonAncestry
+
+    @property
+    def sizes(self) -> list[int]:
+        """Number of codes of each block."""
+        return [counts.shape[1] for counts in self.chain.code_counts]
+
+    @property
+    def n_labels(self) -> int:
+        """Number of labels."""
+        return len(self.admixture.switch_rate)
+
+    def predictor(self, label: np.ndarray) -> NextCodePredictor:
+        """Return what predicts the codes of rows of these labels, block by block."""
+        return NextCodePredictor(self.chain, self.context_tree, self.admixture, label)
+
+    def with_ancestry(self, codes: np.ndarray, label: np.ndarray, scores: np.ndarray, seed: int = 0) -> CodeModel:
+        """Return the model with the ancestry of people fitted to training people.
+
+        Parameters
+        ----------
+        codes : array of int, shape (people, rows a person, blocks)
+        label : array of int, shape (people,)
+        scores : array of float, shape (people, rows a person, components)
+            Principal components of the rows. Those on which the haplotypes of people correlate count as ancestry.
+        seed : int
+        """
+        if codes.shape[1] != 2:
+            return self
+        shared = shared_components(scores, label)
+        if not len(shared):
+            return self
+        most = max(1000, _ANCESTRY_BYTES // (8 * sum(self.sizes)))
+        if len(codes) > most:
+            some = np.sort(np.random.default_rng(seed).permutation(len(codes))[:most])
+            codes, label, scores = codes[some], label[some], scores[some]
+        rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, 2)
+        offset = np.empty((len(rows), sum(self.sizes)), dtype=np.float32)
+        ends = np.cumsum([0, *self.sizes])
+        for first in range(0, len(rows), _ROWS_AT_A_TIME):
+            part = slice(first, first + _ROWS_AT_A_TIME)
+            predictor = self.predictor(row_label[part])
+            for b in range(rows.shape[1]):
+                offset[part, ends[b] : ends[b + 1]] = predictor.log_probs(rows[part, b])
+                predictor.observe(rows[part, b])
+        start = scores[:, :, shared].mean(axis=1)
+        try:
+            ancestry = fit_ancestry(codes, label, self.sizes, offset, start, self.n_labels, seed)
+        except np.linalg.LinAlgError:  # too few people for the axes
+            return self
+        return replace(self, ancestry=ancestry)
+
+    def with_known_ancestry(self, codes: np.ndarray, label: np.ndarray, known: KnownAncestry) -> CodeModel:
+        """Return the model with loadings for an ancestry of its training people that is known.
+
+        Parameters
+        ----------
+        codes : array of int, shape (people, rows a person, blocks)
+        label : array of int, shape (people,)
+        known : KnownAncestry
+        """
+        per = codes.shape[1]
+        rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, per)
+        z = np.repeat(known.z, per, axis=0)
+        if not z.shape[1]:
+            return replace(self, ancestry=no_ancestry(self.sizes, self.n_labels))
+        parts = [slice(first, first + _ROWS_AT_A_TIME) for first in range(0, len(rows), _ROWS_AT_A_TIME)]
+        predictors = [self.predictor(row_label[part]) for part in parts]
+        loadings = []
+        for b in range(rows.shape[1]):
+            offset = [p.log_probs(rows[part, b]) for p, part in zip(predictors, parts, strict=True)]
+            loadings.append(fit_loadings(np.concatenate(offset), rows[:, b], z))
+            for predictor, part in zip(predictors, parts, strict=True):
+                predictor.observe(rows[part, b])
+        return replace(self, ancestry=PersonAncestry(loadings, known.spread))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the model as arrays for a file; `SCHEMA` says what they are, `from_arrays` takes them back."""
+        counts = np.concatenate([transitions.ravel() for transitions in self.chain.transition_counts])
+        used = np.flatnonzero(counts)
+        table, columns = [], []
+        for b, lengths in enumerate(self.context_tree.runs):
+            for order, runs in lengths.items():
+                table.append((b, order, runs.others, len(runs.keys), len(runs.label_keys), len(runs.code)))
+                columns.append((runs.keys, runs.label_keys, runs.first, runs.code, runs.count, runs.carriers))
+        named = zip(_COLUMNS, zip(*columns, strict=True) if columns else [()] * len(_COLUMNS), strict=True)
+        chain, tree = self.chain, self.context_tree
+        return {
+            "chain.used": used,
+            "chain.counts": counts[used],
+            "chain.codes": np.concatenate([counts.ravel() for counts in chain.code_counts]),
+            "chain.weights": np.array([chain.label_weight, chain.pooled_weight, chain.frequency_weight]),
+            "context_tree.weights": np.array([tree.weights[order] for order in ORDERS]),
+            "context_tree.min_carriers": np.array(tree.min_carriers),
+            "context_tree.power": np.array(tree.power),
+            "context_tree.table": np.array(table, dtype=np.int64).reshape(-1, 6),
+            **{f"context_tree.{name}": np.concatenate([*parts, np.empty(0, kind)], dtype=kind)
+               for (name, kind), parts in named},
+            "local_ancestry.proportions": self.admixture.proportions,
+            "local_ancestry.switch_rate": self.admixture.switch_rate,
+            "person_ancestry.loadings": np.concatenate(self.ancestry.loadings),
+            "person_ancestry.spread": self.ancestry.spread,
+        }  # fmt: skip
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> CodeModel:
+        """Return the model whose `arrays` these are, checked against `SCHEMA` before.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together.
+        """
+        shapes = [(n_labels, i, j) for i, j in zip([1, *sizes[:-1]], sizes, strict=True)]
+        n_transitions = sum(a * b * c for a, b, c in shapes)
+        used = arrays["chain.used"]
+        if len(used) and (int(used[-1]) >= n_transitions or (np.diff(used) <= 0).any()):
+            raise ValueError(f"chain.used does not point at {n_transitions} transitions, one after the other")
+        counts = np.zeros(n_transitions, dtype=np.float32)
+        counts[used] = arrays["chain.counts"]
+        transitions = np.split(counts, np.cumsum([a * b * c for a, b, c in shapes])[:-1])
+        chain = Chain(
+            [part.reshape(shape) for part, shape in zip(transitions, shapes, strict=True)],
+            [part.reshape(n_labels, -1) for part in _cut(arrays, "chain.codes", [n_labels * k for k in sizes])],
+            *arrays["chain.weights"].tolist(),
+        )
+        admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"])
+        loadings = _cut(arrays, "person_ancestry.loadings", sizes)
+        ancestry = PersonAncestry(loadings, arrays["person_ancestry.spread"])
+        return cls(chain, _tree_of(arrays, sizes, n_labels), admixture, ancestry)
+
+
+_COLUMNS = (
+    ("keys", np.int64), ("label_keys", np.int64), ("first", np.int64),
+    ("code", np.int32), ("count", np.float32), ("carriers", np.int32),
+)  # fmt: skip
+
+
+def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> ContextTree:
+    """Return the context tree of arrays; raise ValueError if they do not fit together."""
+    table = arrays["context_tree.table"]
+    lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
+    columns = [_cut(arrays, f"context_tree.{name}", lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
+    runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
+    counted: set[tuple[int, int]] = set()
+    for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
+        if block >= len(sizes) or (block, order) in counted:
+            raise ValueError(f"context_tree.table has a row for block {block} of {len(sizes)}")
+        # a run is found by its two halves: here, and half of its length back
+        half = order // 2
+        if order not in ORDERS or order > block or (half > 1 and not {(block, half), (block - half, half)} <= counted):
+            raise ValueError(f"context_tree.table has runs of {order} blocks for block {block}")
+        counted.add((block, order))
+        keys, label_keys, first, code, count, carriers = parts
+        if first[0] != 0 or first[-1] != len(code) or (np.diff(first) < 0).any():
+            raise ValueError(f"context_tree.first and context_tree.code do not fit together at block {block}")
+        if len(code) and code.max() >= sizes[block]:
+            raise ValueError(f"context_tree.code has codes that block {block} does not have")
+        runs[block][order] = RunCounts(keys, others, label_keys, n_labels, first, code, count, carriers)
+    weights = {
+        order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
+    }
+    return ContextTree(runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]))
+
+
+def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+    """Cut an array into parts of these lengths; raise ValueError if it does not have as many entries."""
+    whole = arrays[name]
+    if len(whole) != sum(lengths) or min(lengths, default=0) < 0:
+        raise ValueError(f"{name} has {len(whole)} entries; {sum(lengths)} fit")
+    return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
+def fit_code_model(
+    codes: np.ndarray,
+    label: np.ndarray,
+    person: np.ndarray,
+    sizes: Sequence[int],
+    n_labels: int,
+    min_carriers: int,
+    *,
+    context_tree: bool = True,
+    local_ancestry: bool = True,
+) -> CodeModel:
+    """Fit chain, context tree and local ancestry; all weights are chosen by leave-one-out likelihood.
+
+    Parameters
+    ----------
+    codes : array of int, shape (rows, blocks)
+        -1 is unknown.
+    label, person : arrays of int, shape (rows,)
+    sizes : sequence of int
+        Codes per block.
+    n_labels : int
+    min_carriers : int
+        People who must share a run of codes before it is followed.
+    context_tree, local_ancestry : bool
+        Whether to fit them: without both, the model is the chain.
+    """
+    plain = fit_chain(codes, label, sizes, n_labels)
+    chain, tree, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, label, sizes)
+    enough = (1 - _GAIN) * nats
+    for power in POWERS if context_tree else ():
+        runs, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power)
+        trial = fit_shrinkage(fit_chain(codes, label, sizes, n_labels, share), runs, codes, label, sizes)
+        if trial[2] < min(nats, enough):
+            chain, tree, nats = trial
+    model = CodeModel(chain, tree, no_admixture(n_labels), no_ancestry(sizes, n_labels))
+    if local_ancestry and n_labels > 1:
+        model = replace(model, admixture=_fit_admixture(model, codes, label))
+    return model
+
+
+def _fit_admixture(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
+    """Fit local ancestry to as many training rows as are needed."""
+    rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _ADMIXTURE_CODES // codes.shape[1]))))
+    codes, label = codes[rows.astype(int)], label[rows.astype(int)]
+    n_labels = model.n_labels
+    from_all = AdmixtureHMM(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
+    every_label = replace(model, admixture=from_all)
+    log_probs = np.empty((*codes.shape, n_labels), dtype=np.float32)
+    at_a_time = max(1, _ROWS_AT_A_TIME // n_labels)
+    for first in range(0, len(codes), at_a_time):
+        part = slice(first, first + at_a_time)
+        predictor = every_label.predictor(label[part])
+        for b in range(codes.shape[1]):
+            log_probs[part, b] = predictor.log_probs_by_label(codes[part, b])
+            predictor.observe(codes[part, b])
+    return fit_admixture(log_probs, label)

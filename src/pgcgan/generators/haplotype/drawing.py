@@ -1,0 +1,181 @@
+"""Draws of block codes from a code model, and the calibration that happens while they are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .code_model import CodeModel
+
+SINGLE_SITE = 3  # most codes of a block that may be a single site: alleles, or dosages
+_TURN = 32  # rows
+_LIKENESS = 20  # rows are alike whose most probable code is the same, with a probability in the same 20th
+_RAKING_ROUNDS = 6
+
+
+@dataclass
+class CodeSampler:
+    """Draws rows of block codes from a code model.
+
+    Parameters
+    ----------
+    model : CodeModel
+    inverse_temperature : float
+        Factor on the log-probabilities of blocks with more than three codes: above 1, probable codes become more
+        probable.
+    label_bias : list of float32 arrays, shape (labels, codes of the block)
+        Added to the log-probabilities; `draw` with `targets` sets it.
+    """
+
+    model: CodeModel
+    inverse_temperature: float
+    label_bias: list[np.ndarray]
+
+    @classmethod
+    def of(cls, model: CodeModel) -> CodeSampler:
+        """Return the sampler of a code model as it is."""
+        return cls(model, 1.0, [np.zeros((model.n_labels, size), dtype=np.float32) for size in model.sizes])
+
+    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Draw the ancestry of one person for each label: float32, shape (people, axes)."""
+        spread = self.model.ancestry.spread
+        normal = random.standard_normal((len(label), spread.shape[1]), dtype=np.float32)
+        return np.einsum("pij,pj->pi", spread[label], normal)
+
+    def draw_people(
+        self,
+        label: np.ndarray,
+        rows_per_person: int,
+        random: np.random.Generator,
+        *,
+        ancestry: np.ndarray | None = None,
+        begun: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draw the codes of people: int, shape (people, rows per person, blocks).
+
+        Parameters
+        ----------
+        label : array of int, shape (people,)
+        rows_per_person : int
+        random : numpy Generator
+        ancestry : array of float32, shape (people, axes), optional
+            That of the people; drawn if not given.
+        begun : array of int, shape (people, rows per person, first blocks), optional
+            Codes that the people have already.
+        """
+        if ancestry is None:
+            ancestry = self.draw_ancestry(label, random)
+        # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
+        haplotypes = [
+            self.draw(label, random, ancestry=ancestry, begun=None if begun is None else begun[:, h])
+            for h in range(rows_per_person)
+        ]
+        return np.stack(haplotypes, axis=1)
+
+    def draw(
+        self,
+        label: np.ndarray,
+        random: np.random.Generator,
+        *,
+        ancestry: np.ndarray | None = None,
+        begun: np.ndarray | None = None,
+        targets: list[np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Draw one row for each label: int, shape (rows, blocks).
+
+        Parameters
+        ----------
+        label : array of int, shape (rows,)
+        random : numpy Generator
+        ancestry : array of float32, shape (rows, axes), optional
+            Drawn if not given.
+        begun : array of int, shape (rows, first blocks), optional
+            Codes that the rows have already.
+        targets : list of arrays (labels, codes), optional
+            Code frequencies by label and block. The `label_bias` of each block is set, before its codes are drawn, so
+            that the expected frequencies among these rows meet them (iterative proportional fitting).
+        """
+        if ancestry is None:
+            ancestry = self.draw_ancestry(label, random)
+        predictor = self.model.predictor(label)
+        codes = np.empty((len(label), len(self.model.sizes)), dtype=np.int64)
+        for b, size in enumerate(self.model.sizes):
+            # a single site has no haplotype to stay on
+            factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
+            logits = factor * predictor.log_probs() + ancestry @ self.model.ancestry.loadings[b].T
+            if targets is not None:
+                self.label_bias[b] = raking_bias(logits, label, targets[b])
+            logits += self.label_bias[b][label]
+            codes[:, b] = (
+                begun[:, b] if begun is not None and b < begun.shape[1] else draw_evenly(logits, label, random)
+            )
+            predictor.observe(codes[:, b])
+        return codes
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities along the last axis."""
+    probability = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probability /= probability.sum(axis=-1, keepdims=True)
+    return probability
+
+
+def raking_bias(logits: np.ndarray, label: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the bias of each label at which the mean probabilities of its rows meet the target: (labels, codes).
+
+    Parameters
+    ----------
+    logits : array of float32, shape (rows, codes)
+    label : array of int, shape (rows,)
+    target : array of float32, shape (labels, codes)
+        Frequencies; labels without rows get no bias.
+    """
+    n_labels = len(target)
+    present = np.bincount(label, minlength=n_labels)
+    order = np.argsort(label, kind="stable")
+    ends = np.cumsum(present)
+    bias = np.zeros_like(target, dtype=np.float32)
+    for k in np.flatnonzero(present):
+        # exp(logits + bias) = exp(logits) exp(bias): the exponential of the logits is taken once
+        own = logits[order[ends[k] - present[k] : ends[k]]]
+        weight = np.exp(own - own.max(axis=1, keepdims=True))
+        for _ in range(_RAKING_ROUNDS):
+            factor = np.exp(bias[k])
+            expected = (1 / (weight @ factor)) @ weight * factor / present[k]
+            bias[k] = (bias[k] + np.log((target[k] + 1e-5) / (expected + 1e-5)).clip(-1, 1)).clip(-4, 4)
+    return bias
+
+
+def draw_evenly(logits: np.ndarray, label: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Draw a code for each row so that the counts among rows of a label are as near to their expectation as can be.
+
+    Each row's code has its own probabilities, but similar rows get uniform numbers that are spread evenly (multiples of
+    the golden ratio; systematic sampling). Otherwise frequencies that are raked would follow the chance of a draw,
+    which adds up from block to block.
+
+    Parameters
+    ----------
+    logits : array of float32, shape (rows, codes)
+    label : array of int, shape (rows,)
+    random : numpy Generator
+
+    Returns
+    -------
+    array of int, shape (rows,)
+    """
+    probability = softmax(logits)
+    most = probability.argmax(axis=1)
+    top = probability[np.arange(len(label)), most]
+    key = (label * logits.shape[1] + most) * _LIKENESS + (np.float32(0.999 * _LIKENESS) * top).astype(np.int64)
+    # similar rows by turns of a few, so that the first people are spread as evenly as all; in a random order within a
+    # turn, so that neighbours in the cohort, and the haplotypes of a person, are no pair
+    order = np.argsort(key, kind="stable")
+    sorted_key = key[order]
+    place = np.arange(len(key)) - np.searchsorted(sorted_key, sorted_key)
+    kind = np.cumsum(np.concatenate([[0], np.diff(sorted_key) != 0]))
+    order = order[np.argsort(kind * len(key) + place // _TURN + random.random(len(key)), kind="stable")]
+    uniform = np.empty(len(order))
+    uniform[order] = (np.arange(len(order)) * ((5**0.5 - 1) / 2) + random.random()) % 1
+    code = (np.cumsum(probability, axis=1, dtype=np.float64) < uniform[:, None]).sum(axis=1)
+    return np.minimum(code, logits.shape[1] - 1)

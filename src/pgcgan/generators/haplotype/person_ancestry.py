@@ -1,0 +1,296 @@
+"""Person ancestry: a few numbers that the two haplotypes of a person share beyond their label.
+
+Within a label, people differ by where their ancestors came from, and that moves the codes of all blocks and of both
+haplotypes together; no chain along the genome can see it where sites are unlinked. Each code's log-probability gets a
+term that is linear in a person's ancestry z, and z is normal within each label: a logistic factor model, fitted by EM
+with the leave-one-out probabilities of the code model as offset. A principal component counts as an axis of ancestry
+if the two haplotypes of people correlate on it within labels. In one region of linked sites none does, and there are
+no axes. The model keeps the spread of z in each label, and the z of no person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MOST_AXES = 6
+_SIGNIFICANCE = 4.27  # normal quantile of .001 / 100 components looked at
+_ROUNDS = 25
+# numbers (rows x codes): what is more than the first is taken in parts of the second, which stay in the cache
+_AT_ONCE, _PART = 16_000_000, 250_000
+_RIDGE = 100.0  # on the weights of each code
+# where people's z are known, from many more sites than those that the weights are fitted to
+_KNOWN_RIDGE = 0.1
+_NEWTON_STEPS, _SMALL_STEP = 12, 1e-3
+_SHRINKAGE = 20.0  # people's worth of the pooled spread in the spread of each label
+# people's z are inferred from the genotypes that the weights were fitted to: their spread comes out too wide
+_SPREAD = 0.8
+
+
+@dataclass(frozen=True)
+class PersonAncestry:
+    """Loadings of codes and spread of labels.
+
+    Parameters
+    ----------
+    loadings : list of float32 arrays, shape (codes of the block, axes)
+        A code's log-probability changes by loadings @ z.
+    spread : array of float32, shape (labels, axes, axes)
+        z of a person of label l is spread[l] @ standard normal numbers.
+    """
+
+    loadings: list[np.ndarray]
+    spread: np.ndarray
+
+    @property
+    def axes(self) -> int:
+        """Number of axes."""
+        return self.spread.shape[1]
+
+
+@dataclass(frozen=True)
+class KnownAncestry:
+    """The ancestry of training people, known from the whole genome and not from these sites alone.
+
+    Parameters
+    ----------
+    z : array of float, shape (people, axes)
+        Mean 0 within each label; about 1 in size.
+    spread : array of float32, shape (labels, axes, axes)
+        As in `PersonAncestry`.
+    """
+
+    z: np.ndarray
+    spread: np.ndarray
+
+
+def no_ancestry(sizes: Sequence[int], n_labels: int) -> PersonAncestry:
+    """Return an ancestry without axes."""
+    return PersonAncestry([np.zeros((k, 0), np.float32) for k in sizes], np.zeros((n_labels, 0, 0), np.float32))
+
+
+def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> KnownAncestry:
+    """Turn scores of people on axes of ancestry into a `KnownAncestry`.
+
+    The spread of a label is the covariance of its people, shrunk toward the pooled one as if that came from
+    `_SHRINKAGE` of them.
+
+    Parameters
+    ----------
+    scores : array of float, shape (people, axes)
+    label : array of int, shape (people,)
+    n_labels : int
+    """
+    z = centred_within_labels(scores, label)
+    z /= np.maximum(z.std(axis=0), 1e-9)
+    axes = z.shape[1]
+    pooled = z.T @ z / max(1, len(z))
+    spread = np.empty((n_labels, axes, axes), dtype=np.float32)
+    for k in range(n_labels):
+        own = z[label == k]
+        covariance = (own.T @ own + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
+        spread[k] = np.linalg.cholesky(covariance + 1e-9 * np.eye(axes))
+    return KnownAncestry(z, spread)
+
+
+def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the components on which the two haplotypes of people correlate within labels, at most `MOST_AXES`.
+
+    Parameters
+    ----------
+    scores : array of float, shape (people, 2, components)
+    label : array of int, shape (people,)
+    """
+    people = len(scores)
+    freedom = people - len(np.unique(label)) - 3
+    if freedom < 10:
+        return np.zeros(0, dtype=np.int64)
+    within = centred_within_labels(scores, label)
+    first, second = within[:, 0], within[:, 1]
+    size = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
+    correlation = (first * second).sum(axis=0) / np.maximum(size, 1e-12)
+    significant = np.flatnonzero(np.arctanh(np.clip(correlation, -0.999, 0.999)) * np.sqrt(freedom) > _SIGNIFICANCE)
+    return significant[np.argsort(-correlation[significant], kind="stable")][:MOST_AXES]
+
+
+def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Fit the weights of the codes of one block to rows whose ancestry is known.
+
+    Maximises sum over rows of log softmax(offset + z weights^T)[own] - ridge / 2 |weights|², by damped Newton steps.
+
+    Parameters
+    ----------
+    offset : array of float32, shape (rows, codes)
+        The code model's log-probabilities of each row, its own contribution left out.
+    own : array of int, shape (rows,)
+        The rows' codes; -1 is unknown and counts nothing.
+    z : array of float, shape (rows, axes)
+
+    Returns
+    -------
+    array of float32, shape (codes, axes)
+        0 where there is no finite solution.
+    """
+    rows = np.flatnonzero(own >= 0)
+    offset, own, z = offset[rows], own[rows], z[rows].astype(np.float32)
+    axes, codes = z.shape[1], offset.shape[1]
+    products = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
+    observed = np.zeros((codes, axes))
+    np.add.at(observed, own, z)
+    weights = np.zeros((codes, axes))
+    for _ in range(_NEWTON_STEPS):
+        p = offset + z @ weights.T.astype(np.float32)
+        p -= p.max(axis=1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(axis=1, keepdims=True)
+        gradient = observed - p.T @ z - _KNOWN_RIDGE * weights
+        curvature = ((p * (1 - p)).T @ products).reshape(codes, axes, axes) + _KNOWN_RIDGE * np.eye(axes)
+        # half a step: the codes of a block move against each other
+        step = 0.5 * np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
+        if not np.isfinite(step).all():
+            return np.zeros((codes, axes), np.float32)
+        weights += step
+        if np.abs(step).max(initial=0) < _SMALL_STEP:
+            break
+    return weights.astype(np.float32)
+
+
+def fit_ancestry(
+    codes: np.ndarray,
+    label: np.ndarray,
+    sizes: Sequence[int],
+    offset: np.ndarray,
+    scores: np.ndarray,
+    n_labels: int,
+    seed: int = 0,
+) -> PersonAncestry:
+    """Fit loadings and spread by EM (Laplace approximation of each person's z).
+
+    Parameters
+    ----------
+    codes : array of int, shape (people, 2, blocks)
+        -1 is unknown and counts nothing.
+    label : array of int, shape (people,)
+    sizes : sequence of int
+        Codes per block.
+    offset : array of float32, shape (people * 2, codes of all blocks)
+        The code model's log-probabilities of each row, its own contribution left out.
+    scores : array of float, shape (people, axes)
+        Where z starts.
+    n_labels : int
+    seed : int
+
+    Returns
+    -------
+    PersonAncestry
+        Without axes if there is no finite solution.
+    """
+    em = _AncestryEM(codes, label, sizes, offset, scores, n_labels)
+    random = np.random.default_rng(seed)
+    for i in range(_ROUNDS):
+        for _ in range(3 if i == 0 else 1):
+            em.update_loadings(random)
+        covariance = em.update_people()
+        if not (np.isfinite(em.z).all() and np.isfinite(em.loadings).all()):
+            return no_ancestry(sizes, n_labels)
+        em.update_spread(covariance)
+    root = np.linalg.cholesky(_SPREAD * em.spread + 1e-9 * np.eye(em.z.shape[1])).astype(np.float32)
+    return PersonAncestry([w.astype(np.float32) for w in np.split(em.loadings, em.start[1:])], root)
+
+
+class _AncestryEM:
+    """The state of the EM algorithm of `fit_ancestry`; parameters as there."""
+
+    def __init__(
+        self,
+        codes: np.ndarray,
+        label: np.ndarray,
+        sizes: Sequence[int],
+        offset: np.ndarray,
+        scores: np.ndarray,
+        n_labels: int,
+    ):
+        self.codes, self.label, self.sizes, self.offset = codes, label, sizes, offset
+        people, self.per, blocks = codes.shape
+        self.start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self.block_of = np.repeat(np.arange(blocks), sizes)
+        at_once = people if offset.size <= _AT_ONCE else max(1, _PART // (self.per * offset.shape[1]))
+        self.parts = [slice(first, first + at_once) for first in range(0, people, at_once)]
+        self.z = centred_within_labels(scores, label)
+        self.z /= np.maximum(self.z.std(axis=0), 1e-9)
+        axes = self.z.shape[1]
+        # a noisy start does not matter: the first E step corrects it
+        self.deviation: np.ndarray = np.tile(0.5 * np.eye(axes), (people, 1, 1))
+        self.loadings = np.zeros((offset.shape[1], axes))
+        self.spread = np.tile(np.eye(axes), (n_labels, 1, 1))
+
+    def probability(self, part: slice, z_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probabilities of all codes in the rows of some people, and those less the rows' own codes."""
+        flat = self.codes[part].reshape(-1, self.codes.shape[2])
+        logits = (z_rows @ self.loadings.T).astype(np.float32)
+        logits += self.offset[self.per * part.start : self.per * part.start + len(flat)]
+        logits -= logits.max(axis=1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= np.add.reduceat(logits, self.start, axis=1)[:, self.block_of]
+        np.copyto(logits, 0, where=np.repeat(flat < 0, self.sizes, axis=1))
+        rows, columns = np.nonzero(flat >= 0)
+        excess = logits.copy()
+        excess[rows, self.start[columns] + flat[rows, columns]] -= 1
+        return logits, excess
+
+    def update_loadings(self, random: np.random.Generator) -> None:
+        """M step: the loadings, with z drawn from the posterior of each person; half a Newton step."""
+        z, axes = self.z, self.z.shape[1]
+        drawn = z + np.einsum("pij,pj->pi", self.deviation, random.standard_normal(z.shape))
+        gradient, curvature = -_RIDGE * self.loadings, np.zeros((len(self.loadings), axes * axes))
+        for part in self.parts:
+            z_rows = np.repeat(drawn[part], self.per, axis=0)
+            p, excess = self.probability(part, z_rows)
+            gradient -= excess.T @ z_rows
+            products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
+            curvature += (p * (1 - p)).T @ products
+        hessian = curvature.reshape(-1, axes, axes) + _RIDGE * np.eye(axes)
+        # half a step: the codes of a block move against each other
+        self.loadings += 0.5 * np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+
+    def update_people(self) -> np.ndarray:
+        """E step: the mode of each person's z by Newton steps; return the covariances (people, axes, axes)."""
+        axes = self.z.shape[1]
+        precision = np.linalg.inv(self.spread + 1e-4 * np.eye(axes))[self.label]
+        outer = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(len(self.loadings), -1)
+        for _ in range(4):
+            gradient = -np.einsum("pij,pj->pi", precision, self.z)
+            hessian = precision.copy()
+            for part in self.parts:
+                p, excess = self.probability(part, np.repeat(self.z[part], self.per, axis=0))
+                gradient[part] -= (excess @ self.loadings).reshape(-1, self.per, axes).sum(axis=1)
+                hessian[part] += (p @ outer).reshape(-1, self.per, axes, axes).sum(axis=1)
+            step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+            self.z += step * np.minimum(1, 3 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9))
+        return np.linalg.inv(hessian)
+
+    def update_spread(self, covariance: np.ndarray) -> None:
+        """Scale z to unit size, and update the spread of each label, shrunk toward the pooled one."""
+        axes = self.z.shape[1]
+        deviation = np.linalg.cholesky((covariance + covariance.transpose(0, 2, 1)) / 2 + 1e-9 * np.eye(axes))
+        self.z = centred_within_labels(self.z, self.label)
+        moments = self.z[:, :, None] * self.z[:, None, :] + covariance
+        scale = np.sqrt(np.einsum("pii->i", moments) / len(self.z))
+        self.z /= scale
+        self.loadings *= scale
+        self.deviation = deviation / scale[None, :, None]
+        moments /= np.outer(scale, scale)
+        pooled = moments.mean(axis=0)
+        for k in range(len(self.spread)):
+            own = moments[self.label == k]
+            self.spread[k] = (own.sum(axis=0) + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
+
+
+def centred_within_labels(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return scores (people, …, axes) less the mean of each label: float64."""
+    centred = scores.astype(np.float64)
+    for own in np.unique(label):
+        centred[label == own] -= centred[label == own].mean(axis=tuple(range(centred.ndim - 1)))
+    return centred

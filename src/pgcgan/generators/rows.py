@@ -1,0 +1,128 @@
+"""Labelled people as rows: what every family of generators learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import DataError, listed
+from ..genotypes import Genotypes, Variants
+from ..labels import label_groups
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Haplotypes where the genotypes are phased, and people where they are not.
+
+    Parameters
+    ----------
+    states : array of int8, shape (people * rows_per_person, sites)
+        Alleles 0 and 1 of haplotypes, or dosages 0 to ploidy of unphased people; -1 is missing. It may be a view of
+        genotypes that are larger than memory, with the sites of a row far apart.
+    label : array of int, shape (people,)
+        Index of each person's label in `label_names`.
+    label_names : tuple of str
+        In alphabetical order. The values of several label columns are joined by "/".
+    rows_per_person : int
+        2 for phased diploid people, otherwise 1.
+    n_states : int
+        Number of different states: 2, or 3 for unphased diploid people.
+    variants : Variants
+        The sites.
+    """
+
+    states: np.ndarray
+    label: np.ndarray
+    label_names: tuple[str, ...]
+    rows_per_person: int
+    n_states: int
+    variants: Variants
+
+    @cached_property
+    def row_label(self) -> np.ndarray:
+        """Label index of each row."""
+        return np.repeat(self.label, self.rows_per_person)
+
+    @cached_property
+    def row_person(self) -> np.ndarray:
+        """Index of the person that each row belongs to."""
+        return np.repeat(np.arange(len(self.label)), self.rows_per_person)
+
+    @property
+    def breaks(self) -> tuple[int, ...]:
+        """First sites of all contigs but the first."""
+        contig = self.variants.contig
+        return tuple(int(i) + 1 for i in np.flatnonzero(contig[1:] != contig[:-1]))
+
+    def at(self, rows: np.ndarray) -> np.ndarray:
+        """Return the states of some rows: int8, shape (some rows, sites)."""
+        return self.states.T[:, rows].T  # in the order in which the genotypes lie in memory or on disk
+
+    def of_people(self, people: np.ndarray) -> np.ndarray:
+        """Return the indices of the rows of some people, in their order."""
+        return (people[:, None] * self.rows_per_person + np.arange(self.rows_per_person)).ravel()
+
+    def of_label(self, label: int) -> np.ndarray:
+        """Return the indices of the rows of one label."""
+        return np.flatnonzero(self.row_label == label)
+
+
+def rows_of(genotypes: Genotypes, columns: tuple[str, ...], least_people: int = 1) -> Rows:
+    """Return the rows of labelled people.
+
+    Parameters
+    ----------
+    genotypes : Genotypes
+    columns : tuple of str
+        The label columns.
+    least_people : int
+        People that each label must have.
+
+    Raises
+    ------
+    DataError
+        If there are no people or sites, a label column is absent, a site has no call, or a label has too few people.
+    """
+    if not genotypes.n_samples or not genotypes.n_variants:
+        raise DataError(f"There is nothing to train on: {genotypes!r}.")
+    uncalled = np.flatnonzero(~genotypes.called())
+    if len(uncalled):
+        raise DataError(
+            f"{len(uncalled)} sites have no call in any person, the first is "
+            f"{genotypes.variants.name(int(uncalled[0]))}; leave them out (min_maf, --min-maf, does)."
+        )
+    names, label, counts = np.unique(
+        label_groups(genotypes.labels, columns).astype(str), return_inverse=True, return_counts=True
+    )
+    few = [str(name) for name, count in zip(names, counts, strict=True) if count < least_people]
+    if few:
+        raise DataError(
+            f"Labels with a single person cannot be learned without giving that person away: {listed(few)}; leave them "
+            "out, or use a coarser label."
+        )
+    haplotypes = genotypes.phased or genotypes.ploidy == 1
+    return Rows(
+        states=genotypes.calls.reshape(genotypes.n_variants, -1).T if haplotypes else genotypes.dosages(),
+        label=label,
+        label_names=tuple(map(str, names)),
+        rows_per_person=genotypes.ploidy if haplotypes else 1,
+        n_states=2 if haplotypes else genotypes.ploidy + 1,
+        variants=genotypes.variants,
+    )
+
+
+def calls_of(rows: np.ndarray, phased: bool, ploidy: int) -> np.ndarray:
+    """Return the calls of people from their rows: int8, shape (sites, people, ploidy).
+
+    Parameters
+    ----------
+    rows : array of int8, shape (people * rows per person, sites)
+        As in `Rows`. Dosages become calls with sorted alleles: 0/0, 0/1, 1/1.
+    phased : bool
+    ploidy : int
+    """
+    if phased or ploidy == 1:
+        return rows.T.reshape(rows.shape[1], -1, ploidy)
+    return np.stack([ploidy - i <= rows.T for i in range(ploidy)], axis=2).astype(np.int8)

@@ -1,0 +1,322 @@
+"""The model directory: JSON, arrays in a safetensors file, a model card; no sample name and no pickle.
+
+A directory may be damaged, mixed up from two, or made to do harm. Nothing is believed: files are compared with their
+digests, and names, types, shapes and bounds with the schema of the family, before anything is made of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from ..errors import DataError, ModelError, UsageError
+from ..genotypes import Variants
+from ..runtime.files import whole_directory, whole_file, write_text
+
+FORMAT = 3
+MODEL, SITES, ARRAYS, CARD = "model.json", "sites.json", "arrays.safetensors", "MODEL_CARD.md"
+CHECKPOINT, RUN, LOG = "training.safetensors", "run.json", "log.jsonl"  # of a training that has not finished
+PLAN = "plan"  # of a genome whose windows are being fitted
+
+
+class Array(NamedTuple):
+    """What an array of a model must be.
+
+    Parameters
+    ----------
+    dtype : str
+    shape : tuple of int or str
+        A length by name must be the same wherever the name stands; "labels" and "sites" are those of the model.
+    least, most : float
+        Bounds of the values; numbers must be finite unless a bound is.
+    """
+
+    dtype: str
+    shape: tuple[int | str, ...]
+    least: float = -np.finfo(np.float64).max
+    most: float = np.finfo(np.float64).max
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """The content of a model directory.
+
+    Parameters
+    ----------
+    metadata : mapping
+        `model.json`.
+    variants : Variants
+    arrays : mapping of str to array
+    """
+
+    metadata: Mapping[str, Any]
+    variants: Variants
+    arrays: Mapping[str, np.ndarray]
+
+
+def write_model(
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, Any],
+    variants: Variants,
+    arrays: Mapping[str, np.ndarray],
+    card: str | None,
+    force: bool = False,
+) -> Path:
+    """Write a model directory, whole or not at all; without a card if that is None.
+
+    Raises
+    ------
+    ModelError
+        If an array holds values that are not numbers.
+    UsageError
+        If something is there and `force` is not set, or it cannot be written.
+    """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise ModelError(f"The model holds values of {name} that are not numbers; it is not written.")
+    unfinished = (SITES, ARRAYS, CARD, CHECKPOINT, RUN, LOG)
+    with whole_directory(path, MODEL, others=unfinished, force=force) as folder:
+        columns = {name: getattr(variants, name).tolist() for name in ("contig", "position", "id", "ref", "alt")}
+        contigs = {"contig_lengths": dict(variants.contig_lengths), "assembly": variants.assembly}
+        write_json(folder / SITES, {**columns, **contigs})
+        write_arrays(folder / ARRAYS, arrays)
+        if card is not None:
+            write_text(folder / CARD, card)
+        files = {name: _digest(folder / name) for name in (SITES, ARRAYS)}
+        write_json(folder / MODEL, {"format": FORMAT, **metadata, "files": files})
+    return Path(path)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read `model.json` of a model directory and check what all families have in it.
+
+    Raises
+    ------
+    ModelError
+        If the directory is not a finished model of this format, or is damaged.
+    """
+    directory = Path(path)
+    if not directory.is_dir():
+        raise ModelError(f"There is no model directory {directory}; pgcgan train … -o {directory} makes one.")
+    if not (directory / MODEL).exists():
+        if (directory / RUN).exists():
+            raise ModelError(f"The training in {directory} has not finished; run the same command with --resume.")
+        if (directory / PLAN).is_dir():
+            raise ModelError(
+                f"The windows in {directory} are not finished; run the same command with --resume, or pgcgan windows "
+                f"fit and pgcgan windows finish {directory}."
+            )
+        if (directory / "baseline.json").exists() or (directory / "manifest.json").exists():
+            raise ModelError(
+                f"{directory} has a model format of pgcgan 0.1; this version reads {FORMAT}. Train it again."
+            )
+    metadata = read_json(directory / MODEL)
+    if not isinstance(metadata, dict):
+        raise ModelError(f"{directory / MODEL} is damaged (not a JSON object); train the model again.")
+    if metadata.get("format") != FORMAT:
+        raise ModelError(
+            f"{directory} has the model format {metadata.get('format')!r}; this version reads {FORMAT}. Update "
+            "pgcgan, or train the model again."
+        )
+    try:
+        _check_metadata(metadata)
+    except (KeyError, ValueError) as error:
+        raise _damaged(directory, error) from None
+    return metadata
+
+
+def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> StoredModel:
+    """Read a model directory whose arrays have this schema.
+
+    Raises
+    ------
+    ModelError
+        If the directory is not a finished model of this format, or is damaged.
+    """
+    directory = Path(path)
+    metadata = read_metadata(directory)
+    try:
+        for name in (SITES, ARRAYS):
+            if metadata["files"].get(name) != _digest(directory / name):
+                raise ValueError(f"{name} is not the file that was saved with {MODEL}")
+        variants = read_variants(directory)
+        arrays = read_arrays(directory / ARRAYS)
+        check_arrays(arrays, schema, labels=len(metadata["label_counts"]), sites=len(variants))
+    except (KeyError, ValueError, DataError) as error:
+        raise _damaged(directory, error) from None
+    except OSError as error:
+        raise ModelError(f"{directory} cannot be read: {error.filename or ''} {error.strerror}.") from None
+    return StoredModel(metadata, variants, arrays)
+
+
+def _damaged(directory: Path, error: Exception) -> ModelError:
+    text = str(error).rstrip(".")
+    return ModelError(f"{directory} is damaged ({text}); train the model again.")
+
+
+def _check_metadata(metadata: Mapping[str, Any]) -> None:
+    """Raise ValueError or KeyError if an entry that all families have is absent or of another type."""
+    counts = metadata["label_counts"]
+    right = {
+        "model": isinstance(metadata["model"], str),
+        "label": _are_texts(metadata["label"]) and len(metadata["label"]) > 0,
+        "label_counts": isinstance(counts, dict) and len(counts) > 0 and all(_is_whole(n, 1) for n in counts.values()),
+        "phased": isinstance(metadata["phased"], bool),
+        "ploidy": _is_whole(metadata["ploidy"], 1, 2),
+        "seed": _is_whole(metadata["seed"], 0),
+        "parameters": isinstance(metadata["parameters"], dict),
+        "details": isinstance(metadata["details"], dict),
+        "provenance": isinstance(metadata["provenance"], dict),
+        "files": isinstance(metadata["files"], dict),
+    }
+    for name, is_right in right.items():
+        if not is_right:
+            raise ValueError(f"{MODEL} has {name}: {_shortened(metadata[name])}")
+
+
+def read_variants(directory: Path) -> Variants:
+    """Read the sites of a model directory.
+
+    Raises
+    ------
+    KeyError, ValueError, DataError, ModelError
+        If a column is absent, or of another type or length.
+    """
+    sites = read_json(directory / SITES)
+    if not isinstance(sites, dict):
+        raise ValueError(f"{SITES} is not a JSON object")
+    position = sites["position"]
+    if not (isinstance(position, list) and position and all(_is_whole(p, 0, 2**63 - 1) for p in position)):
+        raise ValueError(f"{SITES} has positions that are not whole numbers")
+    for name in ("contig", "id", "ref", "alt"):
+        if not _are_texts(sites[name]) or len(sites[name]) != len(position):
+            raise ValueError(f"{SITES} does not have a text in {name} for each of {len(position)} positions")
+    lengths = sites["contig_lengths"]
+    if not isinstance(lengths, dict) or not all(n is None or _is_whole(n, 0) for n in lengths.values()):
+        raise ValueError(f"{SITES} has contig_lengths: {_shortened(lengths)}")
+    if not (sites["assembly"] is None or isinstance(sites["assembly"], str)):
+        raise ValueError(f"{SITES} has assembly: {_shortened(sites['assembly'])}")
+    names = ("contig", "position", "id", "ref", "alt", "contig_lengths", "assembly")
+    return Variants(**{name: sites[name] for name in names})
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array], **lengths: int) -> None:
+    """Check names, types, shapes and bounds of arrays.
+
+    Parameters
+    ----------
+    arrays : mapping of str to array
+    schema : mapping of str to Array
+    **lengths
+        Lengths by name that are known.
+
+    Raises
+    ------
+    ValueError
+        If something does not fit; the message names the array.
+    """
+    if arrays.keys() != schema.keys():
+        odd = min(arrays.keys() ^ schema.keys())
+        raise ValueError(f"the array {odd} is {'missing' if odd in schema else 'not expected'}")
+    for name, wanted in schema.items():
+        array = arrays[name]
+        if array.dtype != wanted.dtype or array.ndim != len(wanted.shape):
+            raise ValueError(f"{name} has the shape {array.shape} and the type {array.dtype}")
+        for axis, length in enumerate(wanted.shape):
+            known = lengths.setdefault(length, array.shape[axis]) if isinstance(length, str) else length
+            if array.shape[axis] != known:
+                raise ValueError(f"{name} has the shape {array.shape}; axis {axis} must have the length {known}")
+        # NaN is within no bounds
+        if array.size and not bool(((array >= wanted.least) & (array <= wanted.most)).all()):
+            raise ValueError(f"{name} has values beyond {wanted.least:g} to {wanted.most:g}")
+
+
+def _is_whole(value: Any, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises
+    ------
+    ModelError
+        If the file is absent or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise ModelError(f"{path.parent} has no {path.name}: it is not a finished pgcgan model.") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged ({str(error).partition(';')[0]}); train the model again.") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], text: Mapping[str, str] | None = None) -> None:
+    """Write named arrays, and some text beside them, to a safetensors file, whole or not at all."""
+    contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+    with whole_file(path) as partial:
+        try:
+            save_file(contiguous, partial, metadata=None if text is None else dict(text))
+        except SafetensorError as error:  # says what the system says in a sentence of its own
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            reason = os.strerror(int(number[1])) if number else str(error)
+            raise UsageError(f"{path} cannot be written: {reason}.") from None
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of a safetensors file.
+
+    Raises
+    ------
+    ModelError
+        If the file is absent or damaged.
+    """
+    return read_arrays_and_text(path)[0]
+
+
+def read_arrays_and_text(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read the arrays of a safetensors file and the text beside them; raises as `read_arrays`."""
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except FileNotFoundError:
+        raise ModelError(f"{path.parent} has no {path.name}: the model is incomplete.") from None
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged ({error}); train the model again.") from None

@@ -1,0 +1,148 @@
+"""The .tbi or .csi index beside a file, and where in the file a region begins.
+
+The index is read here, not by htslib: that corrupts memory where an index is damaged (of damaged .csi files one in
+eight ended the process; htslib 1.24).
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import DataError
+from . import remote
+from .records import log
+
+
+def index_of(path: str) -> str | None:
+    """Return the .csi or .tbi index beside a file, or None.
+
+    Raises
+    ------
+    DataError
+        If a file on a server has none: to find a region by reading all of it is not what was meant.
+    """
+    if remote.is_address(path):
+        for suffix in (".tbi", ".csi"):
+            address = remote.beside(path, suffix)
+            try:
+                remote.about(address)
+            except remote.NotThere:
+                continue
+            return address
+        raise DataError(
+            f"{remote.named(path)} has no index on the server (.tbi or .csi at the end of its name), by which a region "
+            "is found; download the file, or read it whole, without a region."
+        )
+    for suffix in (".csi", ".tbi"):
+        index = Path(path + suffix)
+        if path != "-" and index.is_file():
+            if index.stat().st_mtime < os.stat(path).st_mtime:
+                log.warning("The index %s is older than %s; make it anew if the file has changed since.", index, path)
+            return str(index)
+    return None
+
+
+def region_start(index: str, contig: str, start: int, end: int | None, contigs: list[str] | None = None) -> int | None:
+    """Return the virtual offset from which a sequential read meets every record that starts in a region.
+
+    Parameters
+    ----------
+    index : str
+        A .tbi or .csi file, or its address.
+    contig : str
+        Contig of the region.
+    start, end : int
+        1-based, both included; end None means to the end of the contig.
+    contigs : list of str, optional
+        Contigs by number, for the index of a BCF, which has no names in it.
+
+    Returns
+    -------
+    int or None
+        None if the index knows of no record there.
+
+    Raises
+    ------
+    DataError
+        If the index cannot be read.
+    """
+    try:
+        data = remote.contents(index) if remote.is_address(index) else Path(index).read_bytes()
+        return _first_chunk(gzip.decompress(data), contig, contigs or [], start - 1, end)
+    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
+        raise DataError(
+            f"The index {remote.named(index)} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "
+            "`bcftools index -f` (VCF, BCF)."
+        ) from None
+
+
+class _Contig(NamedTuple):
+    """The part of an index that is about one contig (SAM specification, "The tabix index format" and CSIv1)."""
+
+    bins: dict[int, tuple[int, list[tuple[int, int]]]]  # number -> lowest offset of its records, chunks of the file
+    linear: tuple[int, ...]  # of a .tbi: the lowest offset of the records in each window of 2^shift bases
+
+
+def _first_chunk(data: bytes, contig: str, contigs: list[str], first: int, end: int | None) -> int | None:
+    if data[:4] == b"TBI\1":
+        shift, depth, csi = 14, 5, False
+        references, *_, size = struct.unpack_from("<8i", data, 4)
+        names, at = data[36 : 36 + size], 36 + size
+    elif data[:4] == b"CSI\1":
+        shift, depth, size = struct.unpack_from("<3i", data, 4)
+        names, csi = (data[16 + 28 : 16 + size], True) if size >= 28 else (b"", True)
+        (references,) = struct.unpack_from("<i", data, 16 + size)
+        at = 20 + size
+    else:
+        raise ValueError("it is neither TBI nor CSI")
+    if not 0 <= depth <= 20 or not 0 <= shift <= 40 or size < 0:
+        raise ValueError(f"intervals of 2^{shift} bases in {depth} levels")
+    contigs = names.rstrip(b"\0").decode().split("\0") if names.strip(b"\0") else contigs
+    parts = list(_contigs(data, at, references, csi))  # all: what is damaged elsewhere is damaged
+    if contig not in contigs or contigs.index(contig) >= len(parts):
+        return None
+    last = (1 << (shift + 3 * depth)) if end is None else end
+    return _lowest(parts[contigs.index(contig)], first, last, shift, depth)
+
+
+def _contigs(data: bytes, at: int, count: int, csi: bool) -> Iterator[_Contig]:
+    for _ in range(count):
+        (n_bins,) = struct.unpack_from("<i", data, at)
+        at += 4
+        bins: dict[int, tuple[int, list[tuple[int, int]]]] = {}
+        for _ in range(n_bins):
+            number, lowest = struct.unpack_from("<IQ", data, at) if csi else (*struct.unpack_from("<I", data, at), 0)
+            at += 12 if csi else 4
+            (n_chunks,) = struct.unpack_from("<i", data, at)
+            flat = struct.unpack_from(f"<{2 * n_chunks}Q", data, at + 4)
+            at += 4 + 16 * n_chunks
+            if number in bins:
+                raise ValueError(f"the bin {number} occurs twice")
+            bins[number] = (lowest, list(zip(flat[::2], flat[1::2], strict=True)))
+        linear: tuple[int, ...] = ()
+        if not csi:
+            (n_windows,) = struct.unpack_from("<i", data, at)
+            linear = struct.unpack_from(f"<{n_windows}Q", data, at + 4)
+            at += 4 + 8 * n_windows
+        yield _Contig(bins, linear)
+
+
+def _lowest(contig: _Contig, first: int, last: int, shift: int, depth: int) -> int | None:
+    linear = contig.linear
+    floor = linear[first >> shift] if linear and first >> shift < len(linear) else 0
+    offset, chunks, width = 0, [], shift + 3 * depth
+    for level in range(depth + 1):
+        low, high = offset + (first >> width), offset + ((last - 1) >> width)
+        if low in contig.bins:
+            # CSI keeps the lowest offset of overlapping records in each bin: the deepest bin present bounds best.
+            floor = max(floor, contig.bins[low][0])
+        chunks += [chunk for number, (_, inside) in contig.bins.items() if low <= number <= high for chunk in inside]
+        offset, width = offset + (1 << (3 * level)), width - 3
+    starts = [max(begin, floor) for begin, end in chunks if end > floor]
+    return min(starts) if starts else None
