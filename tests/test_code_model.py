@@ -1,4 +1,4 @@
-"""The block chain: round trips, what a template may be, and the closed form of the transition probabilities."""
+"""Blocks and chain: round trips, what a template may be, and the closed form of the transition probabilities."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pgcgan.generators.haplotype import Blocks, Chain, find_blocks, fit_chain, fit_shrinkage, unique_rows
+from pgcgan.generators.haplotype.blocks import Blocks, find_blocks, unique_rows
+from pgcgan.generators.haplotype.chain import Chain, fit_chain
 from pgcgan.generators.haplotype.context_tree import empty_context_tree
+from pgcgan.generators.haplotype.shrinkage import fit_shrinkage
 
 
 def states(most: int = 1, least: int = 0, rows: tuple[int, int] = (1, 24)) -> st.SearchStrategy[np.ndarray]:
@@ -37,6 +39,7 @@ def two_each(people: int) -> np.ndarray:
 # ---- blocks -------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=20)
 @given(st.sampled_from([2, 3]).flatmap(lambda n: st.tuples(st.just(n), states(most=n - 1))))
 def test_where_every_row_is_a_template_codes_are_lossless(case: tuple[int, np.ndarray]) -> None:
     n_states, rows = case
@@ -53,8 +56,8 @@ def test_a_row_made_of_templates_gets_their_codes() -> None:
     blocks = find_blocks(rows, two_each(200))
     assert len(blocks) > 3
     wanted = np.array([[i % size for size in blocks.sizes] for i in range(max(blocks.sizes))])
-    made = np.hstack([t[wanted[:, b]] for b, t in enumerate(blocks.templates)])
-    assert np.array_equal(blocks.encode(made), wanted)
+    of_templates = np.hstack([t[wanted[:, b]] for b, t in enumerate(blocks.templates)])
+    assert np.array_equal(blocks.encode(of_templates), wanted)
 
 
 def test_the_nearest_template_and_the_more_frequent_of_two() -> None:
@@ -80,10 +83,10 @@ def test_decoded_rows_have_the_expected_frequencies() -> None:
     blocks = Blocks(np.array([0, 2]), [emission.argmax(axis=2).astype(np.int8)], [emission])
     codes = np.repeat([0, 1], 20_000)[:, None]
     rows = blocks.decode(codes, np.random.default_rng(5))
-    found = rows.reshape(2, 20_000, 2).mean(axis=1)
-    assert found[0, 1] == 1
-    assert found[1, 0] == 0
-    assert np.allclose(found, emission[:, :, 1], atol=5 * 0.5 / np.sqrt(20_000))
+    frequency = rows.reshape(2, 20_000, 2).mean(axis=1)
+    assert frequency[0, 1] == 1
+    assert frequency[1, 0] == 0
+    assert np.allclose(frequency, emission[:, :, 1], atol=5 * 0.5 / np.sqrt(20_000))
     dosage = np.array([[[0.2, 0.5, 0.3]]], dtype=np.float32)
     three = Blocks(np.array([0, 1]), [np.ones((1, 1), np.int8)], [dosage]).decode(codes * 0, np.random.default_rng(6))
     assert np.allclose(np.bincount(three[:, 0], minlength=3) / 40_000, [0.2, 0.5, 0.3], atol=5 * 0.5 / 200)
@@ -135,6 +138,7 @@ def test_a_few_missing_calls_do_not_break_the_blocks_up() -> None:
     assert len(find_blocks(holes, two_each(200))) < 3 * len(whole)
 
 
+@settings(max_examples=20)
 @given(states(rows=(10, 24)), st.integers(1, 2))
 def test_blocks_are_as_long_as_the_coverage_allows(rows: np.ndarray, min_carriers: int) -> None:
     person = np.arange(len(rows)) // 2
@@ -155,10 +159,10 @@ def test_blocks_are_as_long_as_the_coverage_allows(rows: np.ndarray, min_carrier
         edges.append(right)
         left = right
     # a block may have been cut into its sites where they say more of the rows, and nowhere else
-    found = blocks.edges.tolist()
-    assert set(edges) <= set(found)
+    block_edges = blocks.edges.tolist()
+    assert set(edges) <= set(block_edges)
     for a, b in pairwise(edges):
-        assert [e for e in found if a <= e <= b] in ([a, b], list(range(a, b + 1)))
+        assert [e for e in block_edges if a <= e <= b] in ([a, b], list(range(a, b + 1)))
 
 
 @given(states(least=-1), st.integers(2, 4))
@@ -206,10 +210,10 @@ def test_a_code_without_rows_emits_its_template() -> None:
 
 @given(states(most=2, least=-1))
 def test_unique_rows_are_those_of_numpy(rows: np.ndarray) -> None:
-    found, inverse = unique_rows(rows)
-    assert np.array_equal(found[inverse], rows)
-    assert {tuple(r) for r in found} == {tuple(r) for r in np.unique(rows, axis=0)}
-    assert len(found) == len(np.unique(rows, axis=0))
+    distinct, inverse = unique_rows(rows)
+    assert np.array_equal(distinct[inverse], rows)
+    assert {tuple(r) for r in distinct} == {tuple(r) for r in np.unique(rows, axis=0)}
+    assert len(distinct) == len(np.unique(rows, axis=0))
 
 
 # ---- chain --------------------------------------------------------------------------------------------------------
@@ -233,7 +237,7 @@ def coded(seed: int, rows: int = 40, unknown: float = 0.1) -> tuple[np.ndarray, 
 
 def counted(codes: np.ndarray, label: np.ndarray, label_weight: float, pooled_weight: float) -> Chain:
     """Count in plain Python."""
-    pairs, singles = [], []
+    transition_counts, code_counts = [], []
     for b, size in enumerate(SIZES):
         pair = np.zeros((2, SIZES[b - 1] if b else 1, size), dtype=np.float32)
         single = np.zeros((2, size), dtype=np.float32)
@@ -242,9 +246,9 @@ def counted(codes: np.ndarray, label: np.ndarray, label_weight: float, pooled_we
                 single[own, row[b]] += 1
                 if b == 0 or row[b - 1] >= 0:
                     pair[own, row[b - 1] if b else 0, row[b]] += 1
-        pairs.append(pair)
-        singles.append(single)
-    return Chain(pairs, singles, label_weight, pooled_weight)
+        transition_counts.append(pair)
+        code_counts.append(single)
+    return Chain(transition_counts, code_counts, label_weight, pooled_weight)
 
 
 def by_hand(chain: Chain, block: int, previous: int, label: int) -> np.ndarray:
@@ -274,28 +278,29 @@ def test_the_chain_is_its_formula(seed: int, label_weight: float, pooled_weight:
     codes, label = coded(seed)
     chain = counted(codes, label, label_weight, pooled_weight)
     for b, size in enumerate(SIZES):
-        found = table(chain, b)
-        assert found.shape == (2, (SIZES[b - 1] if b else 1) + 1, size)
-        assert np.allclose(np.exp(found).sum(axis=2), 1, atol=1e-5)
+        log_probs = table(chain, b)
+        assert log_probs.shape == (2, (SIZES[b - 1] if b else 1) + 1, size)
+        assert np.allclose(np.exp(log_probs).sum(axis=2), 1, atol=1e-5)
         for own in (0, 1):
             for previous in [*range(SIZES[b - 1] if b else 1), -1]:
                 # block 0 has no block before: "unknown" is the same as its one source
                 expected = by_hand(chain, b, 0 if b == 0 else previous, own)
-                assert np.allclose(np.exp(found[own, previous]), expected, atol=1e-5)
+                assert np.allclose(np.exp(log_probs[own, previous]), expected, atol=1e-5)
         log_probs = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
         assert np.allclose(np.exp(log_probs).sum(axis=1), 1, atol=1e-5)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 999), st.sampled_from(WEIGHTS), st.sampled_from(WEIGHTS))
 def test_leaving_a_row_out_is_counting_without_it(seed: int, label_weight: float, pooled_weight: float) -> None:
     codes, label = coded(seed, rows=12, unknown=0.2)
     chain = counted(codes, label, label_weight, pooled_weight)
     for b in range(len(SIZES)):
-        found = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
+        log_probs = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
         for i in range(len(codes)):
             without = counted(np.delete(codes, i, axis=0), np.delete(label, i), label_weight, pooled_weight)
             expected = by_hand(without, b, int(codes[i, b - 1]) if b else 0, int(label[i]))
-            assert np.allclose(np.exp(found[i]), expected, atol=1e-5)
+            assert np.allclose(np.exp(log_probs[i]), expected, atol=1e-5)
 
 
 def test_without_shrinkage_the_chain_is_the_conditional_frequency() -> None:
@@ -312,8 +317,8 @@ def test_without_shrinkage_the_chain_is_the_conditional_frequency() -> None:
 
 
 def test_label_frequency_is_shrunk_toward_the_pooled_one() -> None:
-    pairs = [np.array([[[6, 2]], [[0, 0]]], dtype=np.float32)]
-    chain = Chain(pairs, [p[:, 0] for p in pairs], 1.0, 1.0, 2.0)
+    transitions = np.array([[[6, 2]], [[0, 0]]], dtype=np.float32)
+    chain = Chain([transitions], [transitions[:, 0]], 1.0, 1.0, 2.0)
     pooled = np.array([6.5, 2.5]) / 9
     assert np.allclose(chain.label_frequency(0)[0], (np.array([6, 2]) + 2 * pooled) / 10)
     # a label without any row has the pooled frequency
@@ -322,7 +327,9 @@ def test_label_frequency_is_shrunk_toward_the_pooled_one() -> None:
 
 def fitted_chain(codes: np.ndarray, label: np.ndarray) -> tuple[Chain, float]:
     """Return the chain with its weights, and the nats a row that they reach."""
-    chain, _, nats = fit_shrinkage(fit_chain(codes, label, SIZES, 2), empty_context_tree(len(SIZES)), codes, label, SIZES)
+    chain, _, nats = fit_shrinkage(
+        fit_chain(codes, label, SIZES, 2), empty_context_tree(len(SIZES)), codes, label, SIZES
+    )
     return chain, nats
 
 
@@ -339,8 +346,8 @@ def test_fit_counts_and_takes_the_weights_of_the_best_left_out_likelihood() -> N
             total = 0.0
             for b in range(len(SIZES)):
                 known = np.flatnonzero(codes[:, b] >= 0)
-                found = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
-                total += float(found[known, codes[known, b]].sum())
+                log_probs = chain.log_probs(b, codes[:, b - 1], label, codes[:, b])
+                total += float(log_probs[known, codes[known, b]].sum())
             return total
 
         assert score(fitted) == pytest.approx(-nats * len(codes), rel=1e-4)
@@ -364,26 +371,27 @@ def test_a_chain_with_other_weights_is_that_chain_and_shares_its_counts() -> Non
         assert np.array_equal(other.log_probs(*asked), anew.log_probs(*asked))
 
 
-def test_what_a_code_counts_after_another_is_asked() -> None:
+def test_a_code_counts_its_share_after_another() -> None:
     codes, label = coded(7, rows=100)
     share = np.random.default_rng(1).random(codes.shape).astype(np.float32)
-    found = fit_chain(codes, label, SIZES, 2, share)
-    assert np.array_equal(found.code_counts[2], fit_chain(codes, label, SIZES, 2).code_counts[2])
+    chain = fit_chain(codes, label, SIZES, 2, share)
+    assert np.array_equal(chain.code_counts[2], fit_chain(codes, label, SIZES, 2).code_counts[2])
     rows = (label == 1) & (codes[:, 1] == 0) & (codes[:, 2] == 1)
-    assert found.transition_counts[2][1, 0, 1] == pytest.approx(share[rows, 2].sum())
+    assert chain.transition_counts[2][1, 0, 1] == pytest.approx(share[rows, 2].sum())
     # and what a row contributed is what is left out
     row = np.flatnonzero(rows)[:1]
-    less = replace(found, pairs=[p.copy() for p in found.transition_counts], singles=[p.copy() for p in found.code_counts])
+    copies = {name: [x.copy() for x in getattr(chain, name)] for name in ("transition_counts", "code_counts")}
+    less = replace(chain, **copies)
     less.transition_counts[2][1, 0, 1] -= share[row[0], 2]
     less.code_counts[2][1, 1] -= 1
     less = replace(less)
     one, two = np.array([0]), np.array([1])
-    left_out = found.log_probs(2, one, two, two, share[row, 2])
+    left_out = chain.log_probs(2, one, two, two, share[row, 2])
     assert np.allclose(left_out, less.log_probs(2, one, two), atol=1e-5)
     # another label is asked: only what is known of all labels changes
-    elsewhere = found.log_probs(2, one, one, two, share[row, 2], np.array([False]))
+    elsewhere = chain.log_probs(2, one, one, two, share[row, 2], np.array([False]))
     assert np.allclose(elsewhere, less.log_probs(2, one, one), atol=1e-5)
-    assert not np.allclose(elsewhere, found.log_probs(2, one, one), atol=1e-5)
+    assert not np.allclose(elsewhere, chain.log_probs(2, one, one), atol=1e-5)
 
 
 def test_the_weight_of_frequencies_has_the_best_left_out_likelihood() -> None:

@@ -1,4 +1,4 @@
-"""Alleles of a gene, and the ALTs of one position: drawn together, as a haplotype can have them."""
+"""Mutually exclusive sites: alleles of a gene, and the ALTs of one position, as a haplotype can have them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pgcgan import Genotypes, PGcGAN, simulate
+from pgcgan import Genotypes, HaplotypeModel, simulate
 from pgcgan.generators.haplotype import Blocks, ExclusiveSites
+from pgcgan.generators.haplotype.exclusive_sites import SCHEMA
+from pgcgan.generators.rows import Rows
+from pgcgan.generators.store import check_arrays
 from pgcgan.genotypes import Variants
 
 
@@ -18,16 +21,16 @@ def test_a_pattern_has_the_probability_of_independent_sites_given_that_they_make
     edges, emission = np.array([0, 2, 3]), np.stack([1 - p, p], axis=2).astype(np.float32)
     blocks = Blocks(edges, [np.zeros((2, 2), np.int8), np.zeros((2, 1), np.int8)], [emission[:, :2], emission[:, 2:]])
     patterns = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]], dtype=np.int8)
-    markers = ExclusiveSites([np.arange(3)], [patterns])
+    exclusive = ExclusiveSites([np.arange(3)], [patterns])
     generator = np.random.default_rng(1)
     codes = np.tile(np.repeat([0, 1], 40_000)[:, None], (1, 2))
-    drawn = markers.resample(blocks.decode(codes, generator), codes, blocks, generator)
+    drawn = exclusive.resample(blocks.decode(codes, generator), codes, blocks, generator)
     for code in (0, 1):
         apart = np.prod(np.where(patterns == 1, p[code], 1 - p[code]), axis=1)
-        mine = drawn[codes[:, 0] == code]
-        found = (mine[:, None] == patterns).all(axis=2).mean(axis=0)
-        assert found.sum() == pytest.approx(1)
-        assert np.allclose(found, apart / apart.sum(), atol=0.012)  # 4 standard errors
+        of_code = drawn[codes[:, 0] == code]
+        frequency = (of_code[:, None] == patterns).all(axis=2).mean(axis=0)
+        assert frequency.sum() == pytest.approx(1)
+        assert np.allclose(frequency, apart / apart.sum(), atol=0.012)  # 4 standard errors
 
 
 def cohort() -> tuple[Genotypes, list[np.ndarray]]:
@@ -56,45 +59,54 @@ def cohort() -> tuple[Genotypes, list[np.ndarray]]:
 
 def test_generated_haplotypes_carry_one_allele_of_a_gene_and_one_alt_of_a_position(tmp_path: Path) -> None:
     people, groups = cohort()
-    model = PGcGAN(seed=1, run_carriers=4, sharpening=1.0).fit(people)
-    made = model.sample(1500, seed=2)
+    model = HaplotypeModel(seed=1, run_carriers=4, inverse_temperature=1.0).fit(people)
+    synthetic = model.sample(1500, seed=2)
     real = [{row.tobytes() for row in people.calls[sites].reshape(len(sites), -1).T} for sites in groups]
     for sites, patterns in zip(groups, real, strict=True):
-        rows = made.calls[sites].reshape(len(sites), -1).T
+        rows = synthetic.calls[sites].reshape(len(sites), -1).T
         assert {row.tobytes() for row in rows} == patterns
-    assert (made.calls[groups[0][:5]].sum(axis=0) == 1).all()
-    assert (made.calls[groups[1]].sum(axis=0) <= 1).all()
-    assert np.abs(made.allele_frequency() - people.allele_frequency())[np.concatenate(groups)].max() < 0.05
+    assert (synthetic.calls[groups[0][:5]].sum(axis=0) == 1).all()
+    assert (synthetic.calls[groups[1]].sum(axis=0) <= 1).all()
+    assert np.abs(synthetic.allele_frequency() - people.allele_frequency())[np.concatenate(groups)].max() < 0.05
     model.save(tmp_path / "m")
-    assert PGcGAN.load(tmp_path / "m").sample(1500, seed=2).equals(made)
+    assert HaplotypeModel.load(tmp_path / "m").sample(1500, seed=2).equals(synthetic)
 
 
-def test_groups_are_found_by_gene_and_by_position() -> None:
+def rows_at(states: np.ndarray, contig: np.ndarray, position: np.ndarray, names: np.ndarray) -> Rows:
+    sites, people = len(position), len(states)
+    variants = Variants(contig, position, names, ["A"] * sites, [f"<{k}>" for k in range(sites)])
+    return Rows(states, np.zeros(people, dtype=np.int64), ("A",), 1, 2, variants)
+
+
+def test_groups_are_genes_and_positions() -> None:
     contig = np.array(["6"] * 6 + ["7"] * 2, dtype=object)
     position = np.array([5, 5, 6, 7, 8, 9, 9, 9])
     names = np.array(["a", "b", "HLA_A*01:01", "HLA_A*02:01", "HLA_DRB1_15", "c", "d", "e"], dtype=object)
-    rows = np.array([[0, 1, 1, 0, 1, 0, 0, 0], [1, 0, -1, 1, 0, 1, 1, 0], [0, 1, 0, 1, 1, 0, 0, 1]], dtype=np.int8)
-    found = ExclusiveSites.of(rows, contig, position, names)
-    assert [sites.tolist() for sites in found.sites] == [[2, 3], [0, 1], [6, 7]]
-    assert [sorted(p.tolist()) for p in found.patterns] == [
+    states = np.array([[0, 1, 1, 0, 1, 0, 0, 0], [1, 0, -1, 1, 0, 1, 1, 0], [0, 1, 0, 1, 1, 0, 0, 1]], dtype=np.int8)
+    exclusive = ExclusiveSites.of(rows_at(states, contig, position, names))
+    assert [sites.tolist() for sites in exclusive.sites] == [[2, 3], [0, 1], [6, 7]]
+    assert [sorted(p.tolist()) for p in exclusive.patterns] == [
         [[0, 1], [1, 0]],
         [[0, 1], [1, 0]],
         [[0, 0], [0, 1], [1, 0]],
     ]
-    assert ExclusiveSites.of(rows[:, [0, 2, 4]], contig[[0, 2, 4]], position[[0, 2, 4]], names[[0, 2, 4]]).arrays() == {}
+    apart = [0, 2, 4]
+    none = ExclusiveSites.of(rows_at(states[:, apart], contig[apart], position[apart], names[apart])).arrays()
+    check_arrays(none, SCHEMA)
+    assert not any(array.size for array in none.values())
+    assert ExclusiveSites.from_arrays(none, 3).sites == []
 
 
 def test_broken_arrays_are_refused() -> None:
     good = ExclusiveSites([np.array([1, 2])], [np.eye(2, dtype=np.int8)]).arrays()
+    check_arrays(good, SCHEMA)
     assert ExclusiveSites.from_arrays(good, 3).sites[0].tolist() == [1, 2]
     broken = {
-        "sizes": (np.array([[2, 3]]), np.zeros((0, 2), np.int64), np.array([[-2, -2]]), np.array([2, 2])),
-        "sites": (np.array([1, 3]), np.array([-1, 0]), np.array([1]), np.array([1.0, 2.0])),
-        "patterns": (np.full(4, 2, np.int8), np.zeros(3, np.int8), np.zeros(4, np.int64)),
+        "sizes": (np.array([[2, 3]]), np.array([[2**31, 2**31]]), np.zeros((0, 2), np.int64), np.array([[1, 2]])),
+        "sites": (np.array([1, 3]), np.array([1]), np.zeros(0, np.int64)),
+        "patterns": (np.zeros(3, np.int8), np.zeros(0, np.int8)),
     }
     for name, arrays in broken.items():
         for array in arrays:
-            with pytest.raises(ValueError, match="markers"):
-                ExclusiveSites.from_arrays({**good, name: array}, 3)
-    with pytest.raises(KeyError):
-        ExclusiveSites.from_arrays({"sizes": good["sizes"]}, 3)
+            with pytest.raises(ValueError, match="exclusive_sites"):
+                ExclusiveSites.from_arrays({**good, f"exclusive_sites.{name}": array}, 3)

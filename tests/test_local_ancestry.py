@@ -1,4 +1,4 @@
-"""Labels that draw from each other: EM against enumeration of all paths, and the walk against the sum over paths."""
+"""Local ancestry: EM and predictions against an enumeration of all paths of states."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.generators.haplotype import CodeModel, AdmixtureHMM, fit_code_model, fit_admixture
+from pgcgan.generators.haplotype import CodeModel, fit_code_model
+from pgcgan.generators.haplotype.local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
 
 SIZES = [3, 4, 3, 2, 3]
 
 
-def by_paths(log_probs: np.ndarray, label: np.ndarray, sources: AdmixtureHMM) -> np.ndarray:
-    """Return the log-likelihood of each row as a sum over all paths of sources."""
+def by_paths(log_probs: np.ndarray, label: np.ndarray, admixture: AdmixtureHMM) -> np.ndarray:
+    """Return the log-likelihood of each row as a sum over all paths of states."""
     rows, blocks, labels = log_probs.shape
     total = np.zeros(rows)
     for path in product(range(labels), repeat=blocks):
-        share, switch = sources.share[label].astype(float), sources.switch[label].astype(float)
-        weight = share[:, path[0]] * np.exp(log_probs[:, 0, path[0]])
+        proportions = admixture.proportions[label].astype(float)
+        switch = admixture.switch_rate[label].astype(float)
+        weight = proportions[:, path[0]] * np.exp(log_probs[:, 0, path[0]])
         for b in range(1, blocks):
             stay = (1 - switch) * (path[b] == path[b - 1])
-            weight = weight * (stay + switch * share[:, path[b]]) * np.exp(log_probs[:, b, path[b]])
+            weight = weight * (stay + switch * proportions[:, path[b]]) * np.exp(log_probs[:, b, path[b]])
         total += weight
     return np.log(total)
 
@@ -42,79 +44,83 @@ def mosaics(seed: int, rows: int = 600, blocks: int = 40, rate: float = 0.1) -> 
     return np.log(np.where(np.arange(3) == source[:, :, None], 0.8, 0.1)), label
 
 
-def test_shares_and_rates_are_found() -> None:
+def test_proportions_and_switch_rates_are_recovered() -> None:
     log_probs, label = mosaics(1)
-    found = fit_admixture(log_probs, label)
-    assert np.allclose(found.share[2], [0.7, 0.3, 0.0], atol=0.06)
-    assert found.switch[2] == pytest.approx(0.1, abs=0.03)
+    admixture = fit_admixture(log_probs, label)
+    assert np.allclose(admixture.proportions[2], [0.7, 0.3, 0.0], atol=0.06)
+    assert admixture.switch_rate[2] == pytest.approx(0.1, abs=0.03)
     for own in (0, 1):
-        assert found.share[own, own] > 0.97
-    assert np.allclose(found.share.sum(axis=1), 1, atol=1e-6)
-    # the truth, and the likelihood by plain enumeration, on the first blocks
-    part, mine = log_probs[:60, :5], label[:60]
-    assert by_paths(part, mine, found).sum() > by_paths(part, mine, replace(found, share=np.eye(3))).sum() + 50
+        assert admixture.proportions[own, own] > 0.97
+    assert np.allclose(admixture.proportions.sum(axis=1), 1, atol=1e-6)
+    # the likelihood by plain enumeration, on the first blocks, against labels that each draw from themselves
+    part, labels = log_probs[:60, :5], label[:60]
+    alone = replace(admixture, proportions=np.eye(3))
+    assert by_paths(part, labels, admixture).sum() > by_paths(part, labels, alone).sum() + 50
 
 
-def test_labels_that_explain_themselves_are_left_alone() -> None:
+def test_labels_that_explain_themselves_draw_from_themselves_alone() -> None:
     log_probs, label = mosaics(2)
-    keep = label < 2
-    found = fit_admixture(log_probs[keep], label[keep])
-    assert np.array_equal(found.share, np.eye(3)) and not found.switch.any()
+    unmixed = label < 2
+    admixture = fit_admixture(log_probs[unmixed], label[unmixed])
+    assert np.array_equal(admixture.proportions, np.eye(3))
+    assert not admixture.switch_rate.any()
 
 
 def fitted(seed: int) -> tuple[CodeModel, np.ndarray, np.ndarray]:
-    """Return a prior over a few codes, with sources, its codes and labels."""
+    """Return a code model with local ancestry over a few blocks, its codes and labels."""
     random = np.random.default_rng(seed)
     label = np.arange(200) % 2
     founders = np.stack([random.integers(size, size=4) for size in SIZES], axis=1)
     codes = founders[(label * 2 + random.integers(2, size=200)) % 4]
     codes = np.where(random.random(codes.shape) < 0.2, random.integers(2, size=codes.shape), codes)
-    prior = fit_code_model(codes, label, np.arange(200) // 2, SIZES, 2, 2)
-    share = np.array([[0.7, 0.3], [0.0, 1.0]], dtype=np.float32)
-    return replace(prior, sources=AdmixtureHMM(share, np.array([0.2, 0.1], dtype=np.float32))), codes, label
+    model = fit_code_model(codes, label, np.arange(200) // 2, SIZES, 2, 2)
+    proportions = np.array([[0.7, 0.3], [0.0, 1.0]], dtype=np.float32)
+    admixture = AdmixtureHMM(proportions, np.array([0.2, 0.1], dtype=np.float32))
+    return replace(model, admixture=admixture), codes, label
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.integers(0, 99))
-def test_a_walk_is_the_sum_over_all_paths(seed: int) -> None:
-    prior, _, _ = fitted(seed)
+def test_predictions_are_the_sum_over_all_paths(seed: int) -> None:
+    model, _, _ = fitted(seed)
     random = np.random.default_rng(seed)
     label = random.integers(2, size=20)
     codes = np.stack([random.integers(size, size=20) for size in SIZES], axis=1)
-    walk, said = prior.walk(label), np.zeros(20)
-    single = replace(prior, sources=replace(prior.sources, share=np.eye(2)))
-    alone = [single.walk(np.full(20, k)) for k in (0, 1)]
+    predictor, log_likelihood = model.predictor(label), np.zeros(20)
+    single = replace(model, admixture=replace(model.admixture, proportions=np.eye(2)))
+    alone = [single.predictor(np.full(20, k)) for k in (0, 1)]
     by_label = np.zeros((20, len(SIZES), 2))
     for b in range(len(SIZES)):
-        found = walk.log_probs()
-        assert np.allclose(np.exp(found).sum(axis=1), 1, atol=1e-5)
-        said += found[np.arange(20), codes[:, b]]
-        walk.step(codes[:, b])
+        log_probs = predictor.log_probs()
+        assert np.allclose(np.exp(log_probs).sum(axis=1), 1, atol=1e-5)
+        log_likelihood += log_probs[np.arange(20), codes[:, b]]
+        predictor.observe(codes[:, b])
         for k in (0, 1):
             by_label[:, b, k] = alone[k].log_probs()[np.arange(20), codes[:, b]]
-            alone[k].step(codes[:, b])
-    assert np.allclose(said, by_paths(by_label, label, prior.sources), atol=1e-4)
+            alone[k].observe(codes[:, b])
+    assert np.allclose(log_likelihood, by_paths(by_label, label, model.admixture), atol=1e-4)
 
 
-def test_an_unknown_code_says_nothing_about_the_source() -> None:
-    prior, _, _ = fitted(3)
-    prior = replace(prior, sources=replace(prior.sources, switch=np.zeros(2, dtype=np.float32)))
-    label = np.zeros(2, dtype=int)
-    walk = prior.walk(label)
-    walk.log_probs()
-    walk.step(np.array([-1, -1]))
-    # no run, no code before: what comes next is the frequency in the sources, .7 and .3
-    expected = [np.exp(prior.fallback.log_probs(1, np.array([-1]), np.array([k])))[0] for k in (0, 1)]
-    assert np.allclose(np.exp(walk.log_probs()[0]), 0.7 * expected[0] + 0.3 * expected[1], atol=1e-5)
+def test_an_unknown_code_says_nothing_about_the_state() -> None:
+    model, _, _ = fitted(3)
+    model = replace(model, admixture=replace(model.admixture, switch_rate=np.zeros(2, dtype=np.float32)))
+    predictor = model.predictor(np.zeros(2, dtype=int))
+    predictor.log_probs()
+    predictor.observe(np.array([-1, -1]))
+    # no run, no code before: the next code has the frequency in the labels drawn from, .7 and .3
+    expected = [np.exp(model.chain.log_probs(1, np.array([-1]), np.array([k])))[0] for k in (0, 1)]
+    assert np.allclose(np.exp(predictor.log_probs()[0]), 0.7 * expected[0] + 0.3 * expected[1], atol=1e-5)
 
 
-def test_each_label_is_asked_without_the_row_itself() -> None:
-    prior, codes, label = fitted(4)
-    every = AdmixtureHMM(np.ones((2, 2), np.float32), np.zeros(2, np.float32))
-    walk = replace(prior, sources=every).walk(label)
-    alone = replace(prior, sources=replace(prior.sources, share=np.eye(2, dtype=np.float32)))
-    for b, (_, own_label) in enumerate(alone.own_log_probs(codes, label)):
-        found = walk.of_each_label(codes[:, b])
-        mine = own_label[np.arange(200), codes[:, b]]
-        assert np.allclose(found[np.arange(200), label], mine, atol=1e-5)
-        walk.step(codes[:, b])
+def test_each_label_predicts_a_row_without_the_row_itself() -> None:
+    model, codes, label = fitted(4)
+    from_all = AdmixtureHMM(np.ones((2, 2), np.float32), np.zeros(2, np.float32))
+    predictor = replace(model, admixture=from_all).predictor(label)
+    alone = replace(model, admixture=no_admixture(2)).predictor(label)
+    rows = np.arange(200)
+    for b in range(len(SIZES)):
+        by_label = predictor.log_probs_by_label(codes[:, b])
+        own = alone.log_probs(codes[:, b])[rows, codes[:, b]]
+        assert np.allclose(by_label[rows, label], own, atol=1e-5)
+        predictor.observe(codes[:, b])
+        alone.observe(codes[:, b])

@@ -1,14 +1,24 @@
-"""PersonAncestry: found where the two haplotypes of people share it, fitted to what simulated people were made with."""
+"""Person ancestry: present where the two haplotypes of people share it, and fitted to what people were simulated with."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
-from pgcgan.generators.haplotype import CodeModel, find_blocks, fit_code_model, shared_components
-from pgcgan.generators.haplotype.ancestry import MOST_AXES, fit_ancestry
+from pgcgan.generators.haplotype import (
+    CodeModel,
+    find_blocks,
+    fit_code_model,
+    known_ancestry,
+    code_model,
+    person_ancestry,
+    shared_components,
+)
+from pgcgan.generators.haplotype.person_ancestry import MOST_AXES, fit_ancestry, fit_loadings
 
-PEOPLE, SITES = 600, 120
+PEOPLE, SITES = 400, 40
 
 
 def structured(seed: int, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -22,7 +32,7 @@ def structured(seed: int, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray
     return alleles.astype(np.int8), label, z, weights
 
 
-def prior_of(alleles: np.ndarray, label: np.ndarray) -> tuple[CodeModel, np.ndarray]:
+def code_model_of(alleles: np.ndarray, label: np.ndarray) -> tuple[CodeModel, np.ndarray]:
     rows, person = alleles.reshape(-1, SITES), np.repeat(np.arange(PEOPLE), 2)
     blocks = find_blocks(rows, person, max_sites=1)
     codes = blocks.encode(rows).astype(np.int64)
@@ -37,10 +47,10 @@ def scores_of(alleles: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def of_two() -> tuple[np.ndarray, np.ndarray, CodeModel, np.ndarray, CodeModel]:
-    """Return alleles and labels of structured people, their prior and codes, and the prior with ancestry."""
+    """Return alleles and labels of structured people, their code model and codes, and the model with ancestry."""
     alleles, label, _, _ = structured(2)
-    prior, codes = prior_of(alleles, label)
-    return alleles, label, prior, codes, prior.with_ancestry(codes, label, scores_of(alleles), seed=1)
+    model, codes = code_model_of(alleles, label)
+    return alleles, label, model, codes, model.with_ancestry(codes, label, scores_of(alleles), seed=1)
 
 
 def test_components_count_where_both_haplotypes_share_them() -> None:
@@ -60,17 +70,17 @@ def test_components_count_where_both_haplotypes_share_them() -> None:
     assert len(shared_components(scores[:12], label[:12])) == 0
 
 
-def test_the_fit_finds_weights_and_spread_that_people_were_drawn_with(of_two) -> None:
+def test_the_fit_recovers_weights_and_spread_that_people_were_drawn_with(of_two) -> None:
     weights, (alleles, _, _, codes, fitted) = structured(2)[3], of_two
-    found = fitted.ancestry
-    assert 1 <= found.axes <= 2  # the component that tells the labels apart may carry some of it too
+    ancestry = fitted.ancestry
+    assert 1 <= ancestry.axes <= 2  # the component that tells the labels apart may carry some of it too
     # templates are ordered by frequency: the weights of the allele 1 against the allele 0
     rows = alleles.reshape(-1, SITES)
     swapped = np.array([rows[codes.reshape(-1, SITES)[:, b] == 0, b].mean() > 0.5 for b in range(SITES)])
-    of_one = np.stack([w[1] - w[0] for w in found.weights]) * np.where(swapped, -1, 1)[:, None]
+    of_one = np.stack([w[1] - w[0] for w in ancestry.loadings]) * np.where(swapped, -1, 1)[:, None]
     strongest = []
     for own in (0, 1):
-        direction, size, _ = np.linalg.svd(of_one @ found.spread[own])
+        direction, size, _ = np.linalg.svd(of_one @ ancestry.spread[own])
         assert abs(np.corrcoef(direction[:, 0], weights[:, 0])[0, 1]) > 0.95
         strongest.append(size[0] / np.linalg.norm(weights))
     # 1.3 and .6; all of it less, because the weights of so few people are held back
@@ -80,34 +90,83 @@ def test_the_fit_finds_weights_and_spread_that_people_were_drawn_with(of_two) ->
 
 def test_without_structure_there_is_no_ancestry(of_two) -> None:
     alleles, label, _, _ = structured(3, strength=0.0)
-    prior, codes = prior_of(alleles, label)
-    same = prior.with_ancestry(codes, label, scores_of(alleles))
+    model, codes = code_model_of(alleles, label)
+    same = model.with_ancestry(codes, label, scores_of(alleles))
     assert same.ancestry.axes == 0
     # one haplotype a person says nothing about what two share
-    alleles, label, prior, codes, _ = of_two
-    assert prior.with_ancestry(codes[:, :1], label, scores_of(alleles)[:, :1]).ancestry.axes == 0
+    alleles, label, model, codes, _ = of_two
+    assert model.with_ancestry(codes[:, :1], label, scores_of(alleles)[:, :1]).ancestry.axes == 0
 
 
 def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
     alleles, label, _, _ = structured(4)
-    prior, codes = prior_of(alleles, label)
+    model, codes = code_model_of(alleles, label)
     codes = np.where(np.random.default_rng(1).random(codes.shape) < 0.05, -1, codes)
     rows = codes.reshape(-1, SITES)
-    offset = np.concatenate([refined for _, refined in prior.own_log_probs(rows, label.repeat(2))], axis=1)
+    predictor, offset = model.predictor(label.repeat(2)), []
+    for b in range(SITES):
+        offset.append(predictor.log_probs(rows[:, b]))
+        predictor.observe(rows[:, b])
     start = scores_of(alleles)[:, :, :1].mean(axis=1)
-    one, two = (fit_ancestry(codes, label, prior.sizes, offset, start, 2, seed=5) for _ in range(2))
-    assert all(np.array_equal(a, b) for a, b in zip(one.weights, two.weights, strict=True))
+    one, two = (
+        fit_ancestry(codes, label, model.sizes, np.concatenate(offset, axis=1), start, 2, seed=5) for _ in range(2)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(one.loadings, two.loadings, strict=True))
     assert np.array_equal(one.spread, two.spread)
-    assert np.isfinite(np.concatenate(one.weights)).all()
+    assert np.isfinite(np.concatenate(one.loadings)).all()
 
 
 def test_people_taken_in_parts_give_the_same_fit(of_two, monkeypatch: pytest.MonkeyPatch) -> None:
-    alleles, label, prior, codes, fitted = of_two
+    alleles, label, model, codes, fitted = of_two
     whole = fitted.ancestry
-    monkeypatch.setattr("pgcgan.generators.haplotype.ancestry._AT_ONCE", 0)
-    monkeypatch.setattr("pgcgan.generators.haplotype.ancestry._PART", 7 * 2 * sum(prior.sizes) + 1)
-    monkeypatch.setattr("pgcgan.generators.haplotype._ROWS_AT_A_TIME", 33)
-    parts = prior.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
-    for a, b in zip(whole.weights, parts.weights, strict=True):
+    monkeypatch.setattr(person_ancestry, "_AT_ONCE", 0)
+    monkeypatch.setattr(person_ancestry, "_PART", 7 * 2 * sum(model.sizes) + 1)
+    monkeypatch.setattr(code_model, "_ROWS_AT_A_TIME", 33)
+    parts = model.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
+    for a, b in zip(whole.loadings, parts.loadings, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(whole.spread, parts.spread, rtol=1e-3, atol=1e-4)
+
+
+def test_the_spread_of_known_ancestry_is_the_shrunk_covariance() -> None:
+    random = np.random.default_rng(6)
+    label = np.repeat([0, 1, 2], [100, 50, 4])
+    scores = random.standard_normal((154, 2)) * np.array([3.0, 0.5]) + label[:, None]
+    known = known_ancestry(scores, label, 4)
+    within = np.vstack([scores[label == k] - scores[label == k].mean(axis=0) for k in range(3)])
+    within /= np.sqrt((within**2).mean(axis=0))
+    assert np.allclose(known.z, within)
+    pooled = within.T @ within / 154
+    for k, people in enumerate((100, 50, 4, 0)):
+        own = within[label == k]
+        expected = (own.T @ own + 20 * pooled) / (people + 20)
+        assert np.allclose(known.spread[k] @ known.spread[k].T, expected, atol=1e-4)
+
+
+def test_loadings_of_known_ancestry_are_those_of_a_ridge_logistic_regression() -> None:
+    random = np.random.default_rng(7)
+    z = random.standard_normal((2000, 2))
+    truth = np.array([[0.0, 0.0], [1.0, -0.5], [-0.5, 2.0]])
+    offset = np.log(random.dirichlet([2, 2, 2], size=2000)).astype(np.float32)
+    p = np.exp(offset + z @ truth.T)
+    p /= p.sum(axis=1, keepdims=True)
+    codes = (random.random((2000, 1)) > p.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    codes[:20] = -1  # count nothing
+    offset[:20] = 99
+    fitted = fit_loadings(offset, codes, z)
+
+    def loss(flat: np.ndarray) -> float:
+        weights, rows = flat.reshape(3, 2), slice(20, None)
+        logits = offset[rows] + z[rows] @ weights.T
+        return float((logsumexp(logits, axis=1) - logits[np.arange(1980), codes[rows]]).sum() + 0.05 * (flat**2).sum())
+
+    best = minimize(loss, np.zeros(6)).x.reshape(3, 2)
+    # the same for all codes changes nothing
+    assert np.allclose(fitted - fitted[0], best - best[0], atol=0.02)
+    assert np.allclose(fitted - fitted[0], truth, atol=0.3)
+
+
+def test_known_ancestry_of_no_axis_is_no_ancestry(of_two) -> None:
+    _, label, model, codes, _ = of_two
+    without = model.with_known_ancestry(codes, label, known_ancestry(np.zeros((PEOPLE, 0)), label, 2))
+    assert (without.ancestry.axes, without.ancestry.spread.shape) == (0, (2, 0, 0))

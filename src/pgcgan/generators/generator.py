@@ -7,6 +7,7 @@ nothing else; what is learned ends in an underscore and exists only after `fit`.
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import types
 import typing
@@ -125,8 +126,8 @@ class Generator(ABC):
         return [n for n in inspect.signature(cls).parameters if n not in ("label", "seed")]
 
     def parameters(self) -> dict[str, Any]:
-        """Return the parameters by name, `label` and `seed` aside."""
-        return {name: getattr(self, name) for name in self.parameter_names()}
+        """Return the parameters by name, `label` and `seed` aside, as plain Python values."""
+        return {name: _plain(getattr(self, name)) for name in self.parameter_names()}
 
     def check_parameters(self) -> None:
         """Check types and bounds of the parameters, as `fit` does first.
@@ -146,6 +147,8 @@ class Generator(ABC):
             if not fits or (is_bool and bool not in kinds):
                 described = " or ".join(_KINDS.get(kind, kind.__name__) for kind in kinds)
                 raise UsageError(f"{name} is {value!r}; accepted: {described}.")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"{name} is {value}; accepted: a finite number.")
         self._check()
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ class Generator(ABC):
         counts = np.bincount(rows.label, minlength=len(rows.label_names))
         self.label_counts_ = {name: int(n) for name, n in zip(rows.label_names, counts, strict=True)}
         self.variants_, self.phased_, self.ploidy_ = people.variants, people.phased, people.ploidy
-        self._provenance = provenance(self.seed, label=list(self.label))
+        self._provenance = provenance(int(self.seed), label=list(self.label))
         return rows
 
     def estimate(self, people: Genotypes) -> Estimate | None:
@@ -277,7 +280,7 @@ class Generator(ABC):
             "contigs": spans,
             "phased": self.phased_,
             "ploidy": self.ploidy_,
-            "seed": self.seed,
+            "seed": int(self.seed),
             "holds training rows": self.holds_training_rows,
             "parameters": self._changed(),
             **self._facts(),
@@ -322,8 +325,8 @@ class Generator(ABC):
             "label_counts": self.label_counts_,
             "phased": self.phased_,
             "ploidy": self.ploidy_,
-            "seed": self.seed,
-            "parameters": {n: os.fspath(v) if isinstance(v, os.PathLike) else v for n, v in self.parameters().items()},
+            "seed": int(self.seed),
+            "parameters": self.parameters(),
             "details": self._details(),
             "provenance": dict(provenance or self._provenance),
         }
@@ -345,6 +348,9 @@ class Generator(ABC):
         stored = store.read_model(path, cls.schema)
         metadata = stored.metadata
         try:
+            odd = metadata["parameters"].keys() ^ set(cls.parameter_names())
+            if odd:
+                raise ValueError(f"{store.MODEL} does not have the parameters of a {cls.name} model: {min(odd)}")
             model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
             model.check_parameters()
             model.label_counts_, model.variants_ = metadata["label_counts"], stored.variants
@@ -363,6 +369,13 @@ class Generator(ABC):
 
 
 _KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "True or False", type(None): "nothing"}
+
+
+def _plain(value: Any) -> Any:
+    """Return a scalar of numpy as a Python number, and a path as text."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def check_seed(seed: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -11,7 +12,8 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import numpy as np
 
 from ..errors import DataError, UsageError, listed
-from ..genotypes import MISSING, Genotypes, Variants, parse_region
+from ..genotypes import MISSING, Genotypes, Variants
+from ..regions import parse_region
 from .scratch import empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have
@@ -35,6 +37,14 @@ def position_of(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 19):
         return None
     return int(text) if int(text) <= MAX_POSITION else None
+
+
+def structured(line: str) -> dict[str, str]:
+    """Return the fields of a header line `##KEY=<ID=…,Description="…">`."""
+    fields = {}
+    for key, value in re.findall(r'([^<,=]+)=("(?:[^"\\]|\\.)*"|[^,>]*)', line.partition("=")[2]):
+        fields[key] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+    return fields
 
 
 @dataclass(frozen=True)

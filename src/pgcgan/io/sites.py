@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import Variants, parse_region
+from ..genotypes import Variants
+from ..regions import parse_region
 from .records import Policies, log
 
 

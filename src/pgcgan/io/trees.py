@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..genotypes import Genotypes, parse_region
+from ..genotypes import Genotypes
+from ..regions import parse_region
 from .records import ABSENT, Policies, Site, Table
 
 TREES_SUFFIXES = (".trees",)

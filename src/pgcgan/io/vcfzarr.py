@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import MISSING, Genotypes, parse_region
+from ..genotypes import MISSING, Genotypes
+from ..regions import parse_region
 from .records import ABSENT, Policies, Site, Table
 from .zarr_store import FLAG, TEXT, WHOLE, Store, decoded
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import numpy as np
 
@@ -14,7 +15,7 @@ _CENTIMORGAN = ("cm", "map(cm)", "genetic_map(cm)")
 _CONTIG = ("chr", "chrom", "#chr", "#chrom", "chromosome", "contig")
 
 
-def map_distance(path: str, sites: Variants, rate: float) -> np.ndarray:
+def map_distance(path: str | os.PathLike[str], sites: Variants, rate: float) -> np.ndarray:
     """Return the Morgans between neighbouring sites, shape (variants - 1,), from a genetic map."""
     contigs, positions, centimorgans = _read_map(path)
     distance = np.abs(np.diff(sites.position)) * rate
@@ -35,7 +36,7 @@ def map_distance(path: str, sites: Variants, rate: float) -> np.ndarray:
     return distance
 
 
-def _read_map(path: str) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+def _read_map(path: str | os.PathLike[str]) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     try:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"

@@ -64,7 +64,7 @@ class LiStephens(Generator):
         super().__init__(label, seed=seed)
         self.recombination_rate = recombination_rate
         self.effective_size = effective_size
-        self.genetic_map = None if genetic_map is None else os.fspath(genetic_map)
+        self.genetic_map = genetic_map
         self.segment_length = segment_length
         self.mutation = mutation
 

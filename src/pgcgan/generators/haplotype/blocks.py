@@ -108,11 +108,12 @@ class Blocks:
         edges, sizes = arrays["blocks.edges"], arrays["blocks.sizes"]
         lengths = np.diff(edges)
         if len(edges) != len(sizes) + 1 or edges[0] != 0 or edges[-1] != n_sites or lengths.min(initial=1) < 1:
-            raise ValueError(f"the edges of {len(sizes)} blocks at {n_sites} sites do not fit")
+            raise ValueError(f"blocks.edges and blocks.sizes do not fit {n_sites} sites")
         cells = sizes * lengths
         templates, emission = arrays["blocks.templates"], arrays["blocks.emission"]
-        if len(templates) != cells.sum() or len(emission) != cells.sum() * (n_states - 1):
-            raise ValueError(f"{len(templates)} states in blocks.templates instead of {cells.sum()}")
+        for name, entries in (("templates", cells.sum()), ("emission", cells.sum() * (n_states - 1))):
+            if len(arrays[f"blocks.{name}"]) != entries:
+                raise ValueError(f"blocks.{name} has {len(arrays[f'blocks.{name}'])} entries; {entries} fit")
         if templates.max() >= n_states:
             raise ValueError(f"blocks.templates has states beyond 0 to {n_states - 1}")
         ends = np.cumsum(cells)[:-1]

@@ -189,18 +189,16 @@ class CodeModel:
         used = arrays["chain.used"]
         if len(used) and (int(used[-1]) >= n_transitions or (np.diff(used) <= 0).any()):
             raise ValueError(f"chain.used does not point at {n_transitions} transitions, one after the other")
-        if len(arrays["person_ancestry.loadings"]) != sum(sizes):
-            raise ValueError(f"person_ancestry.loadings has not one row for each of {sum(sizes)} codes")
         counts = np.zeros(n_transitions, dtype=np.float32)
         counts[used] = arrays["chain.counts"]
-        transitions = _cut(counts, [a * b * c for a, b, c in shapes])
+        transitions = np.split(counts, np.cumsum([a * b * c for a, b, c in shapes])[:-1])
         chain = Chain(
             [part.reshape(shape) for part, shape in zip(transitions, shapes, strict=True)],
-            [part.reshape(n_labels, -1) for part in _cut(arrays["chain.codes"], [n_labels * k for k in sizes])],
+            [part.reshape(n_labels, -1) for part in _cut(arrays, "chain.codes", [n_labels * k for k in sizes])],
             *arrays["chain.weights"].tolist(),
         )
         admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"])
-        loadings = _cut(arrays["person_ancestry.loadings"], sizes)
+        loadings = _cut(arrays, "person_ancestry.loadings", sizes)
         ancestry = PersonAncestry(loadings, arrays["person_ancestry.spread"])
         return cls(chain, _tree_of(arrays, sizes, n_labels), admixture, ancestry)
 
@@ -215,7 +213,7 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: i
     """Return the context tree of arrays; raise ValueError if they do not fit together."""
     table = arrays["context_tree.table"]
     lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
-    columns = [_cut(arrays[f"context_tree.{name}"], lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
+    columns = [_cut(arrays, f"context_tree.{name}", lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
     runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
     counted: set[tuple[int, int]] = set()
     for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
@@ -224,13 +222,13 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: i
         # a run is found by its two halves: here, and half of its length back
         half = order // 2
         if order not in ORDERS or order > block or (half > 1 and not {(block, half), (block - half, half)} <= counted):
-            raise ValueError(f"block {block} has runs of {order} blocks")
+            raise ValueError(f"context_tree.table has runs of {order} blocks for block {block}")
         counted.add((block, order))
         keys, label_keys, first, code, count, carriers = parts
         if first[0] != 0 or first[-1] != len(code) or (np.diff(first) < 0).any():
-            raise ValueError(f"the runs of block {block} do not fit together")
+            raise ValueError(f"context_tree.first and context_tree.code do not fit together at block {block}")
         if len(code) and code.max() >= sizes[block]:
-            raise ValueError(f"the runs of block {block} are followed by codes that it does not have")
+            raise ValueError(f"context_tree.code has codes that block {block} does not have")
         runs[block][order] = RunCounts(keys, others, label_keys, n_labels, first, code, count, carriers)
     weights = {
         order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
@@ -238,10 +236,11 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: i
     return ContextTree(runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]))
 
 
-def _cut(whole: np.ndarray, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-    """Cut an array into parts of these lengths."""
+def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+    """Cut an array into parts of these lengths; raise ValueError if it does not have as many entries."""
+    whole = arrays[name]
     if len(whole) != sum(lengths) or min(lengths, default=0) < 0:
-        raise ValueError(f"there are {len(whole)} numbers instead of {sum(lengths)}")
+        raise ValueError(f"{name} has {len(whole)} entries; {sum(lengths)} fit")
     return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 

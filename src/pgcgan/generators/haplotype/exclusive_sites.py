@@ -114,14 +114,14 @@ class ExclusiveSites:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_sites: int) -> ExclusiveSites:
         """Return the groups of what `arrays` returned; raise ValueError if it does not fit together."""
         sizes, sites, patterns = (arrays[f"exclusive_sites.{name}"] for name in ("sizes", "sites", "patterns"))
-        if not len(sizes):
-            return cls([], [])
-        if sizes.max() > max(len(patterns), 1):
+        if sizes.max(initial=0) > max(len(patterns), 1):
             raise ValueError("exclusive_sites.sizes are not those of patterns and sites")
         if len(sites) != sizes[:, 1].sum() or len(patterns) != sizes.prod(axis=1).sum():
             raise ValueError("the arrays of exclusive_sites do not fit together")
-        if sites.max() >= n_sites:
+        if sites.max(initial=0) >= n_sites:
             raise ValueError(f"exclusive_sites.sites point beyond the {n_sites} sites")
+        if not len(sizes):
+            return cls([], [])
         ends = np.cumsum(sizes.prod(axis=1))[:-1]
         return cls(
             np.split(sites, np.cumsum(sizes[:, 1])[:-1]),
