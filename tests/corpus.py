@@ -22,7 +22,7 @@ from fuzzing import with_right_digests, write_valid
 
 NOTHING: Callable[[Path], None] = lambda folder: None  # noqa: E731
 READ = "info x.vcf"
-TRAIN = "train x.vcf --panel x.panel.tsv --label gender --baseline independent -o new.model"
+TRAIN = "train x.vcf --panel x.panel.tsv --label gender --model independent -o new.model"
 MODEL = "generate net.model -n 2 -o new.vcf"
 
 
@@ -297,7 +297,7 @@ CASES = [
     Case("a region without records", f"{READ} --region 1:900000-900001", "that starts in the region 1:900000-900001"),
     Case("a region on no contig", f"{READ} --region chr99", "that starts in the region chr99; its contigs: 1."),
     Case("a region backwards", f"{READ} --region 1:20-10", "Region '1:20-10' cannot be read; accepted: contig,"),
-    Case("a site without any call", f"{TRAIN.replace('--baseline independent ', '')}",
+    Case("a site without any call", f"{TRAIN.replace('--model independent ', '')}",
          "no call in any person, the first",
          rows(lambda r: [re.sub(r"\t[01]\|[01]", "\t.|.", r[0]), *r[1:]])),
     # ---- labels

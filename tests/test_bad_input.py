@@ -103,7 +103,7 @@ NASTY = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["", "--baseline independent"])
+@pytest.mark.parametrize("kind", ["", "--model independent"])
 def test_labels_of_any_text_go_all_the_way(kind: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     people = pgcgan.simulate(13 * 8, length=40_000, seed=3).select(min_maf=0.1).select(sites=slice(0, 30))
     pgcgan.write(people, "x.vcf", force=True)
