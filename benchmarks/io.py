@@ -262,7 +262,8 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines = [
         "### Files",
         "",
-        f"People of {result.get('people', 'a simulated cohort')}, one thread, a process for every measurement, median of {result['repeat']} turns. pgcgan "
+        f"People of {result.get('people', 'a simulated cohort')}, one thread, a process for every measurement, median "
+        f"of {result['repeat']} turns. pgcgan "
         f"{made['pgcgan']}, {made['date'][:10]}, {where['cores']} cores ({where['processor']}), load before the run "
         f"{where['load_before']:g}. Seconds are processor seconds. Command: `python {made['command']}`.",
         "",
