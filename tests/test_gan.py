@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from dataclasses import replace
@@ -20,7 +21,7 @@ from pgcgan.generators.gan.drawing import TiltSampler, draw_codes, gumbel_noise,
 from pgcgan.generators.gan.losses import LOSSES, critic_loss, generator_loss
 from pgcgan.generators.gan.mates import mate_correlation
 from pgcgan.generators.gan.networks import TiltGenerator
-from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining
+from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining, learning_rate
 from pgcgan.generators.haplotype.code_model import CodeModel, fit_code_model
 from pgcgan.genotypes import Genotypes, Variants
 
@@ -191,6 +192,14 @@ def test_r1_is_the_squared_slope_by_one_hot_codes() -> None:
     weight = task.settings.penalty * task.settings.penalty_interval
     assert float(terms["r1"]) == pytest.approx(weight / 2 * total / 4, rel=0.05)
     assert float(terms["r1"]) == pytest.approx(float(terms["r2"]), rel=1e-5)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [learning_rate(0.1, step, step / 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.001) and rates[49] == pytest.approx(0.05)
+    assert rates[99:700] == pytest.approx([0.1] * 601)
+    assert rates[850] == pytest.approx(0.05) and rates[-1] == pytest.approx(0.002)
+    assert all(a >= b for a, b in itertools.pairwise(rates[700:]))
 
 
 def test_every_parameter_learns() -> None:

@@ -22,6 +22,7 @@ from .networks import Convolution, Critic, Features, TiltGenerator
 from .parallel import own_rows, wrapped
 from .trainer import mixed_seed
 
+WARM_UP = 100  # steps in which the learning rate rises: Adam's first steps are of full size whatever the gradient
 DECAY = 0.3  # of the training: the last part, in which the learning rate falls to nothing
 _LEAST_VALIDATION = 40  # rows, below which nothing is measured that could be trusted
 _MEASURED_ROWS, _MEASURED_SITES = 1000, 2000
@@ -104,7 +105,7 @@ class TiltTraining:
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
         """Update the critic and the generator once, on the same synthetic rows; return the terms of the loss."""
         settings, part = self.settings, own_rows(self.settings.batch)
-        rate = settings.learning_rate * rate_factor * min(1.0, max(0.02, (1 - progress) / DECAY))
+        rate = rate_factor * learning_rate(settings.learning_rate, step, progress)
         for optimiser in self.optimisers.values():
             optimiser.param_groups[0]["lr"] = rate
             optimiser.zero_grad()
@@ -249,6 +250,11 @@ class TiltTraining:
             module.load_state_dict(state[name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+
+
+def learning_rate(highest: float, step: int, progress: float) -> float:
+    """Return the learning rate of a step: it rises at first, and falls to 2 % over the last part of the training."""
+    return highest * min(1.0, (step + 1) / WARM_UP, max(0.02, (1 - progress) / DECAY))
 
 
 def _crossed_over(codes: Tensor, known: Tensor | None, label: np.ndarray, share: float) -> tuple[Tensor, Tensor | None]:
