@@ -60,8 +60,7 @@ def sample_apart(
     Raises
     ------
     UsageError
-        If the distance is neither, or so large that too few people pass: a label is given up after 50 draws for each
-        person requested (at least 1,000).
+        If the distance is neither, or so large that a label is given up: after 50 draws a person (at least 1,000).
     DataError
         If the training people lack sites of the generator, or are unphased and it generates haplotypes.
     """
