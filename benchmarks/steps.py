@@ -1,9 +1,9 @@
-"""Time and memory of one training step: the published network beside the default model.
+"""Time and memory of one training step: the published network beside the conditional GAN.
 
 Every step is measured in a process of its own, so that its peak memory is its own, on one simulated cohort. Writes
 benchmarks/results/steps.json and the section of docs/benchmarks.md between the markers `steps`.
 
-    python benchmarks/steps.py [--only paper|likelihood|adversarial] [--people 2504] [--sites 7160]
+    python benchmarks/steps.py [--only paper|gan] [--people 2504] [--sites 7160]
 """
 
 from __future__ import annotations
@@ -15,81 +15,66 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from real_data import ROOT, in_own_process, machine, peak_memory, write_result, write_section
 
-from pgcgan import simulate
+from pgcgan import read, simulate, write
 from pgcgan.errors import PgcganError
 from pgcgan.provenance import provenance
 
 PEOPLE, SITES, BATCH = 2504, 7160, 64
-ADVERSARIAL_STEPS = 60  # of a training that has any
 TITLES = {
-    "paper": "`paper`: five critic updates, one generator update",
-    "likelihood": "`haplotype`: one step of the likelihood warm start",
-    "adversarial": "`haplotype`: one adversarial step (one critic, one generator update)",
+    "paper": "`paper`: five critic updates, one generator update, 64 people",
+    "gan": "`gan`: one critic and one generator update, 64 haplotypes",
 }
 
 
 def write_cohort(path: Path, people: int, sites: int) -> None:
-    """Simulate people at exactly `sites` sites of at least 1 % minor allele frequency; keep states and labels."""
+    """Simulate people at exactly `sites` sites of at least 1 % minor allele frequency, and write them."""
     length = 350 * sites
     while True:
         cohort = simulate(people, length=length, seed=1).select(min_maf=0.01)
         if cohort.n_variants >= sites:
             break
         length *= 2
-    names, label = np.unique(cohort.label("super_pop").astype(str), return_inverse=True)
-    np.savez(path, states=cohort.select(sites=slice(0, sites)).haplotypes(), label=label, labels=len(names))
+    write(cohort.select(sites=slice(0, sites)), path)
 
 
 def measure(kind: str, path: Path, repeat: int) -> dict[str, Any]:
     """Make steps of one kind; return seconds of a step, peak memory of the process, and the steps of a whole training.
 
-    The step of `paper` is made once. The others are made once unmeasured and then `repeat` times: the median counts.
+    The step of `paper` is made once. That of `gan` is made eight times unmeasured and then `repeat` times: the mean
+    counts, for every eighth step has the gradient penalties.
     """
     import torch
 
-    from pgcgan.generators.gan.networks import PRESETS
-    from pgcgan.generators.gan.tasks import HaplotypeTask, PaperTask, TrainingRows
-    from pgcgan.generators.gan.training import NETWORK_EPOCHS, TRAINING
+    from pgcgan.generators.gan import PaperGAN, PGcGAN
 
-    with np.load(path) as arrays:
-        table = np.arange(int(arrays["labels"]))[:, None]
-        rows = TrainingRows(arrays["states"], arrays["label"], table, rows_per_person=2, n_states=2)
-    device = torch.device("cpu")
+    people = read(path)
+    model = PaperGAN(seed=1) if kind == "paper" else PGcGAN(seed=1)
+    first, last = (0, 1) if kind == "paper" else (8, 8 + repeat)
     began = time.perf_counter()
-    task: PaperTask | HaplotypeTask
-    if kind == "paper":
-        task = PaperTask(rows, TRAINING["paper"], seed=1, device=device)
-        stage, first, last = "adversarial", 0, 1
-    else:
-        config = replace(TRAINING["haplotype"], epochs=NETWORK_EPOCHS, adversarial_steps=ADVERSARIAL_STEPS)
-        task = HaplotypeTask(rows, PRESETS["haplotype"], config, seed=1, device=device)
-        stage, first, last = kind, 1, 1 + repeat
-    task.start(stage)
+    task = model._task(model._rows(people), torch.device("cpu"))
     ready = time.perf_counter() - began
     seconds, cpu = [], []
     for step in range(last):
         began, began_cpu = time.perf_counter(), time.process_time()
-        terms = task.step(stage, step, 0.5)
+        terms = task.step(step, 0.0, 1.0)
         assert all(bool(torch.isfinite(t)) for t in terms.values())
         seconds.append(time.perf_counter() - began)
         cpu.append(time.process_time() - began_cpu)
     parts = [task.generator, task.critic]
     return {
         "kind": kind,
-        "seconds": statistics.median(seconds[first:]),
-        "cpu_seconds": statistics.median(cpu[first:]),
+        "seconds": statistics.mean(seconds[first:]),
+        "cpu_seconds": statistics.mean(cpu[first:]),
         "measured": last - first,
         "setup_seconds": ready,
         "peak_bytes": peak_memory(),
         "parameters": [sum(p.numel() for p in part.parameters()) for part in parts],
-        "steps": dict(task.stages)[stage],
+        "steps": model.steps,
         "threads": torch.get_num_threads(),
     }
 
@@ -124,9 +109,9 @@ def as_markdown(result: dict[str, Any]) -> str:
         "“That is” is the step's seconds times the steps, not a training that was run. CPU seconds add up the threads; "
         "on a busy machine their ratio is the fairer one.",
     ]
-    setup = next((s["setup_seconds"] for s in result["steps"] if s["kind"] != "paper"), None)
+    setup = next((s["setup_seconds"] for s in result["steps"] if s["kind"] == "gan"), None)
     if setup is not None:
-        lines[-1] += f" `haplotype` first finds its blocks and fits their chain, once: {setup:.0f} s here."
+        lines[-1] += f" `gan` first finds its blocks and fits their chain, once: {setup:.0f} s here."
     return "\n".join(lines)
 
 
@@ -142,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", choices=list(TITLES), help="one kind of step, printed and not written")
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--sites", type=int, default=SITES)
-    parser.add_argument("--repeat", type=int, default=5, help="measured steps of haplotype")
+    parser.add_argument("--repeat", type=int, default=24, help="measured steps of gan")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument(
@@ -164,8 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             write_cohort(cohort, given.people, given.sites)
         except PgcganError as error:
             sys.exit(f"error: {error}")
-        with np.load(cohort) as arrays:
-            labels = int(arrays["labels"])
+        labels = len(set(read(cohort).label("super_pop").tolist()))
         for kind in [given.only] if given.only else list(TITLES):
             step = in_own_process(__file__, ["--only", kind, "--cohort", str(cohort), "--repeat", str(given.repeat)])
             print(f"{kind}: {step['seconds']:.3g} s a step, peak {step['peak_bytes'] / 1e9:.2f} GB", flush=True)

@@ -1,5 +1,5 @@
-// Artificial people for several regions: nextflow run examples/main.nf
-// With your own people: --vcf mine.vcf.gz --panel mine.tsv --split split.tsv
+// Synthetic people for several regions: nextflow run examples/main.nf
+// With your own people: --vcf my.vcf.gz --panel my.tsv --split split.tsv
 
 params.vcf = null
 params.panel = null
@@ -35,17 +35,17 @@ process TRAIN {
 }
 
 process GENERATE {
-    publishDir params.outdir, mode: 'copy', pattern: 'made.*', saveAs: { name -> "${region.replaceAll(/\W/, '_')}.${name}" }
+    publishDir params.outdir, mode: 'copy', pattern: 'synthetic.*', saveAs: { name -> "${region.replaceAll(/\W/, '_')}.${name}" }
 
     input:
     tuple path(vcf), path(panel), path(split), val(region), path(model)
 
     output:
-    tuple path(vcf), path(panel), path(split), val(region), path('made.vcf.gz'), path('made.panel.tsv')
+    tuple path(vcf), path(panel), path(split), val(region), path('synthetic.vcf.gz'), path('synthetic.panel.tsv')
 
     script:
     """
-    pgcgan generate ${model} --like ${panel} --split ${split} --seed 1 -o made.vcf.gz
+    pgcgan generate ${model} --like ${panel} --split ${split} --seed 1 -o synthetic.vcf.gz
     """
 }
 
@@ -53,14 +53,14 @@ process EVALUATE {
     publishDir params.outdir, mode: 'copy', saveAs: { name -> "${region.replaceAll(/\W/, '_')}.${name}" }
 
     input:
-    tuple path(vcf), path(panel), path(split), val(region), path(made), path(labels)
+    tuple path(vcf), path(panel), path(split), val(region), path(synthetic), path(labels)
 
     output:
     path 'report.html'
 
     script:
     """
-    pgcgan evaluate --real ${vcf} --panel ${panel} --split ${split} --region ${region} --synthetic ${made} --synthetic-panel ${labels} -o report.html
+    pgcgan evaluate --real ${vcf} --panel ${panel} --split ${split} --region ${region} --synthetic ${synthetic} --synthetic-panel ${labels} -o report.html
     """
 }
 

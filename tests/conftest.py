@@ -7,11 +7,14 @@ import os
 # before numpy or torch is imported: one thread a process is enough for small arrays, and `make test` runs several
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import Run
 from hypothesis import settings
 from web_server import WebServer
 
@@ -51,6 +54,44 @@ def cohort() -> Genotypes:
     from pgcgan.simulation import simulate
 
     return simulate(150, length=200_000, seed=3).select(min_maf=0.05)
+
+
+PREPARED = (
+    "simulate --people 120 --length 60000 --seed 3 --split split.tsv -o cohort.vcf.gz",
+    "train cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --min-maf 0.02 --model smote -o smote.model",
+    "train cohort.vcf.gz --panel cohort.panel.tsv --label super_pop --label gender --model independent -o two.model",
+    "generate smote.model --like cohort.panel.tsv --split split.tsv -o synthetic.vcf.gz",
+)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a cohort, a split, two baselines and synthetic people; tests change copies of it."""
+    from pgcgan import cli
+
+    folder = tmp_path_factory.mktemp("prepared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["pgcgan"])
+        for line in PREPARED:
+            assert cli.main(line.split()) == 0, line
+    return folder
+
+
+@pytest.fixture
+def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command line in a copy of `prepared`, which is the working directory."""
+    from pgcgan import cli
+
+    monkeypatch.chdir(shutil.copytree(prepared, tmp_path / "prepared"))
+    monkeypatch.setattr(sys, "argv", ["pgcgan"])
+
+    def run_line(line: str) -> tuple[int, str, str]:
+        status = cli.main(shlex.split(line))
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run_line
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ def test_the_presence_absence_matrix_is_worked_through(tmp_path: Path) -> None:
     code = blocks("other-data.md", "python") + "\nnp.save('matrix.npy', matrix)\nnp.save('back.npy', back)\n"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    found = dict(re.findall(r"^(.+): (\d\.\d+), floor", run.stdout, re.MULTILINE))
-    assert float(found["TSTR accuracy"]) > 0.95
+    values = dict(re.findall(r"^(.+): (\d\.\d+), floor", run.stdout, re.MULTILINE))
+    assert float(values["TSTR accuracy"]) > 0.95
     assert run.stdout.endswith("needs diploid genotypes\n")
     import numpy as np
 
@@ -57,7 +57,7 @@ def test_the_presence_absence_matrix_is_worked_through(tmp_path: Path) -> None:
     # there together, which no wrong order would give
     assert np.corrcoef(matrix.mean(axis=0), back.mean(axis=0))[0, 1] > 0.95
     assert np.corrcoef(np.corrcoef(matrix.T).ravel(), np.corrcoef(back.T).ravel())[0, 1] > 0.9
-    assert pgcgan.read(tmp_path / "made.npz").ploidy == 1
+    assert pgcgan.read(tmp_path / "synthetic.npz").ploidy == 1
 
 
 def named_options() -> Iterator[tuple[str, str, str]]:

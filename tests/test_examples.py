@@ -23,8 +23,8 @@ def command_lines(name: str) -> list[list[str]]:
     text = re.sub(r"\\\n\s*", "", text)
     text = re.sub(r'"\$\{\w+\[@\]\}"', "", text)  # words that may be none
     text = re.sub(r'\$?\{[^{}]*\}|"\$\{[^"]*\}"|"?\$\w+(\.\w+)*"?', "1", text)
-    found = re.findall(r"(?:^\s*|[\d\w=\"]\s|\")(pgcgan (?:[a-z]+) [^\n\"']*-o [^\n\"']*)", text, re.MULTILINE)
-    return [shlex.split(line)[1:] for line in found]
+    lines = re.findall(r"(?:^\s*|[\d\w=\"]\s|\")(pgcgan (?:[a-z]+) [^\n\"']*-o [^\n\"']*)", text, re.MULTILINE)
+    return [shlex.split(line)[1:] for line in lines]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -44,10 +44,10 @@ def test_a_line_with_a_wrong_option_would_be_found() -> None:
         app.parse_args(line, exit_on_error=False, print_error=False)
 
 
-def test_the_slurm_script_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_the_slurm_script_continues_where_it_stopped(tmp_path: Path) -> None:
     program = tmp_path / "bin" / "pgcgan"
     program.parent.mkdir()
-    # a stand-in that says what it was asked for, and is killed in the first training
+    # a stand-in that writes down its arguments, and is killed in the first training
     program.write_text(
         "#!/usr/bin/env bash\n"
         'echo "$@" >> calls\n'
@@ -55,7 +55,8 @@ def test_the_slurm_script_goes_on_where_it_stopped(tmp_path: Path) -> None:
         'if [ "$1" = train ]; then rm chr7.model/run.json; touch chr7.model/model.json; fi\n'
     )
     program.chmod(0o755)
-    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": "7"}
+    path = f"{program.parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "SLURM_ARRAY_TASK_ID": "7", "MODEL": "gan"}
     status = [
         subprocess.run(["bash", str(FOLDER / "train.slurm")], cwd=tmp_path, env=environment).returncode
         for _ in range(3)
@@ -80,7 +81,7 @@ def test_snakemake_knows_the_way_to_the_reports(tmp_path: Path) -> None:
     line = ["snakemake", "--dry-run", "--cores", "1", "--snakefile", str(FOLDER / "Snakefile")]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, said
-    jobs = dict(re.findall(r"^(\w+) +(\d+)", said, re.MULTILINE))
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    jobs = dict(re.findall(r"^(\w+) +(\d+)", output, re.MULTILINE))
     assert jobs == {"all": "1", "cohort": "1", "train": "2", "generate": "2", "evaluate": "2", "total": "8"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,11 @@ from torch.nn import functional
 from pgcgan.errors import ModelError, UsageError
 from pgcgan.generators.gan import PGcGAN
 from pgcgan.generators.gan.code_features import component_scores
-from pgcgan.generators.gan.drawing import draw_codes, draw_rows, gumbel_noise, predictors_of, straight_through
+from pgcgan.generators.gan.drawing import TiltSampler, draw_codes, gumbel_noise, predictors_of, straight_through
 from pgcgan.generators.gan.losses import LOSSES, critic_loss, generator_loss
-from pgcgan.generators.gan.mates import draw_noise, mate_correlation
+from pgcgan.generators.gan.mates import mate_correlation
 from pgcgan.generators.gan.networks import TiltGenerator
-from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining
+from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining, learning_rate
 from pgcgan.generators.haplotype.code_model import CodeModel, fit_code_model
 from pgcgan.genotypes import Genotypes, Variants
 
@@ -60,6 +62,11 @@ def chain(rows: int = 400) -> tuple[CodeModel, np.ndarray, np.ndarray]:
         before = codes[:, b]
     options = {"context_tree": False, "local_ancestry": False}
     return fit_code_model(codes, label, np.arange(rows) // 2, SIZES, 2, 3, **options), codes, label
+
+
+def sampler_with(correlation: np.ndarray) -> TiltSampler:
+    """Return a sampler of two labels whose mates have this correlation."""
+    return replace(TiltSampler.untrained(chain()[0], TiltGenerator(SIZES, 2, 8, 40)), mate_correlation=correlation)
 
 
 def task_of(people: Genotypes, **settings: Any) -> TiltTraining:
@@ -116,11 +123,11 @@ def test_calibrated_frequencies_are_those_of_the_labels() -> None:
         for readout in network.readout:
             readout.mul_(50)  # a tilt that pulls the frequencies away
     label, random = np.arange(6000) % 2, np.random.default_rng(1)
-    noise = random.standard_normal((6000, 4), dtype=np.float32)
     targets = [model.chain.label_frequency(b) for b in range(len(SIZES))]
-    _, bias = draw_rows(network, model.predictor(label), label, noise, random, targets=targets)
-    fresh = random.standard_normal((6000, 4), dtype=np.float32)
-    far, near = (draw_rows(network, model.predictor(label), label, fresh, random, bias=b)[0] for b in (None, bias))
+    sampler = TiltSampler.untrained(model, network)
+    far = sampler.draw(label, random)
+    sampler.draw(label, random, targets=targets)
+    near = sampler.draw(label, random)
     distance = [
         max(
             np.abs(np.bincount(codes[label == k, b], minlength=SIZES[b]) / 3000 - targets[b][k]).max()
@@ -187,6 +194,14 @@ def test_r1_is_the_squared_slope_by_one_hot_codes() -> None:
     assert float(terms["r1"]) == pytest.approx(float(terms["r2"]), rel=1e-5)
 
 
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [learning_rate(0.1, step, step / 1000) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.001) and rates[49] == pytest.approx(0.05)
+    assert rates[99:700] == pytest.approx([0.1] * 601)
+    assert rates[850] == pytest.approx(0.05) and rates[-1] == pytest.approx(0.002)
+    assert all(a >= b for a, b in itertools.pairwise(rates[700:]))
+
+
 def test_every_parameter_learns() -> None:
     task = task_of(cohort(missing=0.02), crossover=0.5)
     before = {
@@ -233,14 +248,15 @@ def test_crossovers_join_rows_of_a_label_at_a_code_they_share() -> None:
 
 
 def test_the_noise_of_mates_is_standard_normal_and_correlated() -> None:
-    correlation = np.repeat(np.float32([0.0, 0.6]), 500)
-    one, other = draw_noise(correlation, 2, 40, np.random.default_rng(1))
+    sampler = sampler_with(np.float32([0.0, 0.6]))
+    label = np.repeat([0, 1], 500)
+    one, other = sampler.draw_noise(label, 2, np.random.default_rng(1))
     for noise in (one, other):
         assert noise.mean() == pytest.approx(0, abs=0.02) and noise.std() == pytest.approx(1, abs=0.02)
     for k, expected in enumerate((0.0, 0.6)):
         part = slice(500 * k, 500 * k + 500)
         assert np.corrcoef(one[part].ravel(), other[part].ravel())[0, 1] == pytest.approx(expected, abs=0.03)
-    assert [n.shape for n in draw_noise(correlation, 1, 4, np.random.default_rng(1))] == [(1000, 4)]
+    assert [n.shape for n in sampler.draw_noise(label, 1, np.random.default_rng(1))] == [(1000, 40)]
 
 
 def test_the_correlation_of_mates_is_found_again() -> None:
@@ -252,7 +268,7 @@ def test_the_correlation_of_mates_is_found_again() -> None:
     order = np.argsort(by_code[offset + rows.codes].sum(axis=1))
 
     def draw(label: np.ndarray, correlation: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        noise = draw_noise(correlation[label], 2, 1, random)
+        noise = sampler_with(correlation).draw_noise(label, 2, random)
         ranks = [np.argsort(np.argsort(n[:, 0])) * len(order) // len(label) for n in noise]
         return np.stack([rows.codes[order[r]] for r in ranks], axis=1)
 
@@ -279,7 +295,7 @@ def test_the_correlation_of_mates_is_found_again() -> None:
         (cohort(ploidy=1), {}),
         (cohort(labels=1), {}),
         (cohort(people=12, sites=3), {}),
-        (cohort(), {"context_tree": True, "min_carriers": 2}),
+        (cohort(), {"context_tree": True, "local_ancestry": True, "min_carriers": 2}),
         (cohort(), {"loss": "wgan-gp"}),
         (cohort(), {"loss": "wgan", "penalty": 0.0}),
         (cohort(sites=1), {}),
@@ -306,7 +322,7 @@ def test_the_directory_holds_what_drawing_needs_and_nothing_else(tmp_path: Path)
     arrays = model._arrays()
     assert set(arrays) == set(PGcGAN.schema)
     assert not [name for name in arrays if "critic" in name]
-    assert len(arrays["network.weights"]) == sum(p.numel() for p in model.network_.parameters())
+    assert len(arrays["network.weights"]) == sum(p.numel() for p in model.sampler_.network.parameters())
 
 
 def test_the_seed_and_nothing_else_decides(tmp_path: Path) -> None:
@@ -350,6 +366,19 @@ def test_what_cannot_be_resumed(tmp_path: Path) -> None:
     for model, other in ((PGcGAN(steps=3, **SMALL), people), (PGcGAN(steps=2, **SMALL), cohort(people=50))):
         with pytest.raises(ModelError, match="parameters|people"):
             model.fit(other, directory=where, resume=True)
+
+
+def test_a_finished_model_stays_until_the_new_one_is_saved(tmp_path: Path) -> None:
+    where = tmp_path / "model"
+    PGcGAN(steps=1, **SMALL).fit(cohort(), directory=where).save(where)
+    before = (where / "arrays.safetensors").read_bytes()
+    with pytest.raises(UsageError, match="model"):
+        PGcGAN(steps=2, **SMALL).fit(cohort(), directory=where)
+    model = PGcGAN(steps=2, **SMALL).fit(cohort(), directory=where, force=True)
+    assert (where / "arrays.safetensors").read_bytes() == before
+    model.save(where, force=True)
+    assert (where / "arrays.safetensors").read_bytes() != before
+    assert {p.name for p in where.iterdir()} == {"model.json", "sites.json", "arrays.safetensors", "MODEL_CARD.md"}
 
 
 def test_the_gan_learns_what_the_chain_forgets() -> None:

@@ -90,15 +90,6 @@ def test_select_then_concat_is_the_whole(g: Genotypes, data: st.DataObject) -> N
     assert concat(parts, axis="variants").equals(g)
 
 
-@given(any_genotypes(), st.integers(1, 8))
-def test_blocks_join_to_the_whole_and_cross_no_contig(g: Genotypes, size: int) -> None:
-    blocks = list(g.blocks(size))
-    assert concat(blocks, axis="variants").equals(g)
-    assert all(1 <= b.n_variants <= size and len(set(b.variants.contig)) == 1 for b in blocks)
-    per_contig = Counter(g.variants.contig)
-    assert len(blocks) == sum(-(-n // size) for n in per_contig.values())
-
-
 @given(any_genotypes(), st.permutations(range(6)))
 def test_select_by_name_mask_and_index_agree(g: Genotypes, order: list[int]) -> None:
     index = [i for i in order if i < g.n_samples]
@@ -307,7 +298,6 @@ def message_of(action: object) -> str:
             "(1-based, start at most end), for example 6:29602876-33268403.",
         ),
         (lambda: genotypes(ZERO).split(1.5), "The fraction to split is 1.5; accepted: between 0 and 1."),
-        (lambda: list(genotypes(ZERO).blocks(0)), "The block size is 0; accepted: 1 or more."),
         (
             lambda: genotypes(ZERO).with_labels({"sex": {"s0": "f"}}),
             "Label 'sex' has no value for 2 samples: s1, s2.",

@@ -181,7 +181,7 @@ def test_a_legend_that_does_not_name_the_contig(tmp_path):
     with pytest.raises(DataError) as caught:
         read(path)
     assert str(caught.value) == (
-        f"{tmp_path / 'a.legend'}: line 2 has the id rs9:10:A:C, which does not name the contig; a region (region='6', "
+        f"{tmp_path / 'a.legend'}, line 2: the id rs9:10:A:C does not name the contig; a region (region='6', "
         "--region 6) names it."
     )
     got = read(path, region="20")
@@ -230,20 +230,20 @@ ERRORS = {
     "hap line": (
         "hap",
         "0 1 1 1\n0 1 1\n",
-        "{hap}: line 2 (6:11 A>C) has 3 alleles instead of 4, two for each of 2 samples; the file is "
+        "{hap}, line 2: 6:11 A>C has 3 alleles instead of 4, two for each of 2 samples; the file is "
         "truncated, or of other "
         "people than the .samples file.",
     ),
     "hap allele": (
         "hap",
         "0 1 1 1\n0 1 2 1\n",
-        "{hap}: line 2 (6:11 A>C) has the allele '2' of sample b; accepted: 0, 1, ? (missing), - (second of a haploid "
+        "{hap}, line 2: 6:11 A>C has the allele '2' of sample b; accepted: 0, 1, ? (missing), - (second of a haploid "
         "call).",
     ),
     "hap dash": (
         "hap",
         "0 1 - 1\n",
-        "{hap}: line 1 (6:10 A>C) has the allele '-' of sample b; accepted: 0, 1, ? (missing), - (second of a haploid "
+        "{hap}, line 1: 6:10 A>C has the allele '-' of sample b; accepted: 0, 1, ? (missing), - (second of a haploid "
         "call).",
     ),
     "half": (
@@ -269,13 +269,13 @@ ERRORS = {
         "",
         "{legend} is empty; a header 'id position a0 a1' and a line for each site are needed.",
     ),
-    "legend columns": ("legend", LEGEND2[:-4], "{legend}: line 3 has 2 columns instead of 4."),
+    "legend columns": ("legend", LEGEND2[:-4], "{legend}, line 3: it has 2 columns instead of 4."),
     "legend position": (
         "legend",
         LEGEND2.replace(" 11 ", " x "),
-        "{legend}: line 3 has the position 'x', which is not a number from 0 to 4611686018427387903.",
+        "{legend}, line 3: the position 'x' is not a whole number from 0 to 4611686018427387903.",
     ),
-    "legend text": ("legend", b"id position a0 a1\n\xff\xfe\n", "{legend} is not UTF-8 text on line 2."),
+    "legend text": ("legend", b"id position a0 a1\n\xff\xfe\n", "{legend}, line 2: the byte 0xff is not UTF-8 text."),
     "legend order": (
         "legend",
         LEGEND2.replace("11", "9"),
@@ -297,9 +297,9 @@ ERRORS = {
         "",
         "{samples} is empty; a header 'sample population group sex' and a line for each person are needed.",
     ),
-    "samples nobody": ("samples", "sample population group sex\n", "{samples} lists nobody."),
-    "samples columns": ("samples", "sample sex\na 1\nb\n", "{samples}: line 3 has 1 columns instead of 2."),
-    "samples twice": ("samples", "sample sex\na 1\na 1\n", "{samples}: the sample a is on line 2 and on line 3."),
+    "samples nobody": ("samples", "sample population group sex\n", "{samples} has no samples."),
+    "samples columns": ("samples", "sample sex\na 1\nb\n", "{samples}, line 3: it has 1 columns instead of 2."),
+    "samples twice": ("samples", "sample sex\na 1\na 1\n", "{samples}, line 3: the sample a is on line 2 too."),
 }
 
 

@@ -141,15 +141,17 @@ TABLES = {
     ),
     "sample\na\n": "{} has no label column beside 'sample'.",
     "sample pop pop\na b c\n": "{} has columns of the same name: pop.",
-    "sample pop\na b c\n": "{}: the row of 'a' has 3 columns, the header has 2.",
-    "sample\tpop\n\tb\n": "{}: row 1 behind the header has no sample name in column 'sample'.",
+    "sample pop\na b c\n": "{}, line 2: it has 3 columns, the header has 2.",
+    "sample\tpop\n\tb\n": "{}, line 2: it has no sample name in column 'sample'.",
     "sample,pop\na,\n": (
-        "{}: label 'pop' is empty ('') for sample a; fill it in, or take the sample or the column out."
+        "{}, line 2: label 'pop' is empty ('') for sample a; fill it in, or take the sample or the column out."
     ),
     "sample,pop\na,b\nc,NaN\n": (
-        "{}: label 'pop' is empty ('NaN') for sample c; fill it in, or take the sample or the column out."
+        "{}, line 3: label 'pop' is empty ('NaN') for sample c; fill it in, or take the sample or the column out."
     ),
-    "sample pop\na GBR\nb FIN\na FIN\n": ("{}: sample a occurs twice with different labels, pop 'GBR' and 'FIN'."),
+    "sample pop\na GBR\nb FIN\na FIN\n": (
+        "{}, line 4: sample a occurs twice with different labels, pop 'GBR' and 'FIN'."
+    ),
 }
 
 
@@ -169,10 +171,10 @@ def test_a_panel_that_is_no_text_file(tmp_path):
     path.write_bytes(b"\x1f\x8b\x08\x00\xff")
     with pytest.raises(DataError) as caught:
         read_panel(path)
-    assert str(caught.value) == f"{path} is not a text file (UTF-8)."
+    assert str(caught.value) == f"{path}, line 1: the byte 0x8b is not UTF-8 text."
     with pytest.raises(DataError) as caught:
         read_panel(tmp_path)
-    assert str(caught.value) == f"{tmp_path} cannot be read: Is a directory."
+    assert str(caught.value) == f"{tmp_path} cannot be opened: Is a directory."
 
 
 def test_errors_of_a_population_map(file, tmp_path):
@@ -191,11 +193,11 @@ def test_errors_of_a_population_map(file, tmp_path):
     table = file("GBR EUR\nASW\n", "map.txt")
     with pytest.raises(DataError) as caught:
         read_panel(panel, table)
-    assert str(caught.value) == f"{table}: line 2 has 1 columns; two are needed, population and super-population."
+    assert str(caught.value) == f"{table}, line 2: it has 1 columns; two are needed, population and super-population."
     table.write_text("GBR EUR\nGBR SAS\n")
     with pytest.raises(DataError) as caught:
         read_panel(panel, table)
-    assert str(caught.value) == f"{table}: population GBR is mapped to EUR and to SAS."
+    assert str(caught.value) == f"{table}, line 2: population GBR is mapped to EUR and to SAS."
     other = file("sample batch\na 1\n", "other.tsv")
     with pytest.raises(DataError) as caught:
         read_panel(other, "1000g")
@@ -219,8 +221,8 @@ def test_an_unknown_population_of_a_pedigree_file_lists_the_known(file):
 def test_errors_of_a_split(file):
     for text, message in {
         "sample\tset\na\ttrain\n": "{} has no column 'split'; its columns: sample, set.",
-        "sample\tsplit\na\t\n": "{}: the split is empty for sample a.",
-        "sample\tsplit\na\ttrain\na\ttest\n": "{}: sample a is in two splits, 'train' and 'test'.",
+        "sample\tsplit\na\t\n": "{}, line 2: the split is empty for sample a.",
+        "sample\tsplit\na\ttrain\na\ttest\n": "{}, line 3: sample a is in two splits, 'train' and 'test'.",
         "sample\tsplit\na\tfit\n": "{} puts nobody in the split 'train'; splits there: fit.",
     }.items():
         path = file(text)

@@ -226,15 +226,15 @@ REFUSED = {
     ),
     "a position that is no number": (
         {"bim": [BIM[0], "6 b 0 eleven G A"]},
-        ".bim, line 2: the position 'eleven' is not a whole number, 0 to 4611686018427387903.",
+        ".bim, line 2: the position 'eleven' is not a whole number from 0 to 4611686018427387903.",
     ),
     "a negative position": (
         {"bim": ["6 a 0 -3 G A", BIM[1]]},
-        ".bim, line 1: the position '-3' is not a whole number, 0 to 4611686018427387903.",
+        ".bim, line 1: the position '-3' is not a whole number from 0 to 4611686018427387903.",
     ),
     "an id twice": (
         {"fam": [*FAM[:2], "2 p0 0 0 0 -9"]},
-        ".fam, line 3: the individual p0 is in line 1 too; each needs an id (column 2) of their own, whatever the "
+        ".fam, line 3: the sample p0 is on line 1 too; each needs an id (column 2) of their own, whatever the "
         "family (`plink1.9 --update-ids` changes them).",
     ),
     "positions that go back": (

@@ -412,8 +412,8 @@ ERRORS = {
         PVAR[:-11].encode(),
         "{pgen} holds 3 variants, {pvar} lists 2: they are not of the same set, or one is truncated.",
     ),
-    "twice": (".psam", b"#FID\tIID\nf\tx\ng\tx\n", "{psam}: the IID x is on line 2 and on line 3."),
-    "psam columns": (".psam", b"#IID SEX\nx 1\ny\n", "{psam}: line 3 has 1 columns instead of 2."),
+    "twice": (".psam", b"#FID\tIID\nf\tx\ng\tx\n", "{psam}, line 3: the sample x is on line 2 too."),
+    "psam columns": (".psam", b"#IID SEX\nx 1\ny\n", "{psam}, line 3: it has 1 columns instead of 2."),
     "psam header": (
         ".psam",
         b"#ID SEX\nx 1\ny 1\n",
@@ -422,8 +422,8 @@ ERRORS = {
     "psam no IID": (".psam", b"#FID SEX\nx 1\ny 1\n", "{psam} has no column IID; its columns: FID, SEX."),
     "psam same": (".psam", b"#IID A A\nx 1 1\ny 1 1\n", "{psam} has columns of the same name: A."),
     "psam empty": (".psam", b"", "{psam} is empty; a line '#IID SEX …' and a line for each person are needed."),
-    "psam nobody": (".psam", b"#IID\n", "{psam} lists nobody."),
-    "psam binary": (".psam", b"#IID\n\xff\xfe\n", "{psam} is not a text file (UTF-8)."),
+    "psam nobody": (".psam", b"#IID\n", "{psam} has no samples."),
+    "psam binary": (".psam", b"#IID\n\xff\xfe\n", "{psam}, line 2: the byte 0xff is not UTF-8 text."),
     "pvar header": (
         ".pvar",
         b"6\t.\t0\t10\tC\tA\n",
@@ -431,11 +431,11 @@ ERRORS = {
         "--make-pgen` writes one.",
     ),
     "pvar empty": (".pvar", b"", "{pvar} has no header line '#CHROM POS ID REF ALT'."),
-    "pvar columns": (".pvar", PVAR[:-5].encode(), "{pvar}: line 4 has 3 columns instead of at least 5."),
+    "pvar columns": (".pvar", PVAR[:-5].encode(), "{pvar}, line 4: it has 3 columns instead of at least 5."),
     "pvar position": (
         ".pvar",
         PVAR.replace("11", "1e1").encode(),
-        "{pvar}: line 3 has the position '1e1', which is not a number from 0 to 4611686018427387903.",
+        "{pvar}, line 3: the position '1e1' is not a whole number from 0 to 4611686018427387903.",
     ),
     "pvar order": (
         ".pvar",
@@ -478,7 +478,7 @@ def test_a_pgen_cut_anywhere_is_refused(pair):
 
 @pytest.mark.parametrize(
     ("module", "package", "purpose"),
-    [("pgenlib", "Pgenlib", "Reading .pgen files"), ("zstandard", "zstandard", "Reading .pvar.zst files")],
+    [("pgenlib", "Pgenlib", "Reading .pgen files"), ("zstandard", "zstandard", "Reading .zst files")],
 )
 def test_without_the_extra(pair, monkeypatch, module, package, purpose):
     if module == "zstandard":

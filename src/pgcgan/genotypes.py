@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from .errors import DataError, listed
+from .regions import parse_region
 
 MISSING = -1
 
@@ -355,16 +355,6 @@ class Genotypes:
             raise DataError(f"Splitting {self.n_samples} people by {fraction} leaves one side empty; give more people.")
         return self.select(samples=first), self.select(samples=~first)
 
-    def blocks(self, size: int) -> Iterator[Genotypes]:
-        """Yield consecutive blocks of at most `size` variants; no block crosses a contig."""
-        if size < 1:
-            raise DataError(f"The block size is {size}; accepted: 1 or more.")
-        contig = self.variants.contig
-        starts = [0, *(np.flatnonzero(contig[1:] != contig[:-1]) + 1), self.n_variants]
-        for start, end in pairwise(starts):
-            for left in range(start, end, size):
-                yield self._at(variants=slice(left, min(left + size, end)))
-
     def with_labels(self, columns: Mapping[str, Sequence[str] | np.ndarray | Mapping[str, str]]) -> Genotypes:
         """Return the same people with label columns added or replaced.
 
@@ -394,31 +384,6 @@ def _stretches(calls: np.ndarray) -> Iterator[slice]:
     step = max(1, (1 << 24) // max(1, calls[:1].size))
     for start in range(0, len(calls), step):
         yield slice(start, start + step)
-
-
-def parse_region(region: str) -> tuple[str, int, int | None]:
-    """Return contig, first and last position (1-based, inclusive; None = to the end) of a region string.
-
-    Raises
-    ------
-    DataError
-        If the region is not `contig`, `contig:start-end`, `contig:start-` or `contig:position`.
-    """
-    contig, colon, span = region.rpartition(":")
-    if not colon:
-        return region, 1, None
-    start, dash, end = span.replace(",", "").partition("-")
-    try:
-        first = int(start)
-        last = int(end) if end else (None if dash else first)
-    except ValueError:
-        first, last = 0, None
-    if not contig or first < 1 or (last is not None and last < first):
-        raise DataError(
-            f"Region {region!r} cannot be read; accepted: contig, contig:start-end, contig:start- or contig:position "
-            "(1-based, start at most end), for example 6:29602876-33268403."
-        )
-    return contig, first, last
 
 
 def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:

@@ -18,6 +18,7 @@ from .labels import plan_counts
 if TYPE_CHECKING:
     import demes
     import msprime
+    import tskit
 
 # people of each super-population in 1000 Genomes phase 3: the default proportions, unequal as cohorts are
 SHARES: dict[str, int] = {"AFR": 661, "AMR": 347, "EAS": 504, "EUR": 503, "SAS": 489}
@@ -64,6 +65,38 @@ def simulate(
     """
     import msprime
 
+    plan = _people_by_population(people, length, seed, populations)
+    for_ancestry, for_mutation, for_map, for_gender = np.random.SeedSequence(seed).spawn(4)
+    halves = {name: (f"{name}1", f"{name}2") for name in plan}
+    sizes = {pop: (plan[name] + 1 - i) // 2 for name in plan for i, pop in enumerate(halves[name])}
+    ancestry = msprime.sim_ancestry(
+        [msprime.SampleSet(count, population=pop) for pop, count in sizes.items() if count],
+        demography=msprime.Demography.from_demes(history()),
+        recombination_rate=_recombination_map(length, np.random.default_rng(for_map)),
+        random_seed=int(for_ancestry.generate_state(1)[0] >> 1) or 1,
+    )
+    tree_sequence = msprime.sim_mutations(
+        ancestry, rate=MUTATION_RATE, random_seed=int(for_mutation.generate_state(1)[0] >> 1) or 1
+    )
+
+    calls, variants = _polymorphic_sites(tree_sequence, people, length)
+    genotypes = Genotypes(
+        calls,
+        variants,
+        np.array([f"{name}_{i:0{max(4, len(str(plan[name])))}d}" for name in plan for i in range(1, plan[name] + 1)]),
+        {
+            "pop": np.repeat(list(sizes), list(sizes.values())),
+            "super_pop": np.repeat(list(plan), list(plan.values())),
+            "gender": np.random.default_rng(for_gender).choice(["female", "male"], size=people),
+        },
+    )
+    return genotypes.without_phase() if unphased else genotypes
+
+
+def _people_by_population(
+    people: int, length: int, seed: int, populations: Sequence[str] | Mapping[str, int] | None
+) -> dict[str, int]:
+    """Return the number of people of each super-population; raise UsageError if an argument is off."""
     for value, what in ((people, "people"), (length, "base pairs")):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise UsageError(f"simulate: the number of {what} is {value!r}; accepted: a whole number, 1 or more.")
@@ -80,21 +113,11 @@ def simulate(
         raise UsageError(
             f"simulate: unknown population {unknown[0] if unknown else ''!r}; accepted: {', '.join(SHARES)}."
         )
-    plan = plan_counts(people, {name: shares[name] for name in sorted(shares)})
+    return plan_counts(people, {name: shares[name] for name in sorted(shares)})
 
-    for_ancestry, for_mutation, for_map, for_gender = np.random.SeedSequence(seed).spawn(4)
-    halves = {name: (f"{name}1", f"{name}2") for name in plan}
-    sizes = {pop: (plan[name] + 1 - i) // 2 for name in plan for i, pop in enumerate(halves[name])}
-    ancestry = msprime.sim_ancestry(
-        [msprime.SampleSet(count, population=pop) for pop, count in sizes.items() if count],
-        demography=msprime.Demography.from_demes(history()),
-        recombination_rate=_recombination_map(length, np.random.default_rng(for_map)),
-        random_seed=int(for_ancestry.generate_state(1)[0] >> 1) or 1,
-    )
-    tree_sequence = msprime.sim_mutations(
-        ancestry, rate=MUTATION_RATE, random_seed=int(for_mutation.generate_state(1)[0] >> 1) or 1
-    )
 
+def _polymorphic_sites(tree_sequence: tskit.TreeSequence, people: int, length: int) -> tuple[np.ndarray, Variants]:
+    """Return calls (sites, people, 2) and sites of a tree sequence with exactly two alleles."""
     calls = np.empty((tree_sequence.num_sites, 2 * people), dtype=np.int8)
     position: list[int] = []
     ref: list[str] = []
@@ -111,24 +134,10 @@ def simulate(
         raise DataError(
             f"simulate: no site is polymorphic among {people} people over {length} base pairs; give more of either."
         )
-    genotypes = Genotypes(
-        calls[: len(position)].reshape(len(position), people, 2),
-        Variants(
-            contig=np.full(len(position), "1", dtype=object),
-            position=np.array(position),
-            id=np.full(len(position), ".", dtype=object),
-            ref=np.array(ref, dtype=object),
-            alt=np.array(alt, dtype=object),
-            contig_lengths={"1": length},
-        ),
-        np.array([f"{name}_{i:0{max(4, len(str(plan[name])))}d}" for name in plan for i in range(1, plan[name] + 1)]),
-        {
-            "pop": np.repeat(list(sizes), list(sizes.values())),
-            "super_pop": np.repeat(list(plan), list(plan.values())),
-            "gender": np.random.default_rng(for_gender).choice(["female", "male"], size=people),
-        },
-    )
-    return genotypes.without_phase() if unphased else genotypes
+    n = len(position)
+    contig, no_id = np.full(n, "1", dtype=object), np.full(n, ".", dtype=object)
+    variants = Variants(contig, np.array(position), no_id, np.array(ref), np.array(alt), {"1": length})
+    return calls[:n].reshape(n, people, 2), variants
 
 
 def history() -> demes.Graph:

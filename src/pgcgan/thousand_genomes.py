@@ -12,13 +12,13 @@ from typing import Any
 import pysam
 
 from .errors import DataError, UsageError, listed
-from .genotypes import parse_region
 from .io import remote
 from .io.bgzf import opened
 from .io.index import index_of, region_start
 from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
+from .regions import parse_region
 from .runtime.files import whole_files
 
 MIRROR = "https://ftp.1000genomes.ebi.ac.uk/vol1/ftp"  # also: https://1000genomes.s3.amazonaws.com

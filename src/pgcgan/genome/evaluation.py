@@ -37,8 +37,9 @@ def evaluate(
     """Compare people of a genome-wide model with real people; the genome is never held in memory as a whole.
 
     All metrics of `pgcgan.evaluate` are computed at 5,000 common sites of the whole genome. In addition: the error of
-    r² of pairs of common sites across the seams of windows, beside that of pairs as far apart inside windows; the signed r
-    of pairs of sites on two contigs; and how well the ancestry of a person, within the label, agrees between contigs.
+    r² of pairs of common sites across the seams of windows, beside that of pairs as far apart inside windows; the
+    signed r of pairs of sites on two contigs; and how well the ancestry of a person, within the label, agrees between
+    contigs.
 
     Parameters
     ----------

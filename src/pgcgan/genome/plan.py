@@ -237,29 +237,14 @@ def make_plan(
     folder = Path(directory)
     _make_room(folder, force)
     say = on_event or (lambda event: None)
-    variants, people = source.sites()
-    scan = GenomeScan(len(variants))
-    for contig, first, last, done in read_chunks(variants, people):
-        scan.add(contig, source.read(contig, first, last), done - 1, label)
-        say({"stage": "planning", "fraction": 0.8 * done / len(variants), "detail": f"{scan.n_sites:,} sites"})
-    if not scan.n_sites:
-        raise DataError(f"No site of {source.path} is left to train on.")
+    scan = _scan(source, label, say)
     source = dataclasses.replace(source, samples=scan.samples)
     with single_thread():
         ancestry = scan.ancestry()
         of_label = np.unique(scan.label_group, return_inverse=True)[1]
         mixtures = fit_mixtures(ancestry.z, of_label, ancestry.spread)
-    windows: list[Window] = []
-    digests: list[str] = []
-    for number, (contig, sites) in enumerate(scan.contigs.items()):
-        breakpoints = _breakpoints(source, contig, sites.positions, size)
-        for left, right in zip([0, *breakpoints], [*breakpoints, len(sites.positions)], strict=True):
-            most = min(OVERLAP, int(OVERLAP_SHARE * size)) if overlap is None else overlap
-            begin = _new_position(sites.positions, max(left - most, 0)) if left and most else left
-            index, where = len(windows) + 1, sites.positions
-            windows.append(Window(index, contig, int(where[begin]), int(where[right - 1]), right - begin, left - begin))
-            digests.append(joined_checksums(sites.checksums[begin:right]))
-        say({"stage": "planning", "fraction": 0.8 + 0.2 * (number + 1) / len(scan.contigs), "detail": contig})
+    most_overlap = min(OVERLAP, int(OVERLAP_SHARE * size)) if overlap is None else overlap
+    windows, digests = _windows(source, scan, size, most_overlap, say)
     names, counts = np.unique(scan.label_group, return_counts=True)
     plan = Plan(
         source=source,
@@ -286,6 +271,37 @@ def make_plan(
     # last: without it there is no plan
     store.write_json(folder / _PLAN / _METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
     return plan
+
+
+def _scan(source: Source, label: Sequence[str], say: OnEvent) -> GenomeScan:
+    """Read the genome once, a chunk of sites at a time."""
+    variants, people = source.sites()
+    scan = GenomeScan(len(variants))
+    for contig, first, last, done in read_chunks(variants, people):
+        scan.add(contig, source.read(contig, first, last), done - 1, label)
+        say({"stage": "planning", "fraction": 0.8 * done / len(variants), "detail": f"{scan.n_sites:,} sites"})
+    if not scan.n_sites:
+        raise DataError(f"No site of {source.path} is left to train on.")
+    return scan
+
+
+def _windows(
+    source: Source, scan: GenomeScan, size: int, most_overlap: int, say: OnEvent
+) -> tuple[list[Window], list[str]]:
+    """Cut all contigs; return the windows and the digests of their data."""
+    windows: list[Window] = []
+    digests: list[str] = []
+    for number, (contig, sites) in enumerate(scan.contigs.items()):
+        where = sites.positions
+        breakpoints = _breakpoints(source, contig, where, size)
+        for left, right in zip([0, *breakpoints], [*breakpoints, len(where)], strict=True):
+            # the first site that has the position of the site where the overlap would begin
+            begin = int(np.searchsorted(where, where[max(left - most_overlap, 0)])) if left and most_overlap else left
+            first, last = int(where[begin]), int(where[right - 1])
+            windows.append(Window(len(windows) + 1, contig, first, last, right - begin, left - begin))
+            digests.append(joined_checksums(sites.checksums[begin:right]))
+        say({"stage": "planning", "fraction": 0.8 + 0.2 * (number + 1) / len(scan.contigs), "detail": contig})
+    return windows, digests
 
 
 def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, Any]) -> None:
@@ -357,8 +373,3 @@ def _breakpoints(source: Source, contig: str, positions: np.ndarray, size: int) 
         if np.isfinite(linkage).any():
             breakpoints.append(low + int(linkage.argmin()))
     return breakpoints
-
-
-def _new_position(positions: np.ndarray, site: int) -> int:
-    """Return the first site that has the position of a site."""
-    return int(np.searchsorted(positions, positions[site]))

@@ -5,33 +5,93 @@ from __future__ import annotations
 import contextlib
 import itertools
 import struct
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from io import BufferedReader
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..genotypes import parse_region
-from .index import region_start
-from .records import ABSENT, Site, Table
+from .records import ABSENT, Site, Table, structured
 from .scratch import People, site_blocks
 
-_END = (1 << 31) - 1  # the last position
+_PIECE = 1 << 16  # bytes copied at a time
+_PLACE = 8  # bytes of a record's contig and position
 
 
-def opened(path: str, source: str) -> Any:
-    """Open a BCF file by cyvcf2.
+def read_header(stream: BufferedReader, start: bytes, source: str) -> bytes:
+    """Return the bytes of the header of a BCF stream whose first five bytes are `start`."""
+    header = start + stream.read(4)
+    left = int.from_bytes(header[5:], "little")
+    while left and (part := stream.read(min(left, _PIECE))):  # a damaged size may be gigabytes
+        header += part
+        left -= len(part)
+    if header[:4] != b"BCF\2" or len(header) < 9 or left:
+        raise DataError(f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`.")
+    return header
 
-    Raises
-    ------
-    DataError
-        If it is not a BCF file that can be read.
+
+def header_lines(header: bytes) -> list[str]:
+    """Return the lines of the text in a header."""
+    return header[9:].rstrip(b"\0").decode().rstrip("\n").split("\n")
+
+
+def contig_names(lines: Sequence[str]) -> list[str]:
+    """Return contig names by their number in the records: that of IDX, or else the order in the header."""
+    names: dict[int, str] = {}
+    for line in lines:
+        if line.startswith("##contig=<"):
+            fields = structured(line)
+            names[int(fields["IDX"]) if fields.get("IDX", "").isdigit() else len(names)] = fields.get("ID", "")
+    return [names.get(number, "") for number in range(1 + max(names, default=-1))] if len(names) < 1 << 20 else []
+
+
+@contextlib.contextmanager
+def opened(source: str, header: bytes, parts: Iterable[bytes]) -> Iterator[Any]:
+    """Open BCF records of a stream by cyvcf2, which needs a file: a temporary one.
+
+    htslib checks records that it reads one after the other, but not those it finds by an index: damaged ones end the
+    process. So it is never given an index.
+
+    Parameters
+    ----------
+    source : str
+        What messages call the file.
+    header : bytes
+        The header of the stream.
+    parts : iterable of bytes
+        The records behind it.
     """
+    with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
+        copy.write(header)
+        copy.writelines(parts)
+        copy.flush()
+        yield opened_file(source, copy.name)
+
+
+def up_to(body: BufferedReader, contig: int, end: int | None) -> Iterator[bytes]:
+    """Yield the records of a stream, up to the last of a contig (by its number) that starts at `end` or before."""
+    while len(sizes := body.read(8)) == 8:
+        record = body.read(_PLACE)
+        number, begin = struct.unpack("<ii", record.ljust(_PLACE, b"\xff"))
+        if number != contig or (end is not None and begin >= end):
+            return
+        yield sizes + record
+        left = sum(struct.unpack("<II", sizes)) - _PLACE
+        while left > 0 and (part := body.read(min(left, _PIECE))):
+            yield part
+            left -= len(part)
+    yield sizes  # part of a record, of a file that is cut
+
+
+def opened_file(source: str, path: str) -> Any:
+    """Open a BCF file by cyvcf2; raise a DataError if its header cannot be read."""
     from cyvcf2 import VCF
     from cyvcf2.cyvcf2 import set_htslib_log_level
 
     set_htslib_log_level(0)  # it would write to standard error
-    message = f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`, or fetch it again."
+    message = f"{source} is damaged: its header cannot be read; fetch it again."
     try:
         with _refused(message):
             return VCF(path)
@@ -39,7 +99,7 @@ def opened(path: str, source: str) -> Any:
         raise DataError(message) from None
 
 
-def fill(table: Table, file: Any, index: str | None, n: int, chosen: np.ndarray | None) -> None:
+def fill(table: Table, file: Any, n: int, chosen: np.ndarray | None) -> None:
     """Put the records of a BCF file into a table, up to the end of the file or of the table's region.
 
     Parameters
@@ -47,9 +107,7 @@ def fill(table: Table, file: Any, index: str | None, n: int, chosen: np.ndarray 
     table : Table
         Where they go.
     file : cyvcf2.VCF
-        The file.
-    index : str, optional
-        Its index, by which the region of the table is found.
+        The records.
     n : int
         Samples in the file.
     chosen : array of int or None
@@ -57,9 +115,7 @@ def fill(table: Table, file: Any, index: str | None, n: int, chosen: np.ndarray 
     """
     for number in itertools.count(1):
         with _refused(f"{table.source} is truncated or damaged: record {number} cannot be read; fetch it again."):
-            if number == 1:
-                records = iter(file) if index is None else _inside(table, file, index)
-            record = next(records, None)
+            record = next(file, None)
             if record is None:
                 return
             site = Site(record.CHROM, record.POS, record.ID or ".", record.REF, tuple(record.ALT))
@@ -83,15 +139,6 @@ def _refused(message: str) -> Iterator[None]:
         if type(error) is not Exception:
             raise
         raise DataError(message) from None
-
-
-def _inside(table: Table, file: Any, index: str) -> Iterator[Any]:
-    """Return the records that reach into the region of a table."""
-    contig, start, end = parse_region(table.region or "")
-    if region_start(index, contig, start, end, file.seqnames) is None:  # this checks the index too
-        return iter(())
-    file.set_index(index)
-    return iter(file(f"{contig}:{start}-{_END if end is None else min(end, _END)}"))
 
 
 def _add(table: Table, site: Site, calls: np.ndarray) -> None:

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..genotypes import MISSING, Genotypes, parse_region
+from ..genotypes import MISSING, Genotypes
+from ..regions import parse_region
 from .bgzf import opened
 from .outputs import check_writable, outputs
-from .records import ABSENT, MAX_POSITION, Policies, Site, Table, position_of
+from .records import ABSENT, Policies, Site, Table
 from .scratch import People, site_blocks
+from .table import position, refuse, rows, sample_names
 
 IMPUTE_SUFFIXES = (".hap", ".hap.gz")
 _BLANK, _ZERO = b" 0"
@@ -40,28 +42,11 @@ def read_impute(
 ) -> Genotypes:
     """Read NAME.hap or NAME.hap.gz, with NAME.legend(.gz) and NAME.samples or NAME.sample.
 
-    Parameters
-    ----------
-    path : path
-        NAME.hap or NAME.hap.gz.
-    choose : callable, optional
-        Given the people of the .samples file, returns those wanted, in the order wanted.
-    region : str, optional
-        See `pgcgan.read`. It names the contig too, where the ids of the legend (`contig:position_ref_alt` or
-        `contig:position:ref:alt`) do not.
-    policies : Policies, optional
-        What to do with unusual records; an error by default.
-
     Returns
     -------
     Genotypes
         Calls equal to those of `bcftools convert --haplegendsample2vcf`. The labels are `pop`, `super_pop` and
         `gender`, from the columns population, group and sex, where they say something of everybody.
-
-    Raises
-    ------
-    DataError
-        If a file is absent, not readable, or holds something the policies do not accept; the message has the line.
     """
     hap = os.fspath(path)
     stem = hap.removesuffix(".gz").removesuffix(".hap")
@@ -100,20 +85,9 @@ def _beside(hap: str, stem: str, suffixes: Sequence[str]) -> str:
     raise DataError(f"There is no file {' or '.join(stem + s for s in suffixes)}, which belongs to {hap}.")
 
 
-def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
-    with opened(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                fields = line.decode().split()
-            except UnicodeDecodeError:
-                raise DataError(f"{path} is not UTF-8 text on line {number}.") from None
-            if fields:
-                yield number, fields
-
-
 def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
     columns: list[str] | None = None
-    for number, fields in _lines(legend):
+    for number, fields in rows(legend):
         if columns is None:
             columns = fields
             if len(fields) < 4 or fields[1].lower() not in ("position", "pos"):
@@ -121,25 +95,19 @@ def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
                     f"{legend} begins with {' '.join(fields)[:40]!r}; a header 'id position a0 a1' is needed."
                 )
             continue
-        if len(fields) != len(columns):
-            raise DataError(f"{legend}: line {number} has {len(fields)} columns instead of {len(columns)}.")
-        identifier, position, ref, alt = fields[:4]
-        place = position_of(position)
-        if place is None:
-            raise DataError(
-                f"{legend}: line {number} has the position {position!r}, which is not a number from 0 to "
-                f"{MAX_POSITION}."
-            )
-        contig, named = _contig(identifier, position, ref, alt)
+        identifier, place, ref, alt = fields[:4]
+        site_position = position(legend, number, place)
+        contig, id_is_contig = _contig(identifier, place, ref, alt)
         if contig is None:
             if region is None:
-                raise DataError(
-                    f"{legend}: line {number} has the id {identifier}, which does not name the contig; a region "
-                    "(region='6', --region 6) names it."
+                refuse(
+                    legend,
+                    number,
+                    f"the id {identifier} does not name the contig; a region (region='6', --region 6) names it.",
                 )
             contig = parse_region(region)[0]
-        kept = fields[columns.index("vcf_id")] if "vcf_id" in columns else "." if named else identifier
-        yield Site(contig, place, kept, ref, () if alt == "." else (alt,))
+        name = fields[columns.index("vcf_id")] if "vcf_id" in columns else "." if id_is_contig else identifier
+        yield Site(contig, site_position, name, ref, () if alt == "." else (alt,))
     if columns is None:
         raise DataError(f"{legend} is empty; a header 'id position a0 a1' and a line for each site are needed.")
 
@@ -156,17 +124,17 @@ def _contig(identifier: str, position: str, ref: str, alt: str) -> tuple[str | N
 
 
 def _read_samples(path: str) -> tuple[list[str], dict[str, np.ndarray]]:
-    lines = list(_lines(path))
-    if not lines:
+    table = list(rows(path))
+    if not table:
         raise DataError(
             f"{path} is empty; a header 'sample population group sex' and a line for each person are needed."
         )
-    header, rows = [c.lower() for c in lines[0][1]], lines[1:]
+    header, table = [c.lower() for c in table[0][1]], table[1:]
     header = ["population" if c == "pop" else c for c in header]  # phase 3 of the 1000 Genomes Project
     if header[:2] == ["id_1", "id_2"]:
         at = 1
-        if rows and set(rows[0][1]) <= {"0", "D", "B", "C", "P"}:  # the second header line has the types of the columns
-            rows = rows[1:]
+        if table and set(table[0][1]) <= {"0", "D", "B", "C", "P"}:  # a second header line: the types of the columns
+            table = table[1:]
     elif header[0] in ("sample", "id"):
         at = 0
     else:
@@ -174,24 +142,15 @@ def _read_samples(path: str) -> tuple[list[str], dict[str, np.ndarray]]:
             f"{path} begins with {' '.join(header)[:40]!r}; accepted headers: 'sample population group sex', "
             "'ID_1 ID_2 missing …'."
         )
-    first: dict[str, int] = {}
-    for number, fields in rows:
-        if len(fields) != len(header):
-            raise DataError(f"{path}: line {number} has {len(fields)} columns instead of {len(header)}.")
-        if fields[at] in first:
-            raise DataError(f"{path}: the sample {fields[at]} is on line {first[fields[at]]} and on line {number}.")
-        first[fields[at]] = number
-    samples = list(first)
-    if not samples:
-        raise DataError(f"{path} lists nobody.")
+    samples = sample_names(path, table, at)
     labels = {}
     for name, column in _COLUMNS.items():
-        values = [fields[header.index(column)] for _, fields in rows] if column in header else samples
+        values = [fields[header.index(column)] for _, fields in table] if column in header else samples
         # bcftools fills these columns with the names of the samples
         if values != samples and "." not in values and "NA" not in values:
             labels[name] = np.array(values, dtype=object)
     if "sex" in header:
-        sexes = [_SEXES.get(fields[header.index("sex")].lower(), "unknown") for _, fields in rows]
+        sexes = [_SEXES.get(fields[header.index("sex")].lower(), "unknown") for _, fields in table]
         # bcftools writes 2 for everybody of whom it does not know the sex
         unsaid = {"unknown"} if labels else {"unknown", "female"}
         if not set(sexes) <= unsaid:
@@ -211,9 +170,11 @@ def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: 
             return
     alleles = text.split()
     if len(alleles) != 2 * n:
-        raise DataError(
-            f"{table.source}: line {number} ({site}) has {len(alleles)} alleles instead of {2 * n}, two for each of "
-            f"{n} samples; the file is truncated, or of other people than the .samples file."
+        refuse(
+            table.source,
+            number,
+            f"{site} has {len(alleles)} alleles instead of {2 * n}, two for each of {n} samples; the file is "
+            "truncated, or of other people than the .samples file.",
         )
     calls = np.empty((len(table.samples), 2), dtype=np.int32)
     phased = np.ones(len(calls), dtype=bool)
@@ -223,9 +184,11 @@ def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: 
             if allele.endswith(b"*"):
                 phased[i], allele = False, allele[:-1]
             if allele not in _ALLELES or (side == 0 and allele == b"-"):
-                raise DataError(
-                    f"{table.source}: line {number} ({site}) has the allele {allele.decode(errors='replace')!r} of "
-                    f"sample {table.samples[i]}; accepted: 0, 1, ? (missing), - (second of a haploid call)."
+                refuse(
+                    table.source,
+                    number,
+                    f"{site} has the allele {allele.decode(errors='replace')!r} of sample {table.samples[i]}; "
+                    "accepted: 0, 1, ? (missing), - (second of a haploid call).",
                 )
             calls[i, side] = _ALLELES[allele]
     table.add(site, calls, phased)
@@ -300,8 +263,8 @@ def _legend_lines(genotypes: People) -> Iterator[bytes]:
     v = genotypes.variants
     with_ids = bool((v.id != ".").any())
     yield b"id position a0 a1" + (b" vcf_id\n" if with_ids else b"\n")
-    for contig, position, ref, alt, name in zip(v.contig, v.position.tolist(), v.ref, v.alt, v.id, strict=True):
-        line = f"{contig}:{position}_{ref}_{alt} {position} {ref} {alt}"
+    for contig, place, ref, alt, name in zip(v.contig, v.position.tolist(), v.ref, v.alt, v.id, strict=True):
+        line = f"{contig}:{place}_{ref}_{alt} {place} {ref} {alt}"
         yield (f"{line} {name}\n" if with_ids else f"{line}\n").encode()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError, UsageError, listed
-from .remote import contents, is_address
+from .table import Row, numbered_lines, refuse
 
 PANEL_COLUMNS = ("pop", "super_pop", "gender")  # the order of a 1000 Genomes panel, behind `sample`
 SAMPLE_COLUMNS = ("sample", "sample_id", "IID", "#IID", "Individual ID")
@@ -66,8 +66,8 @@ def read_panel(
         If the population map is not known.
     """
     source = os.fspath(path)
-    header, rows = _table(source)
-    sample_at = _sample_column(header, rows, source)
+    header, table = _table(source)
+    sample_at = _sample_column(header, table, source)
     pedigree = "Individual ID" in header and "Population" in header
     if pedigree:
         taken = {"Population": "pop", "Gender": "gender"}
@@ -79,19 +79,22 @@ def read_panel(
     labels: dict[str, dict[str, str]] = {}
     for name, at in columns.items():
         values = labels.setdefault(name, {})
-        for row in rows:
+        for number, row in table:
             sample, value = row[sample_at], row[at]
             if pedigree and name == "gender":
                 value = {"1": "male", "2": "female"}.get(value, "unknown")
             if value in _EMPTY:
-                raise DataError(
-                    f"{source}: label {name!r} is empty ({value!r}) for sample {sample}; fill it in, or take the "
-                    "sample or the column out."
+                refuse(
+                    source,
+                    number,
+                    f"label {name!r} is empty ({value!r}) for sample {sample}; fill it in, or take the sample or the "
+                    "column out.",
                 )
             if values.setdefault(sample, value) != value:
-                raise DataError(
-                    f"{source}: sample {sample} occurs twice with different labels, {name} {values[sample]!r} and "
-                    f"{value!r}."
+                refuse(
+                    source,
+                    number,
+                    f"sample {sample} occurs twice with different labels, {name} {values[sample]!r} and {value!r}.",
                 )
     if pedigree or population_map is not None:
         labels = _with_super_population(labels, "1000g" if population_map is None else population_map, source)
@@ -118,19 +121,18 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
         If there is no column `split`, a value is empty, or nobody is for training.
     """
     source = os.fspath(path)
-    header, rows = _table(source)
-    sample_at = _sample_column(header, rows, source)
+    header, table = _table(source)
+    sample_at = _sample_column(header, table, source)
     if "split" not in header:
         raise DataError(f"{source} has no column 'split'; its columns: {listed(header, 10)}.")
     at = header.index("split")
     split: dict[str, str] = {}
-    for row in rows:
-        if row[at] in _EMPTY:
-            raise DataError(f"{source}: the split is empty for sample {row[sample_at]}.")
-        if split.setdefault(row[sample_at], row[at]) != row[at]:
-            raise DataError(
-                f"{source}: sample {row[sample_at]} is in two splits, {split[row[sample_at]]!r} and {row[at]!r}."
-            )
+    for number, row in table:
+        sample, part = row[sample_at], row[at]
+        if part in _EMPTY:
+            refuse(source, number, f"the split is empty for sample {sample}.")
+        if split.setdefault(sample, part) != part:
+            refuse(source, number, f"sample {sample} is in two splits, {split[sample]!r} and {part!r}.")
     if "train" not in split.values():
         raise DataError(
             f"{source} puts nobody in the split 'train'; splits there: {listed(dict.fromkeys(split.values()))}."
@@ -180,49 +182,37 @@ def _population_map(given: str | os.PathLike[str] | Mapping[str, str]) -> Mappin
             "of two columns, population and super-population."
         )
     pairs: dict[str, str] = {}
-    for number, line in enumerate(_text(name).splitlines(), start=1):
+    for number, line in numbered_lines(name):
         fields = line.replace(",", " ").split()
         if not fields or (number == 1 and fields[0].lower() in ("pop", "population")):
             continue
         if len(fields) != 2:
-            raise DataError(
-                f"{name}: line {number} has {len(fields)} columns; two are needed, population and super-population."
-            )
+            refuse(name, number, f"it has {len(fields)} columns; two are needed, population and super-population.")
         if pairs.setdefault(fields[0], fields[1]) != fields[1]:
-            raise DataError(f"{name}: population {fields[0]} is mapped to {pairs[fields[0]]} and to {fields[1]}.")
+            refuse(name, number, f"population {fields[0]} is mapped to {pairs[fields[0]]} and to {fields[1]}.")
     return pairs
 
 
-def _text(source: str) -> str:
-    try:
-        if is_address(source):
-            return contents(source).decode("utf-8-sig")
-        return Path(source).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"There is no file {source}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{source} is not a text file (UTF-8).") from None
-    except OSError as error:
-        raise DataError(f"{source} cannot be read: {error.strerror}.") from None
-
-
-def _table(source: str) -> tuple[list[str], list[list[str]]]:
+def _table(source: str) -> tuple[list[str], list[Row]]:
     """Return the header and the rows; cells are stripped, and short rows filled up with empty cells."""
-    lines = [line for line in _text(source).splitlines() if line.strip() and not line.startswith("##")]
+    lines = [(n, line) for n, line in numbered_lines(source) if line.strip() and not line.startswith("##")]
     if not lines:
         raise DataError(f"{source} is empty; a header line and a line for each sample are needed.")
-    if "\t" in lines[0]:
-        cells = [line.split("\t") for line in lines]
-    elif "," in lines[0]:
+    texts = [line for _, line in lines]
+    if "\t" in texts[0]:
+        cells = [line.split("\t") for line in texts]
+    elif "," in texts[0]:
         try:
-            cells = list(csv.reader(lines, strict=True))
+            cells = list(csv.reader(texts, strict=True))
         except csv.Error as error:
             raise DataError(
                 f"{source} cannot be read as a table of commas ({error}): a quote is not closed, or is in the "
                 "middle of a cell."
             ) from None
+        if len(cells) < len(texts):
+            raise DataError(f"{source} has a quoted cell of several lines.")
     else:
-        cells = [line.split() for line in lines]
+        cells = [line.split() for line in texts]
     cells = [[cell.strip() for cell in row] for row in cells]
     header = cells[0]
     # The header of the published 1000 Genomes panel ends in two tabs.
@@ -231,22 +221,23 @@ def _table(source: str) -> tuple[list[str], list[list[str]]]:
     twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
     if twice:
         raise DataError(f"{source} has columns of the same name: {listed(twice)}.")
-    for row in cells[1:]:
+    table = [(number, row) for (number, _), row in zip(lines, cells, strict=True)][1:]
+    for number, row in table:
         if any(row[len(header) :]):
-            raise DataError(f"{source}: the row of {row[0]!r} has {len(row)} columns, the header has {len(header)}.")
+            refuse(source, number, f"it has {len(row)} columns, the header has {len(header)}.")
         row += [""] * (len(header) - len(row))
-    if len(cells) == 1:
+    if not table:
         raise DataError(f"{source} has a header but no samples.")
-    return header, cells[1:]
+    return header, table
 
 
-def _sample_column(header: list[str], rows: list[list[str]], source: str) -> int:
+def _sample_column(header: list[str], table: list[Row], source: str) -> int:
     for name in SAMPLE_COLUMNS:
         if name in header:
             at = header.index(name)
-            nameless = next((number for number, row in enumerate(rows, start=1) if not row[at]), None)
+            nameless = next((number for number, row in table if not row[at]), None)
             if nameless is not None:
-                raise DataError(f"{source}: row {nameless} behind the header has no sample name in column {name!r}.")
+                refuse(source, nameless, f"it has no sample name in column {name!r}.")
             return at
     raise DataError(
         f"{source} has no sample column; accepted names: {', '.join(SAMPLE_COLUMNS)}; its columns: "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_writable, outputs
 from .ploidy import as_men_are
-from .records import MAX_POSITION, Policies, position_of
+from .records import Policies
 from .scratch import People, empty_calls
 from .sites import wanted_sites
+from .table import position, refuse, rows, sample_names
 
 PLINK1_SUFFIXES = (".bed",)
 _MAGIC = b"\x6c\x1b"
@@ -41,17 +42,6 @@ def read_plink1(
 ) -> Genotypes:
     """Read a PLINK 1 file set.
 
-    Parameters
-    ----------
-    path : path
-        NAME.bed, variant-major or sample-major; NAME.bim and NAME.fam are beside it.
-    choose : callable, optional
-        Given the within-family ids (IID), returns those wanted, in the order wanted.
-    region : str, optional
-        See `pgcgan.read`; contigs are named as in the .bim (23 is not called X).
-    policies : Policies, optional
-        Only `duplicates` and `haploid` can matter.
-
     Returns
     -------
     Genotypes
@@ -60,11 +50,6 @@ def read_plink1(
         and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal
         to what `plink2 --export vcf` and, but for Y and MT, `plink1.9 --keep-allele-order --recode vcf` export.
         The phenotype of the .fam is not read.
-
-    Raises
-    ------
-    DataError
-        If one of the files is absent, does not fit the others, or holds a line that cannot be used.
     """
     source = os.fspath(path)
     stem = source.removesuffix(".bed")
@@ -96,7 +81,7 @@ def read_plink1(
     carried = (calls[nameless] == 1).any(axis=2)
     if carried.any():
         i, sample = np.argwhere(carried)[0]
-        _refuse(
+        refuse(
             f"{stem}.bim",
             int(lines[keep[nameless[i]]]),
             f"{part.name(nameless[i])} has no name for the allele A1, which sample {samples[sample]} carries.",
@@ -114,8 +99,8 @@ def _decode_by_sites(
     step = max(1, _IN_CACHE // rows.shape[1])
     for start in range(0, len(keep), step):
         four = _FOUR_CALLS[rows[keep[start : start + step]]]
-        found = four.view(np.int8).reshape(len(four), -1, 2)[:, :n_people]
-        calls[start : start + step] = found if chosen is None else found[:, chosen]
+        decoded = four.view(np.int8).reshape(len(four), -1, 2)[:, :n_people]
+        calls[start : start + step] = decoded if chosen is None else decoded[:, chosen]
 
 
 def _decode_by_samples(
@@ -126,58 +111,25 @@ def _decode_by_samples(
     for start in range(0, calls.shape[1], step):
         people = slice(start, start + step)
         four = _FOUR_CALLS[rows[people] if chosen is None else rows[chosen[people]]]
-        found = four.view(np.int8).reshape(len(four), -1, 2)[:, keep]
-        calls[:, people] = found.transpose(1, 0, 2)
-
-
-def _rows(path: str, columns: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the fields of each line that is not blank."""
-    with open(path, "rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                fields = line.decode().split()
-            except UnicodeDecodeError as error:
-                _refuse(path, number, f"the byte {error.object[error.start]:#04x} is not UTF-8 text.")
-            if not fields:
-                continue
-            if len(fields) < 6:
-                _refuse(path, number, f"it has {len(fields)} of the 6 columns: {columns}.")
-            yield number, fields
-
-
-def _refuse(path: str, number: int, what: str) -> NoReturn:
-    raise DataError(f"{path}, line {number}: {what}")
+        decoded = four.view(np.int8).reshape(len(four), -1, 2)[:, keep]
+        calls[:, people] = decoded.transpose(1, 0, 2)
 
 
 def _read_fam(path: str) -> dict[str, str]:
     """Return the sex code of each person."""
-    seen: dict[str, int] = {}
-    sexes: dict[str, str] = {}
-    for number, fields in _rows(path, "family, individual, father, mother, sex, phenotype"):
-        name = fields[1]
-        if name in seen:
-            _refuse(
-                path,
-                number,
-                f"the individual {name} is in line {seen[name]} too; each needs an id (column 2) of their own, "
-                "whatever the family (`plink1.9 --update-ids` changes them).",
-            )
-        seen[name], sexes[name] = number, fields[4]
-    if not seen:
-        raise DataError(f"{path} has no samples.")
-    return sexes
+    table = list(rows(path, "family, individual, father, mother, sex, phenotype"))
+    advice = "; each needs an id (column 2) of their own, whatever the family (`plink1.9 --update-ids` changes them)"
+    return dict(zip(sample_names(path, table, 1, advice), (fields[4] for _, fields in table), strict=True))
 
 
 def _read_bim(path: str) -> tuple[Variants, np.ndarray]:
     """Return the sites, and the number of the line of each."""
     lines: list[int] = []
     sites: list[tuple[str, int, str, str, str]] = []
-    for number, (contig, name, _, position, a1, a2, *_) in _rows(path, "contig, id, cM, position, A1, A2"):
-        place = position_of(position)
-        if place is None:
-            _refuse(path, number, f"the position {position!r} is not a whole number, 0 to {MAX_POSITION}.")
+    for number, (contig, name, _, place, a1, a2, *_) in rows(path, "contig, id, cM, position, A1, A2"):
         lines.append(number)
-        sites.append((contig, place, name, "N" if a2 in _UNKNOWN else a2, "." if a1 in _UNKNOWN else a1))
+        ref, alt = "N" if a2 in _UNKNOWN else a2, "." if a1 in _UNKNOWN else a1
+        sites.append((contig, position(path, number, place), name, ref, alt))
     if not sites:
         raise DataError(f"{path} has no sites.")
     columns: dict[str, Any] = dict(
@@ -260,14 +212,14 @@ def _check(genotypes: People, target: str) -> None:
             "haploid='diploid' (--haploid diploid), which doubles them, or write another format."
         )
     variants = genotypes.variants
-    for what, values, bad in (
+    for name, values, bad in (
         ("ref", variants.ref, _UNKNOWN),
         ("alt", variants.alt, ("0",)),
         ("sample name", genotypes.samples, ("0",)),
     ):
         for value in bad:
             if (values == value).any():
-                raise DataError(f"The {what} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
+                raise DataError(f"The {name} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
     blank = [s for s in genotypes.samples if len(s.split()) != 1]
     if blank:
         raise DataError(

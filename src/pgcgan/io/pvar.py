@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError, MissingExtra, listed
-from ..genotypes import parse_region
+from ..errors import DataError, listed
+from ..regions import parse_region
 from .ploidy import SEXES
-from .records import MAX_POSITION, Site, position_of
+from .records import Site
+from .table import numbered_lines, position, refuse, rows, sample_names
 from .vcf import contig_table
 
 NOT_LABELS = ("FID", "IID", "SID", "PAT", "MAT", "SEX")
@@ -20,7 +20,7 @@ UNKNOWN = {"", ".", "NA", "NAN", "NONE", "-9"}  # a missing value of a .psam col
 
 @dataclass(frozen=True)
 class People:
-    """What is kept of a .psam."""
+    """The people of a .psam."""
 
     samples: list[str]
     male: np.ndarray
@@ -29,7 +29,7 @@ class People:
 
 @dataclass(frozen=True)
 class Sites:
-    """What is kept of a .pvar: the sites that may be wanted, and the number of alleles of all."""
+    """The sites of a .pvar: those that may be wanted, and the number of alleles of all."""
 
     sites: list[Site]
     index: list[int]  # of each in the file
@@ -47,34 +47,26 @@ def read_psam(psam: str) -> People:
     DataError
         If the file is absent or a line is not right; the message has its number.
     """
-    lines = [(n, line.split()) for n, line in _lines(psam) if line.strip() and not line.startswith("##")]
-    if not lines:
+    _check_there(psam)
+    table = list(rows(psam, comment="##"))
+    if not table:
         raise DataError(f"{psam} is empty; a line '#IID SEX …' and a line for each person are needed.")
-    header = lines[0][1]
+    header = table[0][1]
     if header[0] in ("#IID", "#FID"):
-        columns, rows = [header[0][1:], *header[1:]], lines[1:]
+        columns, table = [header[0][1:], *header[1:]], table[1:]
     elif header[0].startswith("#"):
         raise DataError(f"{psam}: the header line begins with {header[0]!r}; accepted: #IID, #FID.")
     else:  # a .psam without a header line has the columns of a .fam
-        columns, rows = ["FID", "IID", "PAT", "MAT", "SEX", "PHENO1"], lines
+        columns = ["FID", "IID", "PAT", "MAT", "SEX", "PHENO1"]
+        if len(header) != len(columns):
+            refuse(psam, table[0][0], f"it has {len(header)} columns instead of {len(columns)}.")
     if "IID" not in columns:
         raise DataError(f"{psam} has no column IID; its columns: {listed(columns, 10)}.")
     twice = [c for c in dict.fromkeys(columns) if columns.count(c) > 1]
     if twice:
         raise DataError(f"{psam} has columns of the same name: {listed(twice)}.")
-    for number, row in rows:
-        if len(row) != len(columns):
-            raise DataError(f"{psam}: line {number} has {len(row)} columns instead of {len(columns)}.")
-    values = {c: [row[i] for _, row in rows] for i, c in enumerate(columns)}
-    samples = values["IID"]
-    if not samples:
-        raise DataError(f"{psam} lists nobody.")
-    if len(set(samples)) < len(samples):
-        first: dict[str, int] = {}
-        for (number, _), sample in zip(rows, samples, strict=True):
-            if sample in first:
-                raise DataError(f"{psam}: the IID {sample} is on line {first[sample]} and on line {number}.")
-            first[sample] = number
+    samples = sample_names(psam, table, columns.index("IID"))
+    values = {c: [row[i] for _, row in table] for i, c in enumerate(columns)}
     sexes = np.array([SEXES.get(v.upper(), "unknown") for v in values.get("SEX", ["NA"] * len(samples))], dtype=object)
     labels = {}
     for column, cells in values.items():
@@ -87,7 +79,7 @@ def read_psam(psam: str) -> People:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether plink2 would take a value of a .psam column as a number."""
+    """True if plink2 would take a value of a .psam column as a number."""
     try:
         float(text)
     except ValueError:
@@ -113,7 +105,8 @@ def read_pvar(pvar: str, region: str | None) -> Sites:
     n_alleles: list[int] = []
     seen: dict[str, None] = {}
     place: list[int] | None = None
-    for number, line in _lines(pvar):
+    _check_there(pvar)
+    for number, line in numbered_lines(pvar):
         if line.startswith("##"):
             meta.append(line)
             continue
@@ -125,13 +118,9 @@ def read_pvar(pvar: str, region: str | None) -> Sites:
             continue
         fields = line.split(separator, width)
         if len(fields) < width:
-            raise DataError(f"{pvar}: line {number} has {len(fields)} columns instead of at least {width}.")
-        contig, position, identifier, ref, alt = (fields[i] for i in place)
-        place_on = position_of(position)
-        if place_on is None:
-            raise DataError(
-                f"{pvar}: line {number} has the position {position!r}, which is not a number from 0 to {MAX_POSITION}."
-            )
+            refuse(pvar, number, f"it has {len(fields)} columns instead of at least {width}.")
+        contig, position_text, identifier, ref, alt = (fields[i] for i in place)
+        place_on = position(pvar, number, position_text)
         seen[contig] = None
         if bounds is None or (contig == bounds[0] and bounds[1] <= place_on <= (last or place_on)):
             alts = () if alt == "." else tuple(alt.split(","))
@@ -159,48 +148,8 @@ def _pvar_columns(pvar: str, line: str) -> tuple[list[int], str | None]:
     return [columns.index(name) for name in wanted], separator
 
 
-def _lines(path: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file, or of a .zst file, with their numbers from 1."""
-    try:
-        if path.endswith(".zst"):
-            yield from enumerate(_zst_lines(path), start=1)
-        else:
-            with open(path, encoding="utf-8-sig") as stream:
-                yield from enumerate((line.rstrip("\n") for line in stream), start=1)
-    except FileNotFoundError:
+def _check_there(path: str) -> None:
+    if not os.path.exists(path):
         stem, suffix = os.path.splitext(path)
         other = f" (nor {path}.zst)" if suffix == ".pvar" else ""
-        raise DataError(f"There is no file {path}{other}, which belongs to {stem}.pgen.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not a text file (UTF-8).") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
-
-
-def _zst_lines(path: str) -> Iterator[str]:
-    try:
-        import zstandard
-    except ImportError:
-        raise MissingExtra("zstandard", "plink", "Reading .pvar.zst files") from None
-    decompressor = zstandard.ZstdDecompressor()
-    frame = decompressor.decompressobj()
-    inside = False
-    rest = b""
-    try:
-        with open(path, "rb") as stream:
-            while data := stream.read(1 << 20):
-                while data:
-                    rest += frame.decompress(data)
-                    inside = not frame.eof
-                    data = frame.unused_data if frame.eof else b""
-                    if frame.eof:
-                        frame = decompressor.decompressobj()
-                *whole, rest = rest.split(b"\n")
-                for line in whole:
-                    yield line.rstrip(b"\r").decode()
-    except zstandard.ZstdError as error:
-        raise DataError(f"{path} is damaged: {error}; fetch it again.") from None
-    if inside:
-        raise DataError(f"{path} is truncated: the compressed data stop in the middle; fetch it again.")
-    if rest:
-        yield rest.rstrip(b"\r").decode()
+        raise DataError(f"There is no file {path}{other}, which belongs to {stem}.pgen.")

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
@@ -18,12 +15,13 @@ from io import BufferedReader
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import MISSING, Genotypes, parse_region
+from ..genotypes import MISSING, Genotypes
+from ..regions import parse_region
 from . import bcf
 from .bgzf import opened
 from .index import index_of, region_start
-from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of
-from .remote import is_address, named
+from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of, structured
+from .remote import named
 
 # `0|0` … `1|1` and `0/0` … `1/1` with the tab behind them, as little-endian words whose allele bits are masked out.
 _ALLELE_BITS = 0xFFFEFFFE
@@ -35,7 +33,7 @@ _SEPARATOR = b"\t"
 
 @dataclass(frozen=True)
 class Header:
-    """What is kept of a VCF header."""
+    """The samples and contigs that a VCF header names."""
 
     samples: list[str]
     contig_lengths: dict[str, int | None]
@@ -51,30 +49,11 @@ def read_vcf(
 ) -> Genotypes:
     """Read a VCF or BCF file, or either from standard input.
 
-    Parameters
-    ----------
-    path : path
-        Plain, gzip or bgzip VCF, or BCF, told apart by content; "-" is standard input.
-    choose : callable, optional
-        Given the samples of the header, returns those wanted, in the order wanted. It is called before any record is
-        read, so that a wrong panel is reported at once.
-    region : str, optional
-        `contig`, `contig:start-end`, `contig:start-` or `contig:position`: records whose position is inside (1-based,
-        both ends included). Found by the .csi or .tbi index beside the file; without one the file is read until the
-        region is passed.
-    policies : Policies, optional
-        What to do with unusual records; an error by default.
-
     Returns
     -------
     Genotypes
         Calls int8 (variants, samples, ploidy), equal to what cyvcf2, pysam and scikit-allel read; `phased` if every
         heterozygous call is.
-
-    Raises
-    ------
-    DataError
-        If the file is not readable, or holds something the policies do not accept.
     """
     name = os.fspath(path)
     source = named(name)
@@ -83,8 +62,8 @@ def read_vcf(
             start = stream.read(5)
             binary = start[:3] == b"BCF"
             if binary:
-                file = bcf.opened(stack.enter_context(_on_disk(name, start, stream)), source)
-                lines = file.raw_header.rstrip("\n").split("\n")
+                head = bcf.read_header(stream, start, source)
+                lines = bcf.header_lines(head)
             else:
                 lines = _text_header(stream, start, source)
             header = parse_header(lines, source)
@@ -92,31 +71,33 @@ def read_vcf(
             column = {name: i for i, name in enumerate(header.samples)}
             chosen = None if samples == header.samples else np.array([column[s] for s in samples], dtype=np.int64)
             table = Table(source, samples, policies or Policies(), region)
-            index = None if region is None or (binary and is_address(name)) else index_of(name)
+            index = None if region is None else index_of(name)
+            records: BufferedReader | None = stream
             if region is not None and index is None:
                 log.info("%s has no index: read from the start to find %s.", source, region)
-            if binary:
-                bcf.fill(table, file, index, n, chosen)
-            elif region is None or index is None:
-                _fill(table, stream, n, chosen)
-            elif (offset := region_start(index, *parse_region(region))) is not None:
-                _fill(table, stack.enter_context(opened(name, offset)), n, chosen)
+            if region is not None and index is not None:
+                offset = region_start(index, *parse_region(region), bcf.contig_names(lines) if binary else None)
+                records = None if offset is None else stack.enter_context(opened(name, offset))
+            if records is not None and binary:
+                if records is stream and os.path.isfile(name):
+                    file = bcf.opened_file(source, name)
+                else:
+                    parts = _bcf_parts(records, None if records is stream else region, bcf.contig_names(lines))
+                    file = stack.enter_context(bcf.opened(source, head, parts))
+                bcf.fill(table, file, n, chosen)
+            elif records is not None:
+                _fill(table, records, n, chosen)
         return table.finish(header.contig_lengths, header.assembly)
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is not UTF-8 text at byte {error.object[error.start]:#04x}.") from None
 
 
-@contextlib.contextmanager
-def _on_disk(path: str, start: bytes, stream: BufferedReader) -> Iterator[str]:
-    """Yield the path of a file that can be opened again: of a pipe or an address a temporary copy."""
-    if os.path.isfile(path):
-        yield path
-        return
-    with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
-        copy.write(start)
-        shutil.copyfileobj(stream, copy)
-        copy.flush()
-        yield copy.name
+def _bcf_parts(records: BufferedReader, region: str | None, contigs: list[str]) -> Iterator[bytes]:
+    """Return the bytes of the records that are wanted of a stream."""
+    if region is None:
+        return iter(lambda: records.read(1 << 20), b"")
+    contig, _, end = parse_region(region)
+    return bcf.up_to(records, contigs.index(contig), end)
 
 
 def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
@@ -171,14 +152,6 @@ def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | Non
         elif line.startswith("##reference="):
             reference = line.partition("=")[2].strip('"') or None
     return lengths, assembly or reference
-
-
-def structured(line: str) -> dict[str, str]:
-    """Return the fields of a header line `##KEY=<ID=…,Description="…">`."""
-    fields = {}
-    for key, value in re.findall(r'([^<,=]+)=("(?:[^"\\]|\\.)*"|[^,>]*)', line.partition("=")[2]):
-        fields[key] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-    return fields
 
 
 def _fill(table: Table, stream: BufferedReader, n: int, chosen: np.ndarray | None) -> None:

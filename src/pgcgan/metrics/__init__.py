@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
 from ..provenance import provenance
-from . import frequency, haplotypes, linkage, privacy, structure, utility
+from . import frequency, haplotypes, informed_membership, linkage, privacy, structure, utility
 from .comparison import Comparison
 from .evaluation import Evaluation, figure
 from .monitor import quick
@@ -52,6 +52,7 @@ MEASURES: tuple[Measure, ...] = (
     ("privacy", (("privacy loss", "0"),), privacy.privacy_loss, True),
     ("privacy", (("membership AUC", "0.5"), ("membership TPR at 1 % FPR", "0.01")), privacy.membership, True),
     ("privacy", (("frequency attack AUC", "0.5"),), privacy.frequency_attack, True),
+    ("privacy", informed_membership.METRICS, informed_membership.informed_attacks, False),
     ("privacy", (("closest record, median", "floor"), ("closest record, 5 % quantile", "floor"),
                  ("exact copies", "at most floor"), ("near copies", "at most floor"),
                  ("copied people", "at most floor")), privacy.closest_records, True),

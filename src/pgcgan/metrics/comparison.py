@@ -144,6 +144,8 @@ class Comparison:
         That of all labels, if this is of one label.
     index : dict of str to array of int, optional
         Indices of the people of this label in the cohorts of the parent, by cohort name.
+    released : Cohort, optional
+        All synthetic people given, before matching; by default the matched ones.
     """
 
     def __init__(
@@ -158,6 +160,7 @@ class Comparison:
         label: str = "all",
         parent: Comparison | None = None,
         index: dict[str, np.ndarray] | None = None,
+        released: Cohort | None = None,
     ):
         self.train = train
         self.synthetic = synthetic
@@ -168,6 +171,7 @@ class Comparison:
         self.label = label
         self.parent = parent
         self.index = index or {}
+        self.released = released or synthetic
         self.figures: dict[str, Any] = {}
         self._cache: dict[Any, Any] = {}
 

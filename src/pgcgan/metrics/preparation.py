@@ -69,6 +69,7 @@ def prepare(
         position=train.variants.position[sites],
         contig=train.variants.contig[sites],
         seed=seed,
+        released=_cohort(synthetic, None, np.arange(synthetic.n_samples), sites, phased),
     )
     return comparison, {
         "label": list(columns),

@@ -78,10 +78,11 @@ class Row:
     def _privacy_standing(self) -> str | None:
         value = self.value
         assert value is not None
-        if self.metric.startswith("membership AUC") or self.metric.startswith("frequency attack AUC"):
+        if "AUC" in self.metric:
             return _grade(value - 0.5, 0.03, 0.06)
-        if self.metric.startswith("membership TPR"):
-            return _grade(value, 0.02, 0.04)
+        if "TPR" in self.metric:
+            chance = float(self.aim)
+            return _grade(value, 2 * chance, 4 * chance)
         if self.metric == "privacy loss":
             return _grade(value, 0.03, 0.06)
         if self.floor is None:

@@ -10,7 +10,13 @@ from typing import Any
 from ..metrics import Evaluation, Row, figure
 
 SETS = {"train": "training people", "synthetic": "synthetic people", "holdout": "held-out people"}
-ATTACKS = ("informed membership AUC", "membership AUC", "frequency attack AUC")
+ATTACKS = {
+    "informed membership AUC, pool": "Informed membership attack, with the genotypes of all candidates",
+    "informed membership AUC, panel": "Informed membership attack, with a reference panel of other people",
+    "informed membership AUC, pool, copies": "Informed membership attack, in search of copies",
+    "membership AUC": "Membership attack by distance",
+    "frequency attack AUC": "Membership attack by allele frequencies",
+}
 
 
 @dataclass(frozen=True)
@@ -263,7 +269,7 @@ def _privacy(overall: Mapping[str, Row]) -> Finding:
     if copies and copies.value is not None and copies.floor is not None:
         shares = f"{100 * copies.value:.2g} % of the synthetic rows", f"{100 * copies.floor:.2g} % of the held-out rows"
         sentences.append(f"{shares[0]} and {shares[1]} equal a training row.")
-    sentences += _other_deviations(rows, (*ATTACKS, "membership", "privacy loss"))
+    sentences += _other_deviations(rows, (*ATTACKS, "informed membership", "membership", "privacy loss"))
     sentences.append("All this holds only if the generator never saw the held-out people.")
     sentences.append("Attacks can detect a leak; failing to detect one does not prove privacy.")
     standing = _worst(r.standing for r in rows)
@@ -273,12 +279,7 @@ def _privacy(overall: Mapping[str, Row]) -> Finding:
 
 def _attack_sentence(row: Row) -> str:
     """Return the result of one attack, judged by its interval."""
-    kind = {
-        "informed membership AUC": "Informed membership attack",
-        "membership AUC": "Membership attack by distance",
-        "frequency attack AUC": "Membership attack by allele frequencies",
-    }[row.metric]
-    result = f"{kind}: AUC {_with_interval(row)}; chance is .5"
+    result = f"{ATTACKS[row.metric]}: AUC {_with_interval(row)}; chance is .5"
     if row.low is None or row.high is None:
         return f"{result}."
     if row.low > 0.5:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -78,7 +78,7 @@ class AdversarialModel(Generator):
         """Prepare the training."""
 
     @abstractmethod
-    def _finish(self, task: Task, weights: Mapping[str, Tensor]) -> None:
+    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
         """Take the weights that the training returned, and set what is learned."""
 
     def _budget(self) -> Budget:
@@ -93,6 +93,7 @@ class AdversarialModel(Generator):
         on_event: OnEvent | None = None,
         directory: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        force: bool = False,
     ) -> Self:
         """Learn from people with labels.
 
@@ -109,6 +110,8 @@ class AdversarialModel(Generator):
         resume : bool
             Go on from the checkpoint in `directory`; people and parameters must be those of the interrupted training. A
             training that was interrupted before its first checkpoint starts again.
+        force : bool
+            Train where a finished model is; it stays until `save` puts the new one in its place.
 
         Returns
         -------
@@ -130,7 +133,7 @@ class AdversarialModel(Generator):
         with process_group(), contextlib.ExitStack() as stack:
             path = None if directory is None else Path(directory, store.CHECKPOINT)
             if path is not None and is_first():
-                stack.enter_context(self._training_directory(path.parent, rows, resume))
+                stack.enter_context(self._training_directory(path.parent, rows, resume, force))
             (is_there,) = agreed([resume and path is not None and path.exists()], self._torch_device())
             self._fit(rows, on_event=on_event, path=path, resume=bool(is_there))
         return self
@@ -143,7 +146,18 @@ class AdversarialModel(Generator):
         with _torch_threads(self.threads):
             weights = train(task, self._budget(), seed=self.seed, path=path, resume=resume, on_event=on_event)
         with single_thread():
-            self._finish(task, weights)
+            self._finish(rows, task, weights)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        force: bool = False,
+        *,
+        measured: Sequence[tuple[str, float | None, float | None]] = (),
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Write the model directory, as `Generator.save`; of several processes, the first one does it."""
+        return super().save(path, force, measured=measured, provenance=provenance) if is_first() else Path(path)
 
     def _torch_device(self) -> torch.device:
         if self.device == "cpu" or not torch.cuda.is_available():
@@ -151,7 +165,7 @@ class AdversarialModel(Generator):
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
     @contextlib.contextmanager
-    def _training_directory(self, directory: Path, rows: Rows, resume: bool) -> Iterator[None]:
+    def _training_directory(self, directory: Path, rows: Rows, resume: bool, force: bool) -> Iterator[None]:
         """Hold the directory of a training while it runs.
 
         What is trained on, and how, is written beside the checkpoint, and compared when a training is resumed.
@@ -169,6 +183,8 @@ class AdversarialModel(Generator):
                 )
         elif directory.exists() and not directory.is_dir():
             raise UsageError(f"{directory} is a file; choose another name for the directory.")
+        elif (directory / store.MODEL).exists() and not force:
+            raise UsageError(f"{directory} exists; force=True (--force) replaces it, or choose another name.")
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:

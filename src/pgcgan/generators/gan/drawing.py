@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..haplotype.code_model import CodeModel
-from ..haplotype.drawing import draw_evenly, raking_bias
+from ..haplotype.drawing import SINGLE_SITE, CodeSampler, draw_evenly, raking_bias
 from .networks import BlockLayout, TiltGenerator
 
 _MOST_TABLE = 200_000_000  # numbers of 4 bytes
@@ -128,57 +129,93 @@ def straight_through(logits: Sequence[Tensor], slopes: Sequence[Tensor], tempera
     return gradients
 
 
-@torch.no_grad()
-def draw_rows(
-    network: TiltGenerator,
-    predictor: Predictor,
-    label: np.ndarray,
-    noise: np.ndarray,
-    random: np.random.Generator,
-    *,
-    bias: Sequence[np.ndarray] | None = None,
-    targets: Sequence[np.ndarray] | None = None,
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Draw a row of codes for each label, evenly, with calibrated frequencies.
+@dataclass
+class TiltSampler(CodeSampler):
+    """Draws rows of block codes from a tilted chain, calibrated as the haplotype model is.
 
     Parameters
     ----------
+    model, inverse_temperature, label_bias
+        As in `CodeSampler`.
     network : TiltGenerator
-    predictor : Predictor
-        Of the rows' labels.
-    label : array of int, shape (rows,)
-    noise : array of float32, shape (rows, noise)
-    random : numpy Generator
-        Of the codes.
-    bias : sequence of arrays (labels, codes), optional
-        What `targets` gave: added to the log-probabilities of each block.
-    targets : sequence of arrays (labels, codes), optional
-        Code frequencies of each label. Each block's bias is set before its codes are drawn, so that the expected
-        frequencies among these rows meet them (iterative proportional fitting).
-
-    Returns
-    -------
-    codes : array of int, shape (rows, blocks)
-    bias : list of arrays (labels, codes)
-        With `targets`; otherwise empty.
+    predictors : callable
+        From labels of rows to what predicts their codes without the tilt; see `predictors_of`.
+    mate_correlation : array of float32, shape (labels,)
+        Correlation of the noise of the two haplotypes of a person.
     """
-    device = network.place.device
-    index = torch.from_numpy(label)
-    parts = [
-        [tilt.cpu() for tilt in network(z.to(device), k.to(device))]
-        for z, k in zip(torch.from_numpy(noise).split(_AT_A_TIME), index.split(_AT_A_TIME), strict=True)
-    ]
-    tilts = [torch.cat(of_group, 1).numpy() for of_group in zip(*parts, strict=True)]
-    codes = np.empty((len(label), len(network.layout.sizes)), dtype=np.int64)
-    biases: list[np.ndarray] = []
-    for block, size in enumerate(network.layout.sizes):
-        group, place = network.layout.where[block]
-        logits = tilts[group][place][:, :size] + predictor.log_probs()
-        if targets is not None:
-            biases.append(raking_bias(logits, label, targets[block]))
-            logits += biases[-1][label]
-        elif bias is not None:
-            logits += bias[block][label]
-        codes[:, block] = draw_evenly(logits, label, random)
-        predictor.observe(codes[:, block])
-    return codes, biases
+
+    network: TiltGenerator
+    predictors: Callable[[np.ndarray], Predictor]
+    mate_correlation: np.ndarray
+
+    @classmethod
+    def untrained(cls, model: CodeModel, network: TiltGenerator) -> TiltSampler:
+        """Return the sampler of a network, not calibrated."""
+        plain = CodeSampler.of(model)
+        mates = np.zeros(model.n_labels, dtype=np.float32)
+        return cls(model, 1.0, plain.label_bias, network, predictors_of(model), mates)
+
+    def draw_noise(self, label: np.ndarray, rows_per_person: int, random: np.random.Generator) -> list[np.ndarray]:
+        """Draw the noise of people, one array for each of their haplotypes: float32, shape (people, noise).
+
+        Standard normal for each haplotype, whatever the correlation, so that haplotypes stay as the critic taught them.
+        """
+        shape = (len(label), self.network.noise)
+        if rows_per_person == 1:
+            return [random.standard_normal(shape, dtype=np.float32)]
+        correlation = self.mate_correlation[label][:, None]
+        shared = np.sqrt(correlation) * random.standard_normal(shape, dtype=np.float32)
+        own = np.sqrt(1 - correlation)
+        return [shared + own * random.standard_normal(shape, dtype=np.float32) for _ in range(rows_per_person)]
+
+    def draw_people(
+        self,
+        label: np.ndarray,
+        rows_per_person: int,
+        random: np.random.Generator,
+        *,
+        ancestry: np.ndarray | None = None,
+        begun: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draw the codes of people: int, shape (people, rows per person, blocks); parameters as in `CodeSampler`."""
+        # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
+        noise = self.draw_noise(label, rows_per_person, random)
+        return np.stack([self.draw(label, random, noise=of_row) for of_row in noise], axis=1)
+
+    def draw(
+        self,
+        label: np.ndarray,
+        random: np.random.Generator,
+        *,
+        ancestry: np.ndarray | None = None,
+        begun: np.ndarray | None = None,
+        targets: list[np.ndarray] | None = None,
+        noise: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Draw one row for each label: int, shape (rows, blocks); `noise` (rows, noise) is drawn if not given."""
+        if noise is None:
+            (noise,) = self.draw_noise(label, 1, random)
+        tilts = self._tilts(noise, label)
+        predictor = self.predictors(label)
+        codes = np.empty((len(label), len(self.model.sizes)), dtype=np.int64)
+        for block, size in enumerate(self.model.sizes):
+            group, place = self.network.layout.where[block]
+            factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
+            logits = factor * (tilts[group][place][:, :size] + predictor.log_probs())
+            if targets is not None:
+                self.label_bias[block] = raking_bias(logits, label, targets[block])
+            codes[:, block] = draw_evenly(logits + self.label_bias[block][label], label, random)
+            predictor.observe(codes[:, block])
+        return codes
+
+    @torch.no_grad()
+    def _tilts(self, noise: np.ndarray, label: np.ndarray) -> list[np.ndarray]:
+        """Return the tilts for each group of blocks: (blocks, rows, codes)."""
+        device = self.network.place.device
+        parts = [
+            [tilt.cpu() for tilt in self.network(z.to(device), k.to(device))]
+            for z, k in zip(
+                torch.from_numpy(noise).split(_AT_A_TIME), torch.from_numpy(label).split(_AT_A_TIME), strict=True
+            )
+        ]
+        return [torch.cat(of_group, 1).numpy() for of_group in zip(*parts, strict=True)]

@@ -1,7 +1,6 @@
 """What the two haplotypes of a person have in common: noise that is correlated between them.
 
-Haplotypes of one label are exchangeable, but those of one person agree in ancestry where a label is structured. Each
-haplotype's noise is standard normal whatever the correlation, so that haplotypes stay as the critic taught them.
+Haplotypes of one label are exchangeable, but those of one person agree in ancestry where a label is structured.
 """
 
 from __future__ import annotations
@@ -19,30 +18,8 @@ _PEOPLE = 1000  # of a label, drawn for each correlation that is tried
 _ERRORS = 3.0  # standard errors above 0 that the agreement of real mates must be
 
 
-def draw_noise(
-    correlation: np.ndarray, rows_per_person: int, length: int, random: np.random.Generator
-) -> list[np.ndarray]:
-    """Draw the noise of people, one array for each of their haplotypes: float32, shape (people, length).
-
-    Parameters
-    ----------
-    correlation : array of float32, shape (people,)
-        Of the noise of the haplotypes of each person.
-    rows_per_person, length : int
-    random : numpy Generator
-    """
-    shape = (len(correlation), length)
-    if rows_per_person == 1:
-        return [random.standard_normal(shape, dtype=np.float32)]
-    shared = np.sqrt(correlation)[:, None] * random.standard_normal(shape, dtype=np.float32)
-    own = np.sqrt(1 - correlation)[:, None]
-    return [shared + own * random.standard_normal(shape, dtype=np.float32) for _ in range(rows_per_person)]
-
-
 def mate_correlation(
-    rows: CodedRows,
-    draw: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray],
-    seed: int,
+    rows: CodedRows, draw: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray], seed: int
 ) -> np.ndarray:
     """Return the correlation of noise at which synthetic mates agree as training mates do: float32, shape (labels,).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,19 +16,21 @@ from ..haplotype import blocks as block_module
 from ..haplotype import code_model as code_module
 from ..haplotype import exclusive_sites as exclusive_module
 from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks
+from ..haplotype.calibration import choose_inverse_temperature, rake
 from ..haplotype.code_model import CodeModel, fit_code_model
 from ..haplotype.exclusive_sites import ExclusiveSites
+from ..haplotype.model import principal_components
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
-from .drawing import draw_rows, predictors_of
+from .drawing import TiltSampler
 from .losses import LOSSES
-from .mates import draw_noise, mate_correlation
+from .mates import mate_correlation
 from .networks import TiltGenerator
 from .parallel import world_size
 from .tilt_training import CodedRows, TiltSettings, TiltTraining
 from .trainer import Budget, Task
 
-_CALIBRATION_ROWS = 16_384
+_AXES = 10  # principal components whose variance the temperature must keep
 
 
 class PGcGAN(AdversarialModel):
@@ -75,8 +78,13 @@ class PGcGAN(AdversarialModel):
         Share of the haplotypes that the templates of a block cover at least.
     max_sites, max_codes : int
         Most sites and most templates of a block.
-    context_tree : bool
-        Whether the network tilts the haplotype model's long runs of codes instead of the chain alone.
+    context_tree, local_ancestry : bool
+        Whether the network tilts the haplotype model with its long runs of codes, and with stretches from other labels,
+        instead of the chain alone.
+    calibrate : bool
+        Whether to rake the code frequencies of each label to those of its training people.
+    inverse_temperature : float
+        Factor on the log-probabilities of codes; 0 chooses it, from 1 to 1.3, on training people.
     validation : float
         Share of the people that are kept out of the batches; the step that is best by them is kept.
     patience : int
@@ -89,12 +97,8 @@ class PGcGAN(AdversarialModel):
     blocks_ : Blocks
     code_model_ : CodeModel
         The chain.
-    network_ : TiltGenerator
-        The generator, with averaged weights.
-    label_bias_ : list of float32 arrays, shape (labels, codes of the block)
-        Added to the log-probabilities: they give each label the code frequencies of its people.
-    mate_correlation_ : float32 array, shape (labels,)
-        Correlation of the noise of the two haplotypes of a person.
+    sampler_ : TiltSampler
+        Draws codes with the averaged weights of the generator, calibrated.
     exclusive_sites_ : ExclusiveSites
     """
 
@@ -106,7 +110,8 @@ class PGcGAN(AdversarialModel):
         **exclusive_module.SCHEMA,
         "network.weights": store.Array("float32", ("weights",)),
         "calibration.label_bias": store.Array("float32", ("labels", "codes"), -10, 10),
-        "mate_correlation": store.Array("float32", ("labels",), 0, 1),
+        "calibration.inverse_temperature": store.Array("float64", (), 0),
+        "calibration.mate_correlation": store.Array("float32", ("labels",), 0, 1),
     }
 
     def __init__(
@@ -131,7 +136,10 @@ class PGcGAN(AdversarialModel):
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
-        context_tree: bool = False,
+        context_tree: bool = True,
+        local_ancestry: bool = False,
+        calibrate: bool = True,
+        inverse_temperature: float = 0.0,
         validation: float = 0.05,
         patience: int = 0,
         threads: int = 0,
@@ -144,6 +152,8 @@ class PGcGAN(AdversarialModel):
         self.temperature, self.average, self.width, self.critic_width = temperature, average, width, critic_width
         self.crossover, self.min_carriers, self.coverage = crossover, min_carriers, coverage
         self.max_sites, self.max_codes, self.context_tree = max_sites, max_codes, context_tree
+        self.local_ancestry = local_ancestry
+        self.calibrate, self.inverse_temperature = calibrate, inverse_temperature
         self.validation, self.patience, self.threads = validation, patience, threads
         self.device, self.checkpoint_seconds = device, checkpoint_seconds
 
@@ -167,6 +177,7 @@ class PGcGAN(AdversarialModel):
                 "coverage": (0, 1),
                 "max_sites": (1, np.inf),
                 "max_codes": (1, MOST_CODES),
+                "inverse_temperature": (0, 10),
                 "validation": (0, 0.5),
                 "patience": (0, np.inf),
             }
@@ -197,7 +208,7 @@ class PGcGAN(AdversarialModel):
             len(rows.label_names),
             round(4 * self.min_carriers / 3),
             context_tree=self.context_tree,
-            local_ancestry=False,
+            local_ancestry=self.local_ancestry,
         )
         self.exclusive_sites_ = ExclusiveSites.of(rows)
         people = np.random.default_rng([self.seed, 1]).permutation(len(rows.label))
@@ -209,30 +220,31 @@ class PGcGAN(AdversarialModel):
     def _budget(self) -> Budget:
         return Budget(self.steps, self.minutes, patience=self.patience, checkpoint_seconds=self.checkpoint_seconds)
 
-    def _finish(self, task: Task, weights: Mapping[str, Tensor]) -> None:
+    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
         assert isinstance(task, TiltTraining)
         task.average.load_state_dict(dict(weights))
-        self.network_ = task.average.cpu().eval().requires_grad_(False)
-        self._predictors = task.predictor
-        self.label_bias_ = task.calibrate(_CALIBRATION_ROWS)
-        self.mate_correlation_ = np.zeros(len(self.label_counts_), dtype=np.float32)
+        network, coded = task.average.cpu().eval().requires_grad_(False), task.rows
+        sampler = TiltSampler.untrained(self.code_model_, network)
+        centre, axes, _ = principal_components(self.blocks_, coded.codes)
+        sampler.inverse_temperature = self.inverse_temperature or choose_inverse_temperature(
+            sampler, self.blocks_, rows, (centre, axes[:_AXES]), seed=self.seed, calibrate=self.calibrate
+        )
+        if self.calibrate:
+            raked = rake(sampler, self.seed)
+            assert isinstance(raked, TiltSampler)
+            sampler = raked
         if self.rows_per_person == 2:
-            self.mate_correlation_ = mate_correlation(task.rows, self._draw_codes, self.seed)
+
+            def draw(label: np.ndarray, correlation: np.ndarray, random: np.random.Generator) -> np.ndarray:
+                return replace(sampler, mate_correlation=correlation).draw_people(label, 2, random)
+
+            sampler.mate_correlation = mate_correlation(coded, draw, self.seed)
+        self.sampler_ = sampler
 
     # ---- draw -------------------------------------------------------------------------------------------------
 
-    def _draw_codes(self, label: np.ndarray, correlation: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Draw the codes of people: int, shape (people, rows per person, blocks)."""
-        noise = draw_noise(correlation[label], self.rows_per_person, self.network_.noise, random)
-        # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
-        haplotypes = [
-            draw_rows(self.network_, self._predictors(label), label, of_row, random, bias=self.label_bias_)[0]
-            for of_row in noise
-        ]
-        return np.stack(haplotypes, axis=1)
-
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
-        codes = self._draw_codes(np.full(people, label), self.mate_correlation_, random)
+        codes = self.sampler_.draw_people(np.full(people, label), self.rows_per_person, random)
         codes = codes.reshape(-1, codes.shape[2])
         return self.exclusive_sites_.resample(self.blocks_.decode(codes, random), codes, self.blocks_, random)
 
@@ -243,8 +255,9 @@ class PGcGAN(AdversarialModel):
             "chosen": {
                 "blocks": len(self.blocks_),
                 "codes": sum(self.blocks_.sizes),
-                "weights of the generator": sum(t.numel() for t in self.network_.state_dict().values()),
-                "correlation of the noise of mates": [round(float(c), 3) for c in self.mate_correlation_],
+                "weights of the generator": sum(t.numel() for t in self.sampler_.network.state_dict().values()),
+                "inverse temperature": round(self.sampler_.inverse_temperature, 4),
+                "correlation of the noise of mates": [round(float(c), 3) for c in self.sampler_.mate_correlation],
             }
         }
 
@@ -253,9 +266,10 @@ class PGcGAN(AdversarialModel):
             **self.blocks_.arrays(),
             **self.code_model_.arrays(),
             **self.exclusive_sites_.arrays(),
-            "network.weights": flat_weights(self.network_.state_dict()),
-            "calibration.label_bias": np.concatenate(self.label_bias_, axis=1),
-            "mate_correlation": self.mate_correlation_,
+            "network.weights": flat_weights(self.sampler_.network.state_dict()),
+            "calibration.inverse_temperature": np.array(self.sampler_.inverse_temperature, dtype=np.float64),
+            "calibration.label_bias": np.concatenate(self.sampler_.label_bias, axis=1),
+            "calibration.mate_correlation": self.sampler_.mate_correlation,
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
@@ -267,8 +281,11 @@ class PGcGAN(AdversarialModel):
         bias = arrays["calibration.label_bias"]
         if bias.shape[1] != sum(sizes):
             raise ValueError(f"calibration.label_bias has {bias.shape[1]} columns for {sum(sizes)} codes")
-        self.label_bias_ = np.split(bias, np.cumsum(sizes)[:-1], axis=1)
-        self.mate_correlation_ = arrays["mate_correlation"]
-        self.network_ = TiltGenerator(sizes, n_labels, self.width).eval().requires_grad_(False)
-        load_flat_weights(self.network_, arrays["network.weights"])
-        self._predictors = predictors_of(self.code_model_)
+        network = TiltGenerator(sizes, n_labels, self.width).eval().requires_grad_(False)
+        load_flat_weights(network, arrays["network.weights"])
+        self.sampler_ = replace(
+            TiltSampler.untrained(self.code_model_, network),
+            inverse_temperature=float(arrays["calibration.inverse_temperature"]),
+            label_bias=np.split(bias, np.cumsum(sizes)[:-1], axis=1),
+            mate_correlation=arrays["calibration.mate_correlation"],
+        )

@@ -84,7 +84,7 @@ class PaperGAN(AdversarialModel):
             raise DataError("The published network makes phased diploid people; these are unphased or haploid.")
         return PaperTraining(rows, self.batch, seed=self.seed, device=device)
 
-    def _finish(self, task: Task, weights: Mapping[str, Tensor]) -> None:
+    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
         assert isinstance(task, PaperTraining)
         task.generator.load_state_dict(dict(weights))
         self.network_ = task.generator.cpu().eval().requires_grad_(False)

@@ -13,14 +13,16 @@ from torch import Tensor
 
 from ...numerics import nearest_distances
 from ..haplotype.blocks import Blocks
+from ..haplotype.calibration import rake
 from ..haplotype.code_model import CodeModel
 from .code_features import component_scores, leading_components
-from .drawing import draw_codes, draw_rows, gumbel_noise, predictors_of, straight_through
+from .drawing import TiltSampler, draw_codes, gumbel_noise, straight_through
 from .losses import critic_loss, generator_slope, one_centred_penalty, zero_centred_penalty
 from .networks import Convolution, Critic, Features, TiltGenerator
 from .parallel import own_rows, wrapped
 from .trainer import mixed_seed
 
+WARM_UP = 100  # steps in which the learning rate rises: Adam's first steps are of full size whatever the gradient
 DECAY = 0.3  # of the training: the last part, in which the learning rate falls to nothing
 _LEAST_VALIDATION = 40  # rows, below which nothing is measured that could be trusted
 _MEASURED_ROWS, _MEASURED_SITES = 1000, 2000
@@ -79,7 +81,6 @@ class TiltTraining:
 
     def __init__(self, rows: CodedRows, settings: TiltSettings, *, seed: int, device: torch.device):
         self.rows, self.settings, self.seed, self.device = rows, settings, seed, device
-        self.predictor = predictors_of(rows.model)
         self.codes = torch.from_numpy(np.maximum(rows.codes, 0))
         self.known = None if (rows.codes >= 0).all() else torch.from_numpy(rows.codes >= 0)
         self.trained_on = torch.from_numpy(np.setdiff1d(np.arange(len(rows.codes)), rows.validation))
@@ -92,6 +93,7 @@ class TiltTraining:
             critic = Critic(sizes, n_labels, *start, settings.critic_width, 3 * settings.critic_width)
             self.critic = critic.to(device)
         self.average = copy.deepcopy(self.generator)
+        self.predictors = self.sampler().predictors
         self.called = {"generator": wrapped(self.generator), "critic": wrapped(self.critic)}
         self.optimisers = {
             name: torch.optim.Adam(module.parameters(), settings.learning_rate, betas=(0.0, 0.99), fused=True)
@@ -103,7 +105,7 @@ class TiltTraining:
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
         """Update the critic and the generator once, on the same synthetic rows; return the terms of the loss."""
         settings, part = self.settings, own_rows(self.settings.batch)
-        rate = settings.learning_rate * rate_factor * min(1.0, max(0.02, (1 - progress) / DECAY))
+        rate = rate_factor * learning_rate(settings.learning_rate, step, progress)
         for optimiser in self.optimisers.values():
             optimiser.param_groups[0]["lr"] = rate
             optimiser.zero_grad()
@@ -115,7 +117,7 @@ class TiltTraining:
         row_label = row_label[part]
         label = torch.from_numpy(row_label).to(self.device)
         tilts = self.called["generator"](noise, label)
-        fake, logits = draw_codes(self.generator.layout, self.predictor(row_label), tilts, gumbel)
+        fake, logits = draw_codes(self.generator.layout, self.predictors(row_label), tilts, gumbel)
         both_known = None if known is None else torch.cat([known, known])
         scores, features = self.called["critic"](torch.cat([real, fake]), torch.cat([label, label]), both_known)
         penalise = settings.penalty > 0 and step % settings.penalty_interval == 0
@@ -212,10 +214,8 @@ class TiltTraining:
             return {}
         random = np.random.default_rng([self.seed, 12])
         held_out = rows.validation[:_MEASURED_ROWS]
-        bias = self.calibrate(rows=2048)
-        label = rows.label[held_out]
-        noise = random.standard_normal((len(label), self.average.noise), dtype=np.float32)
-        codes, _ = draw_rows(self.average, self.predictor(label), label, noise, random, bias=bias)
+        sampler = rake(self.sampler(), self.seed, most_rows=2048)
+        codes = sampler.draw(rows.label[held_out], random)
         sites = np.unique(np.linspace(0, int(rows.blocks.edges[-1]) - 1, _MEASURED_SITES).astype(int))
         synthetic, real = (
             rows.blocks.decode(of_rows, random)[:, sites].astype(np.float32)
@@ -226,14 +226,9 @@ class TiltTraining:
         rmse = float(np.sqrt(((synthetic.mean(axis=0) - real.mean(axis=0)) ** 2).mean()))
         return {"score": abs(truth - 0.5) + abs(own - 0.5), "aa_truth": truth, "aa_syn": own, "af_rmse": rmse}
 
-    def calibrate(self, rows: int) -> list[np.ndarray]:
-        """Return the biases at which the averaged generator has the code frequencies of each label's people."""
-        model = self.rows.model
-        label = np.repeat(np.arange(model.n_labels), max(128, rows // model.n_labels))
-        random = np.random.default_rng([self.seed, 13])
-        noise = random.standard_normal((len(label), self.average.noise), dtype=np.float32)
-        targets = [model.chain.label_frequency(b) for b in range(len(model.sizes))]
-        return draw_rows(self.average, self.predictor(label), label, noise, random, targets=targets)[1]
+    def sampler(self) -> TiltSampler:
+        """Return what draws rows with the averaged generator, not calibrated."""
+        return TiltSampler.untrained(self.rows.model, self.average)
 
     # ---- state ------------------------------------------------------------------------------------------------
 
@@ -255,6 +250,11 @@ class TiltTraining:
             module.load_state_dict(state[name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+
+
+def learning_rate(highest: float, step: int, progress: float) -> float:
+    """Return the learning rate of a step: it rises at first, and falls to 2 % over the last part of the training."""
+    return highest * min(1.0, (step + 1) / WARM_UP, max(0.02, (1 - progress) / DECAY))
 
 
 def _crossed_over(codes: Tensor, known: Tensor | None, label: np.ndarray, share: float) -> tuple[Tensor, Tensor | None]:

@@ -98,6 +98,7 @@ class Progress:
     best_score: float | None = None
     measured_since: int = 0  # measurements since the best one
     losses: list[float] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)  # at the last measurement
 
 
 def train(
@@ -121,7 +122,8 @@ def train(
     resume : bool
         Go on from the checkpoint.
     on_event : callable, optional
-        Called after every step with a dict: stage, step, steps, fraction, seconds, loss, terms, metrics.
+        Called after every step with a dict: stage, step, steps, fraction, seconds, loss, terms, and the metrics of the
+        last measurement.
 
     Raises
     ------
@@ -141,7 +143,6 @@ def train(
             torch.manual_seed(mixed_seed(seed, now.step))
             terms = {name: float(t) for name, t in task.step(now.step, done, now.rate_factor).items()}
             now.step, now.seconds, loss = now.step + 1, time.monotonic() - began, sum(terms.values())
-            metrics: dict[str, float] = {}
             before, problem = done, _problem(terms, now.losses)
             done, diverged, interrupted = agreed(
                 [budget.progress(now.step, now.seconds), problem is not None, interrupt.is_set()], task.device
@@ -151,10 +152,10 @@ def train(
             if diverged or (due and not _is_finite(task.state_dict())):
                 now, best, done = _retreat(task, good, now, problem or "weights that are no numbers", budget)
             elif due:
-                metrics, best = _measure(task, now, best)
+                best = _measure(task, now, best)
                 good = copy.deepcopy((now, best, task.state_dict()))
             if on_event is not None and is_first():
-                on_event(_event(now, budget, done, terms, metrics))
+                on_event(_event(now, budget, done, terms))
             if path is not None and (interrupted or time.monotonic() - saved > budget.checkpoint_seconds):
                 _save(task, now, best, path)
                 saved = time.monotonic()
@@ -166,10 +167,10 @@ def train(
     return best or {name: t.detach().clone() for name, t in task.weights().items()}
 
 
-def _measure(task: Task, now: Progress, best: dict[str, Tensor]) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """Measure the model in the first process; return the metrics, and its weights if it is the best so far."""
-    metrics = task.measure() if is_first() else {}
-    score, better = metrics.get("score"), False
+def _measure(task: Task, now: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Measure the model in the first process; return the weights of the best step so far."""
+    now.metrics = task.measure() if is_first() else {}
+    score, better = now.metrics.get("score"), False
     if score is not None:
         better = now.best_score is None or score < now.best_score
     (flag,) = agreed([better], task.device)
@@ -178,7 +179,7 @@ def _measure(task: Task, now: Progress, best: dict[str, Tensor]) -> tuple[dict[s
         best = {name: t.detach().clone() for name, t in task.weights().items()}
     elif score is not None:
         now.measured_since += 1
-    return metrics, best
+    return best
 
 
 def _retreat(
@@ -206,9 +207,7 @@ def _retreat(
     return earlier, best, done
 
 
-def _event(
-    now: Progress, budget: Budget, done: float, terms: dict[str, float], metrics: dict[str, float]
-) -> dict[str, Any]:
+def _event(now: Progress, budget: Budget, done: float, terms: dict[str, float]) -> dict[str, Any]:
     return {
         "stage": "training",
         "step": now.step,
@@ -217,7 +216,7 @@ def _event(
         "seconds": round(now.seconds, 2),
         "loss": sum(terms.values()),
         "terms": terms,
-        "metrics": metrics,
+        "metrics": now.metrics,
         "rate_factor": now.rate_factor,
     }
 

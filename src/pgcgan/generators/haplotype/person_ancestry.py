@@ -83,9 +83,7 @@ def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> Know
     label : array of int, shape (people,)
     n_labels : int
     """
-    z = scores.astype(np.float64)
-    for own in np.unique(label):
-        z[label == own] -= z[label == own].mean(axis=0)
+    z = centred_within_labels(scores, label)
     z /= np.maximum(z.std(axis=0), 1e-9)
     axes = z.shape[1]
     pooled = z.T @ z / max(1, len(z))
@@ -109,9 +107,7 @@ def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     freedom = people - len(np.unique(label)) - 3
     if freedom < 10:
         return np.zeros(0, dtype=np.int64)
-    within = scores.astype(np.float64)
-    for own in np.unique(label):
-        within[label == own] -= within[label == own].mean(axis=(0, 1))
+    within = centred_within_labels(scores, label)
     first, second = within[:, 0], within[:, 1]
     size = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
     correlation = (first * second).sum(axis=0) / np.maximum(size, 1e-12)
@@ -170,7 +166,7 @@ def fit_ancestry(
     n_labels: int,
     seed: int = 0,
 ) -> PersonAncestry:
-    """Fit weights and spread by EM (Laplace approximation of each person's z).
+    """Fit loadings and spread by EM (Laplace approximation of each person's z).
 
     Parameters
     ----------
@@ -191,82 +187,110 @@ def fit_ancestry(
     PersonAncestry
         Without axes if there is no finite solution.
     """
-    people, per, blocks = codes.shape
-    start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    block_of = np.repeat(np.arange(blocks), sizes)
-    some = people if offset.size <= _AT_ONCE else max(1, _PART // (per * offset.shape[1]))
-    parts = [slice(first, first + some) for first in range(0, people, some)]  # of the people
+    em = _AncestryEM(codes, label, sizes, offset, scores, n_labels)
     random = np.random.default_rng(seed)
+    for i in range(_ROUNDS):
+        for _ in range(3 if i == 0 else 1):
+            em.update_loadings(random)
+        covariance = em.update_people()
+        if not (np.isfinite(em.z).all() and np.isfinite(em.loadings).all()):
+            return no_ancestry(sizes, n_labels)
+        em.update_spread(covariance)
+    root = np.linalg.cholesky(_SPREAD * em.spread + 1e-9 * np.eye(em.z.shape[1])).astype(np.float32)
+    return PersonAncestry([w.astype(np.float32) for w in np.split(em.loadings, em.start[1:])], root)
 
-    z = scores.astype(np.float64)
-    for k in np.unique(label):
-        z[label == k] -= z[label == k].mean(axis=0)
-    z /= np.maximum(z.std(axis=0), 1e-9)
-    axes = z.shape[1]
-    # how noisy the start is does not matter: the first E step puts it right
-    deviation: np.ndarray = np.tile(0.5 * np.eye(axes), (people, 1, 1))
-    weights = np.zeros((offset.shape[1], axes))
-    spread = np.tile(np.eye(axes), (n_labels, 1, 1))
 
-    def probability(part: slice, z_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+class _AncestryEM:
+    """The state of the EM algorithm of `fit_ancestry`; parameters as there."""
+
+    def __init__(
+        self,
+        codes: np.ndarray,
+        label: np.ndarray,
+        sizes: Sequence[int],
+        offset: np.ndarray,
+        scores: np.ndarray,
+        n_labels: int,
+    ):
+        self.codes, self.label, self.sizes, self.offset = codes, label, sizes, offset
+        people, self.per, blocks = codes.shape
+        self.start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self.block_of = np.repeat(np.arange(blocks), sizes)
+        at_once = people if offset.size <= _AT_ONCE else max(1, _PART // (self.per * offset.shape[1]))
+        self.parts = [slice(first, first + at_once) for first in range(0, people, at_once)]
+        self.z = centred_within_labels(scores, label)
+        self.z /= np.maximum(self.z.std(axis=0), 1e-9)
+        axes = self.z.shape[1]
+        # a noisy start does not matter: the first E step corrects it
+        self.deviation: np.ndarray = np.tile(0.5 * np.eye(axes), (people, 1, 1))
+        self.loadings = np.zeros((offset.shape[1], axes))
+        self.spread = np.tile(np.eye(axes), (n_labels, 1, 1))
+
+    def probability(self, part: slice, z_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the probabilities of all codes in the rows of some people, and those less the rows' own codes."""
-        flat = codes[part].reshape(-1, blocks)
-        logits = (z_rows @ weights.T).astype(np.float32)
-        logits += offset[per * part.start : per * part.start + len(flat)]
+        flat = self.codes[part].reshape(-1, self.codes.shape[2])
+        logits = (z_rows @ self.loadings.T).astype(np.float32)
+        logits += self.offset[self.per * part.start : self.per * part.start + len(flat)]
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
-        logits /= np.add.reduceat(logits, start, axis=1)[:, block_of]
-        np.copyto(logits, 0, where=np.repeat(flat < 0, sizes, axis=1))
+        logits /= np.add.reduceat(logits, self.start, axis=1)[:, self.block_of]
+        np.copyto(logits, 0, where=np.repeat(flat < 0, self.sizes, axis=1))
         rows, columns = np.nonzero(flat >= 0)
-        more = logits.copy()
-        more[rows, start[columns] + flat[rows, columns]] -= 1
-        return logits, more
+        excess = logits.copy()
+        excess[rows, self.start[columns] + flat[rows, columns]] -= 1
+        return logits, excess
 
-    def of_people(rows: np.ndarray) -> np.ndarray:
-        return rows.reshape(-1, per, *rows.shape[1:]).sum(axis=1)
+    def update_loadings(self, random: np.random.Generator) -> None:
+        """M step: the loadings, with z drawn from the posterior of each person; half a Newton step."""
+        z, axes = self.z, self.z.shape[1]
+        drawn = z + np.einsum("pij,pj->pi", self.deviation, random.standard_normal(z.shape))
+        gradient, curvature = -_RIDGE * self.loadings, np.zeros((len(self.loadings), axes * axes))
+        for part in self.parts:
+            z_rows = np.repeat(drawn[part], self.per, axis=0)
+            p, excess = self.probability(part, z_rows)
+            gradient -= excess.T @ z_rows
+            products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
+            curvature += (p * (1 - p)).T @ products
+        hessian = curvature.reshape(-1, axes, axes) + _RIDGE * np.eye(axes)
+        # half a step: the codes of a block move against each other
+        self.loadings += 0.5 * np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
 
-    for i in range(_ROUNDS):
-        # M step: the weights, with z drawn from the posterior of each person
-        for _ in range(3 if i == 0 else 1):
-            drawn = z + np.einsum("pij,pj->pi", deviation, random.standard_normal(z.shape))
-            gradient, curvature = np.zeros_like(weights), np.zeros((len(weights), axes * axes))
-            for part in parts:
-                z_rows = np.repeat(drawn[part], per, axis=0)
-                p, more = probability(part, z_rows)
-                gradient -= more.T @ z_rows
-                products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
-                curvature += (p * (1 - p)).T @ products
-            gradient -= _RIDGE * weights
-            curvature = curvature.reshape(-1, axes, axes) + _RIDGE * np.eye(axes)
-            # half a step: the codes of a block move against each other
-            weights += 0.5 * np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
-        # E step: each person's z
-        precision = np.linalg.inv(spread + 1e-4 * np.eye(axes))[label]
-        outer = (weights[:, :, None] * weights[:, None, :]).reshape(len(weights), -1)
+    def update_people(self) -> np.ndarray:
+        """E step: the mode of each person's z by Newton steps; return the covariances (people, axes, axes)."""
+        axes = self.z.shape[1]
+        precision = np.linalg.inv(self.spread + 1e-4 * np.eye(axes))[self.label]
+        outer = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(len(self.loadings), -1)
         for _ in range(4):
-            gradient = -np.einsum("pij,pj->pi", precision, z)
+            gradient = -np.einsum("pij,pj->pi", precision, self.z)
             hessian = precision.copy()
-            for part in parts:
-                p, more = probability(part, np.repeat(z[part], per, axis=0))
-                gradient[part] -= of_people(more @ weights)
-                hessian[part] += of_people(p @ outer).reshape(-1, axes, axes)
+            for part in self.parts:
+                p, excess = self.probability(part, np.repeat(self.z[part], self.per, axis=0))
+                gradient[part] -= (excess @ self.loadings).reshape(-1, self.per, axes).sum(axis=1)
+                hessian[part] += (p @ outer).reshape(-1, self.per, axes, axes).sum(axis=1)
             step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
-            z += step * np.minimum(1, 3 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9))
-        covariance = np.linalg.inv(hessian)
-        if not (np.isfinite(z).all() and np.isfinite(weights).all()):
-            return no_ancestry(sizes, n_labels)
+            self.z += step * np.minimum(1, 3 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9))
+        return np.linalg.inv(hessian)
+
+    def update_spread(self, covariance: np.ndarray) -> None:
+        """Scale z to unit size, and update the spread of each label, shrunk toward the pooled one."""
+        axes = self.z.shape[1]
         deviation = np.linalg.cholesky((covariance + covariance.transpose(0, 2, 1)) / 2 + 1e-9 * np.eye(axes))
-        for k in np.unique(label):
-            z[label == k] -= z[label == k].mean(axis=0)
-        moments = z[:, :, None] * z[:, None, :] + covariance
-        scale = np.sqrt(np.einsum("pii->i", moments) / people)
-        z /= scale
-        weights *= scale
-        deviation = deviation / scale[None, :, None]
-        moments = moments / np.outer(scale, scale)
+        self.z = centred_within_labels(self.z, self.label)
+        moments = self.z[:, :, None] * self.z[:, None, :] + covariance
+        scale = np.sqrt(np.einsum("pii->i", moments) / len(self.z))
+        self.z /= scale
+        self.loadings *= scale
+        self.deviation = deviation / scale[None, :, None]
+        moments /= np.outer(scale, scale)
         pooled = moments.mean(axis=0)
-        for k in range(n_labels):
-            own = moments[label == k]
-            spread[k] = (own.sum(axis=0) + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
-    root = np.linalg.cholesky(_SPREAD * spread + 1e-9 * np.eye(axes)).astype(np.float32)
-    return PersonAncestry([w.astype(np.float32) for w in np.split(weights, start[1:])], root)
+        for k in range(len(self.spread)):
+            own = moments[self.label == k]
+            self.spread[k] = (own.sum(axis=0) + _SHRINKAGE * pooled) / (len(own) + _SHRINKAGE)
+
+
+def centred_within_labels(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return scores (people, …, axes) less the mean of each label: float64."""
+    centred = scores.astype(np.float64)
+    for own in np.unique(label):
+        centred[label == own] -= centred[label == own].mean(axis=tuple(range(centred.ndim - 1)))
+    return centred

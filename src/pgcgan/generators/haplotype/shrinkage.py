@@ -42,67 +42,94 @@ def fit_shrinkage(
         The mean of -log P of a row left out.
     """
     rows = np.linspace(0, len(codes) - 1, max(1, min(len(codes), _FITTED_ON // len(sizes)))).astype(int)
-    codes, label = codes[np.unique(rows)], label[np.unique(rows)]
+    left_out = _LeftOut(tree, codes[np.unique(rows)], label[np.unique(rows)], sizes)
     some = np.unique(np.linspace(0, len(sizes) - 1, _CHAIN_BLOCKS).astype(int))
-    used = [order for order in ORDERS if any(order in lengths for lengths in tree.runs)]
-    # of each row's run: the count of the row's code after it, that of all codes, and the sum if each is at most d
-    counted = {order: np.zeros((2 + len(_DISCOUNTS), len(sizes), len(codes)), dtype=np.float32) for order in used}
-    added = np.ones((len(sizes), len(codes)), dtype=np.float32)
-    history: list[dict[int, np.ndarray]] = []
-    for b, size in enumerate(sizes):
-        tree.advance(codes[:, b - 1], history)
-        own = codes[:, b]
-        weight_of_own = tree.leave_out_weights(b, history[b], label, own)
-        added[b] = weight_of_own[1]
-        for order, runs in tree.runs[b].items():
-            context = runs.context_id(history[b][order], label)
-            use = np.flatnonzero((context >= 0) & (own >= 0))
-            use = use[runs.carriers[context[use]] - 1 >= tree.min_carriers]
-            counts = runs.counts(context[use], size)
-            counts[np.arange(len(use)), own[use]] -= weight_of_own[order][use]
-            most = [np.minimum(counts, discount).sum(axis=1) for discount in _DISCOUNTS]
-            counted[order][:, b, use] = counts[np.arange(len(use)), own[use]], counts.sum(axis=1), *most
+    weights, used = dict(tree.weights), list(left_out.counted)
+    for _ in range(_ROUNDS):
+        chains = [
+            chain.reweighted(label_weight=a, pooled_weight=b) for a, b in product(_LABEL_WEIGHTS, _POOLED_WEIGHTS)
+        ]
+        chain = max(chains, key=lambda trial: left_out.score(left_out.by_chain(trial, some), some, used, weights))
+        probability = left_out.by_chain(chain, np.arange(len(sizes)))
+        for i, order in enumerate(used):
+            trials = list(product(_CONCENTRATIONS, _DISCOUNTS))
+            scores = [left_out.score(probability, slice(None), used[i:], {**weights, order: trial}) for trial in trials]
+            weights[order] = trials[int(np.argmax(scores))]
+            probability = left_out.refined(probability, slice(None), order, weights[order])
+    nats = -_log_sum(probability) / len(left_out.codes)
+    return chain, replace(tree, weights=weights), nats
 
-    def of_chain(chain: Chain, blocks: np.ndarray) -> np.ndarray:
-        """Return the chain's probabilities of the rows' own codes: (blocks, rows)."""
-        probability = np.ones((len(blocks), len(codes)), dtype=np.float32)
-        for i, b in enumerate(blocks):
+
+class _LeftOut:
+    """Training rows and what chain and context tree count without each of them.
+
+    Parameters
+    ----------
+    tree : ContextTree
+    codes : array of int, shape (rows, blocks)
+    label : array of int, shape (rows,)
+    sizes : sequence of int
+
+    Attributes
+    ----------
+    counted : dict of int to array, shape (2 + discounts, blocks, rows)
+        Of each row's run of each length: the count of the row's code after it, that of all codes, and the sum of
+        min(count, discount) over the codes for each discount.
+    """
+
+    def __init__(self, tree: ContextTree, codes: np.ndarray, label: np.ndarray, sizes: Sequence[int]):
+        self.codes, self.label = codes, label
+        used = [order for order in ORDERS if any(order in lengths for lengths in tree.runs)]
+        shape = (2 + len(_DISCOUNTS), len(sizes), len(codes))
+        self.counted = {order: np.zeros(shape, dtype=np.float32) for order in used}
+        self._chain_weight = np.ones((len(sizes), len(codes)), dtype=np.float32)
+        history: list[dict[int, np.ndarray]] = []
+        for b, size in enumerate(sizes):
+            tree.advance(codes[:, b - 1], history)
             own = codes[:, b]
-            log_probs = chain.log_probs(b, codes[:, b - 1], label, own, added[b])
+            weight_of_own = tree.leave_out_weights(b, history[b], label, own)
+            self._chain_weight[b] = weight_of_own[1]
+            for order, runs in tree.runs[b].items():
+                context = runs.context_id(history[b][order], label)
+                use = np.flatnonzero((context >= 0) & (own >= 0))
+                use = use[runs.carriers[context[use]] - 1 >= tree.min_carriers]
+                counts = runs.counts(context[use], size)
+                counts[np.arange(len(use)), own[use]] -= weight_of_own[order][use]
+                discounted = [np.minimum(counts, discount).sum(axis=1) for discount in _DISCOUNTS]
+                of_own = counts[np.arange(len(use)), own[use]]
+                self.counted[order][:, b, use] = of_own, counts.sum(axis=1), *discounted
+
+    def by_chain(self, chain: Chain, blocks: np.ndarray) -> np.ndarray:
+        """Return the chain's probabilities of the rows' own codes: (blocks, rows)."""
+        probability = np.ones((len(blocks), len(self.codes)), dtype=np.float32)
+        for i, b in enumerate(blocks):
+            own = self.codes[:, b]
+            log_probs = chain.log_probs(b, self.codes[:, b - 1], self.label, own, self._chain_weight[b])
             probability[i] = np.where(own >= 0, np.exp(log_probs[np.arange(len(own)), np.maximum(own, 0)]), 1)
         return probability
 
     def refined(
-        probability: np.ndarray, blocks: np.ndarray | slice, order: int, weights: tuple[float, float]
+        self, probability: np.ndarray, blocks: np.ndarray | slice, order: int, weights: tuple[float, float]
     ) -> np.ndarray:
+        """Return the probabilities refined by the runs of one length."""
         concentration, discount = weights
-        count, total = counted[order][0, blocks], counted[order][1, blocks]
-        less = concentration + counted[order][2 + _DISCOUNTS.index(discount), blocks]
-        with_run = (count - np.minimum(count, np.float32(discount)) + less * probability) / (total + concentration)
+        count, total = self.counted[order][0, blocks], self.counted[order][1, blocks]
+        mass = concentration + self.counted[order][2 + _DISCOUNTS.index(discount), blocks]
+        with_run = (count - np.minimum(count, np.float32(discount)) + mass * probability) / (total + concentration)
         return np.where(total > 0, with_run, probability)
 
     def score(
+        self,
         probability: np.ndarray,
         blocks: np.ndarray | slice,
         orders: Sequence[int],
         weights: dict[int, tuple[float, float]],
     ) -> float:
+        """Return the log-likelihood of the rows, refined by the runs of these lengths."""
         for order in orders:
-            probability = refined(probability, blocks, order, weights[order])
-        return float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64))
+            probability = self.refined(probability, blocks, order, weights[order])
+        return _log_sum(probability)
 
-    weights = dict(tree.weights)
-    everywhere = slice(None)
-    for _ in range(_ROUNDS):
-        chains = [
-            chain.reweighted(label_weight=a, pooled_weight=b) for a, b in product(_LABEL_WEIGHTS, _POOLED_WEIGHTS)
-        ]
-        chain = max(chains, key=lambda trial: score(of_chain(trial, some), some, used, weights))
-        probability = of_chain(chain, np.arange(len(sizes)))
-        for i, order in enumerate(used):
-            trials = list(product(_CONCENTRATIONS, _DISCOUNTS))
-            scores = [score(probability, everywhere, used[i:], {**weights, order: trial}) for trial in trials]
-            weights[order] = trials[int(np.argmax(scores))]
-            probability = refined(probability, everywhere, order, weights[order])
-    nats = -float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64)) / len(codes)
-    return chain, replace(tree, weights=weights), nats
+
+def _log_sum(probability: np.ndarray) -> float:
+    return float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64))

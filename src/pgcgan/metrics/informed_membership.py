@@ -1,0 +1,344 @@
+"""Informed membership: an attacker who compares short haplotypes with a reference tries to identify training people.
+
+A generator reproduces haplotypes that its training people carry. Whoever knows how common a haplotype is in the
+population can see whether the synthetic people carry it more often than that: of a haplotype that nobody else carries,
+one synthetic copy reveals that its carrier was a training person. Distances to the nearest synthetic person miss this,
+because no synthetic person needs to be near to anybody.
+
+The attack: in windows of 25, 100 and 400 sites, each haplotype of a person is counted among the other people of a
+reference (classes 0, 1, 2, 3-4, 5-9, 10 or more) and in the synthetic set S. The features of a person are, for each
+width and class, the number of windows and the sum of log(count in S + 1/2). A logistic regression, cross-fitted over
+people, scores membership. Two attackers differ in their reference:
+
+- *panel*: half of the held-out people. Training people and the other half are judged; then the halves are exchanged.
+- *pool*: everybody but the person judged, members and others, whose membership is unknown.
+
+Weights learned from members detect what a generator gives away of all of them, but hardly a few copies among many
+people. So the pool attacks with a second set of weights, *copies*, which need no member: they distinguish the synthetic
+people, counted in S as they are, from the same people left out of S.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from ..numerics import fill_missing, roc_auc
+from .comparison import Comparison
+from .privacy import true_positive_rate
+from .resampling import interval
+from .rows import NotComputable, Row, RowBuilder
+
+WIDTHS = (25, 100, 400)  # sites; each a multiple of the one before
+CLASSES = (1, 2, 3, 5, 10)  # least count in the reference of every class but the first
+FOLDS = 5
+MIN_JUDGED = 20  # people of either kind
+RATES = (0.01, 0.001)  # false positive rates
+RAREST = 0.1
+ATTACKERS = ("pool", "panel", "pool, copies")
+_NAME = "informed membership"
+METRICS = tuple(
+    (f"{_NAME} {quantity}, {attacker}", aim)
+    for attacker in ATTACKERS
+    for quantity, aim in (("AUC", "0.5"), ("TPR at 1 % FPR", "0.01"), ("TPR at 0.1 % FPR", "0.001"))
+)
+
+
+def expected_leak(parameters: int, haplotypes: int) -> float:
+    """Return the AUC Φ(√(M / n)) that the best-informed attacker reaches against exactly released frequencies.
+
+    Let p̂_j be M free frequencies (sites, or haplotypes of blocks) estimated from n haplotypes, and p_j the true ones,
+    which the attacker knows. The linear term of the log-likelihood ratio that a haplotype x contributed to p̂ is
+    Λ = Σ_j (x_j - p_j)(p̂_j - p_j) / (p_j (1 - p_j)). If x did not contribute, Λ has mean 0 and variance
+    Σ_j (p̂_j - p_j)² / (p_j (1 - p_j)) ≈ M / n, because var(p̂_j) = p_j (1 - p_j) / n. If it did, p̂_j contains
+    x_j / n, which adds Σ_j (x_j - p_j)² / (n p_j (1 - p_j)) ≈ M / n to the mean. The scores of the two haplotypes of a
+    person add up: the means differ by 2 M / n, the standard deviation is √(2 M / n), so d' = √(2 M / n). Two normal
+    distributions of equal variance at this distance give AUC = Φ(d' / √2) = Φ(√(M / n)) (for single sites: Homer et
+    al. 2008; Sankararaman et al. 2009).
+
+    Parameters
+    ----------
+    parameters : int
+        M: free frequencies that the model keeps; for blocks, the number of block haplotypes minus that of blocks.
+    haplotypes : int
+        n: haplotypes of the training people, two a person.
+    """
+    return NormalDist().cdf(math.sqrt(parameters / haplotypes))
+
+
+# ---- features -----------------------------------------------------------------------------------------------------
+
+
+def window_codes(rows: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Return, for each width, a 64-bit code of every row in every window: arrays of uint64, shape (windows, rows).
+
+    Equal haplotypes have equal codes; unequal ones have the same code with a probability of about 2⁻⁶⁰. Codes of wide
+    windows are computed from those of narrow ones; sites after the last whole window are left out.
+
+    Parameters
+    ----------
+    rows : array of int8, shape (sites, rows)
+        Without missing calls.
+    seed : int
+        Random seed of the codes; codes are comparable if it is the same.
+    """
+    generator = np.random.default_rng([seed, 14])
+    codes: list[np.ndarray] = []
+    parts, width = rows, 1
+    for wide in WIDTHS:
+        size = wide // width
+        keys = generator.integers(1, 2**63, size, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        windows = len(parts) // size
+        coded = np.zeros((windows, rows.shape[1]), dtype=np.uint64)
+        for k in range(size):
+            coded += parts[k : windows * size : size].astype(np.uint64) * keys[k]
+        coded ^= coded >> np.uint64(31)  # so that sums of codes are not sums of alleles
+        coded *= np.uint64(0x9E3779B97F4A7C15)
+        coded ^= coded >> np.uint64(29)
+        codes.append(coded)
+        parts, width = coded, wide
+    return [c for c in codes if len(c)]
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What an attacker derives of each person judged.
+
+    Parameters
+    ----------
+    features : array of float, shape (people, features)
+        By width and class: number of windows, and sum of log(count in S + 1/2).
+    commonness : array of float, shape (people,)
+        Mean of log(count in the reference + 1/2) over windows; the lowest have the rarest haplotypes.
+    """
+
+    features: np.ndarray
+    commonness: np.ndarray
+
+
+def knowledge(
+    judged: Sequence[np.ndarray],
+    reference: Sequence[np.ndarray],
+    released: Sequence[np.ndarray],
+    width: int,
+    *,
+    in_reference: bool = False,
+    in_released: bool = False,
+) -> Knowledge:
+    """Return the features of the people judged.
+
+    Parameters
+    ----------
+    judged, reference, released : sequences of array, shape (windows, rows)
+        Codes of the three sets, for each width of windows (`window_codes`).
+    width : int
+        Rows a person has.
+    in_reference, in_released : bool
+        True if the people judged are in that set and their own haplotypes are not to be counted.
+    """
+    people = judged[0].shape[1] // width
+    features, logs = [], []
+    for codes, known, synthetic in zip(judged, reference, released, strict=True):
+        by_person = codes.reshape(len(codes), people, width)
+        own = (by_person[..., None] == by_person[..., None, :]).sum(axis=3).reshape(codes.shape)
+        reference_counts = _counts(codes, known) - own * in_reference
+        log_synthetic = np.log(_counts(codes, synthetic) - own * in_released + 0.5)
+        kind = np.searchsorted(CLASSES, reference_counts, side="right")
+        for k in range(len(CLASSES) + 1):
+            of_class = kind == k
+            for values in (of_class, np.where(of_class, log_synthetic, 0)):
+                features.append(values.sum(axis=0).reshape(people, width).sum(axis=1))
+        logs.append(np.log(reference_counts + 0.5).mean(axis=0).reshape(people, width).mean(axis=1))
+    return Knowledge(np.column_stack(features).astype(float), np.mean(logs, axis=0))
+
+
+def _counts(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return how many of the other rows have the same code, by window and row."""
+    counts = np.empty(codes.shape, dtype=np.int64)
+    for window, (own, theirs) in enumerate(zip(codes, others, strict=True)):
+        ordered = np.sort(theirs)
+        counts[window] = np.searchsorted(ordered, own, side="right") - np.searchsorted(ordered, own, side="left")
+    return counts
+
+
+def cross_fitted_scores(features: np.ndarray, member: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return membership scores by logistic regressions that were fitted to other people: shape (people,).
+
+    Parameters
+    ----------
+    features : array of float, shape (people, features)
+    member : array of bool, shape (people,)
+    seed : int
+        Random seed of the folds.
+    """
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return np.asarray(cross_val_predict(_regression(), features, member, cv=folds, method="decision_function"))
+
+
+def copy_scores(features: np.ndarray, with_self: np.ndarray, without_self: np.ndarray) -> np.ndarray:
+    """Return membership scores by a logistic regression that learned what a copy looks like: shape (people,).
+
+    Parameters
+    ----------
+    features : array of float, shape (people, features)
+        Of the people judged.
+    with_self, without_self : array of float, shape (synthetic people, features)
+        Features of synthetic people, with and without themselves in S.
+    """
+    examples = np.concatenate([with_self, without_self])
+    return np.asarray(
+        _regression().fit(examples, np.arange(len(examples)) < len(with_self)).decision_function(features)
+    )
+
+
+def _regression() -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+
+
+# ---- rows ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Scores of the people judged in one run of an attack.
+
+    Parameters
+    ----------
+    scores : array of float, shape (people,)
+    member : array of bool, shape (people,)
+        True for training people.
+    label : array of str, shape (people,), or None
+    rare : array of bool, shape (people,)
+        True for the tenth with the rarest haplotypes.
+    """
+
+    scores: np.ndarray
+    member: np.ndarray
+    label: np.ndarray | None
+    rare: np.ndarray
+
+    def of(self, people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores of members and of others among some people (a mask)."""
+        return self.scores[people & self.member], self.scores[people & ~self.member]
+
+
+def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> list[Trial]:
+    """Run the attack: once for the pool, twice for the panel.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        With held-out people.
+    attacker : {"pool", "panel", "pool, copies"}
+    every : bool
+        True to use all synthetic people given, not only as many as training people.
+    """
+    train, holdout = comparison.train, comparison.cohort("holdout")
+    width = train.rows_per_person
+    by_name = {}
+    for name in ("train", "holdout", "released" if every else "synthetic"):
+        by_name[name] = comparison.cached(("window codes", name), partial(_cohort_codes, comparison, name))
+    released = by_name["released" if every else "synthetic"]
+    if not released:
+        raise NotComputable(f"needs at least {WIDTHS[0]} sites")
+
+    def run(others: np.ndarray, panel: np.ndarray | None) -> Trial:
+        both = list(zip(by_name["train"], by_name["holdout"], strict=True))
+        judged = [np.concatenate([members, unseen[:, holdout.rows_of(others)]], axis=1) for members, unseen in both]
+        reference = judged if panel is None else [unseen[:, holdout.rows_of(panel)] for _, unseen in both]
+        known = knowledge(judged, reference, released, width, in_reference=panel is None)
+        member = np.arange(train.n_people + len(others)) < train.n_people
+        if attacker.endswith("copies"):
+            synthetic = (knowledge(released, reference, released, width, in_released=k).features for k in (False, True))
+            scores = copy_scores(known.features, *synthetic)
+        else:
+            scores = cross_fitted_scores(known.features, member, comparison.seed)
+        label = None
+        if train.labels is not None and holdout.labels is not None:
+            label = np.concatenate([train.labels, holdout.labels[others]]).astype(str)
+        return Trial(scores, member, label, known.commonness <= np.quantile(known.commonness, RAREST))
+
+    if attacker != "panel":
+        return [run(np.arange(holdout.n_people), None)]
+    order = comparison.generator(15).permutation(holdout.n_people)
+    if holdout.labels is not None:
+        order = order[np.argsort(holdout.labels[order].astype(str), kind="stable")]
+    halves = np.sort(order[0::2]), np.sort(order[1::2])
+    return [run(judged, panel) for panel, judged in (halves, halves[::-1])]
+
+
+def _cohort_codes(comparison: Comparison, name: str) -> list[np.ndarray]:
+    """Return the codes of a cohort; a missing call takes the most common allele of its site."""
+    cohort = comparison.released if name == "released" else comparison.cohort(name)
+    values = cohort.values
+    if cohort.missing:
+        values = np.rint(fill_missing(values.T)).astype(np.int8).T
+    return window_codes(values, comparison.seed)
+
+
+def informed_attacks(comparison: Comparison) -> list[Row]:
+    """Attack membership with a reference of real people: AUC and true positives at 1 % and 0.1 % false positives.
+
+    Overall, by label, and for the tenth of people with the rarest haplotypes. If more synthetic people were given than
+    there are training people, the attack is repeated with all of them. The definition of the attack is in
+    `metrics.informed_membership`. Intervals resample people, not the fit of the weights; the floor is chance.
+    """
+    comparison.cohort("holdout")
+    comparison.require(2 * MIN_JUDGED)
+    builder = RowBuilder(comparison.label, "privacy")
+    for attacker in ATTACKERS:
+        trials = attack(comparison, attacker)
+        _add_attack(builder, trials, attacker, comparison)
+        if comparison.released.n_people > comparison.synthetic.n_people:
+            trials = attack(comparison, attacker, every=True)
+            _add_attack(builder, trials, f"{attacker}, all synthetic people", comparison)
+    return builder.rows
+
+
+def _add_attack(builder: RowBuilder, trials: Sequence[Trial], suffix: str, comparison: Comparison) -> None:
+    everybody = [np.ones(len(trial.member), dtype=bool) for trial in trials]
+    _add_group(builder, trials, everybody, suffix, "all", comparison.seed)
+    _add_group(builder, trials, [trial.rare for trial in trials], f"{suffix}, rarest tenth", "all", comparison.seed)
+    for value in comparison.by_label if len(comparison.by_label) > 1 else ():
+        groups = [np.asarray(trial.label == value) for trial in trials]
+        _add_group(builder, trials, groups, suffix, value, comparison.seed)
+
+
+def _add_group(
+    builder: RowBuilder, trials: Sequence[Trial], groups: Sequence[np.ndarray], suffix: str, label: str, seed: int
+) -> None:
+    """Append AUC and true positive rates of some of the people judged; of several trials, the mean."""
+    pairs = [trial.of(group) for trial, group in zip(trials, groups, strict=True)]
+    sizes = [len(scores) for pair in pairs for scores in pair]
+    quantities = {f"{_NAME} AUC, {suffix}": 0.5, **{f"{_NAME} TPR at {100 * r:g} % FPR, {suffix}": r for r in RATES}}
+    for name, chance in quantities.items():
+
+        def statistic(*people: np.ndarray, chance: float = chance) -> float:
+            values = []
+            for k, (members, others) in enumerate(pairs):
+                scores = members[people[2 * k]], others[people[2 * k + 1]]
+                values.append(roc_auc(*scores) if chance == 0.5 else true_positive_rate(*scores, chance))
+            return float(np.mean(values))
+
+        if min(sizes) < MIN_JUDGED // 2:
+            builder.rows.append(
+                Row(
+                    "privacy", name, label, None, aim=f"{chance:g}", note=f"needs {MIN_JUDGED // 2} people of each kind"
+                )
+            )
+            continue
+        value = statistic(*map(np.arange, sizes))
+        note = f"{sizes[0]} members and {sizes[1]} others judged; floor: chance"
+        builder.add(name, value, chance, f"{chance:g}", interval(statistic, sizes, seed), note, label)
