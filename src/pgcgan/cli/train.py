@@ -101,7 +101,7 @@ def train(
     _check_memory(generator, people)
     with progress("training") as on_event:
         if model in NETWORKS:
-            _fit_network(generator, people, output, resume, on_event)
+            _fit_network(generator, people, output, resume, force, on_event)
         else:
             generator.fit(people, on_event=on_event)
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
@@ -153,10 +153,10 @@ def _check_memory(generator: Generator, people: Genotypes) -> None:
         say(str(estimate))
 
 
-def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, on_event: Any) -> None:
+def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:
     """Train a network with checkpoints in the output directory; after Ctrl-C, name the option that continues."""
     try:
-        generator.fit(people, directory=output, resume=resume, on_event=on_event)
+        generator.fit(people, directory=output, resume=resume, force=force, on_event=on_event)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"training stopped; the same command with --resume continues from {output}") from None
 
