@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from frontier import differing, floor_of, measure, numbers, over_seeds, people_by_label
+from cohorts import label_counts
+from frontier import differing, floor_of, measure, numbers, over_seeds
 from real_data import DATA_SETS, DOCUMENT, LABEL, ROOT, DataSet, machine, read_parts, write_result, write_section
 
 from pgcgan import Genotypes
@@ -81,7 +82,7 @@ def start(out: Path, people: str, train: Genotypes, holdout: Genotypes) -> dict[
     result: dict[str, Any] = {"name": "ablation", "title": DATA.title, "people": {}, "entries": []}
     if path.exists():
         result = json.loads(path.read_text(encoding="utf-8"))
-    about = {"sites": train.n_variants, "train": people_by_label(train), "holdout": people_by_label(holdout)}
+    about = {"sites": train.n_variants, "train": label_counts(train), "holdout": label_counts(holdout)}
     before = result["people"].setdefault(people, {**about, "floors": {}})
     if any(before[k] != about[k] for k in about):
         raise DataError(

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from real_data import DATA_SETS, ROOT, in_own_process, machine, peak_memory, read_parts, write_result, write_section
-from scaling import KEPT, cohort_of, read_cohort
+from scaling import COHORTS, cohort_of, read_cohort
 
 from pgcgan import Genotypes, HaplotypeModel, load, read, write
 from pgcgan.provenance import provenance
@@ -313,7 +313,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--formats", default=",".join(GENERATED), help="that are generated")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--model", type=Path, help="in the place of training one")
-    parser.add_argument("--folder", type=Path, default=KEPT.with_name("pgcgan-io"), help="for files that are read")
+    parser.add_argument("--folder", type=Path, default=COHORTS.with_name("pgcgan-io"), help="for files that are read")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--render", action="store_true", help="write the document again, run nothing")
