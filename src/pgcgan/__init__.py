@@ -1,7 +1,7 @@
 """Synthetic people for any label, from phased or unphased genotypes, with the evidence beside them.
 
-`HaplotypeModel` counts the haplotypes that several people share; it is no GAN. `PGcGAN` is a conditional GAN, `PaperGAN` the
-published one; the other models are baselines.
+`HaplotypeModel` counts the haplotypes that several people share; it is no GAN. `PGcGAN` is a conditional GAN,
+`PaperGAN` the published one; the other models are baselines.
 
 The names below are the whole public surface. They are imported on first use, so that `import pgcgan` costs nothing and
 only the conditional GAN imports torch.
