@@ -85,9 +85,9 @@ _COLUMNS = {"contig": "1", "id": ".", "ref": "A", "alt": "C"}
 
 def measure_fit(path: Path) -> dict[str, Any]:
     """Fit and sample; return processor seconds by part, peak memory, and the estimate made before."""
+    import pgcgan.generators.gan.tasks
     import torch
 
-    import pgcgan.generators.gan.tasks
     from pgcgan import PGcGAN
     from pgcgan.generators.haplotype import CodeModel
 
@@ -176,11 +176,11 @@ def measure_step(path: Path, repeat: int) -> dict[str, Any]:
     from dataclasses import replace
 
     import torch
+    from pgcgan.generators.gan.tasks import HaplotypeTask, TrainingRows
+    from pgcgan.generators.gan.training import NETWORK_EPOCHS, TRAINING
     from torch.profiler import ProfilerActivity, profile
 
     from pgcgan.generators.gan.networks import PRESETS
-    from pgcgan.generators.gan.tasks import HaplotypeTask, TrainingRows
-    from pgcgan.generators.gan.training import NETWORK_EPOCHS, TRAINING
 
     torch.set_num_threads(1)
     people = read_cohort(path)

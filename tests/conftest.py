@@ -94,6 +94,22 @@ def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     return run_line
 
 
+@pytest.fixture(scope="session")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a cohort, a split, a model and its people; tests only read it."""
+    folder = tmp_path_factory.mktemp("faults")
+    from faulty_runs import write_inputs
+
+    write_inputs(folder)
+    return folder
+
+
+@pytest.fixture
+def work(inputs: Path, tmp_path: Path) -> Path:
+    """Return a copy of it."""
+    return Path(shutil.copytree(inputs, tmp_path / "work"))
+
+
 @pytest.fixture
 def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
     """Serve the folder `web` of the test's own folder, without a proxy; failed transfers are repeated at once."""

@@ -22,8 +22,9 @@ from fuzzing import with_right_digests, write_valid
 
 NOTHING: Callable[[Path], None] = lambda folder: None  # noqa: E731
 READ = "info x.vcf"
-TRAIN = "train x.vcf --panel x.panel.tsv --label gender --baseline independent -o new.model"
-MODEL = "generate net.model -n 2 -o new.vcf"
+TRAIN = "train x.vcf --panel x.panel.tsv --label gender --model independent -o new.model"
+ARRAYS = "haplotype.model/arrays.safetensors"
+MODEL = "generate haplotype.model -n 2 -o new.vcf"
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def text(name: str, old: str, new: str, count: int = 1) -> Callable[[Path], None
 
     def change(folder: Path) -> None:
         content = (folder / name).read_text(encoding="utf-8")
-        changed, found = re.subn(old, lambda match: match.expand(new), content, count=count, flags=re.MULTILINE)
-        assert found, f"{name} has no {old}"
+        changed, times = re.subn(old, lambda match: match.expand(new), content, count=count, flags=re.MULTILINE)
+        assert times, f"{name} has no {old}"
         (folder / name).write_text(changed, encoding="utf-8", newline="")
 
     return change
@@ -120,8 +121,8 @@ def both(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
     return change
 
 
-def sheet(function: Callable[[dict], object], name: str = "net.model/model.json") -> Callable[[Path], None]:
-    """Change the JSON of a model."""
+def json_of(function: Callable[[dict], object], name: str = "haplotype.model/model.json") -> Callable[[Path], None]:
+    """Change a JSON file."""
 
     def change(folder: Path) -> None:
         content = json.loads((folder / name).read_text())
@@ -131,19 +132,24 @@ def sheet(function: Callable[[dict], object], name: str = "net.model/model.json"
     return change
 
 
-def tensor(name: str, function: Callable, file: str = "weights.safetensors") -> Callable[[Path], None]:
-    """Change a tensor of a model, and let model.json vouch for it."""
+def array(name: str, function: Callable[[np.ndarray], np.ndarray], model: str = "haplotype") -> Callable[[Path], None]:
+    """Change an array of a model, and let model.json vouch for it."""
 
     def change(folder: Path) -> None:
-        from safetensors.torch import load_file, save_file
+        from safetensors.numpy import load_file, save_file
 
-        path = folder / "net.model" / file
-        tensors = load_file(path)
-        tensors[name] = function(tensors[name])
-        save_file(tensors, path)
+        path = folder / f"{model}.model" / "arrays.safetensors"
+        stored = load_file(path)
+        stored[name] = np.ascontiguousarray(function(stored[name]))
+        save_file(stored, path)
         with_right_digests(path.parent)
 
     return change
+
+
+def vouched(change_file: Callable[[Path], None], model: str = "haplotype") -> Callable[[Path], None]:
+    """Change a file of a model, and let model.json vouch for it."""
+    return both(change_file, lambda folder: with_right_digests(folder / f"{model}.model"))
 
 
 def arrays(file: str, **changed: object) -> Callable[[Path], None]:
@@ -175,11 +181,11 @@ def large_header(file: str, member: str, shape: str) -> Callable[[Path], None]:
 
 
 def another_byte(folder: Path) -> None:
-    """Change one byte of the weights, so that all shapes are as they were."""
-    weights = folder / "net.model" / "weights.safetensors"
-    content = bytearray(weights.read_bytes())
+    """Change one byte of the arrays, so that all shapes are as they were."""
+    path = folder / "haplotype.model" / "arrays.safetensors"
+    content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    weights.write_bytes(bytes(content))
+    path.write_bytes(bytes(content))
 
 
 class Trap:
@@ -297,7 +303,7 @@ CASES = [
     Case("a region without records", f"{READ} --region 1:900000-900001", "that starts in the region 1:900000-900001"),
     Case("a region on no contig", f"{READ} --region chr99", "that starts in the region chr99; its contigs: 1."),
     Case("a region backwards", f"{READ} --region 1:20-10", "Region '1:20-10' cannot be read; accepted: contig,"),
-    Case("a site without any call", f"{TRAIN.replace('--baseline independent ', '')}",
+    Case("a site without any call", f"{TRAIN.replace('--model independent ', '')}",
          "no call in any person, the first",
          rows(lambda r: [re.sub(r"\t[01]\|[01]", "\t.|.", r[0]), *r[1:]])),
     # ---- labels
@@ -394,73 +400,67 @@ CASES = [
          lambda f: (f / "x.zarr/contig_id/0").write_bytes(
              (b := (f / "x.zarr/contig_id/0").read_bytes())[:4] + b"\xff" * 4 + b[8:])),
     # ---- models
-    Case("a model without weights", MODEL, "net.model has no weights.safetensors: the model is incomplete.",
-         gone("net.model/weights.safetensors")),
-    Case("a model without sites", MODEL, "net.model has no sites.json: it is not a finished pgcgan model.",
-         gone("net.model/sites.json")),
-    Case("a model without its sheet", MODEL, "net.model has no model.json: it is not a finished pgcgan model.",
-         gone("net.model/model.json")),
+    Case("a model without arrays", MODEL, "arrays.safetensors", gone(ARRAYS)),
+    Case("a model without sites", MODEL, "sites.json", gone("haplotype.model/sites.json")),
+    Case("a model without its metadata", MODEL, "haplotype.model has no model.json",
+         gone("haplotype.model/model.json")),
     Case("a model with another file in it", MODEL, "2 people at 30 sites: new.vcf",
-         data("net.model/NOTES.txt", lambda b: b"mine"), 0),
-    Case("weights cut in the middle", MODEL, "net.model/weights.safetensors is damaged (",
-         data("net.model/weights.safetensors", half)),
-    Case("weights with another byte", MODEL, "weights.safetensors is not the file that was saved with model.json",
-         another_byte),
-    Case("weights of another model", MODEL, "weights.safetensors is not the file that was saved with model.json",
-         lambda f: shutil.copy(f / "paper.model" / "weights.safetensors", f / "net.model")),
-    Case("sheet of another model", MODEL, "sites.json is not the file that was saved with model.json",
-         lambda f: shutil.copy(f / "paper.model" / "model.json", f / "net.model")),
-    Case("sites of another model", MODEL, "sites.json is not the file that was saved with model.json",
-         sheet(lambda s: s["position"].__setitem__(0, 1), "net.model/sites.json")),
-    Case("a model of a later version", MODEL, "Update pgcgan, or train again.", sheet(lambda s: s.update(format=99))),
-    Case("a sheet that is a list", MODEL, "net.model/model.json is damaged (not a JSON object)",
-         data("net.model/model.json", lambda b: b"[]")),
-    Case("JSON a hundred thousand deep", MODEL, "net.model/model.json is damaged (",
-         data("net.model/model.json", lambda b: b"[" * 100_000)),
-    Case("a number of ten thousand digits", MODEL, "net.model/model.json is damaged (",
-         data("net.model/model.json", lambda b: b'{"format": ' + b"9" * 10_000 + b"}")),
-    Case("blocks of terabytes", MODEL, "net.model is not a whole model (",
-         sheet(lambda s: s.update(sizes=[32_767] * len(s["sizes"])))),
-    Case("a network of petabytes", MODEL, "net.model is not a whole model (Storage size calculation overflowed",
-         sheet(lambda s: s["network"].update(hidden=10**9))),
-    Case("a network of terabytes", MODEL,
-         "the tensor weight has the shape (22, 8) of torch.float32, not (22, 1000000)",
-         sheet(lambda s: s["network"].update(hidden=10**6))),
-    Case("a label of terabytes", MODEL, "label_table does not fit",
-         sheet(lambda s: s["label_table"].__setitem__(0, [10**12]))),
-    Case("a size that is a word", MODEL, "sizes is not what it should be", sheet(lambda s: s.update(sizes=["a"]))),
-    Case("a label with no people", MODEL, "label_counts is not what it should be",
-         sheet(lambda s: s["label_counts"].update(female=-1))),
-    Case("weights that are not numbers", MODEL, "holds what is not a number",
-         tensor("generator.bias", lambda t: t * np.nan)),
-    Case("edges that go back", MODEL, "net.model is not a whole model (",
-         tensor("edges", lambda t: t.flip(0).contiguous())),
-    Case("codes that are not there", MODEL, "codes that it does not have",
-         tensor("prior.contexts.code", lambda t: t + 30_000)),
-    Case("a warm start of another shape", f"{MODEL} --stage likelihood", "net.model is not a whole model (",
-         tensor("bias", lambda t: t[:-1].clone(), "warmstart.safetensors")),
-    Case("training that was interrupted", MODEL, "has not finished; run the same command with --resume.",
-         both(gone("net.model/model.json"), data("net.model/run.json", lambda b: b"{}"))),
-    Case("a baseline cut in the middle", "generate smote.model -n 2 -o new.vcf", "smote.model is damaged (",
-         data("smote.model/arrays.npz", half)),
-    Case("a baseline of terabytes", "generate independent.model -n 2 -o new.vcf", "frequency.npy says that it holds",
-         large_header("independent.model/arrays.npz", "frequency.npy", "2, 1000000000000")),
-    Case("a baseline with a pickle in it", "generate independent.model -n 2 -o new.vcf",
-         "independent.model is damaged (",
-         arrays("independent.model/arrays.npz", frequency=np.array([Trap()], dtype=object))),
-    Case("a baseline of a later version", "generate smote.model -n 2 -o new.vcf", "has the format version 99",
-         sheet(lambda s: s.update(format_version=99), "smote.model/baseline.json")),
-    Case("neighbours that are not there", "generate smote.model -n 2 -o new.vcf", "near names rows that ",
-         arrays("smote.model/arrays.npz", near=np.full(240, 99))),
+         data("haplotype.model/NOTES.txt", lambda b: b"mine"), 0),
+    Case("a model of pgcgan 0.1", MODEL, "pgcgan 0.1; this version reads 3",
+         lambda f: (f / "haplotype.model/model.json").rename(f / "haplotype.model/manifest.json")),
+    Case("arrays cut in the middle", MODEL, "arrays.safetensors is not the file that was saved", data(ARRAYS, half)),
+    Case("arrays cut in the middle, and vouched for", MODEL, f"{ARRAYS} is damaged (", vouched(data(ARRAYS, half))),
+    Case("arrays with another byte", MODEL, "arrays.safetensors is not the file that was saved", another_byte),
+    Case("arrays of another model", MODEL, "arrays.safetensors is not the file that was saved",
+         lambda f: shutil.copy(f / "smote.model" / "arrays.safetensors", f / "haplotype.model")),
+    Case("arrays of another family, and vouched for", MODEL, "haplotype.model is damaged (the array ",
+         vouched(lambda f: shutil.copy(f / "smote.model" / "arrays.safetensors", f / "haplotype.model"))),
+    Case("metadata of another model", MODEL, "is not the file that was saved",
+         lambda f: shutil.copy(f / "smote.model" / "model.json", f / "haplotype.model")),
+    Case("sites of another model", MODEL, "sites.json is not the file that was saved",
+         json_of(lambda s: s["position"].__setitem__(0, 1), "haplotype.model/sites.json")),
+    Case("a model of a later version", MODEL, "99", json_of(lambda s: s.update(format=99))),
+    Case("a model of an unknown family", MODEL, "'oracle'", json_of(lambda s: s.update(model="oracle"))),
+    Case("metadata that are a list", MODEL, "haplotype.model/model.json is damaged (",
+         data("haplotype.model/model.json", lambda b: b"[]")),
+    Case("JSON a hundred thousand deep", MODEL, "haplotype.model/model.json is damaged (",
+         data("haplotype.model/model.json", lambda b: b"[" * 100_000)),
+    Case("a number of ten thousand digits", MODEL, "haplotype.model/model.json is damaged (",
+         data("haplotype.model/model.json", lambda b: b'{"format": ' + b"9" * 10_000 + b"}")),
+    Case("blocks of terabytes", MODEL, "haplotype.model is damaged (", array("blocks.sizes", lambda a: a * 0 + 32_767)),
+    Case("a network of petabytes", "generate gan.model -n 2 -o new.vcf", "gan.model is damaged (",
+         json_of(lambda s: s["parameters"].update(width=10**9), "gan.model/model.json")),
+    Case("a network of another width", "generate gan.model -n 2 -o new.vcf", "gan.model is damaged (",
+         json_of(lambda s: s["parameters"].update(width=16), "gan.model/model.json")),
+    Case("a parameter that is a word", MODEL, "min_carriers",
+         json_of(lambda s: s["parameters"].update(min_carriers="a"))),
+    Case("a parameter that nobody has", MODEL, "layers", json_of(lambda s: s["parameters"].update(layers=2))),
+    Case("a label with no people", MODEL, "label_counts", json_of(lambda s: s["label_counts"].update(female=-1))),
+    Case("arrays that are not numbers", MODEL, "chain.counts", array("chain.counts", lambda a: a * np.nan)),
+    Case("an array of another shape", MODEL, "chain.weights", array("chain.weights", lambda a: a[:-1])),
+    Case("edges that go back", MODEL, "haplotype.model is damaged (", array("blocks.edges", lambda a: a[::-1])),
+    Case("codes that are not there", MODEL, "haplotype.model is damaged (",
+         array("context_tree.code", lambda a: a + 30_000)),
+    Case("training that was interrupted", "generate gan.model -n 2 -o new.vcf",
+         "has not finished; run the same command with --resume.",
+         both(gone("gan.model/model.json"), data("gan.model/run.json", lambda b: b"{}"))),
+    Case("a frequency above 1", "generate independent.model -n 2 -o new.vcf", "frequency",
+         array("frequency", lambda a: a + 1, "independent")),
+    Case("neighbours that are not there", "generate smote.model -n 2 -o new.vcf", "near",
+         array("near", lambda a: a * 0 + 99, "smote")),
+    Case("a genome without a window", "generate windows.model -n 2 -o new.vcf", "00001",
+         lambda f: shutil.rmtree(f / "windows.model/windows/00001")),
+    Case("a genome whose ancestry has another shape", "generate windows.model -n 2 -o new.vcf",
+         "windows.model is damaged (", json_of(lambda s: s["details"]["ancestry"].pop(), "windows.model/model.json")),
     # ---- evaluations
     Case("an evaluation that is no JSON", "report e.json -o new.html", "e.json: This is not an evaluation in JSON (",
          data("e.json", half)),
     Case("an evaluation that is not text", "report e.json -o new.html", "e.json is not a text file (UTF-8)",
          data("e.json", lambda b: b"\xff" + b)),
     Case("an evaluation with a number for a name", "report e.json -o new.html", "has a value of another type",
-         sheet(lambda s: s["rows"][0].update(metric=3), "e.json")),
+         json_of(lambda s: s["rows"][0].update(metric=3), "e.json")),
     Case("a figure of another shape", "report e.json -o new.html", "its figures cannot be drawn (",
-         sheet(lambda s: s["figures"].update({k: [1, "a"] for k in s["figures"]}), "e.json")),
+         json_of(lambda s: s["figures"].update({k: [1, "a"] for k in s["figures"]}), "e.json")),
 ]  # fmt: skip
 
 

@@ -31,6 +31,8 @@ from pathlib import Path
 MEMORY = 3 << 30  # more than any of these files needs, less than a hostile size would take
 CPU_SECONDS = 1800  # of a whole process: a loop without end is found, slowness is not judged
 
+MODELS = ("haplotype", "gan", "paper", "independent", "li-stephens", "pca-gaussian", "smote")
+
 # target -> the files of which one is damaged, the first of them the one that is read
 TARGETS: dict[str, tuple[str, ...]] = {
     "vcf": ("x.vcf",),
@@ -56,13 +58,14 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "split": ("split.tsv",),
     "evaluation": ("e.json",),
     "state": ("state.safetensors",),
-    "model": ("net.model/model.json", "net.model/sites.json", "net.model/weights.safetensors"),
-    "warm": ("net.model/warmstart.safetensors",),
-    "paper": ("paper.model/model.json", "paper.model/weights.safetensors"),
-    "independent": ("independent.model/baseline.json", "independent.model/arrays.npz"),
-    "li-stephens": ("li-stephens.model/baseline.json", "li-stephens.model/arrays.npz"),
-    "pca-gaussian": ("pca-gaussian.model/baseline.json", "pca-gaussian.model/arrays.npz"),
-    "smote": ("smote.model/baseline.json", "smote.model/arrays.npz"),
+    **{
+        name: tuple(f"{name}.model/{file}" for file in ("model.json", "sites.json", "arrays.safetensors"))
+        for name in MODELS
+    },
+    "windows": (
+        "windows.model/model.json",
+        *(f"windows.model/windows/00001/{file}" for file in ("model.json", "sites.json", "arrays.safetensors")),
+    ),
 }
 
 
@@ -71,8 +74,8 @@ def write_valid(folder: Path) -> None:
     import torch
 
     import pgcgan
-    from pgcgan.generators.baselines import BASELINES
     from pgcgan.generators.gan import checkpoint
+    from pgcgan.registry import create
 
     people = pgcgan.simulate(24, length=40_000, seed=3).select(min_maf=0.1).select(sites=slice(0, 30))
     for name in ("x.vcf", "x.vcf.gz", "x.bcf", "x.pgen", "x.hap.gz", "x.npz", "x.zarr"):
@@ -85,16 +88,21 @@ def write_valid(folder: Path) -> None:
     _as_zarr_3(folder / "x.zarr", folder / "z.zarr")
     part = "".join(f"{name}\t{'test' if i % 4 == 0 else 'train'}\n" for i, name in enumerate(people.samples))
     (folder / "split.tsv").write_text("sample\tsplit\n" + part)
-    tiny = {"hidden": 8, "embedding": 4, "critic_features": 4, "critic_components": 4}
-    model = pgcgan.PGcGAN("gender", seed=1, steps=2, adversarial_steps=1, batch=8, device="cpu", **tiny)
-    model.fit(people).save(folder / "net.model")
-    pgcgan.PGcGAN("gender", preset="paper", steps=1, device="cpu").fit(people.select(sites=slice(0, 4))).save(
-        folder / "paper.model"
-    )
-    for name, kind in BASELINES.items():
-        kind("gender", seed=1).fit(people).save(folder / f"{name}.model")
+    network = {"steps": 2, "batch": 8, "threads": 1}
+    quick = {"run_carriers": 4, "inverse_temperature": 1.0}
+    settings = {
+        "haplotype": quick,
+        "gan": {**network, "width": 8, "critic_width": 8, "inverse_temperature": 1.0},
+        "paper": {**network, "steps": 1},
+    }
+    for name in MODELS:
+        some = people.select(sites=slice(0, 4)) if name == "paper" else people
+        create(name, "gender", seed=1, **settings.get(name, {})).fit(some).save(folder / f"{name}.model")
+    pgcgan.GenomeModel("gender", seed=1, size=50, of_windows=quick).fit(people).save(folder / "windows.model")
+    model = pgcgan.load(folder / "haplotype.model")
     evaluation = pgcgan.evaluate(people, model.sample(24, seed=1), label="gender")
-    (folder / "e.json").write_text(evaluation.with_training(model.history).to_json())
+    history = [{"step": k, "loss": 1.0 / k, "metrics": {"AF RMSE": 0.1 / k}} for k in (1, 2, 3)]
+    (folder / "e.json").write_text(evaluation.with_training(history).to_json())
     checkpoint.write_state(
         folder / "state.safetensors", {"step": 3, "task": [{"weight": torch.ones(3), "name": "a"}, None]}
     )
@@ -198,7 +206,6 @@ def read_target(target: str, folder: Path, file: str, dice: random.Random) -> No
     import pgcgan
     from pgcgan import cli
     from pgcgan.errors import DataError
-    from pgcgan.generators.baselines import BASELINES, Baseline
     from pgcgan.generators.gan import checkpoint
     from pgcgan.io import read_split
 
@@ -216,14 +223,10 @@ def read_target(target: str, folder: Path, file: str, dice: random.Random) -> No
             raise DataError(said.getvalue().rstrip("\n"))
     elif target == "state":
         checkpoint.read_state(folder / file)
-    elif target in BASELINES:
-        model = Baseline.load(folder / f"{target}.model")
-        model.sample({next(iter(model.label_counts)): 2}, seed=1)
-    elif target in ("model", "warm", "paper"):
-        stage = "likelihood" if target == "warm" else dice.choice(("final", "prior", "chain"))
-        fitted = pgcgan.PGcGAN.load(folder / file.split("/")[0], stage=stage, device="cpu")
-        fitted.sample({next(iter(fitted.label_counts)): 2}, seed=1)
-        fitted.facts()
+    elif target == "windows" or target in MODELS:
+        model = pgcgan.load(folder / f"{target}.model")
+        model.sample({next(iter(model.label_counts_)): 2}, seed=1)
+        model.facts()
     else:
         accepted = {"multiallelic": "split", "half_calls": "missing", "haploid": "diploid", "duplicates": "drop"}
         options = accepted | {"unphased": True} if dice.random() < 0.5 else {}
@@ -241,10 +244,10 @@ def with_right_digests(directory: Path) -> None:
     """Let model.json name the digests of what is there: the damage is then not an accident."""
     path = directory / "model.json"
     try:
-        sheet = json.loads(path.read_text())
-        for name in sheet["files"]:
-            sheet["files"][name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
-        path.write_text(json.dumps(sheet))
+        metadata = json.loads(path.read_text())
+        for name in metadata["files"]:
+            metadata["files"][name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
+        path.write_text(json.dumps(metadata))
     except (ValueError, KeyError, TypeError):
         return  # model.json itself is what was damaged
 
@@ -257,11 +260,11 @@ def one_input(target: str, number: int, folder: Path) -> str:
     file = dice.choice(TARGETS[target])
     path = folder / file
     valid = path.read_bytes()
-    sheet = path.parent / "model.json"
-    kept = sheet.read_bytes() if sheet.exists() else b""
+    metadata = path.parent / "model.json"
+    valid_metadata = metadata.read_bytes() if metadata.exists() else b""
     try:
         path.write_bytes(damaged_file(file, valid, dice))
-        if kept and dice.random() < 0.7:
+        if valid_metadata and dice.random() < 0.7:
             with_right_digests(path.parent)
         try:
             read_target(target, folder, file, dice)
@@ -277,8 +280,8 @@ def one_input(target: str, number: int, folder: Path) -> str:
         return "read"
     finally:
         path.write_bytes(valid)
-        if kept:
-            sheet.write_bytes(kept)
+        if valid_metadata:
+            metadata.write_bytes(valid_metadata)
 
 
 def work(targets: list[str], first: int, last: int, skip: int, folder: Path) -> None:

@@ -51,18 +51,18 @@ def test_one_sentence_or_the_documented_result(case: Case, folder: Path, capsys:
     case.damage(folder)
     before = everything(folder)
     status = cli.main(shlex.split(case.line))
-    said = capsys.readouterr()
-    assert status == case.status, said.err
+    printed = capsys.readouterr()
+    assert status == case.status, printed.err
     if case.status:
-        assert case.said in said.err
-        assert said.err.startswith("pgcgan: error: ")
-        assert said.err.count("\n") == 1
-        assert len(said.err) < 1000
-        assert said.out == ""
+        assert case.said in printed.err
+        assert printed.err.startswith("pgcgan: error: ")
+        assert printed.err.count("\n") == 1
+        assert len(printed.err) < 1000
+        assert printed.out == ""
         assert everything(folder) == before
         assert not [p for p in folder.rglob(".*") if p.is_dir()]  # nothing temporary is left
     else:
-        assert case.said in said.out + said.err
+        assert case.said in printed.out + printed.err
         assert before.items() <= everything(folder).items()
 
 
@@ -86,15 +86,15 @@ def test_what_is_accepted_is_not_changed(name: str, folder: Path) -> None:
     valid = calls_of(folder / "x.vcf")
     case.damage(folder)
     assert cli.main(shlex.split(case.line)) == 0
-    found = calls_of(folder / "new.vcf")
+    calls = calls_of(folder / "new.vcf")
     if name == "a symbolic allele":
-        assert found[5][4] == ["<DEL>"]
-        found[5] = (*found[5][:4], valid[5][4], found[5][5])
+        assert calls[5][4] == ["<DEL>"]
+        calls[5] = (*calls[5][:4], valid[5][4], calls[5][5])
     if name == "mixed ploidy, accepted":  # the lone 1 is doubled, and pairs are without order, as was asked for
-        assert found[2][5][3] == [1, 1, False]
+        assert calls[2][5][3] == [1, 1, False]
         valid[2][5][3] = [1, 1, True]
         valid = [(*v[:5], [[*sorted(call[:2]), False] for call in v[5]]) for v in valid]
-    assert found == valid
+    assert calls == valid
 
 
 NASTY = (
@@ -103,7 +103,7 @@ NASTY = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["", "--baseline independent"])
+@pytest.mark.parametrize("kind", ["", "--model independent"])
 def test_labels_of_any_text_go_all_the_way(kind: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     people = pgcgan.simulate(13 * 8, length=40_000, seed=3).select(min_maf=0.1).select(sites=slice(0, 30))
     pgcgan.write(people, "x.vcf", force=True)
@@ -115,12 +115,12 @@ def test_labels_of_any_text_go_all_the_way(kind: str, folder: Path, capsys: pyte
         "evaluate --real x.vcf --panel x.panel.tsv --label group --synthetic new.vcf.gz --per-label -o new.html",
     ):
         assert cli.main(shlex.split(line)) == 0, capsys.readouterr().err
-    made = pgcgan.read("few.vcf.gz", "few.panel.tsv")
-    assert sorted(made.label("group").tolist()) == sorted(
+    people = pgcgan.read("few.vcf.gz", "few.panel.tsv")
+    assert sorted(people.label("group").tolist()) == sorted(
         ["=1+1", "<script>alert(1)</script>", *["<script>alert(1)</script>"] * 2, "sl/ash", "sl/ash", "😀", "😀"]
     )
     assert all(
-        set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") for name in made.samples
+        set(name) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") for name in people.samples
     )
     assert sorted(p.name for p in folder.glob("new*")) == [
         "new.html", "new.model", "new.panel.tsv", "new.vcf.gz", "new.vcf.gz.tbi",
