@@ -92,7 +92,7 @@ def write_valid(folder: Path) -> None:
     quick = {"run_carriers": 4, "inverse_temperature": 1.0}
     settings = {
         "haplotype": quick,
-        "gan": {**network, "width": 8, "critic_width": 8, "inverse_temperature": 1.0},
+        "gan": {**network, "width": 8, "critic_width": 16, "inverse_temperature": 1.0},
         "paper": {**network, "steps": 1},
     }
     for name in MODELS:
