@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from real_data import DATA_SETS, DOCUMENT, ROOT, machine, read_parts, write_result, write_section
+from cohorts import DATA_SETS, read_parts
+from measuring import DOCUMENT, RESULTS, machine, write_result, write_section
 
-from pgcgan import Genotypes, PGcGAN, simulate
+from pgcgan import Genotypes, HaplotypeModel, simulate
 from pgcgan.errors import PgcganError
-from pgcgan.generators.gan.networks import HaplotypeGenerator
 from pgcgan.labels import label_groups
 from pgcgan.metrics import figure
 from pgcgan.metrics.privacy import likelihood_ratio_scores, true_positive_rate
@@ -39,55 +38,42 @@ TITLES = {"simulated": "Simulated cohort", "hla": "HLA region"}
 LEAST = 1e-4  # probability of an allele that no training row with the code has
 # name: (what is needed, what the attacker does)
 ATTACKS = {
-    "codes": ("model", "likelihood of a person's block codes under the prior and network"),
+    "codes": ("model", "likelihood of a person's block codes under the code model"),
     "alleles": ("model", "the same, and the likelihood of the alleles given the codes"),
     "codes, calibrated": ("model", "codes, less their likelihood under a model of other people"),
     "alleles, calibrated": ("model", "alleles, less their likelihood under a model of other people"),
-    "nearest": ("people", "distance to the nearest artificial haplotype"),
+    "nearest": ("people", "distance to the nearest synthetic haplotype"),
     "frequencies": ("people", "likelihood ratio of their allele frequencies and those of other people"),
 }
 
 
-def likelihoods(model: PGcGAN, people: Genotypes) -> dict[str, np.ndarray]:
+def likelihoods(model: HaplotypeModel, people: Genotypes) -> dict[str, np.ndarray]:
     """Return log-probabilities (nats) of people under all that a model directory holds: of codes, and of alleles.
 
-    The codes of a row have the probability that the generator draws them with, the share of the network included
-    (without calibration and ancestry, which say nothing of single people); the alleles given the codes that of the
-    emissions. Each is summed over the rows of a person: shape (people,).
+    The codes of a row have the probability that the model draws them with (without calibration and ancestry, which say
+    nothing of single people); the alleles given the codes that of the emissions. Each is summed over the rows of a
+    person: shape (people,).
     """
-    generator, blocks = model._generator, model._blocks
-    assert isinstance(generator, HaplotypeGenerator) and blocks is not None
-    rows, per = people.haplotypes(), people.ploidy
-    names = list(model.label_counts)
-    of_person = [names.index(str(name)) for name in label_groups(people.labels, model.label)]
-    label = np.repeat(of_person, per)
+    blocks, rows, per = model.blocks_, people.haplotypes(), people.ploidy
+    names = list(model.label_counts_)
+    label = np.repeat([names.index(str(name)) for name in label_groups(people.labels, model.label)], per)
     codes = blocks.encode(rows).astype(np.int64)
-    walk, share = generator.prior.walk(label), float(generator.share)
-    prior, chain = [], []
-    for b in range(codes.shape[1]):
-        prior.append(torch.from_numpy(walk.log_probs()))
-        chain.append(torch.from_numpy(walk.chain_log_probs()))
-        walk.step(codes[:, b])
-    found = prior
-    if share:
-        first = torch.from_numpy(codes.reshape(-1, per, codes.shape[1])[:, 0])
-        whose = torch.tensor(of_person)
-        with torch.no_grad():
-            condition = torch.stack([generator.condition(whose, None), generator.condition(whose, first)], dim=1)
-            network = generator.own_log_probs(torch.from_numpy(codes), condition.flatten(0, 1), chain)
-            found = [generator.mixed(n, p, share) for n, p in zip(network, prior, strict=True)]
+    predictor = model.code_model_.predictor(label)
     nats, alleles = np.zeros(len(rows)), np.zeros(len(rows))
-    for b, log_probs in enumerate(found):
+    for b in range(codes.shape[1]):
         known = np.flatnonzero(codes[:, b] >= 0)
-        nats[known] += log_probs.numpy()[known, codes[known, b]]
+        nats[known] += predictor.log_probs()[known, codes[known, b]]
+        predictor.observe(codes[:, b])
         part = rows[known, blocks.edges[b] : blocks.edges[b + 1]]
-        told = blocks.emission[b][codes[known, b]]
-        said = np.take_along_axis(told, np.maximum(part, 0)[:, :, None], axis=2)[:, :, 0]
-        alleles[known] += np.where(part >= 0, np.log(np.maximum(said, LEAST)), 0).sum(axis=1)
+        emission = blocks.emission[b][codes[known, b]]
+        probability = np.take_along_axis(emission, np.maximum(part, 0)[:, :, None], axis=2)[:, :, 0]
+        alleles[known] += np.where(part >= 0, np.log(np.maximum(probability, LEAST)), 0).sum(axis=1)
     return {"codes": nats.reshape(-1, per).sum(axis=1), "alleles": (nats + alleles).reshape(-1, per).sum(axis=1)}
 
 
-def attack(model: PGcGAN, train: Genotypes, holdout: Genotypes, seed: int) -> dict[str, dict[str, list[float | None]]]:
+def attack(
+    model: HaplotypeModel, train: Genotypes, holdout: Genotypes, seed: int
+) -> dict[str, dict[str, list[float | None]]]:
     """Return for each attack its AUC and true positives at 1 % false positives, each with a 95 % interval.
 
     What an attacker knows of "other people" are half of the held-out ones; the other half are those to be told from the
@@ -99,16 +85,16 @@ def attack(model: PGcGAN, train: Genotypes, holdout: Genotypes, seed: int) -> di
     trials: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in ATTACKS}
     for name in ("codes", "alleles"):
         trials[name].append((inside[name], np.concatenate([part[name] for part in outside])))
-    once = model.sample(model.label_counts, seed=seed)
+    once = model.sample(model.label_counts_, seed=seed)
     trials["nearest"].append((-nearest(train, once), -nearest(holdout, once)))
     frequency = smoothed(once)
     for other, half, scored in zip(halves, halves[::-1], outside[::-1], strict=True):
-        known = PGcGAN(model.label, seed=seed, min_carriers=model.network.min_carriers).fit(other)
+        known = HaplotypeModel(model.label, seed=seed, min_carriers=model.min_carriers).fit(other)
         ours, theirs = likelihoods(known, train), likelihoods(known, half)
         for name in ("codes", "alleles"):
             trials[f"{name}, calibrated"].append((inside[name] - ours[name], scored[name] - theirs[name]))
-        told = [likelihood_ratio_scores(p.dosages().T, frequency, smoothed(other)) for p in (train, half)]
-        trials["frequencies"].append((told[0], told[1]))
+        scores = [likelihood_ratio_scores(p.dosages().T, frequency, smoothed(other)) for p in (train, half)]
+        trials["frequencies"].append((scores[0], scores[1]))
     return {name: {"AUC": _mean(parts, roc_auc, seed), "TPR": _mean(parts, true_positive_rate, seed)}
             for name, parts in trials.items()}  # fmt: skip
 
@@ -122,9 +108,9 @@ def _mean(trials: list[tuple[np.ndarray, np.ndarray]], measure: Callable[..., fl
     return [None if x is None else round(x, 4) for x in (float(np.mean(values)), *ends)]
 
 
-def nearest(people: Genotypes, made: Genotypes) -> np.ndarray:
+def nearest(people: Genotypes, others: Genotypes) -> np.ndarray:
     """Return each person's distance to the nearest synthetic haplotype, the nearer of the two: shape (people,)."""
-    rows, synthetic = (fill_missing(g.haplotypes()) for g in (people, made))
+    rows, synthetic = (fill_missing(g.haplotypes()) for g in (people, others))
     return nearest_distances(rows, synthetic).reshape(-1, people.ploidy).min(axis=1)
 
 
@@ -138,7 +124,7 @@ def measure(train: Genotypes, holdout: Genotypes, seed: int) -> dict[str, Any]:
     """Fit the default model, attack it, and attack one whose templates have 10 carriers."""
     runs = []
     for carriers in (3, 10):
-        model = PGcGAN("super_pop", seed=seed, min_carriers=carriers).fit(train)
+        model = HaplotypeModel("super_pop", seed=seed, min_carriers=carriers).fit(train)
         runs.append({"min_carriers": carriers, "attacks": attack(model, train, holdout, seed)})
         for name, row in runs[-1]["attacks"].items():
             print(f"min_carriers {carriers}, {name}: AUC {row['AUC'][0]}, TPR at 1 % FPR {row['TPR'][0]}", flush=True)
@@ -151,22 +137,22 @@ def as_markdown(result: dict[str, Any]) -> str:
     for key, title in TITLES.items():
         if key not in result["sets"]:
             continue
-        found = result["sets"][key]
-        made = found["provenance"]
+        of_set = result["sets"][key]
+        made = of_set["provenance"]
         where = made["machine"]
-        head = " | ".join(f"AUC, {run['min_carriers']} carriers | TPR at 1 % FPR" for run in found["runs"])
+        head = " | ".join(f"AUC, {run['min_carriers']} carriers | TPR at 1 % FPR" for run in of_set["runs"])
         lines += [
             f"### {title}",
             "",
-            f"{found['sites']:,} sites; {found['train']:,} train people, {found['holdout']:,} held-out people. Seed "
+            f"{of_set['sites']:,} sites; {of_set['train']:,} train people, {of_set['holdout']:,} held-out people. Seed "
             f"{made['seed']}, pgcgan {made['pgcgan']}, {made['date'][:10]}, {where['cores']} cores "
             f"({where['processor']}). Command: `python {made['command']}`.",
             "",
             f"| attack | needs | {head} |",
-            "|---|---|" + "--:|--:|" * len(found["runs"]),
+            "|---|---|" + "--:|--:|" * len(of_set["runs"]),
         ]
         for name, (needs, what) in ATTACKS.items():
-            cells = [cell(run["attacks"][name][m]) for run in found["runs"] for m in ("AUC", "TPR")]
+            cells = [cell(run["attacks"][name][m]) for run in of_set["runs"] for m in ("AUC", "TPR")]
             lines.append(f"| {name}: {what} | {needs} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines).strip()
@@ -183,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--people", type=int, default=500, help="of the simulated cohort")
     parser.add_argument("--length", type=int, default=100_000, help="base pairs of the simulated cohort")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--render", action="store_true", help="write the document from the JSON file, run nothing")
     given = parser.parse_args(argv)
@@ -202,13 +188,13 @@ def main(argv: Sequence[str] | None = None) -> None:
                 people = simulate(given.people, length=given.length, seed=given.seed)
                 train, holdout = people.split(0.6, by="pop", seed=given.seed)
                 common = train.select(min_maf=0.01)
-                kept = np.isin(holdout.variants.position, common.variants.position)
-                train, holdout = common, holdout.select(sites=kept)
-            found = measure(train, holdout, given.seed)
+                shared = np.isin(holdout.variants.position, common.variants.position)
+                train, holdout = common, holdout.select(sites=shared)
+            measured = measure(train, holdout, given.seed)
         except PgcganError as error:
             sys.exit(f"error: {error}")
         made = provenance(given.seed, machine=before, command=command)
-        result["sets"]["simulated" if given.data is None else "hla"] = {**found, "provenance": made}
+        result["sets"]["simulated" if given.data is None else "hla"] = {**measured, "provenance": made}
         print(f"wrote {write_result(result, given.out).name}")
     write_section(given.document, "attacks", as_markdown(result))
 

@@ -1,4 +1,4 @@
-"""The augmentation table: what a classifier of labels gains from artificial people of a label that has few.
+"""The augmentation table: what a classifier of labels gains from synthetic people of a label that has few.
 
 Of one label only k train people are kept, the other labels whole. Generator and classifier see this reduced set alone;
 people of the label are added until it has as many as in the whole train set; the held-out people are the test. Writes
@@ -7,7 +7,7 @@ benchmarks/results/augmentation.json, cell by cell, and the section of docs/benc
 filled over several runs. Every generator is fitted anew for each cell and seed.
 
     python benchmarks/augmentation.py [--data DIR] [--labels AMR,…] [--keep 10,…] [--generators none,…] [--seeds 1,2,3]
-        [--minutes M] [--epochs E] [--model DIR]
+        [--minutes M] [--steps N] [--model DIR]
 """
 
 from __future__ import annotations
@@ -23,48 +23,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_data import (
-    DATA_SETS,
-    DOCUMENT,
-    LABEL,
-    ROOT,
-    machine,
-    read_parts,
-    write_result,
-    write_section,
+from augmentation_table import (
+    COLUMNS,
+    DATA,
+    KEEP,
+    NAME,
+    SCORES,
+    SEEDS,
+    as_markdown,
+    cell_key,
+    people_text,
+    with_spread,
 )
+from cohorts import LABEL, label_counts, read_parts
+from measuring import DOCUMENT, RESULTS, ROOT, machine, short, write_result, write_section
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from pgcgan import Genotypes
+from pgcgan import Genotypes, load
 from pgcgan.errors import DataError, ModelError, PgcganError, UsageError, listed
-from pgcgan.generators.baselines import BASELINES
-from pgcgan.metrics import figure
 from pgcgan.metrics.comparison import Cohort
-from pgcgan.metrics.utility import COMPONENTS, LabelClassifier
+from pgcgan.metrics.utility import LabelClassifier
 from pgcgan.provenance import provenance
-
-NAME = "augmentation"
-DATA = DATA_SETS[0]
-KEEP = (10, 25, 50, 100)
-SEEDS = (1, 2, 3)
-# fitted on the reduced set, as the classifier is
-GENERATORS = {
-    "none": "no augmentation",
-    "oversampling": "oversampling",
-    "smote": "SMOTE",
-    "independent": "independent",
-    "pca-gaussian": "PCA-Gaussian",
-    "li-stephens": "Li-Stephens",
-    "pgcgan": "pgcgan",
-}
-# they know the train people who were taken out
-REFERENCES = {
-    "real": "real top-up",
-    "pgcgan-all": "pgcgan, all train",
-}
-COLUMNS = {**GENERATORS, **REFERENCES}
-SCORES = {"f1": "F1 of the label", "balanced_accuracy": "Balanced accuracy"}
-
+from pgcgan.registry import create
 
 # ---- the experiment -----------------------------------------------------------------------------------------------
 
@@ -79,12 +59,6 @@ def reduced_set(train: Genotypes, label: str, keep: int, seed: int) -> Genotypes
     chosen = ~of_label
     chosen[order[:keep]] = True
     return train.select(samples=chosen)
-
-
-def composition(people: Genotypes) -> dict[str, int]:
-    """Return the number of people of each label."""
-    values, counts = np.unique(people.label(LABEL).astype(str), return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
 class Experiment:
@@ -112,16 +86,16 @@ class Experiment:
     ):
         self.train, self.holdout = train, holdout
         self.settings, self.model, self.seed = dict(settings or {}), model, seed
-        self.counts = composition(train)
+        self.counts = label_counts(train)
         self._on_all: dict[str, tuple[Any, float | None]] = {}
         self._by_real: dict[int, np.ndarray] = {}
 
     def check(self, generators: Sequence[str]) -> None:
         """Raise now, and not after hours, if a setting does not exist or the model is one of other people or sites."""
-        if any(generator not in ("none", "oversampling", "real", *BASELINES) for generator in generators):
-            self._new("pgcgan", self.seed)
+        for generator in set(generators) - {"none", "oversampling", "real"}:
+            self._new(generator.removesuffix("-all"), self.seed)
         if self.model is not None:
-            self._on_all["pgcgan-all"] = self._loaded(self.model), None
+            self._on_all["haplotype-all"] = self._loaded(self.model), None
 
     def cell(self, label: str, keep: int, generator: str, seeds: Sequence[int]) -> dict[str, Any]:
         """Return one cell: for each seed F1 of the label and balanced accuracy on the haplotypes of held-out people.
@@ -140,14 +114,14 @@ class Experiment:
                 return {**cell, "note": str(error)}
             if took is not None:
                 seconds.append(took)
-            scores["f1"].append(_short(f1_score(truth == label, predicted == label, zero_division=0)))
-            scores["balanced_accuracy"].append(_short(balanced_accuracy_score(truth, predicted)))
-        once = generator == "pgcgan-all"
+            scores["f1"].append(short(f1_score(truth == label, predicted == label, zero_division=0)))
+            scores["balanced_accuracy"].append(short(balanced_accuracy_score(truth, predicted)))
+        once = generator == "haplotype-all"
         cell |= scores | {"fits": 1 if once else len(seconds)}
-        cell["fit_seconds"] = _short(statistics.fmean(seconds)) if seconds else None
-        if generator in ("pgcgan", "pgcgan-all"):
+        cell["fit_seconds"] = short(statistics.fmean(seconds)) if seconds else None
+        if generator in ("gan", "haplotype", "haplotype-all"):
             given = once and self.model is not None
-            cell["settings"] = {"model": "trained beforehand"} if given else self.settings
+            cell["settings"] = {"model": "trained beforehand"} if given else self._parameters(generator)
         return cell
 
     @property
@@ -165,35 +139,34 @@ class Experiment:
         if generator == "none":
             return self._classified(reduced, None, label, seed), None
         if generator == "oversampling":
-            kept = np.flatnonzero(reduced.label(LABEL) == label)
-            repeated = np.random.default_rng([seed, 1]).permutation(kept)
+            of_label = np.flatnonzero(reduced.label(LABEL) == label)
+            repeated = np.random.default_rng([seed, 1]).permutation(of_label)
             return self._classified(reduced, reduced.calls[:, np.resize(repeated, missing)], label, seed), None
         fitted, seconds = self._fitted(generator, reduced, seed)
-        made = fitted.sample({label: missing}, seed=seed)
-        return self._classified(reduced, made.calls, label, seed), seconds
+        people = fitted.sample({label: missing}, seed=seed)
+        return self._classified(reduced, people.calls, label, seed), seconds
 
     def _fitted(self, generator: str, reduced: Genotypes, seed: int) -> tuple[Any, float | None]:
-        if generator != "pgcgan-all":
+        if generator != "haplotype-all":
             return _fit(self._new(generator, seed), reduced)
         if generator not in self._on_all:
             self._on_all[generator] = _fit(self._new(generator.removesuffix("-all"), self.seed), self.train)
         return self._on_all[generator]
 
-    def _new(self, generator: str, seed: int) -> Any:
-        if generator in BASELINES:
-            return BASELINES[generator](LABEL, seed=seed)
-        from pgcgan import PGcGAN
+    def _parameters(self, generator: str) -> dict[str, Any]:
+        """Return the parameters of a model that differ from its defaults."""
+        return self.settings if generator == "gan" else {}
 
-        return PGcGAN(LABEL, seed=seed, **self.settings)
+    def _new(self, generator: str, seed: int) -> Any:
+        return create(generator, LABEL, seed=seed, **self._parameters(generator))
 
     def _loaded(self, directory: Path) -> Any:
-        from pgcgan import PGcGAN
-
-        model = PGcGAN.load(directory)
-        if model.label != (LABEL,) or model.label_counts != self.counts:
+        model = load(directory)
+        if model.label != (LABEL,) or model.label_counts_ != self.counts:
             raise ModelError(
-                f"The model was trained on other people ({'/'.join(model.label)}: {_people(model.label_counts)}) than "
-                f"the train people ({LABEL}: {_people(self.counts)}); give one that was trained on exactly these."
+                f"The model was trained on other people ({'/'.join(model.label)}: {people_text(model.label_counts_)}) "
+                f"than the train people ({LABEL}: {people_text(self.counts)}); give one that was trained on exactly "
+                "these."
             )
         if not model.sample({next(iter(self.counts)): 1}).variants.equals(self.train.variants):
             raise ModelError("The model was trained on other sites than these data have; give one trained on these.")
@@ -218,14 +191,6 @@ def _fit(generator: Any, people: Genotypes) -> tuple[Any, float]:
     return generator.fit(people), time.perf_counter() - began
 
 
-def _short(number: float) -> float:
-    return float(f"{number:.5g}")
-
-
-def _people(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{label} {count}" for label, count in counts.items())
-
-
 # ---- results ------------------------------------------------------------------------------------------------------
 
 
@@ -245,13 +210,13 @@ def merged(before: dict[str, Any] | None, about: Mapping[str, Any], run: Mapping
             f"{about[other[0]]}; give another folder (--out), or remove {NAME}.json."
         )
     number = str(1 + max((int(n) for n in old["runs"]), default=0))
-    found = {_key(cell): cell for cell in old["cells"]}
-    found |= {_key(cell): _with_other_seeds({**cell, "run": number}, found.get(_key(cell))) for cell in cells}
+    joined = {cell_key(cell): cell for cell in old["cells"]}
+    joined |= {cell_key(cell): _with_other_seeds({**cell, "run": number}, joined.get(cell_key(cell))) for cell in cells}
     columns = list(COLUMNS)
-    kept = sorted(found.values(), key=lambda c: (c["label"], c["keep"], columns.index(c["generator"])))
+    ordered = sorted(joined.values(), key=lambda c: (c["label"], c["keep"], columns.index(c["generator"])))
     runs = {**old["runs"], number: dict(run)}
-    used = {run for cell in kept for run in cell["run"].split(",")}
-    return {**about, "runs": {n: r for n, r in runs.items() if n in used}, "cells": kept}
+    used = {run for cell in ordered for run in cell["run"].split(",")}
+    return {**about, "runs": {n: r for n, r in runs.items() if n in used}, "cells": ordered}
 
 
 def _with_other_seeds(cell: dict[str, Any], old: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -269,10 +234,6 @@ def _with_other_seeds(cell: dict[str, Any], old: Mapping[str, Any] | None) -> di
         seconds = cell["fit_seconds"] * len(cell["seeds"]) + old["fit_seconds"] * len(others)
         joined["fit_seconds"] = round(seconds / len(order), 3)
     return {**cell, **joined, "run": f"{old['run']},{cell['run']}"}
-
-
-def _key(cell: Mapping[str, Any]) -> tuple[str, int, str]:
-    return cell["label"], cell["keep"], cell["generator"]
 
 
 def measure(
@@ -304,120 +265,11 @@ def measure(
         for k in keep:
             for generator in generators:
                 cell = experiment.cell(label, k, generator, seeds)
-                shown = cell.get("note") or ", ".join(f"{SCORES[s]} {_with_spread(cell[s])}" for s in SCORES)
+                shown = cell.get("note") or ", ".join(f"{SCORES[s]} {with_spread(cell[s])}" for s in SCORES)
                 print(f"  {label}, {k} kept, {COLUMNS[generator]}: {shown}", flush=True)
                 cells.append(cell)
                 store(cells)
     return cells
-
-
-# ---- the document -------------------------------------------------------------------------------------------------
-
-
-def as_markdown(result: dict[str, Any]) -> str:
-    """Return the section of docs/benchmarks.md."""
-    lines = [
-        f"### {result['title']}",
-        "",
-        f"{result['sites']:,} sites; {sum(result['train'].values()):,} train people ({_people(result['train'])}) and "
-        f"{sum(result['holdout'].values()):,} held-out people. Classifier: logistic regression on {COMPONENTS} "
-        f"principal components, {result['unit']}.",
-    ]
-    for score, title in SCORES.items():
-        table = _table(result, score)
-        lines += [
-            "",
-            f"#### {title}",
-            "",
-            "| " + " | ".join(table[0]) + " |",
-            "|---|--:|" + "--:|" * (len(table[0]) - 2),
-            *("| " + " | ".join(row) + " |" for row in table[1:]),
-        ]
-    return "\n".join([*lines, "", *_notes(result)])
-
-
-def _columns(result: dict[str, Any]) -> list[str]:
-    measured = {cell["generator"] for cell in result["cells"]}
-    return [name for name in COLUMNS if name in measured]
-
-
-def _table(result: dict[str, Any], score: str) -> list[list[str]]:
-    """Return header and rows of one table as text cells: empty = not measured, – = no value, with a note."""
-    columns = _columns(result)
-    cells = {_key(cell): cell for cell in result["cells"]}
-    rows = sorted({(cell["label"], cell["keep"]) for cell in result["cells"]})
-    table = [["label", "kept", *(COLUMNS[c] if c in GENERATORS else f"*{COLUMNS[c]}*" for c in columns)]]
-    for label, keep in rows:
-        found = [cells.get((label, keep, c)) for c in columns]
-        table.append([label, str(keep), *("" if c is None else _with_spread(c.get(score)) for c in found)])
-    if len(rows) > 1:
-        line = ["mean", ""]
-        for c in columns:
-            values = [cells.get((label, keep, c), {}).get(score) for label, keep in rows]
-            # a mean over some rows cannot be held against a mean over others
-            line.append(figure(statistics.fmean(statistics.fmean(v) for v in values)) if all(values) else "")
-        table.append(line)
-    return table
-
-
-def _with_spread(values: Sequence[float] | None) -> str:
-    if not values:
-        return "–"
-    mean = figure(statistics.fmean(values))
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.3f}"
-
-
-def _notes(result: dict[str, Any]) -> list[str]:
-    """Return how often each column was measured, how long its fit takes, what is missing, and by which runs."""
-    lines = []
-    times: dict[str, list[str]] = {}
-    took, settings = [], []
-    for column in _columns(result):
-        own = [cell for cell in result["cells"] if cell["generator"] == column]
-        counts = sorted({len(cell["seeds"]) for cell in own})
-        times.setdefault(" or ".join(map(str, counts)), []).append(COLUMNS[column])
-        seconds = [cell["fit_seconds"] for cell in own if cell.get("fit_seconds")]
-        if seconds:
-            took.append(f"{COLUMNS[column]} {statistics.fmean(seconds):.3g}")
-        for cell in own:
-            said = ", ".join(f"{name} {value}" for name, value in cell.get("settings", {}).items())
-            if said and f"{COLUMNS[column]}: {said}" not in settings:
-                settings.append(f"{COLUMNS[column]}: {said}")
-    for count, columns in times.items():
-        whose = "" if len(times) == 1 else f": {'; '.join(columns)}"
-        lines.append(f"- {count} seed{'' if count == '1' else 's'}{whose}.")
-    if took:
-        lines.append(f"- Seconds of a fit, on average: {'; '.join(took)}.")
-    if settings:
-        lines.append(f"- Settings other than the defaults: {'; '.join(settings)}.")
-    for cell in result["cells"]:
-        if "note" in cell:
-            where = f"{cell['label']}, {cell['keep']} kept, {COLUMNS[cell['generator']]}"
-            lines.append(f"- No value (–): {where} — {cell['note']}")
-    for run in result["runs"].values():
-        where = run["machine"]
-        lines.append(
-            f"- Run of {run['date'][:10]}: `python {run['command']}`, pgcgan {run['pgcgan']}, {where['cores']} cores "
-            f"({where['processor']}), load before it {where['load_before']:g}."
-        )
-    behind = _behind(result)
-    if behind:
-        lines += ["", "Where pgcgan is not the best in F1 (references left out):", "", *behind]
-    return lines
-
-
-def _behind(result: dict[str, Any]) -> list[str]:
-    """Return, for each row in which another generator has a higher mean F1 than pgcgan, the one with the highest."""
-    f1 = {_key(cell): statistics.fmean(cell["f1"]) for cell in result["cells"] if cell.get("f1")}
-    lines = []
-    for label, keep, column in f1:
-        if column != "pgcgan":
-            continue
-        own = {c: f1[label, keep, c] for c in GENERATORS if (label, keep, c) in f1}
-        best = max(own, key=lambda c: own[c])
-        if figure(own[best]) != figure(own["pgcgan"]):
-            lines.append(f"- {label}, {keep} kept: {figure(own['pgcgan'])}; {COLUMNS[best]} {figure(own[best])}.")
-    return lines
 
 
 # ---- command line -------------------------------------------------------------------------------------------------
@@ -437,8 +289,8 @@ def whole_numbers(least: int) -> Callable[[str], list[int]]:
     return comma_joined
 
 
-def number(text: str) -> float:
-    return int(text) if text.isdigit() else float(text)
+def whole_number(text: str) -> int:
+    return int(text)
 
 
 def _command(given: argparse.Namespace) -> str:
@@ -448,7 +300,7 @@ def _command(given: argparse.Namespace) -> str:
         value = getattr(given, name)
         if value is not None and tuple(value) != default:
             said.append(f"--{name} {','.join(map(str, value))}")
-    said += [f"--{name} {getattr(given, name)}" for name in ("minutes", "epochs") if getattr(given, name) is not None]
+    said += [f"--{name} {getattr(given, name)}" for name in ("minutes", "steps") if getattr(given, name) is not None]
     return " ".join(said) + (" --model DIR" if given.model else "")
 
 
@@ -463,10 +315,10 @@ def main(argv: Sequence[str] | None = None, settings: Mapping[str, Any] | None =
         "--generators", type=words, default=list(COLUMNS), help=f"of {', '.join(COLUMNS)}; default all",
     )  # fmt: skip
     parser.add_argument("--seeds", type=whole_numbers(0), default=list(SEEDS), help="default 1,2,3")
-    parser.add_argument("--minutes", type=number, help="of each training of pgcgan")
-    parser.add_argument("--epochs", type=number, help="of each training of pgcgan")
-    parser.add_argument("--model", type=Path, help="a model trained on all train people, for pgcgan-all")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
+    parser.add_argument("--minutes", type=float, help="of each training of the gan")
+    parser.add_argument("--steps", type=whole_number, help="of each training of the gan")
+    parser.add_argument("--model", type=Path, help="a model trained on all train people, for haplotype-all")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument(
         "--render", action="store_true", help="write the document again from the JSON file, run nothing"
@@ -475,8 +327,8 @@ def main(argv: Sequence[str] | None = None, settings: Mapping[str, Any] | None =
     unknown = [name for name in given.generators if name not in COLUMNS]
     if unknown or not given.generators:
         parser.error(f"unknown generator {(unknown or [''])[0]!r}; accepted: {', '.join(COLUMNS)}")
-    if given.model is not None and "pgcgan-all" not in given.generators:
-        parser.error("--model goes with the generator pgcgan-all")
+    if given.model is not None and "haplotype-all" not in given.generators:
+        parser.error("--model goes with the generator haplotype-all")
     path = given.out / f"{NAME}.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     try:
@@ -488,7 +340,7 @@ def main(argv: Sequence[str] | None = None, settings: Mapping[str, Any] | None =
         if not (given.data / DATA.vcf).exists():
             print(f"Augmentation: {DATA.vcf} is not in the data folder (--data DIR); nothing is measured.")
             return
-        chosen = {name: getattr(given, name) for name in ("minutes", "epochs") if getattr(given, name) is not None}
+        chosen = {name: getattr(given, name) for name in ("minutes", "steps") if getattr(given, name) is not None}
         train, holdout = read_parts(given.data, DATA)
         experiment = Experiment(
             train, holdout, settings={**(settings or {}), **chosen}, model=given.model, seed=given.seeds[0]
@@ -498,7 +350,7 @@ def main(argv: Sequence[str] | None = None, settings: Mapping[str, Any] | None =
             "title": DATA.title,
             "sites": train.n_variants,
             "train": experiment.counts,
-            "holdout": composition(holdout),
+            "holdout": label_counts(holdout),
             "unit": "haplotypes" if train.phased else "people",
         }
         made = provenance(machine=machine(), command=_command(given))

@@ -54,8 +54,8 @@ BARS: dict[str, tuple[Bar, ...]] = {
         *(Bar(metric, high=0.55) for metric in _C2ST),
         Bar("TSTR accuracy", low=-0.015, from_floor=True),
         Bar("label fidelity", -0.04, 0.04, from_floor=True),
-        Bar("fit time, s", high=60),
-        Bar("sample time, s", high=6),
+        Bar("fit time, s of a core", high=60),
+        Bar("sample time, s of a core", high=6),
     ),
     "gan": (
         Bar("AF RMSE", high=0.015),

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_data import ROOT, in_own_process, machine, peak_memory, write_result, write_section
-from scaling import KEPT, cohort_of, read_cohort
+from measuring import DOCUMENT, RESULTS, in_own_process, machine, peak_memory, write_result, write_section
+from scaling import COHORTS, cohort_of, read_cohort
 
-from pgcgan import Genotypes, PGcGAN, read, write
+from pgcgan import Genotypes, HaplotypeModel, read, write
 from pgcgan.errors import DataError
 from pgcgan.genotypes import Variants
 from pgcgan.io import writer_of
@@ -73,9 +73,9 @@ class Tiled:
 def measured(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
     """Do it; return its processor seconds, seconds and the peak memory of the process so far, and what it returns."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    made = work()
+    result = work()
     spent = {"cpu_seconds": time.process_time() - began_cpu, "seconds": time.perf_counter() - began}
-    return {**spent, "peak_bytes": peak_memory()}, made
+    return {**spent, "peak_bytes": peak_memory()}, result
 
 
 def job(step: str, folder: Path, people: int, sites: int, region_sites: int) -> dict[str, Any]:
@@ -85,23 +85,23 @@ def job(step: str, folder: Path, people: int, sites: int, region_sites: int) -> 
         return measured(lambda: cohort_of(people, sites // TILES, folder))[0]
     if step == "write":
         tiled: Any = Tiled(read_cohort(cohort_of(people, sites // TILES, folder)), sites)
-        found, _ = measured(lambda: writer_of(str(path))(tiled, path, force=True))
-        return {**found, "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file())}
+        costs, _ = measured(lambda: writer_of(str(path))(tiled, path, force=True))
+        return {**costs, "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file())}
     if step == "whole":
-        found, genotypes = measured(lambda: read(path, panel))
-        estimate = PGcGAN(LABEL, seed=1).estimate(genotypes)
+        costs, genotypes = measured(lambda: read(path, panel))
+        estimate = HaplotypeModel(LABEL, seed=1).estimate(genotypes)
         try:
             estimate.check(available_bytes())
-            said = f"{estimate}."
+            message = f"{estimate}."
         except DataError as error:
-            said = str(error)
-        return {**found, "available_bytes": available_bytes(), "said": said}
+            message = str(error)
+        return {**costs, "available_bytes": available_bytes(), "said": message}
     positions = read(path, samples=["p0"]).variants.position
     first = len(positions) // 2
     region = f"1:{positions[first]}-{positions[first + region_sites - 1]}"
     reading, genotypes = measured(lambda: read(path, panel, region=region))
-    fitting, model = measured(lambda: PGcGAN(LABEL, seed=1).fit(genotypes))
-    out = folder / "biobank-made.zarr"
+    fitting, model = measured(lambda: HaplotypeModel(LABEL, seed=1).fit(genotypes))
+    out = folder / "biobank-synthetic.zarr"
     writing, _ = measured(lambda: write(model.iter_samples(people, seed=1), out, force=True))
     return {"sites": genotypes.n_variants, "read": reading, "fit": fitting, "generate": writing}
 
@@ -136,9 +136,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--people", type=int, default=20_000)
     parser.add_argument("--sites", type=int, default=200_000)
     parser.add_argument("--region-sites", type=int, default=5000)
-    parser.add_argument("--folder", type=Path, default=KEPT.with_name("pgcgan-biobank"), help="for the files")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--folder", type=Path, default=COHORTS.with_name("pgcgan-biobank"), help="for the files")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--render", action="store_true", help="write the document again, run nothing")
     parser.add_argument("--job", choices=STEPS, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)

@@ -1,7 +1,7 @@
 """Time and memory of a whole evaluation, and of r² beside PLINK and scikit-allel on the same pairs.
 
 Every measurement is made in a process of its own, on one simulated cohort: four fifths of the people are train, the
-others held out, and a Li-Stephens mosaic of train stands in the place of the artificial people. Writes
+others held out, and a Li-Stephens mosaic of train stands instead of the synthetic people. Writes
 benchmarks/results/evaluation.json and the section of docs/benchmarks.md between the markers `evaluation`.
 
     python benchmarks/evaluation.py [--only evaluate|pgcgan|plink|scikit-allel] [--people 2504] [--sites 5935]
@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_data import ROOT, in_own_process, machine, peak_memory, write_result, write_section
+from measuring import DOCUMENT, RESULTS, in_own_process, machine, peak_memory, write_result, write_section
 
-from pgcgan import Genotypes, Variants, evaluate, simulate, write
+from pgcgan import Genotypes, LiStephens, Variants, evaluate, simulate, write
 from pgcgan.errors import PgcganError
 from pgcgan.provenance import provenance
 
@@ -37,8 +37,6 @@ TITLES = {"pgcgan": "pgcgan", "plink": "PLINK 1.9 (`--r2 square bin4`)", "scikit
 
 def write_cohort(folder: Path, people: int, sites: int, ld_sites: int) -> None:
     """Simulate people at exactly `sites` sites of MAF 1 % or more; keep the sets, and the files of r²."""
-    from pgcgan.generators.baselines import BASELINES
-
     length = 350 * sites
     while True:
         cohort = simulate(people, length=length, seed=1).select(min_maf=0.01)
@@ -47,7 +45,7 @@ def write_cohort(folder: Path, people: int, sites: int, ld_sites: int) -> None:
         length *= 2
     cohort = cohort.select(sites=slice(0, sites))
     train, holdout = cohort.split(0.8, by="super_pop", seed=1)
-    mosaic = BASELINES["li-stephens"]("super_pop", seed=1).fit(train).sample(train.n_samples, seed=1)
+    mosaic = LiStephens("super_pop", seed=1).fit(train).sample(train.n_samples, seed=1)
     for name, part in zip(SETS, (train, mosaic, holdout), strict=True):
         labels = part.label("super_pop").astype(str)
         np.savez(folder / f"{name}.npz", calls=part.calls, position=part.variants.position, labels=labels)
@@ -103,7 +101,7 @@ def measure(kind: str, folder: Path) -> dict[str, Any]:
         parts = {name: read_set(folder, name) for name in SETS}
         marks: list[tuple[str, float]] = []
         began, began_cpu = time.perf_counter(), time.process_time()
-        found = evaluate(
+        evaluation = evaluate(
             parts["train"],
             parts["synthetic"],
             holdout=parts["holdout"],
@@ -119,8 +117,8 @@ def measure(kind: str, folder: Path) -> dict[str, Any]:
             "cpu_seconds": time.process_time() - began_cpu,
             "peak_bytes": peak_memory(),
             "data_bytes": sum(part.calls.nbytes for part in parts.values()),
-            "used": {name: found.provenance["people"][name]["used"] for name in SETS},
-            "rows": len(found.rows),
+            "used": {name: evaluation.provenance["people"][name]["used"] for name in SETS},
+            "rows": len(evaluation.rows),
             "topics": topics,
         }
     dosages = np.load(folder / "dosages.npy")
@@ -202,7 +200,7 @@ def _large(large: dict[str, Any]) -> list[str]:
     used = ", ".join(f"{count:,} {name}" for name, count in run["used"].items())
     return [
         f"**{large['people']:,} people at {large['sites']:,} sites** (patchworks of simulated haplotypes; four fifths "
-        f"train, and as many artificial): **{run['seconds']:.0f} s** ({run['cpu_seconds']:.0f} s of processor time) "
+        f"train, and as many synthetic): **{run['seconds']:.0f} s** ({run['cpu_seconds']:.0f} s of processor time) "
         f"and **{run['peak_bytes'] / 1e9:.1f} GB**, of which {run['data_bytes'] / 1e9:.1f} GB are the data. More "
         f"people than memory is allowed for are left out by seed, and the report says so: {used} people were used. "
         f"{made['date'][:10]}, load before the run {made['machine']['load_before']:g}. Command: `python "
@@ -217,8 +215,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--people", type=int, help=f"default {PEOPLE:,}, with --large {LARGE_PEOPLE:,}")
     parser.add_argument("--sites", type=int, help=f"default {SITES:,}, with --large {LARGE_SITES:,}")
     parser.add_argument("--ld-sites", type=int, default=LD_SITES, help="common sites for the comparison of r²")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument(
         "--render", action="store_true", help="write the document again from the JSON file, run nothing"
     )

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_data import DOCUMENT, ROOT, machine, write_result, write_section
+from measuring import DOCUMENT, RESULTS, ROOT, machine, write_result, write_section
 
-from pgcgan import Genotypes, PGcGAN, read
+from pgcgan import Genotypes, HaplotypeModel, read
 from pgcgan.errors import PgcganError
 from pgcgan.io import read_split
 from pgcgan.provenance import provenance
@@ -34,12 +34,12 @@ SETS = ("train", "held out", "generated")
 
 def genes(people: Genotypes) -> dict[tuple[str, int], np.ndarray]:
     """Return the sites of the alleles of each gene at each resolution (digits)."""
-    found: dict[tuple[str, int], list[int]] = {}
+    sites_of: dict[tuple[str, int], list[int]] = {}
     for i, name in enumerate(people.variants.id):
         match = ALLELE.fullmatch(name)
         if match:
-            found.setdefault((match[1], len(match[2])), []).append(i)
-    return {key: np.array(sites) for key, sites in sorted(found.items()) if len(sites) > 1}
+            sites_of.setdefault((match[1], len(match[2])), []).append(i)
+    return {key: np.array(sites) for key, sites in sorted(sites_of.items()) if len(sites) > 1}
 
 
 def carried(people: Genotypes, sites: np.ndarray) -> dict[str, float]:
@@ -70,9 +70,9 @@ def measure(folder: Path, seed: int) -> dict[str, Any]:
         people.select(samples=[name for name in people.samples if part[name] == which]) for which in ("train", "test")
     )
     began = time.process_time()
-    model = PGcGAN(LABEL, seed=seed).fit(train)
+    model = HaplotypeModel(LABEL, seed=seed).fit(train)
     seconds = time.process_time() - began
-    sets = dict(zip(SETS, (train, holdout, model.sample(model.label_counts, seed=seed)), strict=True))
+    sets = dict(zip(SETS, (train, holdout, model.sample(model.label_counts_, seed=seed)), strict=True))
     rows = []
     for (gene, digits), sites in genes(train).items():
         distance = {name: _rmse(sets[name], holdout, sites) for name in ("train", "generated")}
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real data")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--render", action="store_true", help="write the document from the JSON file, run nothing")
     given = parser.parse_args(argv)

@@ -1,10 +1,9 @@
-"""The finest labels: the populations of 1000 Genomes, about 80 train people each, on the HLA region.
+"""The finest labels: the populations of 1000 Genomes, about 80 training people each, on the HLA region.
 
-pgcgan, a Li-Stephens mosaic and independent sites are fitted to the train people by `pop` and evaluated by `pop`
-against the held-out people. Writes benchmarks/results/populations.json and the section of docs/benchmarks.md between
-the markers `populations`.
+The models are fitted to the training people by `pop` and evaluated by `pop` against the held-out people. Writes
+benchmarks/results/populations.json and the section of docs/benchmarks.md between the markers `populations`.
 
-    python benchmarks/populations.py [--data DIR] [--seed 1] [--generators pgcgan,li-stephens,independent] [--render]
+    python benchmarks/populations.py [--data DIR] [--seed 1] [--generators haplotype,gan,…] [--render]
 """
 
 from __future__ import annotations
@@ -18,15 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from real_data import DATA_SETS, DOCUMENT, ROOT, machine, read_parts, write_result, write_section
+from cohorts import DATA_SETS, read_parts
+from measuring import DOCUMENT, RESULTS, ROOT, machine, short, write_result, write_section
 
 from pgcgan import Evaluation, Genotypes, evaluate
 from pgcgan.errors import PgcganError
 from pgcgan.metrics import figure
 from pgcgan.provenance import provenance
+from pgcgan.registry import create
 
 DATA, LABEL = DATA_SETS[0], "pop"
-GENERATORS = {"independent": "independent", "li-stephens": "Li-Stephens", "pgcgan": "pgcgan"}
+GENERATORS = {"independent": "independent", "li-stephens": "Li-Stephens", "haplotype": "haplotype", "gan": "gan"}
 ROWS = (
     "AF RMSE", "LD RMSE", "far pairs r", "3-point r within labels", "PCA variance ratio", "Fst error",
     "inbreeding error", "AA_truth", "AA_syn", "C2ST AUC, gradient boosting", "TSTR accuracy", "label fidelity",
@@ -37,31 +38,24 @@ EACH = ("AF RMSE", "TSTR accuracy")  # shown for each population, too
 
 def measure(train: Genotypes, holdout: Genotypes, name: str, seed: int) -> dict[str, Any]:
     """Fit one generator by population, draw as many of each as there are, and return its numbers with their floors."""
-    model: Any
-    if name == "pgcgan":
-        from pgcgan import PGcGAN
-
-        model = PGcGAN(LABEL, seed=seed)
-    else:
-        from pgcgan.generators.baselines import BASELINES
-
-        model = BASELINES[name](LABEL, seed=seed)
     began = time.process_time()
-    model.fit(train)
+    model = create(name, LABEL, seed=seed).fit(train)
     seconds = time.process_time() - began
-    found = evaluate(train, model.sample(model.label_counts, seed=seed), holdout=holdout, label=LABEL, seed=seed)
-    values = list(model.label_counts)
+    people = model.sample(model.label_counts_, seed=seed)
+    evaluation = evaluate(train, people, holdout=holdout, label=LABEL, seed=seed)
+    values = list(model.label_counts_)
     return {
         "generator": name,
         "cpu_seconds": round(seconds, 2),
-        "rows": {metric: _pair(found, metric, "all") for metric in ROWS},
-        "each": {metric: {value: _pair(found, metric, value) for value in values} for metric in EACH},
+        "rows": {metric: _pair(evaluation, metric, "all") for metric in ROWS},
+        "each": {metric: {value: _pair(evaluation, metric, value) for value in values} for metric in EACH},
     }
 
 
-def _pair(found: Evaluation, metric: str, label: str) -> list[float | None]:
-    row = found.get(metric, label)
-    return [None if x is None else float(f"{x:.5g}") for x in (row.value, row.floor)]
+def _pair(evaluation: Evaluation, metric: str, label: str) -> list[float | None]:
+    """Return value and floor of a row."""
+    row = evaluation.get(metric, label)
+    return [short(row.value), short(row.floor)]
 
 
 def as_markdown(result: dict[str, Any]) -> str:
@@ -100,8 +94,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real data")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--generators", default=",".join(GENERATORS), help=f"some of {','.join(GENERATORS)}")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
+    parser.add_argument(
+        "--generators", default="independent,li-stephens,haplotype", help=f"some of {','.join(GENERATORS)}"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--render", action="store_true", help="write the document from the JSON file, run nothing")
     given = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Reports of the published artificial haplotypes (GAN and RBM of Yelmen et al. 2021) at 805 SNPs.
+"""Reports of the published synthetic haplotypes (GAN and RBM of Yelmen et al. 2021) at 805 SNPs.
 
 Both were trained on all people, held-out ones too, so that their privacy rows prove nothing; they have no labels, and
 their haplotypes are paired in file order. Writes one HTML report each and prints the verdicts.
@@ -12,7 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from real_data import DATA_SETS, ROOT, read_parts, read_published
+from cohorts import DATA_SETS, read_parts, read_published
+from measuring import ROOT
 
 from pgcgan import evaluate
 from pgcgan.errors import PgcganError
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("build/published"), help="folder of the reports")
     parser.add_argument("--force", action="store_true", help="replace reports that are there")
     options = parser.parse_args(arguments)
-    (data,) = (found for found in DATA_SETS if found.name == "snp805")
+    data = next(data for data in DATA_SETS if data.name == "snp805")
     if not (options.data / "snp805.vcf.gz").exists():
         print(f"{data.title}: no data in {options.data}; nothing done (--data DIR names another folder)")
         return 0
@@ -35,11 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         for name in NAMES:
-            made = read_published(options.data / f"snp805_{name}.npz", train.variants)
-            found = evaluate(train, made, holdout=holdout)
-            written = write_report(found, options.out / f"{name}.html", force=options.force)
-            print(f"\npublished {name.upper()} ({written}): {headline(found)}")
-            for finding in findings(found):
+            people = read_published(options.data / f"snp805_{name}.npz", train.variants)
+            evaluation = evaluate(train, people, holdout=holdout)
+            written = write_report(evaluation, options.out / f"{name}.html", force=options.force)
+            print(f"\npublished {name.upper()} ({written}): {headline(evaluation)}")
+            for finding in findings(evaluation):
                 print(f"- {finding.heading}: {finding.text}")
                 for text, rows in finding.items:
                     print(f"  - {text} ({rows})")

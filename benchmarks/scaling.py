@@ -1,8 +1,8 @@
-"""How a fit grows with sites and people, and what of its time is matrix products.
+"""How the fit of a haplotype model grows with sites and people, and what of its time is matrix products.
 
 Every fit is measured in a process of its own with one thread, on simulated people: processor seconds of its parts (the
-machine may be busy), peak memory of the process, data included, and what `PGcGAN.estimate` said before. Simulated
-cohorts are kept in a folder of the system's temporary files. Writes benchmarks/results/scaling.json and the section of
+machine may be busy), peak memory of the process, data included, and what `HaplotypeModel.estimate` expected. Simulated
+cohorts stay in a folder of the system's temporary files. Writes benchmarks/results/scaling.json and the section of
 docs/benchmarks.md between the markers `scaling`.
 
     python benchmarks/scaling.py [--sites 2000,8000,32000,64000] [--people 1000,5000,20000]
@@ -15,7 +15,6 @@ import dis
 import json
 import math
 import os
-import statistics
 import sys
 import tempfile
 import threading
@@ -28,23 +27,24 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from real_data import ROOT, in_own_process, machine, peak_memory, write_result, write_section
+from measuring import DOCUMENT, RESULTS, in_own_process, machine, peak_memory, write_result, write_section
 
-from pgcgan import Genotypes, simulate
+from pgcgan import Genotypes, HaplotypeModel, simulate
 from pgcgan.errors import PgcganError
+from pgcgan.generators.haplotype import model as haplotype_model
 from pgcgan.genotypes import Variants
 from pgcgan.provenance import provenance
 
 SITES, AT_PEOPLE = (2000, 8000, 32000, 64000), 1000
 PEOPLE, AT_SITES = (1000, 5000, 20000), 4000
 DRAWN = 1000  # people that are sampled
-KEPT = Path(tempfile.gettempdir()) / "pgcgan-scaling"
-# part -> the functions that belong to it, and are timed
+COHORTS = Path(tempfile.gettempdir()) / "pgcgan-scaling"
+# part -> the functions that belong to it, and are timed: of the module of the model, or of a class in it
 PARTS = {
-    "blocks": (("tasks", "find_blocks"),),
-    "prior": (("tasks", "fit_code_model"), ("tasks", "choose_min_carriers"), ("tasks", "_components")),
-    "ancestry": (("CodeModel", "with_ancestry"),),
-    "calibration": (("tasks", "balanced_sharpening"), ("tasks", "rake")),
+    "blocks": ("find_blocks",),
+    "code model": ("fit_code_model", "choose_min_carriers", "principal_components"),
+    "ancestry": ("CodeModel.with_ancestry",),
+    "calibration": ("choose_inverse_temperature", "rake"),
 }
 _BINARY_OP, _MATRIX_MULTIPLY = dis.opmap["BINARY_OP"], 4  # the instruction of `a @ b`
 
@@ -85,13 +85,6 @@ _COLUMNS = {"contig": "1", "id": ".", "ref": "A", "alt": "C"}
 
 def measure_fit(path: Path) -> dict[str, Any]:
     """Fit and sample; return processor seconds by part, peak memory, and the estimate made before."""
-    import pgcgan.generators.gan.tasks
-    import torch
-
-    from pgcgan import PGcGAN
-    from pgcgan.generators.haplotype import CodeModel
-
-    torch.set_num_threads(1)
     people = read_cohort(path)
     spent: Counter[str] = Counter()
 
@@ -105,12 +98,13 @@ def measure_fit(path: Path) -> dict[str, Any]:
 
         return call
 
-    model = PGcGAN("super_pop", seed=1)
+    model = HaplotypeModel("super_pop", seed=1)
     estimate = model.estimate(people)
     with ExitStack() as stack:
         for part, functions in PARTS.items():
-            for where, name in functions:
-                owner = CodeModel if where == "CodeModel" else pgcgan.generators.gan.tasks
+            for path_in_module in functions:
+                *owners, name = path_in_module.split(".")
+                owner = getattr(haplotype_model, owners[0]) if owners else haplotype_model
                 stack.enter_context(patch.object(owner, name, timed(part, getattr(owner, name))))
         products = stack.enter_context(Products())
         began, began_cpu = time.perf_counter(), time.process_time()
@@ -143,7 +137,7 @@ class Products:
     """Look at a thread every few milliseconds, and count how often it is inside `a @ b`."""
 
     def __init__(self) -> None:
-        self._looks = self._found = 0
+        self._looks = self._inside = 0
         self._over = threading.Event()
         self._watched = threading.get_ident()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -159,7 +153,7 @@ class Products:
     @property
     def share(self) -> float:
         """Share of the looks."""
-        return self._found / max(1, self._looks)
+        return self._inside / max(1, self._looks)
 
     def _watch(self) -> None:
         while not self._over.wait(0.003):
@@ -168,61 +162,7 @@ class Products:
                 continue
             code, at = frame.f_code.co_code, frame.f_lasti
             self._looks += 1
-            self._found += code[at] == _BINARY_OP and code[at + 1] == _MATRIX_MULTIPLY
-
-
-def measure_step(path: Path, repeat: int) -> dict[str, Any]:
-    """Make steps of the network's warm start; return processor seconds and floating-point operations of a step."""
-    from dataclasses import replace
-
-    import torch
-    from pgcgan.generators.gan.tasks import HaplotypeTask, TrainingRows
-    from pgcgan.generators.gan.training import NETWORK_EPOCHS, TRAINING
-    from torch.profiler import ProfilerActivity, profile
-
-    from pgcgan.generators.gan.networks import PRESETS
-
-    torch.set_num_threads(1)
-    people = read_cohort(path)
-    names, label = np.unique(people.label("super_pop").astype(str), return_inverse=True)
-    rows = TrainingRows(people.haplotypes(), label, np.arange(len(names))[:, None], 2, 2)
-    config = replace(TRAINING["haplotype"], epochs=NETWORK_EPOCHS)
-    task = HaplotypeTask(rows, PRESETS["haplotype"], config, seed=1, device=torch.device("cpu"))
-    task.start("likelihood")
-    task.step("likelihood", 0, 0.5)
-    seconds = []
-    for step in range(1, 1 + repeat):
-        began = time.process_time()
-        task.step("likelihood", step, 0.5)
-        seconds.append(time.process_time() - began)
-    with profile(activities=[ProfilerActivity.CPU], with_flops=True) as seen:
-        task.step("likelihood", 1 + repeat, 0.5)
-    found = seen.key_averages()
-    products = {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm"}
-    total = sum(event.self_cpu_time_total for event in found)
-    return {
-        "people": people.n_samples,
-        "sites": people.n_variants,
-        "blocks": len(task.blocks),
-        "batch": config.batch,
-        "cpu_seconds": statistics.median(seconds),
-        "operations": sum(event.flops for event in found if event.key in products),
-        "in_products": sum(event.self_cpu_time_total for event in found if event.key in products) / total,
-    }
-
-
-def measure_rate(size: int, repeat: int) -> float:
-    """Return floating-point operations per second of a product of two square float32 matrices, one thread: the best."""
-    import torch
-
-    torch.set_num_threads(1)
-    one, other = torch.randn(size, size), torch.randn(size, size)
-    times = []
-    for _ in range(1 + repeat):
-        began = time.process_time()
-        one @ other
-        times.append(time.process_time() - began)
-    return float(2 * size**3 / min(times))
+            self._inside += code[at] == _BINARY_OP and code[at + 1] == _MATRIX_MULTIPLY
 
 
 # ---- the section --------------------------------------------------------------------------------------------------
@@ -239,8 +179,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         f"pgcgan {made['pgcgan']}, {made['date'][:10]}, {where['cores']} cores ({where['processor']}), load before the "
         f"run {where['load_before']:g}. Command: `python {made['command']}`.",
         "",
-        f"| sites | people | blocks | codes | blocks, s | prior, s | ancestry, s | calibration, s | fit, s | "
-        f"expected, s | {DRAWN:,} people drawn, s | data, GB | peak of the fit, GB | expected, GB | "
+        f"| sites | people | blocks | codes | blocks, s | code model, s | ancestry, s | calibration, s | fit, s | "
+        f"expected, s | {DRAWN:,} people generated, s | data, GB | peak of the fit, GB | expected, GB | "
         "in matrix products |",
         "|" + "--:|" * 15,
     ]
@@ -255,23 +195,10 @@ def as_markdown(result: dict[str, Any]) -> str:
         "",
         "Seconds are processor seconds, so that they hardly depend on what else runs; *ancestry* is fitted where the "
         "two haplotypes of people have something in common beyond their label. *Peak* is that of the process: Python "
-        "and torch, which hold about 0.36 GB before any data, the data and the fit. *Expected* is what `pgcgan train` "
+        "with its libraries, the data and the fit. *Expected* is what `pgcgan train` "
         "says before it starts.",
         "",
         *_growth(result["fits"]),
-    ]
-    step, rate = result["step"], result["rate"]
-    products = [fit["in_products"] for fit in result["fits"]]
-    reached = step["operations"] / step["cpu_seconds"] / rate
-    lines += [
-        "",
-        f"A product of two {result['size']:,} x {result['size']:,} float32 matrices runs at {rate / 1e9:.1f} GFLOP/s "
-        f"in one thread here. The closed-form fit spends between {min(products):.0%} and {max(products):.0%} of its "
-        "time in matrix products, and cannot reach a larger share of that rate: it counts, sorts "
-        "and looks up. A step of the network's warm start "
-        f"({step['people']:,} people, {step['blocks']} blocks, batch {step['batch']}) takes "
-        f"{step['cpu_seconds']:.2g} s for {step['operations'] / 1e9:.2g} GFLOP in matrix products: {reached:.0%} of "
-        f"the rate, with {step['in_products']:.0%} of its time in them.",
     ]
     return "\n".join(lines)
 
@@ -302,23 +229,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--people", default=",".join(map(str, PEOPLE)), help=f"at --at-sites sites ({AT_SITES:,})")
     parser.add_argument("--at-people", type=int, default=AT_PEOPLE)
     parser.add_argument("--at-sites", type=int, default=AT_SITES)
-    parser.add_argument("--size", type=int, default=2048, help="of the square matrices whose product is timed")
-    parser.add_argument("--repeat", type=int, default=5, help="measured steps and products")
-    parser.add_argument("--cohorts", type=Path, default=KEPT, help="folder that simulated cohorts are kept in")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
-    parser.add_argument("--document", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--cohorts", type=Path, default=COHORTS, help="folder of the simulated cohorts")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument(
         "--render", action="store_true", help="write the document again from the JSON file, run nothing"
     )
-    parser.add_argument("--job", choices=("fit", "step", "rate"), help=argparse.SUPPRESS)  # in a process of its own
-    parser.add_argument("--cohort", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--fit", type=Path, help=argparse.SUPPRESS)  # a cohort, in a process of its own
     given = parser.parse_args(argv)
-    if given.job is not None:
-        if given.job == "rate":
-            print(json.dumps({"rate": measure_rate(given.size, given.repeat)}))
-        else:
-            found = measure_fit(given.cohort) if given.job == "fit" else measure_step(given.cohort, given.repeat)
-            print(json.dumps(found))
+    if given.fit is not None:
+        print(json.dumps(measure_fit(given.fit)))
         return
     if given.render:
         result = json.loads((given.out / "scaling.json").read_text(encoding="utf-8"))
@@ -332,25 +252,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         for people, sites in sizes:
             cohort = cohort_of(people, sites, given.cohorts)
             load = machine()["load_before"]
-            fit = in_own_process(__file__, ["--job", "fit", "--cohort", str(cohort)])
+            fit = in_own_process(__file__, ["--fit", str(cohort)])
             fits.append({**fit, "load_before": load})
             print(
                 f"{people} people, {sites} sites: {fit['cpu_seconds']:.3g} s, peak {fit['peak_bytes'] / 1e9:.2f} GB "
                 f"(expected {fit['expected_seconds']:.3g} s, {fit['expected_bytes'] / 1e9:.2f} GB)",
                 flush=True,
             )
-        cohort = cohort_of(given.at_people, given.at_sites, given.cohorts)
     except PgcganError as error:
         sys.exit(f"error: {error}")
-    repeat = ["--repeat", str(given.repeat)]
-    step = in_own_process(__file__, ["--job", "step", "--cohort", str(cohort), *repeat])
-    rate = in_own_process(__file__, ["--job", "rate", "--size", str(given.size), *repeat])["rate"]
     result = {
         "name": "scaling",
         "fits": fits,
-        "step": step,
-        "rate": rate,
-        "size": given.size,
         "provenance": provenance(
             1, machine=before, command=f"benchmarks/scaling.py --sites {given.sites} --people {given.people}"
         ),

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from real_data import ROOT, machine, write_result, write_section
+from measuring import RESULTS, ROOT, machine, write_result, write_section
 
 from pgcgan import Genotypes, concat, simulate, write
 from pgcgan.genome import GenomeModel
@@ -114,15 +114,15 @@ def peak(process: int) -> float:
 
 def digest(path: Path) -> str:
     """Return a checksum of the files of a model, but for when and by what command it was made."""
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     for name in sorted(p for p in path.rglob("*") if p.is_file()):
         content = name.read_bytes()
-        if name.name == "manifest.json":
-            sheet = json.loads(content)
-            del sheet["provenance"]
-            content = json.dumps(sheet).encode()
-        found.update(str(name.relative_to(path)).encode() + hashlib.sha256(content).digest())
-    return found.hexdigest()
+        if name.name == "model.json":
+            metadata = json.loads(content)
+            metadata.pop("provenance")
+            content = json.dumps(metadata).encode()
+        checksum.update(str(name.relative_to(path)).encode() + hashlib.sha256(content).digest())
+    return checksum.hexdigest()
 
 
 def run(folder: Path, workers: int, people: int, options: argparse.Namespace) -> tuple[dict[str, Any], Evaluation]:
@@ -130,17 +130,17 @@ def run(folder: Path, workers: int, people: int, options: argparse.Namespace) ->
     where = folder / str(workers)
     data, panel, split = folder / "real.bcf", folder / "real.panel.tsv", folder / "split.tsv"
     with cluster(where, workers) as (name, processes):
-        model, made, said = where / "model", where / "made.bcf", where / "evaluation.json"
-        told = [data, "--panel", panel, "--split", split, "--label", options.label, "--windows", options.size]
-        told += [text for setting in options.set for text in ("--set", setting)]
+        model, synthetic, evaluation = where / "model", where / "synthetic.bcf", where / "evaluation.json"
+        given = [data, "--panel", panel, "--split", split, "--label", options.label, "--windows", options.size]
+        given += [text for setting in options.set for text in ("--set", setting)]
         by = ["--executor", name]
         stages = {
-            "plan": timed("windows", "plan", *told, "-o", model),
-            "fit": timed("train", *told, "-o", model, "--resume", *by),
-            "generate": timed("generate", model, "-n", people, "-o", made, "--seed", 1, *by),
+            "plan": timed("windows", "plan", *given, "-o", model),
+            "fit": timed("train", *given, "-o", model, "--resume", *by),
+            "generate": timed("generate", model, "-n", people, "-o", synthetic, "--seed", 1, *by),
             "evaluate": timed(
                 *("windows", "evaluate", model, "--real", data, "--panel", panel, "--split", split),
-                *("--synthetic", made, "-o", said),
+                *("--synthetic", synthetic, "-o", evaluation),
             ),
         }
         result = {
@@ -149,21 +149,21 @@ def run(folder: Path, workers: int, people: int, options: argparse.Namespace) ->
             "seconds": round(sum(stage["seconds"] for stage in stages.values()), 1),
             "peak of a worker, GB": max((peak(process) for process in processes), default=None),
             "model, MB": round(sum(p.stat().st_size for p in model.rglob("*") if p.is_file()) / 1e6, 1),
-            "made, MB": round(made.stat().st_size / 1e6, 1),
-            "digests": {"model": digest(model), "people": records_of(made), "evaluation": rows_of(said)},
+            "made, MB": round(synthetic.stat().st_size / 1e6, 1),
+            "digests": {"model": digest(model), "people": records_of(synthetic), "evaluation": rows_of(evaluation)},
         }
-    return result, Evaluation.from_json(said.read_text(encoding="utf-8"))
+    return result, Evaluation.from_json(evaluation.read_text(encoding="utf-8"))
 
 
 def records_of(path: Path) -> str:
     """Return a checksum of a BCF but for its header, which says by what command it was made."""
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     with gzip.open(path) as file:
         file.read(5)
         file.read(int.from_bytes(file.read(4), "little"))
         while block := file.read(1 << 24):
-            found.update(block)
-    return found.hexdigest()
+            checksum.update(block)
+    return checksum.hexdigest()
 
 
 def rows_of(path: Path) -> str:
@@ -179,18 +179,18 @@ def main() -> None:
     parser.add_argument("--min-maf", type=float, default=0.0)
     parser.add_argument("--label", default="group")
     parser.add_argument("--workers", default="1,2")
-    parser.add_argument("--results", default=str(ROOT / "benchmarks" / "results"))
+    parser.add_argument("--results", default=str(RESULTS))
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--render", action="store_true", help="write docs/scale.md anew from the results alone")
     options = parser.parse_args()
     if not options.render:
         measure(options)
     files = {name: Path(options.results, f"{name}.json") for name in ("genome", "windows", "windows-apart")}
-    found = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
-    if "genome" in found:
-        write_section(DOCUMENT, "genome", rendered(found["genome"]))
-    if "windows" in found:
-        write_section(DOCUMENT, "windows", seams(found["windows"], found.get("windows-apart")))
+    results = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
+    if "genome" in results:
+        write_section(DOCUMENT, "genome", rendered(results["genome"]))
+    if "windows" in results:
+        write_section(DOCUMENT, "windows", seams(results["windows"], results.get("windows-apart")))
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -208,9 +208,9 @@ def measure(options: argparse.Namespace) -> None:
         del people, trained, unseen
         runs = []
         for workers in map(int, options.workers.split(",")):
-            made, evaluation = run(folder, workers, count, options)
-            runs.append(made)
-            print(json.dumps(made, indent=1), flush=True)
+            result_of_run, evaluation = run(folder, workers, count, options)
+            runs.append(result_of_run)
+            print(json.dumps(result_of_run, indent=1), flush=True)
         model = GenomeModel.load(folder / str(workers) / "model").facts()
     result = {
         "name": options.name,
@@ -219,7 +219,7 @@ def measure(options: argparse.Namespace) -> None:
         "windows": model["windows"],
         "axes of ancestry": model["axes of ancestry"],
         "runs": runs,
-        "same bytes": len({json.dumps(made["digests"]) for made in runs}) == 1,
+        "same bytes": len({json.dumps(of_run["digests"]) for of_run in runs}) == 1,
         "rows": {row.metric: asdict(row) for row in evaluation.rows if row.label == "all"},
         "machine": before,
         "provenance": provenance(1),
@@ -237,23 +237,27 @@ def rendered(result: Mapping[str, Any]) -> str:
         "| workers | plan, s | fit, s | generate, s | evaluate, s | all, s | a worker's peak, GB | here, GB |",
         "|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for made in runs:
-        stages = made["stages"]
+    for of_run in runs:
+        stages = of_run["stages"]
         here = max(stage["peak, GB"] or 0 for stage in stages.values())
-        cells = [made["workers"], *(f"{stage['seconds']:,.0f}" for stage in stages.values()), f"{made['seconds']:,.0f}"]
-        head.append("| " + " | ".join(map(str, [*cells, made["peak of a worker, GB"], here])) + " |")
-    said = []
+        cells = [
+            of_run["workers"],
+            *(f"{stage['seconds']:,.0f}" for stage in stages.values()),
+            f"{of_run['seconds']:,.0f}",
+        ]
+        head.append("| " + " | ".join(map(str, [*cells, of_run["peak of a worker, GB"], here])) + " |")
+    summary = []
     if len(runs) > 1:
         ratio = runs[0]["seconds"] / runs[-1]["seconds"]
         fit = runs[0]["stages"]["fit"]["seconds"] / runs[-1]["stages"]["fit"]["seconds"]
         same = "the same" if result["same bytes"] else "**not** the same"
-        said = [
+        summary = [
             "",
             f"**{ratio:.2f} times** as fast with {runs[-1]['workers']} workers as with {runs[0]['workers']} (the fit "
             f"{fit:.2f} times), and the bytes of model, people and evaluation are {same}. The model has "
             f"{runs[-1]['model, MB']:,.0f} MB, the people {runs[-1]['made, MB']:,.0f} MB.",
         ]
-    return "\n".join([*head, *said, "", *_table(result)])
+    return "\n".join([*head, *summary, "", *_table(result)])
 
 
 def seams(result: Mapping[str, Any], apart: Mapping[str, Any] | None) -> str:

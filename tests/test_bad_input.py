@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cyvcf2
 import pytest
-from corpus import CASES, Case, relabelled
+from corpus import CASES, Case
+from damaging import relabelled
 from fuzzing import write_valid
 
 import pgcgan

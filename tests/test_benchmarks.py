@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +19,6 @@ from pgcgan.genotypes import Genotypes
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 DOCUMENT = FOLDER.parent / "docs" / "benchmarks.md"
-SETTINGS = {"steps": 2, "adversarial_steps": 1}
 
 
 @pytest.fixture(scope="module")
@@ -73,57 +71,81 @@ def save_published(path: Path, people: Genotypes, haplotypes: np.ndarray, **othe
 def written(
     real_data: ModuleType, folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[dict[str, Any], str]:
-    """Return the table (JSON) and the document, made in this process, with one baseline and one published set."""
+    """Return the table (JSON) and the document, made in this process: two runs, the second with two seeds."""
     out = tmp_path_factory.mktemp("results")
     document = out / "benchmarks.md"
     document.write_text("before\n<!-- real-data:snp805 -->\nold\n<!-- /real-data:snp805 -->\nafter\n")
     options = ["--data", str(folder), "--only", "snp805", "--out", str(out), "--document", str(document)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(real_data, "COLUMNS", ("independent", *real_data.COLUMNS[-2:]))
-        data = real_data.DATA_SETS[1]
-        patch.setattr(
-            real_data, "DATA_SETS", [replace(data, published={"published GAN": data.published["published GAN"]})]
-        )
-        real_data.main(options, settings=SETTINGS, isolate=False)
+        quick = {"calibrate": False, "inverse_temperature": 1.0, "run_carriers": 4}
+        patch.setattr(real_data, "GENERATORS", {**real_data.GENERATORS, "haplotype": ("haplotype", quick)})
+        real_data.main([*options, "--columns", "haplotype; published GAN"], isolate=False)
+        real_data.main([*options, "--columns", "independent", "--seeds", "1,2"], isolate=False)
     return json.loads((out / "snp805.json").read_text()), document.read_text()
 
 
 def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: tuple[dict[str, Any], str]) -> None:
     result, text = written
-    own = ["independent", "chain alone", "pgcgan"]
-    assert list(result["generators"]) == [*own, "published GAN"]
-    assert [row["metric"] for row in result["rows"]] == list(real_data.ROWS)
+    assert list(result["generators"]) == ["independent", "haplotype", "published GAN"]
+    assert {name: list(g["runs"]) for name, g in result["generators"].items()} == {
+        "independent": ["1", "2"], "haplotype": ["1"], "published GAN": ["1"],
+    }  # fmt: skip
     assert sum(result["train"].values()) + sum(result["holdout"].values()) == 150
-    for name in own:
-        generator = result["generators"][name]
-        assert generator["sample_seconds"] > 0, name
-        assert generator["values"]["TSTR accuracy"]["value"] is not None, name
-    # the chain is a part of the model, and has no time of its own
-    times = {name: result["generators"][name]["fit_seconds"] for name in own if name != "chain alone"}
-    assert 0 < times["independent"] < times["pgcgan"]
-    assert result["provenance"]["seed"] == 1 and result["provenance"]["machine"]["cores"] >= 1
+    for name in ("independent", "haplotype"):
+        for run in result["generators"][name]["runs"].values():
+            assert run["sample_seconds"] > 0 and run["fit_seconds"] > 0, name
+            assert run["values"].keys() == set(real_data.ROWS)
+            assert run["values"]["TSTR accuracy"]["value"] is not None, name
+    made = result["generators"]["haplotype"]["provenance"]
+    assert made["machine"]["cores"] >= 1 and "--columns 'haplotype' --seeds 1" in made["command"]
     assert text.startswith("before\n<!-- real-data:snp805 -->\n### 805 SNPs") and text.endswith("-->\nafter\n")
     assert "old" not in text
-    assert text.count("\n| ") == 1 + len(real_data.ROWS) + 3
+    assert text.count("\n| ") == 1 + len(real_data.ROWS) + len(real_data.COSTS)
+    assert "- independent: seeds 1, 2; " in text and "- haplotype, published GAN: seed 1; " in text
 
 
-def test_every_baseline_column_can_be_built(real_data: ModuleType) -> None:
-    from pgcgan.generators.baselines import BASELINES
+def test_every_column_can_be_built(real_data: ModuleType) -> None:
+    from pgcgan.registry import BASELINES, create
 
-    kinds = [kind for kind, _ in real_data.BASELINE_COLUMNS.values()]
-    assert set(kinds) == set(BASELINES)
-    for kind, options in real_data.BASELINE_COLUMNS.values():
-        built = BASELINES[kind](real_data.LABEL, **options)
-        assert all(getattr(built, name) == value for name, value in options.items())
+    families = {family for family, _ in real_data.GENERATORS.values()}
+    assert families == {*BASELINES, *real_data.OURS}
+    for family, parameters in real_data.GENERATORS.values():
+        built = create(family, real_data.LABEL, **parameters).parameters()
+        assert all(built[name] == value for name, value in parameters.items())
+
+
+def test_bars_hold_for_the_mean_and_nearly_for_the_worst() -> None:
+    from bars import Bar
+
+    bar = Bar("LD RMSE", high=0.02)
+    assert bar.holds([0.019, 0.018, 0.0205], [None] * 3)  # misses by less than a standard error, .00073
+    assert not bar.holds([0.010, 0.010, 0.0300], [None] * 3)
+    assert not bar.holds([0.021, 0.0205, 0.021], [None] * 3)
+    near = Bar("TSTR accuracy", low=-0.015, from_floor=True)
+    assert near.holds([0.766], [0.78]) and not near.holds([0.76], [0.78])
+    assert str(bar) == "at most 0.02" and str(near) == "at least floor -0.015"
+    assert str(Bar("AA_truth", 0.4, 0.61)) == "0.4 to 0.61"
+
+
+def test_the_bars_are_shown_beside_what_was_reached(real_data: ModuleType, written: tuple[dict[str, Any], str]) -> None:
+    result, _ = written
+    assert len(real_data.bars_table(result)) == 1  # of HLA alone
+    table = real_data.bars_table({**result, "name": "hla"})
+    assert {row[0] for row in table[1:]} == {"haplotype"}
+    shown = {row[1]: row for row in table[1:]}
+    value = result["generators"]["haplotype"]["runs"]["1"]["values"]["AA_truth"]["value"]
+    assert shown["AA_truth"][-1] == ("holds" if 0.40 <= value <= 0.61 else "missed")
+    assert shown["fit time, s of a core"][-1] == "holds"
 
 
 def test_published_sets_say_that_they_have_no_labels(written: tuple[dict[str, Any], str]) -> None:
     result, text = written
-    cell = result["generators"]["published GAN"]["values"]["TSTR accuracy"]
+    values = result["generators"]["published GAN"]["runs"]["1"]["values"]
+    cell = values["TSTR accuracy"]
     assert cell["value"] is None and cell["note"] == "needs labels"
     assert "TSTR accuracy, label fidelity — needs labels." in text
     # here the published haplotypes are the people themselves, so that they are at the floor
-    assert result["generators"]["published GAN"]["values"]["AF r"]["value"] > 0.95
+    assert values["AF r"]["value"] > 0.95
 
 
 def test_a_number_in_the_table_is_that_of_an_evaluation_by_hand(
@@ -132,21 +154,25 @@ def test_a_number_in_the_table_is_that_of_an_evaluation_by_hand(
     from pgcgan.generators.baselines import IndependentSites
 
     train, holdout = people.split(0.7, by="super_pop", seed=1)
-    made = IndependentSites(seed=1).fit(train).sample(train.n_samples, seed=1)
-    row = pgcgan.evaluate(train, made, holdout=holdout, seed=1).get("AF RMSE")
+    rows = []
+    for seed in (1, 2):
+        synthetic = IndependentSites(seed=seed).fit(train).sample(train.n_samples, seed=seed)
+        rows.append(pgcgan.evaluate(train, synthetic, holdout=holdout, seed=seed).get("LD RMSE"))
     result, text = written
-    assert result["generators"]["independent"]["values"]["AF RMSE"]["value"] == pytest.approx(row.value, rel=1e-4)
-    floor = next(r for r in result["rows"] if r["metric"] == "AF RMSE")["floor"]
-    assert floor == pytest.approx(row.floor, rel=1e-4)
-    assert f"| AF RMSE | lower | {row.floor:.4f} | {row.value:.4f} |" in text
+    for seed, row in zip("12", rows, strict=True):
+        cell = result["generators"]["independent"]["runs"][seed]["values"]["LD RMSE"]
+        assert (cell["value"], cell["floor"]) == pytest.approx((row.value, row.floor), rel=1e-4)
+    mean, floor = (sum(numbers) / 2 for numbers in ([r.value for r in rows], [r.floor for r in rows]))
+    assert f"| LD RMSE | lower | {pgcgan.metrics.figure(floor)} | {pgcgan.metrics.figure(mean)} |" in text
 
 
-def test_a_generator_in_its_own_process(real_data: ModuleType, folder: Path, capsys: pytest.CaptureFixture) -> None:
-    real_data.main(["--data", str(folder), "--only", "snp805", "--columns", "independent"])
-    header, *rows = capsys.readouterr().out.split("\n\n")[1].splitlines()
-    assert header.split() == ["metric", "aim", "floor", "independent"]
-    peak = float(rows[-1].split()[-1])
-    assert rows[-1].startswith("peak memory, GB") and 0.05 < peak < 2
+def test_a_generator_in_its_own_process(real_data: ModuleType, folder: Path, tmp_path: Path) -> None:
+    job = json.dumps(["independent", 1, str(tmp_path / "calls.npy")])
+    costs = real_data.in_own_process(
+        str(FOLDER / "real_data.py"), ["--data", str(folder), "--only", "snp805", "--fit", job]
+    )
+    assert 0.05e9 < costs["peak_bytes"] < 2e9
+    assert np.load(tmp_path / "calls.npy").shape == (120, len(costs["samples"]), 2)
 
 
 def test_published_alleles_are_matched_to_the_file(real_data: ModuleType, people: Genotypes, tmp_path: Path) -> None:
@@ -196,8 +222,8 @@ def test_the_peak_of_a_process_is_its_own(real_data: ModuleType, tmp_path: Path)
     script = tmp_path / "small.py"
     script.write_text(
         f"import json, sys\nsys.path.insert(0, {str(FOLDER)!r})\n"
-        "from real_data import peak_memory\nfrom numpy import ones\n"
-        "before = peak_memory()\nkept = ones(int(sys.argv[1]))\nprint(json.dumps([before, peak_memory()]))\n"
+        "from measuring import peak_memory\nfrom numpy import ones\n"
+        "before = peak_memory()\narray = ones(int(sys.argv[1]))\nprint(json.dumps([before, peak_memory()]))\n"
     )
     held = np.ones(100_000_000)
     before, after = real_data.in_own_process(str(script), ["40000000"])
@@ -209,14 +235,19 @@ def test_where_the_model_is_behind_the_document_says_so(
     real_data: ModuleType, written: tuple[dict[str, Any], str]
 ) -> None:
     result = json.loads(json.dumps(written[0]))
-    floor = next(r for r in result["rows"] if r["metric"] == "LD RMSE")["floor"]
-    for generator in result["generators"].values():
-        generator["values"]["LD RMSE"]["value"] = floor + 0.5
-    result["generators"]["independent"]["values"]["LD RMSE"]["value"] = floor + 0.25
-    result["generators"]["independent"]["values"]["membership AUC"]["value"] = 0.9
+
+    def set_value(column: str, metric: str, value: float) -> None:
+        for run in result["generators"][column]["runs"].values():
+            run["values"][metric]["value"] = value
+
+    floor = real_data.floor_of(result, "LD RMSE")
+    for column in result["generators"]:
+        set_value(column, "LD RMSE", floor + 0.5)
+    set_value("independent", "LD RMSE", floor + 0.25)
+    set_value("independent", "membership AUC", 0.9)
     line = f"- LD RMSE: {floor + 0.5:.3f}; independent {floor + 0.25:.3f} (its membership AUC: 0.900)."
     assert line in real_data.as_markdown(result).splitlines()
-    result["generators"]["pgcgan"]["values"]["LD RMSE"]["value"] = floor / 2
+    set_value("haplotype", "LD RMSE", floor / 2)
     assert not [x for x in real_data.as_markdown(result).splitlines() if x.startswith("- LD RMSE:")]
 
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """Return a function that runs one command line and returns what it prints."""
     monkeypatch.setattr("sys.argv", ["pgcgan"])
 
@@ -30,13 +30,13 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     return one
 
 
-def test_the_environment_names_every_dependency(said, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_names_every_dependency(printed, monkeypatch: pytest.MonkeyPatch) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [re.match(r"[\w.-]+", d)[0] for d in project["dependencies"]]  # type: ignore[index]
     # as a wheel says it, with one extra that nobody has
     listed = [*project["dependencies"], 'pandas>=2.2; extra == "frame"', "no-such-thing>=1; extra == 'dream'"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: listed)
-    facts = json.loads(said("info", "--json"))
+    facts = json.loads(printed("info", "--json"))
     assert facts["libraries"] == {name: importlib.metadata.version(name) for name in names}
     assert facts["extras"] == {
         "frame": f"installed (pandas {importlib.metadata.version('pandas')})",
@@ -45,16 +45,9 @@ def test_the_environment_names_every_dependency(said, monkeypatch: pytest.Monkey
     assert (facts["pgcgan"], facts["platform"]) == (pgcgan.__version__, platform.platform())
     assert facts["python"] == f"CPython {platform.python_version()}"
     assert facts["accelerators"]
-    text = said("info")
+    text = printed("info")
     assert [line.split(": ")[0] for line in text.splitlines()] == list(facts)
     assert str(Path.home()) not in text
-
-
-def test_options_that_need_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["info", "--panel", "p.tsv"]) == 2
-    assert capsys.readouterr().err == (
-        "pgcgan: error: --panel and the reading options are for a genotype file; give its name.\n"
-    )
 
 
 @pytest.mark.parametrize(
@@ -67,36 +60,21 @@ def test_options_that_need_a_file(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "cohort."], set()),  # nothing of ours: bash falls back on file names
     ],
 )
-def test_bash_completes(words: list[str], completed: set[str], said, tmp_path: Path) -> None:
-    (tmp_path / "script").write_text(said("completion", "bash"))
+def test_bash_completes(words: list[str], completed: set[str], printed, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(printed("completion", "bash"))
     line = (
         'source ./script; COMP_WORDS=(pgcgan "$@"); COMP_CWORD=$#; _pgcgan; printf "%s\\n" "${COMPREPLY[@]}"; complete'
     )
     run = subprocess.run(["bash", "-c", line, "-", *words], cwd=tmp_path, capture_output=True, text=True)
     assert run.stderr == ""
-    *found, registered = run.stdout.splitlines()
-    assert set(found) - {""} == completed
+    *replies, registered = run.stdout.splitlines()
+    assert set(replies) - {""} == completed
     assert registered == "complete -o default -F _pgcgan pgcgan"
 
 
 @pytest.mark.oracle("zsh")
-def test_zsh_takes_the_script(said, tmp_path: Path) -> None:
-    (tmp_path / "script").write_text(said("completion", "zsh"))
+def test_zsh_takes_the_script(printed, tmp_path: Path) -> None:
+    (tmp_path / "script").write_text(printed("completion", "zsh"))
     line = "autoload -U compinit; compinit -D; source ./script; print $_comps[pgcgan]"
     run = subprocess.run(["zsh", "-f", "-c", line], cwd=tmp_path, capture_output=True, text=True)
     assert (run.stdout, run.stderr) == ("_cyclopts_pgcgan\n", "")
-
-
-def test_zsh_offers_file_names(said) -> None:
-    # each option and argument that takes a value ends in an action: file names, or the choices of the type
-    script = said("completion", "zsh")
-    taking = re.findall(r"^ +'(?:\*?-[^:\n]*?\[.*\]:|[12]:(?! :->)).*", script, re.MULTILINE)
-    assert len(taking) > 50
-    assert [line for line in taking if not re.search(r":(_files|\(bash zsh fish\))' ?\\?$", line)] == []
-
-
-def test_an_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["completion", "tcsh"]) == 2
-    assert capsys.readouterr().err == (
-        'pgcgan: error: Invalid value "tcsh" for SHELL. Choose from: "bash", "zsh", "fish". (pgcgan --help)\n'
-    )

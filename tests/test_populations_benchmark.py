@@ -38,8 +38,8 @@ def test_it_measures_by_population(
     result = json.loads((tmp_path / "populations.json").read_text())
     (run,) = result["runs"]
     # the numbers are those of the library
-    model = pgcgan.generators.baselines.BASELINES["independent"]("pop", seed=1).fit(train)
-    direct = pgcgan.evaluate(train, model.sample(model.label_counts, seed=1), holdout=holdout, label="pop", seed=1)
+    model = pgcgan.IndependentSites("pop", seed=1).fit(train)
+    direct = pgcgan.evaluate(train, model.sample(model.label_counts_, seed=1), holdout=holdout, label="pop", seed=1)
     assert run["rows"]["AF RMSE"] == pytest.approx([direct.get("AF RMSE").value, direct.get("AF RMSE").floor], rel=1e-4)
     assert run["each"]["TSTR accuracy"].keys() == set(train.label("pop").astype(str))
     assert sum(result["people"].values()) == train.n_samples

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,17 +26,11 @@ def benchmark() -> Iterator[ModuleType]:
 def test_it_measures_fits_of_the_sizes_asked_for(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def here(_: str, options: Sequence[str]) -> dict[str, Any]:
-        job, path = options[1], Path(options[3])
-        if job == "rate":
-            return {"rate": benchmark.measure_rate(64, 1)}
-        return benchmark.measure_fit(path) if job == "fit" else benchmark.measure_step(path, 1)
-
-    monkeypatch.setattr(benchmark, "in_own_process", here)
+    monkeypatch.setattr(benchmark, "in_own_process", lambda _, options: benchmark.measure_fit(Path(options[1])))
     document = tmp_path / "benchmarks.md"
     document.write_text("<!-- scaling -->\n<!-- /scaling -->\n")
     folders = ["--out", str(tmp_path), "--document", str(document), "--cohorts", str(tmp_path / "cohorts")]
-    sizes = ["--sites", "60,120", "--people", "40,80", "--at-people", "60", "--at-sites", "80", "--size", "64"]
+    sizes = ["--sites", "60,120", "--people", "40,80", "--at-people", "60", "--at-sites", "80"]
     benchmark.main([*sizes, *folders])
     result = json.loads((tmp_path / "scaling.json").read_text())
     assert [(f["people"], f["sites"]) for f in result["fits"]] == [(60, 60), (60, 120), (40, 80), (80, 80)]
@@ -47,9 +40,6 @@ def test_it_measures_fits_of_the_sizes_asked_for(
         assert sum(fit["parts"].values()) <= fit["cpu_seconds"]
         assert 0 <= fit["in_products"] <= 1
         assert 0 < fit["peak_bytes"] <= fit["peak_with_sample_bytes"]
-    # forward alone, the recurrent layer: three gates of input and state, 64 people of two haplotypes
-    least = 2 * result["step"]["blocks"] * 60 * 2 * 3 * 256 * (128 + 256)
-    assert 2 * least < result["step"]["operations"] < 20 * least
     text = document.read_text()
     assert "| 60 | 60 |" in text
     assert "- 2 times the sites: " in text

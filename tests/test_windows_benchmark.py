@@ -28,18 +28,27 @@ def test_a_genome_is_planned_fitted_generated_and_evaluated(
     document.write_text("<!-- genome -->\n<!-- /genome -->\n<!-- windows -->\n<!-- /windows -->\n")
     monkeypatch.setattr(benchmark, "DOCUMENT", document)
     command = ["windows.py", "--name", "genome", "--people", "200", "--length", "40000", "--size", "400"]
-    command += ["--workers", "0", "--results", str(tmp_path), "--set", "run_carriers=4", "--set", "sharpening=1.0"]
+    command += [
+        "--workers",
+        "0",
+        "--results",
+        str(tmp_path),
+        "--set",
+        "run_carriers=4",
+        "--set",
+        "inverse_temperature=1.0",
+    ]
     monkeypatch.setattr(sys, "argv", command)
     benchmark.main()
-    found = json.loads((tmp_path / "genome.json").read_text())
-    assert found["people trained on"] + found["unseen"] == 200
-    assert found["windows"] == 2
-    assert found["rows"]["far pairs r, between contigs"]["floor"] > 0
-    (run,) = found["runs"]
+    result = json.loads((tmp_path / "genome.json").read_text())
+    assert result["people trained on"] + result["unseen"] == 200
+    assert result["windows"] == 2
+    assert result["rows"]["far pairs r, between contigs"]["floor"] > 0
+    (run,) = result["runs"]
     assert run["seconds"] == pytest.approx(sum(stage["seconds"] for stage in run["stages"].values()), abs=0.2)
     assert "| far pairs r, between contigs |" in document.read_text()
     slower = {stage: {**of, "seconds": 3 * of["seconds"]} for stage, of in run["stages"].items()}
-    two = benchmark.rendered({**found, "runs": [{**run, "stages": slower, "seconds": 3 * run["seconds"]}, run]})
+    two = benchmark.rendered({**result, "runs": [{**run, "stages": slower, "seconds": 3 * run["seconds"]}, run]})
     assert "**3.00 times** as fast with 0 workers as with 0 (the fit 3.00 times)" in two
     assert "evaluation are the same." in two
-    assert "are **not** the same." in benchmark.rendered({**found, "runs": [run, run], "same bytes": False})
+    assert "are **not** the same." in benchmark.rendered({**result, "runs": [run, run], "same bytes": False})

@@ -20,3 +20,5 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
         The shell that reads the script.
     """
     print(app.generate_completion(shell=shell), end="")
+    if shell == "bash":
+        print("complete -o default -F _pgcgan pgcgan  # file names where no option is completed")

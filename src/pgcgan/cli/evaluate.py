@@ -12,8 +12,7 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError
 from .app import app
 from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
-from .generate import parsed_thresholds
-from .options import FILE, OUTPUT, Reading
+from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -89,13 +88,41 @@ def evaluate(
     from ..io import read
     from ..metrics import evaluate
     from ..metrics.gate import judge
-    from ..registry import create, load
+    from ..registry import load
 
     if thresholds and not gate:
         raise UsageError("--threshold goes with --gate.")
     limits = parsed_thresholds(thresholds)
     others = {name: _other_model(name) for name in beside or ()}
     history = getattr(load(model), "history_", []) if model is not None else None
+    _check_outputs(output, json_output, figures, force)
+    how = reading or Reading()
+    labels = synthetic_panel or panel_beside(synthetic)
+    generated = read(synthetic, labels)
+    if others and not generated.labels:
+        raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
+    people = at_sites_of(read(real, panel, **read_options(how)), generated)
+    train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
+    if holdout is not None and not holdout.n_samples:
+        raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
+    with progress("evaluating") as on_event:
+        evaluation = evaluate(
+            train, generated, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event
+        )
+    if others:
+        evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
+    if history is not None:
+        evaluation = evaluation.with_training(history)
+    verdict = judge(evaluation, limits) if gate else None
+    _write(evaluation, output, json_output, figures, per_label, force)
+    if verdict is not None:
+        if not verdict.passed:
+            raise GateFailed(str(verdict))
+        say(str(verdict))
+
+
+def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
+    """Raise UsageError if an output exists or has an unknown format, before any work is done."""
     if output is not None:
         output_free(output, force)
         form_of(output)
@@ -106,32 +133,41 @@ def evaluate(
             raise UsageError(f"--figures {figures} is a file; give a folder, which is made if it does not exist.")
         if any(Path(figures).glob("*.svg")) and not force:
             raise UsageError(f"{figures} holds SVG files already; --force replaces them, or choose another folder.")
-    how = reading or Reading()
-    labels = synthetic_panel or panel_beside(synthetic)
-    made = read(synthetic, labels)
-    if others and not made.labels:
-        raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
-    people = at_sites_of(read(real, panel, **read_options(how)), made)
-    train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
-    if holdout is not None and not holdout.n_samples:
-        raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
-    with progress("evaluating") as on_event:
-        evaluation = evaluate(train, made, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event)
-    if others:
-        columns: list[str] = evaluation.provenance["label"]
-        evaluations = {}
-        for name, other in others.items():
-            if isinstance(other, str):
-                other = create(other, columns, seed=seed).fit(train)
-            with progress(f"evaluating {name}") as on_event:
-                drawn = at_sites_of(other.sample(_counts_of(train, columns), seed=seed), made)
-                evaluations[other.name] = evaluate(
-                    train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
-                )
-        evaluation = evaluation.beside(evaluations)
-    if history is not None:
-        evaluation = evaluation.with_training(history)
-    verdict = judge(evaluation, limits) if gate else None
+
+
+def _with_others(
+    evaluation: Evaluation,
+    others: dict[str, str | Generator],
+    train: Genotypes,
+    holdout: Genotypes | None,
+    generated: Genotypes,
+    seed: int,
+) -> Evaluation:
+    """Return an evaluation with those of other models beside it; baselines are fitted to the training people."""
+    from ..metrics import evaluate
+    from ..registry import create
+
+    columns: list[str] = evaluation.provenance["label"]
+    evaluations = {}
+    for name, other in others.items():
+        generator = create(other, columns, seed=seed).fit(train) if isinstance(other, str) else other
+        with progress(f"evaluating {name}") as on_event:
+            drawn = at_sites_of(generator.sample(_counts_of(train, columns), seed=seed), generated)
+            evaluations[generator.name] = evaluate(
+                train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
+            )
+    return evaluation.beside(evaluations)
+
+
+def _write(
+    evaluation: Evaluation,
+    output: str | None,
+    json_output: str | None,
+    figures: str | None,
+    per_label: bool,
+    force: bool,
+) -> None:
+    """Print the table, or JSON, and write what is asked for."""
     if json_output == "-":
         print(evaluation.to_json())
     else:
@@ -147,10 +183,6 @@ def evaluate(
         written += write_figures(evaluation, figures, force=force)
     if written:
         say(f"written: {names(written)}")
-    if verdict is not None:
-        if not verdict.passed:
-            raise GateFailed(str(verdict))
-        say(str(verdict))
 
 
 def _other_model(name: str) -> str | Generator:

@@ -12,10 +12,11 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError, listed
 from .app import app
 from .files import at_sites_of, divided, genotypes_free, names, read_options
-from .options import FILE, OUTPUT, Reading
+from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
 if TYPE_CHECKING:
+    from ..generators.generator import Generator
     from ..genotypes import Genotypes
 
 
@@ -87,39 +88,16 @@ def generate(
         Replace files that exist.
     """
     from ..io import read, write
-    from ..labels import plan_from
     from ..provenance import command_line
     from ..registry import load
     from .windows import in_windows, write_genome
 
-    ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
-    if len(ways) != 1:
-        raise UsageError(
-            "Specify how many people to generate with exactly one of -n, --like or --balance; "
-            f"given: {' and '.join(ways) or 'none'}."
-        )
-    if split is not None and like is None and real is None:
-        raise UsageError(
-            "--split goes with --like, whose people it restricts to those for training, or with --real, which it "
-            "divides into those trained on and those held out."
-        )
-    _check_release(min_distance, release, real, panel, split, thresholds, reading)
-    if start and min_distance is not None:
-        raise UsageError(
-            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
-        )
+    _check_counts(counts, like, balance, split, real)
+    _check_release(min_distance, release, real, panel, split, thresholds, reading, start)
     limits = parsed_thresholds(thresholds)
     genotypes_free(output, force)
     generator = load(model)
-    if counts:
-        wanted = _counts(counts)
-    elif like is not None:
-        wanted = _composition(like, split, generator.label)
-    else:
-        most = max(generator.label_counts_.values())
-        wanted = {name: most - count for name, count in generator.label_counts_.items()}
-        if not any(wanted.values()):
-            raise UsageError(f"--balance: every label has {most} training people already; there is nothing to fill up.")
+    wanted = _wanted(generator, counts, like, split)
     known = None
     if real is not None:
         known = read(real, panel, **read_options(reading or Reading()))
@@ -131,27 +109,15 @@ def generate(
             "--executor is for models in windows (train --windows), without --release and --min-distance, which keep "
             "all people in memory."
         )
-    if in_windows(generator) and min_distance is None and not release:
-        write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
-        return
     if min_distance is None and not release:
-        total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
-        with progress("generating") as on_event:
-            made = generator.iter_samples(wanted, seed=seed, prefix=prefix, start=start)
-            first = next(made)
-            written = write(_counted(chain([first], made), total, on_event), output, on_event=on_event, **keep)
-        say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
+        if in_windows(generator):
+            write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
+        else:
+            _write_people(generator, wanted, output, prefix, start, keep)
         return
     if min_distance is not None:
-        from ..release import sample_apart
-
         assert known is not None
-        with progress("generating") as on_event:
-            people, refused = sample_apart(
-                generator, wanted, known, min_distance, seed=seed, prefix=prefix, on_event=on_event
-            )
-        where = "sites" if min_distance >= 1 else "of the sites"
-        say(f"{refused} people refused: a haplotype nearer than {min_distance:g} {where} to one of a training person")
+        people = _sample_apart(generator, wanted, known, min_distance, seed, prefix)
     else:
         people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
     if release:
@@ -159,6 +125,71 @@ def generate(
         _stop_at_gate(known, unseen, people, generator.label, limits, seed)
     written = write(people, output, **keep)
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _check_counts(
+    counts: list[str] | None, like: str | None, balance: bool, split: str | None, real: str | None
+) -> None:
+    """Raise UsageError unless one option says how many people, and a split has a use."""
+    ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
+    if len(ways) != 1:
+        raise UsageError(
+            "Specify how many people to generate with exactly one of -n, --like or --balance; "
+            f"given: {' and '.join(ways) or 'none'}."
+        )
+    if split is not None and like is None and real is None:
+        raise UsageError(
+            "--split goes with --like, whose people it restricts to those for training, or with --real, which it "
+            "divides into those trained on and those held out."
+        )
+
+
+def _wanted(
+    generator: Generator, counts: list[str] | None, like: str | None, split: str | None
+) -> int | dict[str, int]:
+    """Return how many people to generate: by -n, by --like, or what --balance fills up."""
+    if counts:
+        return _counts(counts)
+    if like is not None:
+        return _composition(like, split, generator.label)
+    most = max(generator.label_counts_.values())
+    wanted = {name: most - count for name, count in generator.label_counts_.items()}
+    if not any(wanted.values()):
+        raise UsageError(f"--balance: every label has {most} training people already; there is nothing to fill up.")
+    return wanted
+
+
+def _write_people(
+    generator: Generator,
+    wanted: int | dict[str, int],
+    output: str,
+    prefix: str,
+    start: int,
+    keep: dict[str, Any],
+) -> None:
+    """Write people block by block as they are drawn."""
+    from ..io import write
+    from ..labels import plan_from
+
+    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+    with progress("generating") as on_event:
+        blocks = generator.iter_samples(wanted, seed=keep["seed"], prefix=prefix, start=start)
+        first = next(blocks)
+        written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep)
+    say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _sample_apart(
+    generator: Generator, wanted: int | dict[str, int], known: Genotypes, least: float, seed: int, prefix: str
+) -> Genotypes:
+    """Return people of whom none has a haplotype nearer to one of a training person than the least distance."""
+    from ..release import sample_apart
+
+    with progress("generating") as on_event:
+        people, refused = sample_apart(generator, wanted, known, least, seed=seed, prefix=prefix, on_event=on_event)
+    where = "sites" if least >= 1 else "of the sites"
+    say(f"{refused} people refused: a haplotype nearer than {least:g} {where} to one of a training person")
+    return people
 
 
 def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[Genotypes]:
@@ -179,6 +210,7 @@ def _check_release(
     split: str | None,
     thresholds: list[str] | None,
     reading: Reading | None,
+    start: int,
 ) -> None:
     """Raise UsageError if an option has no meaning without another."""
     if release and (real is None or panel is None or split is None):
@@ -192,6 +224,10 @@ def _check_release(
     for name, given in (("--panel", panel), ("--threshold", thresholds)):
         if given is not None and not release:
             raise UsageError(f"{name} goes with --release.")
+    if start and min_distance is not None:
+        raise UsageError(
+            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
+        )
 
 
 def _stop_at_gate(
@@ -207,15 +243,6 @@ def _stop_at_gate(
     if not verdict.passed:
         raise GateFailed(f"{verdict}\n  nothing was written")
     say(str(verdict))
-
-
-def parsed_thresholds(texts: Sequence[str] | None) -> dict[str, str]:
-    """Return the limits of --threshold, checked before any work is done."""
-    if not texts:
-        return {}
-    from ..metrics.gate import parse_thresholds
-
-    return parse_thresholds(texts)
 
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:

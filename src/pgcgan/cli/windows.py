@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from ..errors import UsageError
 from .app import app
 from .files import names, names_of, output_free, panel_beside, train_names
-from .options import FILE, OUTPUT, Reading
+from .options import FILE, OUTPUT, Reading, named_values
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -249,7 +249,6 @@ def _given(
     seed: int,
 ) -> tuple[Source, dict[str, Any]]:
     from ..genome import Source
-    from .train import named_values
 
     read = reading or Reading()
     if read.region is not None:
