@@ -1,11 +1,11 @@
-"""What each part of the model adds: the default, and the default with one part taken out, on the HLA region.
+"""What each part of the models adds: the defaults, and the defaults with one part changed, on the HLA region.
 
 Unless --no-inner is given, the held-out people are not touched: a random three quarters of the train people are fitted
 and the rest take the place of held-out people. Choices may be made on that split. Every variant is added to
-benchmarks/results/ablation.json as soon as it is measured, in the place of an earlier one with the same name, people,
-epochs and seed; from that file comes the section of docs/benchmarks.md between the markers `ablation`.
+benchmarks/results/ablation.json as soon as it is measured, instead of an earlier one with the same name, people,
+minutes and seed; from that file comes the section of docs/benchmarks.md between the markers `ablation`.
 
-    python benchmarks/ablation.py [--data DIR] [--variants "default,no sources"] [--seeds 1] [--no-inner] [--render]
+    python benchmarks/ablation.py [--data DIR] [--variants "default,gan"] [--seeds 1] [--no-inner] [--render]
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cohorts import label_counts
-from frontier import differing, floor_of, measure, numbers, over_seeds, settings_of
+from frontier import differing, floor_of, measure, numbers, over_seeds
 from real_data import DATA_SETS, DOCUMENT, LABEL, ROOT, DataSet, machine, read_parts, write_result, write_section
 
 from pgcgan import Genotypes
@@ -28,20 +28,32 @@ from pgcgan.metrics import figure
 from pgcgan.provenance import VERSION, now, provenance
 
 DATA = DATA_SETS[0]
-# name -> what differs from the defaults
-VARIANTS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "chain alone": {"contexts": False, "sources": False},
-    "no contexts": {"contexts": False},
-    "no sources": {"sources": False},
-    "no calibration": {"calibrate": False},
-    "no sharpening": {"sharpening": 1.0},
-    "1 carrier": {"min_carriers": 1},
-    "2 carriers": {"min_carriers": 2},
-    "5 carriers": {"min_carriers": 5},
-    "network added": {"epochs": 16.0},
-    "network alone": {"epochs": 16.0, "share": 1.0},
-    "network and critic": {"epochs": 16.0, "adversarial_steps": 60},
+# name -> family of generators, and what differs from its defaults
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "default": ("haplotype", {}),
+    "chain alone": ("haplotype", {"context_tree": False, "local_ancestry": False}),
+    "no context tree": ("haplotype", {"context_tree": False}),
+    "no local ancestry": ("haplotype", {"local_ancestry": False}),
+    "no calibration": ("haplotype", {"calibrate": False}),
+    "no temperature": ("haplotype", {"inverse_temperature": 1.0}),
+    "1 carrier": ("haplotype", {"min_carriers": 1}),
+    "2 carriers": ("haplotype", {"min_carriers": 2}),
+    "5 carriers": ("haplotype", {"min_carriers": 5}),
+    "gan": ("gan", {}),
+    "gan, no steps": ("gan", {"steps": 0}),
+    "gan on the chain alone": ("gan", {"context_tree": False}),
+    "gan on the chain alone, no steps": ("gan", {"context_tree": False, "steps": 0}),
+    "gan with local ancestry": ("gan", {"local_ancestry": True}),
+    "gan, no calibration": ("gan", {"calibrate": False}),
+    "gan, no temperature": ("gan", {"inverse_temperature": 1.0}),
+    "gan, WGAN-GP": ("gan", {"loss": "wgan-gp"}),
+    "gan, clipped WGAN": ("gan", {"loss": "wgan", "penalty": 0.0}),
+    "gan, crossovers": ("gan", {"crossover": 0.5}),
+    "gan, batch of 128": ("gan", {"batch": 128}),
+    "gan, learning rate 1e-3": ("gan", {"learning_rate": 1e-3}),
+    "gan, no average": ("gan", {"average": 0.0}),
+    "gan, 10 carriers": ("gan", {"min_carriers": 10}),
+    "gan, 20 carriers": ("gan", {"min_carriers": 20}),
 }
 SHOWN = (
     "AF RMSE", "LD RMSE", "far pairs r", "3-point r within labels", "PCA variance ratio", "sliced Wasserstein",
@@ -85,7 +97,7 @@ def measure_variants(
     *,
     variants: Sequence[str],
     seeds: Sequence[int],
-    epochs: float | None = None,
+    minutes: float | None = None,
     inner: bool = True,
 ) -> dict[str, Any]:
     """Fit and measure variants, each added to the file in `out` at once, and return the result with all that is known.
@@ -100,12 +112,12 @@ def measure_variants(
         Names in `VARIANTS`.
     seeds : sequence of int
         Of the model and of the evaluation.
-    epochs : float, optional
-        In the place of the default, for all variants.
+    minutes : float, optional
+        Training time of the variants of the GAN; by default they make all their steps.
     inner : bool
         Whether both parts are of the train people.
     """
-    from pgcgan import PGcGAN
+    from pgcgan.registry import create
 
     train, holdout = parts(folder, DATA, inner)
     people = INNER if inner else HELD_OUT
@@ -113,15 +125,21 @@ def measure_variants(
     print(f"{DATA.title}, {people}: {train.n_samples} people to fit, {holdout.n_samples} to measure against")
     for name in variants:
         for seed in seeds:
-            where, changed = machine(), VARIANTS[name]
-            settings: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
-            model = PGcGAN(LABEL, seed=seed, **settings, **changed)
+            where, (family, changed) = machine(), VARIANTS[name]
+            budget: dict[str, Any] = {"minutes": minutes} if family == "gan" and minutes is not None else {}
+            model = create(family, LABEL, seed=seed, **budget, **changed)
             began = time.perf_counter()
             model.fit(train)
             seconds = float(f"{time.perf_counter() - began:.5g}")
-            rows, floors = measure(train, model.sample(model.label_counts, seed=seed), holdout, seed)
-            entry = {"variant": name, "people": people, "epochs": epochs, "seed": seed, "changed": changed}
-            entry |= {"fit_seconds": seconds, "rows": rows, "settings": settings_of(model)}
+            rows, floors = measure(train, model.sample(model.label_counts_, seed=seed), holdout, seed)
+            entry = {
+                "variant": name,
+                "people": people,
+                "minutes": budget.get("minutes"),
+                "seed": seed,
+                "changed": changed,
+            }
+            entry |= {"fit_seconds": seconds, "rows": rows, "settings": model.parameters()}
             add_entry(result, {**entry, "pgcgan": VERSION, "date": now()})
             result["people"][people]["floors"][str(seed)] = floors
             result["provenance"] = provenance(machine=where, command="benchmarks/ablation.py")
@@ -132,18 +150,18 @@ def measure_variants(
 
 
 def add_entry(result: dict[str, Any], entry: dict[str, Any]) -> None:
-    """Put an entry in its place in the result: instead of an earlier one of the same variant, people, epochs, seed."""
+    """Put an entry in its place in the result: instead of an earlier one of the same variant, people, minutes, seed."""
 
     def key(e: dict[str, Any]) -> tuple[bool, float, int, str, int]:
         order = list(VARIANTS).index(e["variant"]) if e["variant"] in VARIANTS else len(VARIANTS)
-        return e["people"] != INNER, e["epochs"] or 0.0, order, e["variant"], e["seed"]
+        return e["people"] != INNER, e["minutes"] or 0.0, order, e["variant"], e["seed"]
 
     others = [e for e in result["entries"] if key(e) != key(entry)]
     result["entries"] = sorted([*others, entry], key=key)
 
 
 def as_markdown(result: dict[str, Any]) -> str:
-    """Return the section of docs/benchmarks.md: a table for each set of people and number of epochs."""
+    """Return the section of docs/benchmarks.md: a table for each set of people and training time."""
     made, entries = result["provenance"], result["entries"]
     dates = sorted({e["date"][:10] for e in entries})
     where = made["machine"]
@@ -154,8 +172,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         f"{where['cores']} cores ({where['processor']}). Command: `python {made['command']}`. With several seeds a "
         "number is their mean.",
     ]
-    for people, epochs in dict.fromkeys((e["people"], e["epochs"]) for e in entries):
-        group = [e for e in entries if (e["people"], e["epochs"]) == (people, epochs)]
+    for people, minutes in dict.fromkeys((e["people"], e["minutes"]) for e in entries):
+        group = [e for e in entries if (e["people"], e["minutes"]) == (people, minutes)]
         known = result["people"][people]
         fitted, against = (sum(known[part].values()) for part in ("train", "holdout"))
         lines += [
@@ -166,8 +184,8 @@ def as_markdown(result: dict[str, Any]) -> str:
             else f"**Held-out people**: fitted on all {fitted:,} train people, measured against the {against:,} "
             "held-out people; no choice is made here.",
         ]
-        if epochs is not None:
-            lines[-1] += f" All variants with {epochs:g} epochs."
+        if minutes is not None:
+            lines[-1] += f" Trained for {minutes:g} minutes."
         # a floor for each seed that was measured
         floors = {"floors": {seed: f for seed, f in known["floors"].items() if int(seed) in {e["seed"] for e in group}}}
         lines += [
@@ -180,12 +198,21 @@ def as_markdown(result: dict[str, Any]) -> str:
             runs = [e for e in group if e["variant"] == name]
             cells = [name, ", ".join(f"`{k}={v}`" for k, v in runs[-1]["changed"].items()), str(len(runs))]
             for metric in SHOWN:
-                found = over_seeds(runs, metric)
-                cells.append(figure(None if found is None else found[0]))
+                of_seeds = over_seeds(runs, metric)
+                cells.append(figure(None if of_seeds is None else of_seeds[0]))
             cells.append(f"{sum(e['fit_seconds'] for e in runs) / len(runs):.3g}")
             lines.append("| " + " | ".join(cells) + " |")
         changed = {name for e in group for name in e["changed"]}
-        other = differing([e["settings"] for e in group], but=sorted(changed))
+        families = {e["variant"]: VARIANTS[e["variant"]][0] for e in group if e["variant"] in VARIANTS}
+        other = sorted(
+            {
+                name
+                for family in set(families.values())
+                for name in differing(
+                    [e["settings"] for e in group if families.get(e["variant"]) == family], but=sorted(changed)
+                )
+            }
+        )
         if other:
             lines += [
                 "",
@@ -199,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real data")
     parser.add_argument("--variants", help=f"some of: {','.join(VARIANTS)}")
     parser.add_argument("--seeds", type=numbers(int), default=[1], help="joined by commas (default: 1)")
-    parser.add_argument("--epochs", type=float, help="for all variants, in the place of the default")
+    parser.add_argument("--minutes", type=float, help="training time of the variants of the GAN")
     parser.add_argument(
         "--inner", action=argparse.BooleanOptionalAction, default=True, help="on two parts of the train people"
     )
@@ -223,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             return
         else:
             result = measure_variants(
-                given.data, given.out, variants=variants, seeds=given.seeds, epochs=given.epochs, inner=given.inner
+                given.data, given.out, variants=variants, seeds=given.seeds, minutes=given.minutes, inner=given.inner
             )
         write_section(given.document, "ablation", as_markdown(result))
     except PgcganError as error:

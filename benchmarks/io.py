@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ import numpy as np
 from real_data import DATA_SETS, ROOT, in_own_process, machine, peak_memory, read_parts, write_result, write_section
 from scaling import COHORTS, cohort_of, read_cohort
 
-from pgcgan import Genotypes, PGcGAN, read, write
+from pgcgan import Genotypes, HaplotypeModel, load, read, write
 from pgcgan.provenance import provenance
 
 READ_PEOPLE, READ_SITES = 2500, 20_000
 WRITTEN_PEOPLE, WRITTEN_SITES = 100_000, 600
 COUNTS, GENERATED = (10_000, 100_000), (".vcf.gz", ".pgen", ".zarr")
-LEVEL = 4  # of our bgzip; bcftools gets the same
+LEVEL = 4  # of our bgzip
 
 
 def peer_cyvcf2(path: Path) -> None:
@@ -70,7 +71,7 @@ def peer_zarr(path: Path) -> None:
     _ = group["call_genotype"][:], group["call_genotype_phased"][:]
 
 
-def peer_bcftools(people: Genotypes, folder: Path) -> Callable[[Path], None]:
+def peer_bcftools(people: Genotypes, folder: Path, level: str = "") -> Callable[[Path], None]:
     source = folder / "source.bcf"
     if not source.exists():
         subprocess.run(
@@ -78,7 +79,7 @@ def peer_bcftools(people: Genotypes, folder: Path) -> Callable[[Path], None]:
         )
 
     def run(path: Path) -> None:
-        subprocess.run(["bcftools", "view", "--no-version", f"-Oz{LEVEL}", "-o", path, source], check=True)
+        subprocess.run(["bcftools", "view", "--no-version", f"-Oz{level}", "-o", path, source], check=True)
 
     return run
 
@@ -118,7 +119,8 @@ READERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     ".zarr": ("zarr, calls and phase", peer_zarr),
 }
 WRITERS: dict[str, tuple[str, Callable[[Genotypes, Path], Callable[[Path], None]]]] = {
-    ".vcf.gz": (f"bcftools view -Oz{LEVEL}, from uncompressed BCF", peer_bcftools),
+    ".vcf.gz": ("bcftools view -Oz, from uncompressed BCF", peer_bcftools),
+    "same-level.vcf.gz": (f"bcftools view -Oz{LEVEL}, by libdeflate", partial(peer_bcftools, level=str(LEVEL))),
     ".pgen": ("pgenlib, .pgen alone", peer_pgen_writer),
     ".bed": ("bed-reader, with its tables", peer_to_bed),
 }
@@ -157,7 +159,7 @@ def write_job(folder: Path, suffix: str, ours: bool) -> dict[str, float]:
     if suffix == ".bed":
         people = people.without_phase()
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        path = Path(place) / f"out{suffix}"
+        path = Path(place) / f"out{suffix if suffix.startswith('.') else '.' + suffix}"
         peer = WRITERS[suffix][1](people, folder)
         found = measured(lambda: write(people, path) if ours else peer(path))
         return {**found, "bytes": path.stat().st_size}
@@ -175,7 +177,7 @@ def wide_people(folder: Path) -> Genotypes:
 
 def generate_job(model: Path, folder: Path, suffix: str, count: int) -> dict[str, float]:
     """Generate people into a file; return how long the model and the writing took, and the peak memory."""
-    generator = PGcGAN.load(model)
+    generator = load(model)
     in_model = [0.0, 0.0]
 
     def timed() -> Iterator[Genotypes]:
@@ -199,14 +201,14 @@ def generate_job(model: Path, folder: Path, suffix: str, count: int) -> dict[str
 # ---- all of it ----------------------------------------------------------------------------------------------------
 
 
-def prepare(folder: Path, people: int, sites: int, wide: tuple[int, int]) -> None:
-    """Write the files that are read, once, and what the wide people are made of."""
+def prepare(folder: Path, people: int, sites: int, wide: tuple[int, int], vcf: Path | None = None) -> tuple[int, int]:
+    """Write the files that are read, once, and what the wide people are made of; return the size of what is read."""
     folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / f"made-{people}-{sites}-{wide[0]}-{wide[1]}"
+    mark = folder / f"made-{people}-{sites}-{wide[0]}-{wide[1]}{'' if vcf is None else vcf.name}"
     if mark.exists():
-        return
-    source = cohort_of(people, sites, folder)
-    cohort = read_cohort(source)
+        return tuple(json.loads(mark.read_text(encoding="utf-8")))
+    cohort = read(vcf, multiallelic="drop", duplicates="drop") if vcf else read_cohort(cohort_of(people, sites, folder))
+    sites = cohort.n_variants
     unphased = cohort.without_phase()
     for suffix in READERS:
         plain = suffix.startswith(".")
@@ -215,10 +217,11 @@ def prepare(folder: Path, people: int, sites: int, wide: tuple[int, int]) -> Non
     write(cohort.select(samples=np.arange(2), sites=slice(0, 2)), folder / "tiny.vcf", force=True)
     few = cohort.select(sites=np.arange(sites)[:: max(1, sites // wide[1])][: wide[1]])
     np.savez(folder / "wide.npz", calls=few.calls, people=wide[0])
-    label = few.label("super_pop").astype(str)
+    label = few.label("super_pop").astype(str) if few.labels else np.full(few.n_samples, "all")
     np.savez(folder / "wide-sites.npz", calls=few.calls, position=few.variants.position, label=label)
     (folder / "source.bcf").unlink(missing_ok=True)
-    mark.touch()
+    mark.write_text(json.dumps([cohort.n_samples, sites]), encoding="utf-8")
+    return cohort.n_samples, sites
 
 
 def model_of(data: Path, folder: Path, given: Path | None) -> tuple[Path, str]:
@@ -230,7 +233,7 @@ def model_of(data: Path, folder: Path, given: Path | None) -> tuple[Path, str]:
     path, about = folder / ("hla.model" if real else "simulated.model"), hla.title if real else "simulated people"
     if not (path / "model.json").exists():
         people = read_parts(data, hla)[0] if real else read_cohort(cohort_of(1000, 2000, folder))
-        PGcGAN("super_pop", seed=1).fit(people).save(path, force=True)
+        HaplotypeModel("super_pop", seed=1).fit(people).save(path, force=True)
     return path, about
 
 
@@ -259,7 +262,8 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines = [
         "### Files",
         "",
-        f"Simulated people, one thread, a process for every measurement, median of {result['repeat']} turns. pgcgan "
+        f"People of {result.get('people', 'a simulated cohort')}, one thread, a process for every measurement, median "
+        f"of {result['repeat']} turns. pgcgan "
         f"{made['pgcgan']}, {made['date'][:10]}, {where['cores']} cores ({where['processor']}), load before the run "
         f"{where['load_before']:g}. Seconds are processor seconds. Command: `python {made['command']}`.",
         "",
@@ -303,6 +307,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the real data")
     parser.add_argument("--only", default="read,write,generate", help="joined by commas; the rest stays as it was")
     parser.add_argument("--read", type=whole_numbers, default=[READ_PEOPLE, READ_SITES], help="PEOPLE,SITES")
+    parser.add_argument("--vcf", type=Path, help="read and written are the people of this file, not simulated ones")
     parser.add_argument("--written", type=whole_numbers, default=[WRITTEN_PEOPLE, WRITTEN_SITES], help="PEOPLE,SITES")
     parser.add_argument("--counts", type=whole_numbers, default=list(COUNTS), help="people that are generated")
     parser.add_argument("--formats", default=",".join(GENERATED), help="that are generated")
@@ -329,7 +334,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not given.render:
         os.environ |= {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}  # of the processes that are started
         wanted, about = given.only.split(","), provenance(None, machine=machine())
-        prepare(given.folder, *given.read, tuple(given.written))
+        given.read = list(prepare(given.folder, *given.read, tuple(given.written), given.vcf))
         rows = []
         for kind, table in (("read", READERS), ("write", WRITERS)):
             if kind in wanted:
@@ -350,6 +355,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "name": "io",
             "provenance": about,
             "repeat": given.repeat,
+            "people": "a simulated cohort" if given.vcf is None else given.vcf.name,
             "read": given.read,
             "written": given.written,
             "rows": rows,

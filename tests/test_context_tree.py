@@ -216,7 +216,8 @@ def test_arrays_hold_the_whole_code_model() -> None:
 CHANGES = {
     "chain.used": (lambda a: a[::-1], lambda a: a + 10**6, lambda a: np.repeat(a[:1], len(a))),
     "chain.codes": (lambda a: a[1:],),
-    "context_tree.table": (lambda a: a[:-1], lambda a: np.concatenate([a, a[-1:]]), lambda a: a + [99, 0, 0, 0, 0, 0],
+    "context_tree.table": (lambda a: a[:-1], lambda a: np.concatenate([a, a[-1:]]),
+                           lambda a: a + 99 * np.eye(6, dtype=int)[0],
                            lambda a: a * [1, 3, 1, 1, 1, 1], lambda a: a * [0, 1, 1, 1, 1, 1]),
     "context_tree.keys": (lambda a: a[1:],),
     "context_tree.label_keys": (lambda a: a[1:],),

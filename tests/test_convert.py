@@ -162,7 +162,7 @@ def test_standard_input_and_output(tmp_path, people):
 
 def test_generated_people_go_into_a_bed(run, people):
     write(people, "in.vcf")
-    assert run("train in.vcf --panel in.panel.tsv --baseline independent -o m")[0] == 0
+    assert run("train in.vcf --panel in.panel.tsv --model independent -o m")[0] == 0
     assert "out.bed cannot hold phase" in run("generate m -n 8 -o out.bed")[2]
     status, _, err = run("generate m -n 8 -o out.bed --unphased")
     assert (status, err) == (0, "8 people at 60 sites: out.bed, out.bim, out.fam, out.panel.tsv\n")

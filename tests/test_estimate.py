@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pgcgan
 from pgcgan import cli
 from pgcgan.errors import DataError
-from pgcgan.estimate import Estimate
+from pgcgan.generators.estimate import Estimate
 from pgcgan.genotypes import Genotypes
 from pgcgan.runtime.memory import available_bytes, resident_bytes
 
@@ -21,9 +21,9 @@ MEASURE = """
 import json, resource, sys
 import pgcgan
 from pgcgan.runtime.memory import resident_bytes
-people, sites, steps = json.loads(sys.argv[1])
+people, sites = json.loads(sys.argv[1])
 cohort = pgcgan.simulate(people, length=500 * sites, seed=1).select(min_maf=0.01).select(sites=slice(0, sites))
-model = pgcgan.PGcGAN("super_pop", steps=steps)
+model = pgcgan.HaplotypeModel()
 estimate, before = model.estimate(cohort), resident_bytes()
 model.fit(cohort)
 status = open("/proc/self/status").read() if sys.platform == "linux" else ""
@@ -33,41 +33,35 @@ print(json.dumps([cohort.n_variants, estimate.peak_bytes, peak, before]))
 """
 
 
-@pytest.mark.parametrize(
-    ("people", "sites", "steps"), [(200, 200, None), (600, 600, None), (200, 300, 2)], ids=["small", "middle", "net"]
-)
-def test_the_peak_is_within_a_factor_of_two(people: int, sites: int, steps: int | None) -> None:
-    command = [sys.executable, "-c", MEASURE, json.dumps([people, sites, steps])]
+@pytest.mark.parametrize(("people", "sites"), [(200, 200), (400, 300)])
+def test_the_peak_is_within_a_factor_of_two(people: int, sites: int) -> None:
+    command = [sys.executable, "-c", MEASURE, json.dumps([people, sites])]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    found, expected, peak, before = json.loads(run.stdout)
-    assert found == sites
+    fitted_sites, expected, peak, before = json.loads(run.stdout)
+    assert fitted_sites == sites
     assert 0.5 < expected / peak < 2
-    # what the fit itself adds to Python and torch
+    # what the fit itself adds
     assert 0.4 < (expected - before) / (peak - before) < 2.5
 
 
-def test_more_sites_people_or_labels_take_more() -> None:
-    cohort = pgcgan.simulate(160, length=300_000, seed=2)
+def test_more_sites_or_people_take_more() -> None:
+    cohort = pgcgan.simulate(160, length=150_000, seed=2)
 
-    def of(genotypes: Genotypes, label: str = "super_pop", **settings: object) -> Estimate:
-        return pgcgan.PGcGAN(label, **settings).estimate(genotypes)  # type: ignore[arg-type]
-
-    whole = of(cohort)
-    half = cohort.select(sites=slice(0, cohort.n_variants // 2))
+    model = pgcgan.HaplotypeModel()
+    whole = model.estimate(cohort)
+    half = model.estimate(cohort.select(sites=slice(0, cohort.n_variants // 2)))
     assert (whole.sites, whole.people, whole.haplotypes) == (cohort.n_variants, 160, 320)
-    assert of(half).seconds < whole.seconds
-    assert of(cohort.without_phase()).haplotypes == 0
-    assert of(cohort, epochs=16.0).seconds > 2 * whole.seconds
-    assert of(cohort, minutes=30).seconds == pytest.approx(1800 + whole.seconds)
-    # the published network: days, and gigabytes for thousands of sites
-    paper = of(cohort, preset="paper")
-    assert paper.seconds > 86_400
-    assert paper.peak_bytes > whole.peak_bytes
+    assert half.seconds < whole.seconds
+    assert half.peak_bytes < whole.peak_bytes
+    assert model.estimate(cohort.without_phase()).haplotypes == 0
+    assert model.estimate(cohort.select(samples=np.arange(80))).seconds < whole.seconds
+    # the baselines cost next to nothing
+    assert pgcgan.LiStephens().estimate(cohort) is None
 
 
 @pytest.mark.parametrize(
-    ("estimate", "said"),
+    ("estimate", "text"),
     [
         (
             Estimate(5935, 2002, 4004, 1_070_000_000, 47.2),
@@ -85,20 +79,18 @@ def test_more_sites_people_or_labels_take_more() -> None:
         ),
     ],
 )
-def test_what_is_said(estimate: Estimate, said: str) -> None:
-    assert str(estimate) == said
+def test_an_estimate_as_text(estimate: Estimate, text: str) -> None:
+    assert str(estimate) == text
     estimate.check(None)
     estimate.check(estimate.peak_bytes)
     with pytest.raises(DataError) as caught:
         estimate.check(400_000_000)
-    assert str(caught.value) == (
-        f"{said}, and 0.4 GB are available: train on fewer sites (--min-maf 0.05, or --region) or on fewer people "
-        "(--split), or on a machine with more memory."
-    )
+    for fact in (text, "0.4 GB", "--min-maf", "--region", "--split"):
+        assert fact in str(caught.value)
 
 
 def system(folder: Path, free: int, groups: dict[str, tuple[str, int, int]], line: str) -> tuple[Path, Path]:
-    """Write what a system says: free memory, and of control groups the limit, what is used, and the cache in that."""
+    """Write the files of a system: free memory, and of control groups limit, use, and cache in that."""
     proc, cgroups = folder / "proc", folder / "cgroup"
     (proc / "self").mkdir(parents=True)
     (proc / "meminfo").write_text(f"MemTotal:  1 kB\nMemFree:  1 kB\nMemAvailable:  {free // 1024} kB\n")
@@ -128,9 +120,9 @@ def system(folder: Path, free: int, groups: dict[str, tuple[str, int, int]], lin
 def test_the_least_of_what_is_free_counts(
     tmp_path: Path, groups: dict[str, tuple[str, int, int]], line: str, left: int
 ) -> None:
-    found = available_bytes(*system(tmp_path, 8_000_000_000, groups, line))
-    assert found is not None
-    assert found - resident_bytes() == pytest.approx(left, abs=20_000_000)
+    available = available_bytes(*system(tmp_path, 8_000_000_000, groups, line))
+    assert available is not None
+    assert available - resident_bytes() == pytest.approx(left, abs=20_000_000)
 
 
 def test_what_does_not_fit_is_refused_before_the_start(
@@ -142,13 +134,9 @@ def test_what_does_not_fit_is_refused_before_the_start(
     line = ["train", "c.vcf.gz", "--panel", "c.panel.tsv", "-o", "m"]
     monkeypatch.setattr("pgcgan.runtime.memory.available_bytes", lambda: 100_000_000)
     assert cli.main(line) == 2
-    said = capsys.readouterr().err
-    assert re.fullmatch(
-        rf"pgcgan: error: {cohort.n_variants} sites, 150 people, 300 haplotypes: about \d[\d.,]* GB of memory at the "
-        r"peak and \d+ seconds are expected, and 0\.1 GB are available: train on fewer sites \(--min-maf 0\.05, or "
-        r"--region\) or on fewer people \(--split\), or on a machine with more memory\.\n",
-        said,
-    )
+    message = capsys.readouterr().err
+    for fact in (f"{cohort.n_variants} sites", "150 people", "300 haplotypes", "0.1 GB", "--min-maf", "--region"):
+        assert fact in message
     assert not (tmp_path / "m").exists()
     monkeypatch.setattr("pgcgan.runtime.memory.available_bytes", lambda: None)
     assert cli.main(line) == 0

@@ -8,18 +8,17 @@ import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from pgcgan.generators.gan.training import TRAINING
 
 import pgcgan
 from pgcgan.generators.baselines import IndependentSites
 from pgcgan.genotypes import Genotypes
+from pgcgan.registry import create
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 DOCUMENT = FOLDER.parent / "docs" / "benchmarks.md"
@@ -377,66 +376,59 @@ def test_the_inner_split_never_sees_the_held_out_people(ablation: ModuleType, fo
     assert [set(p.samples) for p in whole] == [set(train.samples), set(holdout.samples)]
 
 
-def test_variants_add_up_by_people_epochs_and_seed(
-    ablation: ModuleType,
-    folder: Path,
-    people: Genotypes,
-    place: Path,
-    pretended: list[tuple],
-    monkeypatch: pytest.MonkeyPatch,
+def test_variants_add_up_by_people_minutes_and_seed(
+    ablation: ModuleType, folder: Path, people: Genotypes, place: Path, pretended: list[tuple]
 ) -> None:
-    # by default a network takes 400 steps at least, however few the epochs
-    monkeypatch.setitem(TRAINING, "haplotype", replace(TRAINING["haplotype"], min_steps=4))
-
     def entries() -> dict[tuple, float]:
-        found = json.loads((place / "ablation.json").read_text())["entries"]
-        return {(e["variant"], e["people"], e["epochs"], e["seed"]): e["rows"]["LD RMSE"] for e in found}
+        stored = json.loads((place / "ablation.json").read_text())["entries"]
+        return {(e["variant"], e["people"], e["minutes"], e["seed"]): e["rows"]["LD RMSE"] for e in stored}
 
-    run = [*where(folder, place), "--variants", "no sources"]
+    run = [*where(folder, place), "--variants", "no local ancestry"]
     ablation.main(run)
     first = entries()
     shown = section(place / "benchmarks.md", "ablation")
     assert "**Inner split**" in shown and "held-out people of the other tables are not touched" in shown
     assert "**Held-out people**" not in shown
     ablation.main([*run, "--no-inner", "--seeds", "2"])
-    ablation.main([*run, "--epochs", "2"])
+    ablation.main([*where(folder, place), "--variants", "gan", "--minutes", "0.01"])
     assert list(entries()) == [
-        ("no sources", "inner", None, 1), ("no sources", "inner", 2.0, 1), ("no sources", "held-out", None, 2),
+        ("no local ancestry", "inner", None, 1), ("gan", "inner", 0.01, 1), ("no local ancestry", "held-out", None, 2),
     ]  # fmt: skip
     assert first.items() <= entries().items()
     ablation.main(run)
-    assert len(entries()) == 3 and entries()["no sources", "inner", None, 1] != first["no sources", "inner", None, 1]
+    assert len(entries()) == 3
+    assert entries()["no local ancestry", "inner", None, 1] != first["no local ancestry", "inner", None, 1]
     result = json.loads((place / "ablation.json").read_text())
     shown = section(place / "benchmarks.md", "ablation")
     assert shown == ablation.as_markdown(result).strip()
-    assert "All variants with 2 epochs." in shown and "| no sources | `sources=False` | 1 |" in shown
+    assert "Trained for 0.01 minutes." in shown and "| no local ancestry | `local_ancestry=False` | 1 |" in shown
     held_out = set(people.split(0.7, by="super_pop", seed=1)[1].samples)
     seen = [held_out & {*train.samples, *holdout.samples} for train, _, holdout, _ in pretended]
     assert [bool(s) for s in seen] == [False, True, False, False]
 
 
-def test_every_variant_changes_the_model(ablation: ModuleType, frontier: ModuleType) -> None:
-    usual = frontier.settings_of(pgcgan.PGcGAN())
-    for name, changed in ablation.VARIANTS.items():
-        settings = frontier.settings_of(pgcgan.PGcGAN(**changed))
-        assert {k for k in usual if settings[k] != usual[k]} == set(changed), name
-    assert ablation.VARIANTS["default"] == {}
+def test_every_variant_changes_the_model(ablation: ModuleType) -> None:
+    for name, (family, changed) in ablation.VARIANTS.items():
+        usual = create(family).parameters()
+        parameters = create(family, **changed).parameters()
+        assert {k for k in usual if parameters[k] != usual[k]} == set(changed), name
+    assert [name for name, (_, changed) in ablation.VARIANTS.items() if not changed] == ["default", "gan"]
 
 
 def test_variants_measured_with_other_defaults_are_named(ablation: ModuleType, frontier: ModuleType) -> None:
     people = {"sites": 60, "train": {"AFR": 20}, "holdout": {"AFR": 10}, "floors": {"1": rows_of(frontier, 0.5, 0.5)}}
     result: dict[str, Any] = {"title": "HLA region", "people": {"inner": people}, "entries": []}
     result["provenance"] = {"command": "benchmarks/ablation.py", "machine": {"cores": 2, "processor": "x"}}
-    for name, dropout in (("no sources", 0.6), ("default", 0.6)):
-        changed = ablation.VARIANTS[name]
-        entry = {"variant": name, "people": "inner", "epochs": None, "seed": 1, "changed": changed, "fit_seconds": 1.0}
-        entry |= {"rows": rows_of(frontier, 0.5, 0.6), "pgcgan": "0.1.0", "date": "2026-01-01"}
-        ablation.add_entry(result, {**entry, "settings": {"dropout": dropout, "crossover": 0.5, **changed}})
-    assert [e["variant"] for e in result["entries"]] == ["default", "no sources"]
+    for name in ("no local ancestry", "default"):
+        changed = ablation.VARIANTS[name][1]
+        entry = {"variant": name, "people": "inner", "minutes": None, "seed": 1, "changed": changed}
+        entry |= {"rows": rows_of(frontier, 0.5, 0.6), "pgcgan": "0.1.0", "date": "2026-01-01", "fit_seconds": 1.0}
+        ablation.add_entry(result, {**entry, "settings": {"coverage": 0.97, "max_sites": 128, **changed}})
+    assert [e["variant"] for e in result["entries"]] == ["default", "no local ancestry"]
     assert "other defaults" not in ablation.as_markdown(result)
-    result["entries"][0]["settings"]["dropout"] = 0.5
-    said = "- These variants also differ in dropout: they were measured with other defaults."
-    assert said in ablation.as_markdown(result).splitlines()
+    result["entries"][0]["settings"]["coverage"] = 0.9
+    note = "- These variants also differ in coverage: they were measured with other defaults."
+    assert note in ablation.as_markdown(result).splitlines()
 
 
 # ---- the project's own document -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pgcgan import Genotypes, PGcGAN, read, write
+from pgcgan import Genotypes, HaplotypeModel, read, write
 from pgcgan.genotypes import Variants
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -41,8 +41,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.mark.oracle("bcftools")
 def test_files_are_measured_against_their_peers(load, cohort, tmp_path, monkeypatch):
     benchmark = load("io")
-    quick = {"run_carriers": 4, "sharpening": 1.0, "calibrate": False}
-    model = PGcGAN(seed=1, **quick).fit(cohort.select(sites=slice(0, 100))).save(tmp_path / "quick.model")
+    quick = {"run_carriers": 4, "inverse_temperature": 1.0, "calibrate": False}
+    model = HaplotypeModel(seed=1, **quick).fit(cohort.select(sites=slice(0, 100))).save(tmp_path / "quick.model")
 
     def here(_: str, options: Sequence[str]) -> dict[str, Any]:
         with redirect_stdout(io.StringIO()) as said:

@@ -1,4 +1,4 @@
-"""Counts, label columns and names of the people to be made."""
+"""Counts, label columns and names of synthetic people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgcgan.errors import DataError, UsageError
-from pgcgan.labels import label_groups, label_columns, plan_counts, sample_names
+from pgcgan.labels import label_columns, label_groups, plan_counts, sample_names
 
 TRAINED = {"AFR": 527, "AMR": 279, "EAS": 401, "EUR": 406, "SAS": 390}
 
@@ -42,21 +42,20 @@ def test_a_mapping_is_exact_and_in_the_order_of_training() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "message"),
+    ("n", "facts"),
     [
-        ({"MARS": 3}, "Unknown label 'MARS'; the model knows: AFR, AMR, EAS, EUR, SAS."),
-        ({"EUR": -1}, "The count for 'EUR' is -1; accepted: a whole number, 0 or more."),
-        ({"EUR": 2.5}, "The count for 'EUR' is 2.5; accepted: a whole number, 0 or more."),
-        (-3, "The number of people is -3; accepted: a whole number, 0 or more."),
-        (True, "The number of people is True; accepted: a whole number, 0 or more."),
-        (0, "Nobody is asked for; give at least one person, for example 1000 or EUR=500."),
-        ({"EUR": 0}, "Nobody is asked for; give at least one person, for example 1000 or EUR=500."),
+        ({"MARS": 3}, "'MARS'.*: AFR, AMR, EAS, EUR, SAS"),
+        ({"EUR": -1}, "'EUR' is -1;.* 0 or more"),
+        ({"EUR": 2.5}, r"'EUR' is 2\.5;.* whole number"),
+        (-3, "-3;.* 0 or more"),
+        (True, "True;.* whole number"),
+        (0, "at least one"),
+        ({"EUR": 0}, "at least one"),
     ],
 )
-def test_what_cannot_be_planned(n: object, message: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_what_cannot_be_planned(n: object, facts: str) -> None:
+    with pytest.raises(UsageError, match=facts):
         plan_counts(n, TRAINED)  # type: ignore[arg-type]
-    assert str(caught.value) == message
 
 
 def test_names() -> None:
@@ -64,13 +63,13 @@ def test_names() -> None:
     assert sample_names(plan).tolist() == ["SYN_EUR_000001", "SYN_EUR_000002", "SYN_EUR_GBR_000001", "SYN_SAS_000001"]
     # "A/B" and "A_B" share a stem: still no name twice
     assert sample_names({"A/B": 2, "A_B": 1}, "x").tolist() == ["x_A_B_000001", "x_A_B_000002", "x_A_B_000003"]
-    with pytest.raises(UsageError) as caught:
-        sample_names(plan, "my people")
-    assert str(caught.value) == "The prefix is 'my people'; accepted: letters, digits, '-', '.' and '_', at least one."
+    for prefix in ("my people", "", "a/b"):
+        with pytest.raises(UsageError, match=f"{prefix!r}"):
+            sample_names(plan, prefix)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from(["x", "y y", "z_"])), min_size=1))
-def test_columns_undo_combination(people: list[tuple[str, str]]) -> None:
+def test_columns_undo_grouping(people: list[tuple[str, str]]) -> None:
     labels = {
         "first": np.array([a for a, _ in people], dtype=object),
         "second": np.array([b for _, b in people], dtype=object),
@@ -83,25 +82,17 @@ def test_columns_undo_combination(people: list[tuple[str, str]]) -> None:
     assert label_groups(columns, ["first", "second"]).tolist() == [c for c, n in plan.items() for _ in range(n)]
 
 
-def test_combination_of_one_column_is_the_column() -> None:
+def test_the_group_of_one_column_is_the_column() -> None:
     labels = {"disease": np.array(["yes/no", "yes"], dtype=object)}
     assert label_groups(labels, ["disease"]).tolist() == ["yes/no", "yes"]
     assert label_columns({"yes/no": 2}, ["disease"])["disease"].tolist() == ["yes/no", "yes/no"]
 
 
-def test_combination_errors() -> None:
+def test_labels_that_cannot_be_grouped() -> None:
     labels = {"pop": np.array(["A/B"], dtype=object), "sex": np.array(["f"], dtype=object)}
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="'super_pop'.*: pop, sex"):
         label_groups(labels, ["super_pop"])
-    assert str(caught.value) == (
-        "There is no label 'super_pop'; labels here: pop, sex. Labels come from the panel file (panel=…, --panel)."
-    )
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="'pop' has the value 'A/B'"):
         label_groups(labels, ["pop", "sex"])
-    assert str(caught.value) == (
-        "Label 'pop' has the value 'A/B': '/' joins the values of several label columns and cannot be part of one; "
-        "rename it in the panel file."
-    )
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match="pop, sex"):
         label_groups(labels, [])
-    assert str(caught.value) == "No label column is given; labels here: pop, sex."

@@ -149,7 +149,9 @@ TABLES = {
     "sample,pop\na,b\nc,NaN\n": (
         "{}, line 3: label 'pop' is empty ('NaN') for sample c; fill it in, or take the sample or the column out."
     ),
-    "sample pop\na GBR\nb FIN\na FIN\n": ("{}, line 4: sample a occurs twice with different labels, pop 'GBR' and 'FIN'."),
+    "sample pop\na GBR\nb FIN\na FIN\n": (
+        "{}, line 4: sample a occurs twice with different labels, pop 'GBR' and 'FIN'."
+    ),
 }
 
 

@@ -112,7 +112,8 @@ def test_auc_equals_scikit_learn(positives: list[int], negatives: list[int]) -> 
     assert roc_auc(np.array(positives), np.array(negatives)) == pytest.approx(expected)
 
 
-def test_only_numpy_is_loaded() -> None:
-    code = "import sys, pgcgan.numerics; print(*sorted({'scipy', 'sklearn', 'torch'} & set(sys.modules)))"
+@pytest.mark.parametrize("module", ["numerics", "metrics", "release"])
+def test_importing_does_not_load_slow_libraries(module: str) -> None:
+    code = f"import sys, pgcgan.{module}; print(*sorted({{'scipy', 'sklearn', 'torch'}} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (run.returncode, run.stdout.strip(), run.stderr) == (0, "", "")

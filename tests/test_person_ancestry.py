@@ -1,4 +1,4 @@
-"""Person ancestry: present where the two haplotypes of people share it, and fitted to what people were simulated with."""
+"""Person ancestry: found where the two haplotypes of people share it, and equal to what was simulated."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scipy.special import logsumexp
 
 from pgcgan.generators.haplotype import (
     CodeModel,
+    code_model,
     find_blocks,
     fit_code_model,
     known_ancestry,
-    code_model,
     person_ancestry,
     shared_components,
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pgcgan.errors import DataError, UsageError
-from pgcgan.generators.baselines import BASELINES, Baseline
+from pgcgan.generators.baselines import SMOTE, LiStephens
 from pgcgan.genotypes import Genotypes
 from pgcgan.release import sample_apart
 
@@ -20,9 +20,9 @@ def train(cohort: Genotypes) -> Genotypes:
 
 
 @pytest.fixture(scope="module")
-def mosaic(train: Genotypes) -> Baseline:
+def mosaic(train: Genotypes) -> LiStephens:
     """Return a generator that often copies: long segments of training haplotypes."""
-    return BASELINES["li-stephens"]("super_pop", seed=1, segment_length=100_000.0).fit(train)
+    return LiStephens("super_pop", seed=1, segment_length=100_000.0).fit(train)
 
 
 def nearest(made: Genotypes, train: Genotypes) -> np.ndarray:
@@ -33,7 +33,9 @@ def nearest(made: Genotypes, train: Genotypes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("distance", [1, 4, 0.02])
-def test_nobody_is_nearer_than_asked_and_counts_are_exact(mosaic: Baseline, train: Genotypes, distance: float) -> None:
+def test_nobody_is_nearer_than_asked_and_counts_are_exact(
+    mosaic: LiStephens, train: Genotypes, distance: float
+) -> None:
     counts = {"EUR": 30, "AFR": 11}
     made, refused = sample_apart(mosaic, counts, train, distance, seed=5)
     sites = distance * train.n_variants if distance < 1 else distance
@@ -50,7 +52,7 @@ def test_nobody_is_nearer_than_asked_and_counts_are_exact(mosaic: Baseline, trai
     assert refused == expected > 0
 
 
-def test_the_same_seed_gives_the_same_people(mosaic: Baseline, train: Genotypes) -> None:
+def test_the_same_seed_gives_the_same_people(mosaic: LiStephens, train: Genotypes) -> None:
     first, second = (sample_apart(mosaic, 40, train, 2, seed=9) for _ in range(2))
     assert np.array_equal(first[0].calls, second[0].calls) and first[1] == second[1]
     assert not np.array_equal(first[0].calls, sample_apart(mosaic, 40, train, 2, seed=10)[0].calls)
@@ -59,25 +61,25 @@ def test_the_same_seed_gives_the_same_people(mosaic: Baseline, train: Genotypes)
 def test_more_sites_and_unphased_people_are_compared_at_the_sites_of_the_generator(
     train: Genotypes, cohort: Genotypes
 ) -> None:
-    dosages = BASELINES["smote"]("super_pop", seed=1).fit(train.without_phase())
+    dosages = SMOTE("super_pop", seed=1).fit(train.without_phase())
     made, _ = sample_apart(dosages, 20, cohort, 3, seed=2)
     rows = train.calls.sum(axis=2)
     for person in made.calls.sum(axis=2).T:
         assert np.abs(rows - person[:, None]).sum(axis=0).min() >= 3
 
 
-def test_a_distance_that_nobody_keeps_is_given_up(mosaic: Baseline, train: Genotypes) -> None:
+def test_a_distance_that_nobody_keeps_is_given_up(mosaic: LiStephens, train: Genotypes) -> None:
     with pytest.raises(UsageError, match=r"0 of 3 .*EUR.* 150 .*1000 draws.*--min-distance"):
         sample_apart(mosaic, {"EUR": 3}, train, 150)
 
 
 @pytest.mark.parametrize("distance", [0, -1, 1.5, float("nan")])
-def test_a_distance_that_is_none_is_refused(mosaic: Baseline, train: Genotypes, distance: float) -> None:
+def test_a_distance_that_is_none_is_refused(mosaic: LiStephens, train: Genotypes, distance: float) -> None:
     with pytest.raises(UsageError, match=f"minimum distance is {distance:g};"):
         sample_apart(mosaic, 3, train, distance)
 
 
-def test_people_without_the_sites_or_the_phase_are_refused(mosaic: Baseline, train: Genotypes) -> None:
+def test_people_without_the_sites_or_the_phase_are_refused(mosaic: LiStephens, train: Genotypes) -> None:
     with pytest.raises(DataError, match=f"1 of the 150 sites.*{re.escape(train.variants.name(0))}"):
         sample_apart(mosaic, 3, train.select(sites=slice(1, None)), 1)
     with pytest.raises(DataError, match="real people are unphased"):

@@ -141,7 +141,7 @@ def test_training_from_an_address(web, made, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["pgcgan"])
     where = f"{web.address}/a.vcf.gz --panel {web.address}/a.panel.tsv"
-    line = f"train {where} --region {REGION} --baseline independent -o m.model"
+    line = f"train {where} --region {REGION} --model independent -o m.model"
     assert cli.main(shlex.split(line)) == 0, capsys.readouterr().err
     assert "at 5 sites" in capsys.readouterr().err
     assert sorted(os.listdir()) == ["m.model", "web"]

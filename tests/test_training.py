@@ -168,11 +168,15 @@ def test_the_best_step_is_returned() -> None:
     assert torch.equal(train(Walk(), BUDGET, seed=1)["weight"], at(*range(12)))  # nothing is measured
 
 
+def test_early_measurements_do_not_count() -> None:
+    assert torch.equal(train(Walk(scores=[0.1, 3.0, 2.0, 4.0]), BUDGET, seed=1)["weight"], at(*range(9)))
+
+
 def test_a_plateau_ends_training() -> None:
-    task = Walk(scores=[1.0, 2.0, 3.0, 0.1])
-    budget = Budget(steps=12, measurements=4, patience=2, checkpoint_seconds=1e9)
-    assert torch.equal(train(task, budget, seed=1)["weight"], at(*range(3)))
-    assert len(task.factors) == 9
+    task = Walk(scores=[0.1, 0.1, 0.1, 1.0, 2.0, 3.0, 0.5, 0.5])
+    budget = Budget(steps=24, measurements=8, patience=2, checkpoint_seconds=1e9)
+    assert torch.equal(train(task, budget, seed=1)["weight"], at(*range(12)))
+    assert len(task.factors) == 18
 
 
 # ---- divergence ---------------------------------------------------------------------------------------------------

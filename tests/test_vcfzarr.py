@@ -720,7 +720,7 @@ def test_the_commands_take_a_zarr(tmp_path, monkeypatch, capsys, cohort):
         return said
 
     assert f"people: {cohort.n_samples}" in run("info in.vcz/").out
-    run("train in.vcz/ --panel in.panel.tsv --baseline independent -o m")
+    run("train in.vcz/ --panel in.panel.tsv --model independent -o m")
     run("generate m -n 20 --seed 1 -o out.vcz/")
     run("generate m -n 20 --seed 1 -o out.vcf --force")
     assert read("out.vcz", "out.panel.tsv").equals(read("out.vcf", "out.panel.tsv"))

@@ -1,5 +1,8 @@
 """Synthetic people for any label, from phased or unphased genotypes, with the evidence beside them.
 
+`HaplotypeModel` counts the haplotypes that several people share; it is not a GAN. `PGcGAN` is a conditional GAN,
+`PaperGAN` the published one; the other models are baselines.
+
 The names below are the whole public surface. They are imported on first use, so that `import pgcgan` costs nothing and
 only the conditional GAN imports torch.
 """

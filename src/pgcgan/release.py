@@ -60,20 +60,13 @@ def sample_apart(
     Raises
     ------
     UsageError
-        If the distance is neither, or so large that too few people pass: a label is given up after 50 draws for each
-        person requested (at least 1,000).
+        If the distance is neither, or so large that a label is given up: after 50 draws a person (at least 1,000).
     DataError
         If the training people lack sites of the generator, or are unphased and it generates haplotypes.
     """
-    if not (0 < min_distance < 1 or (min_distance >= 1 and min_distance == int(min_distance))):
-        raise UsageError(
-            f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share of "
-            "the sites between 0 and 1."
-        )
+    screen, rejected = _Screen(train, min_distance), 0
     plan = plan_counts(n, generator.label_counts_)
     parts: list[Genotypes] = []
-    rejected = 0
-    screen = _Screen(train, min_distance)
     for done, (label, count) in enumerate(plan.items()):
 
         def draw(total: int, label: str = label) -> Genotypes:
@@ -85,10 +78,8 @@ def sample_apart(
         if on_event is not None:
             on_event({"stage": "generating", "fraction": (done + 1) / len(plan)})
     people = concat([part for part in parts if part.n_samples])
-    named = Genotypes(
-        people.calls, people.variants, sample_names(plan, prefix), label_columns(plan, generator.label), people.phased
-    )
-    return named, rejected
+    names, labels = sample_names(plan, prefix), label_columns(plan, generator.label)
+    return Genotypes(people.calls, people.variants, names, labels, people.phased), rejected
 
 
 def _accepted(draw: Callable[[int], Genotypes], label: str, count: int, screen: _Screen) -> tuple[list[Genotypes], int]:
@@ -118,6 +109,11 @@ class _Screen:
     """Compares people with the training haplotypes."""
 
     def __init__(self, train: Genotypes, min_distance: float):
+        if not (0 < min_distance < 1 or (min_distance >= 1 and min_distance == int(min_distance))):
+            raise UsageError(
+                f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share "
+                "of the sites between 0 and 1."
+            )
         self.train = train
         self.min_distance = min_distance
         self._rows: np.ndarray | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from ..errors import UsageError
 from .app import app
@@ -62,22 +62,14 @@ def demo(
 
     beside = list(BESIDE)
     common = f"{cohort} --panel {panel} --split {split} --min-maf 0.01"
-    rare = Reading(min_maf=0.01)
+    given: dict[str, Any] = {
+        "panel": panel, "split": split, "seed": seed, "reading": Reading(min_maf=0.01), "force": force
+    }  # fmt: skip
     say(f"$ pgcgan train {common} --seed {seed} -o {model}{again}")
-    train(cohort, panel=panel, split=split, seed=seed, output=model, reading=rare, force=force)
+    train(cohort, output=model, **given)
     if importlib.util.find_spec("torch") is not None:
         say(f"$ pgcgan train {common} --model gan --minutes {minutes:g} --seed {seed} -o {gan}{again}")
-        train(
-            cohort,
-            panel=panel,
-            split=split,
-            model="gan",
-            network=NetworkOptions(minutes=minutes),
-            seed=seed,
-            output=gan,
-            reading=rare,
-            force=force,
-        )
+        train(cohort, output=gan, model="gan", network=NetworkOptions(minutes=minutes), **given)
         beside.insert(0, gan)
     else:
         say("The conditional GAN is left out: pip install 'pgcgan[gan]' adds it.")

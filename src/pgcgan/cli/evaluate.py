@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
 from .app import app
 from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
-from .generate import parsed_thresholds
-from .options import FILE, OUTPUT, Reading
+from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -87,6 +85,8 @@ def evaluate(
     force
         Replace files that exist.
     """
+    from ..io import read
+    from ..metrics import evaluate
     from ..metrics.gate import judge
     from ..registry import load
 
@@ -94,110 +94,95 @@ def evaluate(
         raise UsageError("--threshold goes with --gate.")
     limits = parsed_thresholds(thresholds)
     others = {name: _other_model(name) for name in beside or ()}
-    history = getattr(load(model), "history_", None) if model is not None else None
-    outputs = Outputs(output, json_output, figures, force)
-    outputs.check()
+    history = getattr(load(model), "history_", []) if model is not None else None
+    _check_outputs(output, json_output, figures, force)
     how = reading or Reading()
-    people, train, holdout = _read_people(real, panel, synthetic, synthetic_panel, split, how)
-    if others and not people.labels:
+    labels = synthetic_panel or panel_beside(synthetic)
+    generated = read(synthetic, labels)
+    if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
-    judged = Judged(train, people, holdout, seed)
-    evaluation = judged.evaluate(people, "evaluating", label=label, augment=augment)
+    people = at_sites_of(read(real, panel, **read_options(how)), generated)
+    train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
+    if holdout is not None and not holdout.n_samples:
+        raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
+    with progress("evaluating") as on_event:
+        evaluation = evaluate(
+            train, generated, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event
+        )
     if others:
-        evaluation = evaluation.beside(judged.evaluate_others(others, evaluation.provenance["label"]))
-    if history:
+        evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
+    if history is not None:
         evaluation = evaluation.with_training(history)
     verdict = judge(evaluation, limits) if gate else None
-    print(evaluation.to_json() if json_output == "-" else printed(evaluation, per_label))
-    outputs.write(evaluation)
+    _write(evaluation, output, json_output, figures, per_label, force)
     if verdict is not None:
         if not verdict.passed:
             raise GateFailed(str(verdict))
         say(str(verdict))
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """The files that an evaluation is written to."""
-
-    output: str | None
-    json_output: str | None
-    figures: str | None
-    force: bool
-
-    def check(self) -> None:
-        """Raise UsageError, before any work is done, if one of them cannot be written."""
-        if self.output is not None:
-            output_free(self.output, self.force)
-            form_of(self.output)
-        if self.json_output is not None:
-            output_free(self.json_output, self.force, standard_output=True)
-        folder = Path(self.figures or "")
-        if self.figures is None or not folder.exists():
-            return
-        if not folder.is_dir():
-            raise UsageError(f"--figures {folder} is a file; give a folder, which is made if it does not exist.")
-        if any(folder.glob("*.svg")) and not self.force:
-            raise UsageError(f"{folder} holds SVG files already; --force replaces them, or choose another folder.")
-
-    def write(self, evaluation: Evaluation) -> None:
-        """Write the files, and print their names."""
-        written: list[Path] = []
-        if self.json_output not in (None, "-"):
-            written.append(write_text(str(self.json_output), evaluation.to_json() + "\n", self.force))
-        if self.output is not None:
-            written.append(write_evaluation(evaluation, self.output, self.force))
-        if self.figures is not None:
-            from ..report import write_figures
-
-            written += write_figures(evaluation, self.figures, force=self.force)
-        if written:
-            say(f"written: {names(written)}")
+def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
+    """Raise UsageError if an output exists or has an unknown format, before any work is done."""
+    if output is not None:
+        output_free(output, force)
+        form_of(output)
+    if json_output is not None:
+        output_free(json_output, force, standard_output=True)
+    if figures is not None and Path(figures).exists():
+        if not Path(figures).is_dir():
+            raise UsageError(f"--figures {figures} is a file; give a folder, which is made if it does not exist.")
+        if any(Path(figures).glob("*.svg")) and not force:
+            raise UsageError(f"{figures} holds SVG files already; --force replaces them, or choose another folder.")
 
 
-@dataclass(frozen=True)
-class Judged:
-    """The people of an evaluation: those trained on, the synthetic ones, and those held out, if there are any."""
+def _with_others(
+    evaluation: Evaluation,
+    others: dict[str, str | Generator],
+    train: Genotypes,
+    holdout: Genotypes | None,
+    generated: Genotypes,
+    seed: int,
+) -> Evaluation:
+    """Return an evaluation with those of other models beside it; baselines are fitted to the training people."""
+    from ..metrics import evaluate
+    from ..registry import create
 
-    train: Genotypes
-    synthetic: Genotypes
-    holdout: Genotypes | None
-    seed: int
-
-    def evaluate(self, people: Genotypes, stage: str, **options: Any) -> Evaluation:
-        """Compare synthetic people with the real ones."""
-        from ..metrics import evaluate
-
-        with progress(stage) as on_event:
-            return evaluate(self.train, people, holdout=self.holdout, seed=self.seed, on_event=on_event, **options)
-
-    def evaluate_others(self, others: Mapping[str, str | Generator], columns: list[str]) -> dict[str, Evaluation]:
-        """Evaluate as many people of other models, which are fitted to the training people if they are not yet."""
-        from ..registry import create
-
-        evaluations = {}
-        for name, other in others.items():
-            if isinstance(other, str):
-                other = create(other, columns, seed=self.seed).fit(self.train)
-            people = at_sites_of(other.sample(_counts_of(self.train, columns), seed=self.seed), self.synthetic)
-            evaluations[other.name] = self.evaluate(people, f"evaluating {name}", label=columns)
-        return evaluations
+    columns: list[str] = evaluation.provenance["label"]
+    evaluations = {}
+    for name, other in others.items():
+        generator = create(other, columns, seed=seed).fit(train) if isinstance(other, str) else other
+        with progress(f"evaluating {name}") as on_event:
+            drawn = at_sites_of(generator.sample(_counts_of(train, columns), seed=seed), generated)
+            evaluations[generator.name] = evaluate(
+                train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
+            )
+    return evaluation.beside(evaluations)
 
 
-def _read_people(
-    real: str, panel: str, synthetic: str, synthetic_panel: str | None, split: str | None, reading: Reading
-) -> tuple[Genotypes, Genotypes, Genotypes | None]:
-    """Return the synthetic people, those trained on, and those held out, all at the sites of the synthetic ones."""
-    from ..io import read
+def _write(
+    evaluation: Evaluation,
+    output: str | None,
+    json_output: str | None,
+    figures: str | None,
+    per_label: bool,
+    force: bool,
+) -> None:
+    """Print the table, or JSON, and write what is asked for."""
+    if json_output == "-":
+        print(evaluation.to_json())
+    else:
+        print(printed(evaluation, per_label))
+    written: list[Path] = []
+    if json_output not in (None, "-"):
+        written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
+    if output is not None:
+        written.append(write_evaluation(evaluation, output, force))
+    if figures is not None:
+        from ..report import write_figures
 
-    people = read(synthetic, synthetic_panel or panel_beside(synthetic))
-    everybody = at_sites_of(read(real, panel, **read_options(reading)), people)
-    if split is None:
-        return people, everybody, None
-    train, holdout = divided(everybody, split, reading.intersect)
-    if not holdout.n_samples:
-        raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
-    return people, train, holdout
+        written += write_figures(evaluation, figures, force=force)
+    if written:
+        say(f"written: {names(written)}")
 
 
 def _other_model(name: str) -> str | Generator:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -14,7 +12,7 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError, listed
 from .app import app
 from .files import at_sites_of, divided, genotypes_free, names, read_options
-from .options import FILE, OUTPUT, Reading
+from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
 if TYPE_CHECKING:
@@ -89,110 +87,50 @@ def generate(
     force
         Replace files that exist.
     """
+    from ..io import read, write
+    from ..provenance import command_line
     from ..registry import load
     from .windows import in_windows, write_genome
 
-    _check_options(counts, like, balance, split, real)
-    _check_release(min_distance, release, real, panel, split, thresholds, reading)
-    if start and min_distance is not None:
-        raise UsageError(
-            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
-        )
+    _check_counts(counts, like, balance, split, real)
+    _check_release(min_distance, release, real, panel, split, thresholds, reading, start)
     limits = parsed_thresholds(thresholds)
     genotypes_free(output, force)
     generator = load(model)
     wanted = _wanted(generator, counts, like, split)
-    checked = min_distance is not None or release
-    if executor is not None and (not in_windows(generator) or checked):
+    known = None
+    if real is not None:
+        known = read(real, panel, **read_options(reading or Reading()))
+        known, unseen = (known, None) if split is None else divided(known, split, (reading or Reading()).intersect)
+    unphased = reading is not None and reading.unphased
+    keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
+    if executor is not None and (not in_windows(generator) or min_distance is not None or release):
         raise UsageError(
             "--executor is for models in windows (train --windows), without --release and --min-distance, which keep "
             "all people in memory."
         )
-    drawing = Drawing(generator, wanted, output, seed, start, prefix, force, reading is not None and reading.unphased)
-    if checked:
-        known, unseen = _real_people(real, panel, split, reading or Reading())
-        people = drawing.apart_from(known, min_distance) if min_distance is not None else drawing.sample()
-        if release:
-            assert unseen is not None
-            _stop_at_gate(known, unseen, people, generator.label, limits, seed)
-        drawing.write(people)
-    elif in_windows(generator):
-        write_genome(generator, drawing, executor or "serial")
+    if min_distance is None and not release:
+        if in_windows(generator):
+            write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
+        else:
+            _write_people(generator, wanted, output, prefix, start, keep)
+        return
+    if min_distance is not None:
+        assert known is not None
+        people = _sample_apart(generator, wanted, known, min_distance, seed, prefix)
     else:
-        drawing.stream()
+        people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
+    if release:
+        assert known is not None and unseen is not None
+        _stop_at_gate(known, unseen, people, generator.label, limits, seed)
+    written = write(people, output, **keep)
+    say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """The people to generate, and where they go."""
-
-    generator: Generator
-    wanted: int | dict[str, int]
-    output: str
-    seed: int
-    start: int
-    prefix: str
-    force: bool
-    unphased: bool
-
-    @property
-    def total(self) -> int:
-        """The number of people."""
-        from ..labels import plan_from
-
-        return sum(plan_from(self.wanted, self.generator.label_counts_, self.start)[0].values())
-
-    @property
-    def writing(self) -> dict[str, Any]:
-        """Options of `pgcgan.write`."""
-        from ..provenance import command_line
-
-        return {"force": self.force, "command": command_line(), "seed": self.seed, "unphased": self.unphased}
-
-    def sample(self) -> Genotypes:
-        """Return all people at once."""
-        return self.generator.sample(self.wanted, seed=self.seed, prefix=self.prefix, start=self.start)
-
-    def apart_from(self, known: Genotypes, min_distance: float) -> Genotypes:
-        """Return people that are not near to known ones, and print how many were refused."""
-        from ..release import sample_apart
-
-        with progress("generating") as on_event:
-            people, refused = sample_apart(
-                self.generator, self.wanted, known, min_distance, seed=self.seed, prefix=self.prefix, on_event=on_event
-            )
-        where = "sites" if min_distance >= 1 else "of the sites"
-        say(f"{refused} people refused: a haplotype nearer than {min_distance:g} {where} to one of a training person")
-        return people
-
-    def write(self, people: Genotypes) -> None:
-        """Write people that are in memory."""
-        from ..io import write
-
-        written = write(people, self.output, **self.writing)
-        self.report(people.n_samples, people.n_variants, written)
-
-    def stream(self) -> None:
-        """Write people as they are generated, in memory that does not grow with their number."""
-        from ..io import write
-
-        total = self.total
-        with progress("generating") as on_event:
-            parts = self.generator.iter_samples(self.wanted, seed=self.seed, prefix=self.prefix, start=self.start)
-            first = next(parts)
-            counted = _counted(chain([first], parts), total, on_event)
-            written = write(counted, self.output, on_event=on_event, **self.writing)
-        self.report(total, first.n_variants, written)
-
-    def report(self, people: int, sites: int, written: Sequence[Path], more: str = "") -> None:
-        """Print what was written."""
-        say(f"{people} people at {sites} sites{more}: {names(written) or 'standard output'}")
-
-
-def _check_options(
+def _check_counts(
     counts: list[str] | None, like: str | None, balance: bool, split: str | None, real: str | None
 ) -> None:
-    """Raise UsageError if it is not clear how many people to generate, or --split has no meaning."""
+    """Raise UsageError unless one option says how many people, and a split has a use."""
     ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
     if len(ways) != 1:
         raise UsageError(
@@ -209,7 +147,7 @@ def _check_options(
 def _wanted(
     generator: Generator, counts: list[str] | None, like: str | None, split: str | None
 ) -> int | dict[str, int]:
-    """Return how many people to generate: a number, or numbers by label."""
+    """Return how many people to generate: by -n, by --like, or what --balance fills up."""
     if counts:
         return _counts(counts)
     if like is not None:
@@ -221,15 +159,37 @@ def _wanted(
     return wanted
 
 
-def _real_people(
-    real: str | None, panel: str | None, split: str | None, reading: Reading
-) -> tuple[Genotypes, Genotypes | None]:
-    """Return the people of --real that were trained on, and those held out, if there is a split."""
-    from ..io import read
+def _write_people(
+    generator: Generator,
+    wanted: int | dict[str, int],
+    output: str,
+    prefix: str,
+    start: int,
+    keep: dict[str, Any],
+) -> None:
+    """Write people block by block as they are drawn."""
+    from ..io import write
+    from ..labels import plan_from
 
-    assert real is not None
-    people = read(real, panel, **read_options(reading))
-    return (people, None) if split is None else divided(people, split, reading.intersect)
+    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+    with progress("generating") as on_event:
+        blocks = generator.iter_samples(wanted, seed=keep["seed"], prefix=prefix, start=start)
+        first = next(blocks)
+        written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep)
+    say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _sample_apart(
+    generator: Generator, wanted: int | dict[str, int], known: Genotypes, least: float, seed: int, prefix: str
+) -> Genotypes:
+    """Return people of whom none has a haplotype nearer to one of a training person than the least distance."""
+    from ..release import sample_apart
+
+    with progress("generating") as on_event:
+        people, refused = sample_apart(generator, wanted, known, least, seed=seed, prefix=prefix, on_event=on_event)
+    where = "sites" if least >= 1 else "of the sites"
+    say(f"{refused} people refused: a haplotype nearer than {least:g} {where} to one of a training person")
+    return people
 
 
 def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[Genotypes]:
@@ -250,6 +210,7 @@ def _check_release(
     split: str | None,
     thresholds: list[str] | None,
     reading: Reading | None,
+    start: int,
 ) -> None:
     """Raise UsageError if an option has no meaning without another."""
     if release and (real is None or panel is None or split is None):
@@ -263,30 +224,25 @@ def _check_release(
     for name, given in (("--panel", panel), ("--threshold", thresholds)):
         if given is not None and not release:
             raise UsageError(f"{name} goes with --release.")
+    if start and min_distance is not None:
+        raise UsageError(
+            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
+        )
 
 
 def _stop_at_gate(
-    train: Genotypes, holdout: Genotypes, people: Genotypes, label: Sequence[str], limits: dict[str, str], seed: int
+    train: Genotypes, holdout: Genotypes, made: Genotypes, label: Sequence[str], limits: dict[str, str], seed: int
 ) -> None:
     """Evaluate people before they are written; raise GateFailed if the gate does not pass."""
     from ..metrics import evaluate
     from ..metrics.gate import judge
 
-    train, holdout = at_sites_of(train, people), at_sites_of(holdout, people)
+    train, holdout = at_sites_of(train, made), at_sites_of(holdout, made)
     with progress("evaluating") as on_event:
-        verdict = judge(evaluate(train, people, holdout=holdout, label=label, seed=seed, on_event=on_event), limits)
+        verdict = judge(evaluate(train, made, holdout=holdout, label=label, seed=seed, on_event=on_event), limits)
     if not verdict.passed:
         raise GateFailed(f"{verdict}\n  nothing was written")
     say(str(verdict))
-
-
-def parsed_thresholds(texts: Sequence[str] | None) -> dict[str, str]:
-    """Return the limits of --threshold, checked before any work is done."""
-    if not texts:
-        return {}
-    from ..metrics.gate import parse_thresholds
-
-    return parse_thresholds(texts)
 
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:

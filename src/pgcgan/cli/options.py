@@ -1,10 +1,15 @@
-"""The types of options that several commands share."""
+"""Options that several commands share: their types, and how their texts are read."""
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cyclopts import Group, Parameter
+
+from ..errors import UsageError
 
 _READING = Group("Reading", help="How a file is read; each error names the option that accepts what it refuses.")
 _NETWORKS = Group("Options of the networks", help="For --model gan and paper.")
@@ -74,3 +79,26 @@ class BaselineOptions:
     """pca-gaussian: principal components."""
     neighbours: int | None = None
     """smote: nearest neighbours to choose from."""
+
+
+def named_values(settings: Sequence[str]) -> dict[str, Any]:
+    """Return NAME=VALUE texts as a mapping; a value that is not a Python literal is text."""
+    values: dict[str, Any] = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {text!r} cannot be read; accepted: NAME=VALUE, for example min_carriers=5.")
+        try:
+            values[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            values[name] = value
+    return values
+
+
+def parsed_thresholds(texts: Sequence[str] | None) -> dict[str, str]:
+    """Return the limits of --threshold, checked before any work is done."""
+    if not texts:
+        return {}
+    from ..metrics.gate import parse_thresholds
+
+    return parse_thresholds(texts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,7 +11,7 @@ from cyclopts import Parameter
 from ..errors import UsageError
 from .app import app
 from .files import output_free, read_train
-from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, Reading
+from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, Reading, named_values
 from .processes import beside, number, several
 from .progress import progress, say
 
@@ -101,7 +100,7 @@ def train(
     _check_memory(generator, people)
     with progress("training") as on_event:
         if model in NETWORKS:
-            _fit_network(generator, people, output, resume, on_event)
+            _fit_network(generator, people, output, resume, force, on_event)
         else:
             generator.fit(people, on_event=on_event)
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
@@ -153,23 +152,9 @@ def _check_memory(generator: Generator, people: Genotypes) -> None:
         say(str(estimate))
 
 
-def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, on_event: Any) -> None:
+def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:
     """Train a network with checkpoints in the output directory; after Ctrl-C, name the option that continues."""
     try:
-        generator.fit(people, directory=output, resume=resume, on_event=on_event)
+        generator.fit(people, directory=output, resume=resume, force=force, on_event=on_event)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"training stopped; the same command with --resume continues from {output}") from None
-
-
-def named_values(settings: Sequence[str]) -> dict[str, Any]:
-    """Return NAME=VALUE texts as a mapping; a value that is not a Python literal is text."""
-    values: dict[str, Any] = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--set {text!r} cannot be read; accepted: NAME=VALUE, for example min_carriers=5.")
-        try:
-            values[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            values[name] = value
-    return values

@@ -9,13 +9,12 @@ from cyclopts import App, Parameter
 
 from ..errors import UsageError
 from .app import app
-from .files import names_of, output_free, panel_beside, train_names
-from .options import FILE, OUTPUT, Reading
+from .files import names, names_of, output_free, panel_beside, train_names
+from .options import FILE, OUTPUT, Reading, named_values
 from .progress import progress, say
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Plan, Source
-    from .generate import Drawing
 
 windows = App(
     name="windows", help="Fit a genome-wide model in a job array (plan, fit each window, finish), and evaluate it."
@@ -65,8 +64,8 @@ def plan(
 
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with progress("planning") as on_event:
-        windows_plan = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
-    say(_described(windows_plan, output))
+        made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+    say(_described(made, output))
 
 
 @windows.command
@@ -192,8 +191,8 @@ def train_windows(
         if resume:
             train_genome(source, output, size=size, executor=runs, resume=True, on_event=on_event, **options)
         else:
-            windows_plan = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
-            say(_described(windows_plan, output))
+            made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+            say(_described(made, output))
             fit_windows(output, executor=runs, on_event=on_event)
             finished(output)
     say(f"trained in windows: {output}")
@@ -204,22 +203,40 @@ def in_windows(generator: object) -> TypeGuard[GenomeModel]:
     return type(generator).__name__ == "GenomeModel"
 
 
-def write_genome(generator: GenomeModel, drawing: Drawing, executor_name: str) -> None:
+def write_genome(
+    generator: GenomeModel,
+    wanted: int | dict[str, int],
+    output: str,
+    executor_name: str,
+    *,
+    seed: int,
+    prefix: str,
+    start: int,
+    force: bool,
+    command: str,
+    unphased: bool,
+) -> None:
     """Draw people of a genome-wide model and write them."""
     from ..runtime.executors import executor
 
     with executor(executor_name) as runs, progress("generating") as on_event:
         written = generator.write(
-            drawing.wanted,
-            drawing.output,
-            prefix=drawing.prefix,
-            start=drawing.start,
+            wanted,
+            output,
+            seed=seed,
+            prefix=prefix,
+            start=start,
             executor=runs,
+            force=force,
+            command=command,
+            unphased=unphased,
             on_event=on_event,
-            **drawing.writing,
         )
-    sites = sum(window.sites - window.overlap for window in generator.windows_)
-    drawing.report(drawing.total, sites, written, f" in {len(generator.windows_)} windows")
+    from ..labels import plan_from
+
+    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+    sites = sum(w.sites - w.overlap for w in generator.windows_)
+    say(f"{total} people at {sites} sites in {len(generator.windows_)} windows: {names(written) or 'standard output'}")
 
 
 def _given(
@@ -232,7 +249,6 @@ def _given(
     seed: int,
 ) -> tuple[Source, dict[str, Any]]:
     from ..genome import Source
-    from .train import named_values
 
     read = reading or Reading()
     if read.region is not None:
@@ -243,11 +259,10 @@ def _given(
     return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
 
 
-def _described(windows_plan: Plan, output: str) -> str:
-    """Return what a plan holds, in a line."""
-    contigs = len({window.contig for window in windows_plan.windows})
-    sites = sum(window.sites - window.overlap for window in windows_plan.windows)
+def _described(made: Plan, output: str) -> str:
+    contigs = len({window.contig for window in made.windows})
+    sites = sum(window.sites - window.overlap for window in made.windows)
     return (
-        f"{sites} sites of {sum(windows_plan.label_counts.values())} people on {contigs} contigs in "
-        f"{len(windows_plan.windows)} windows, {windows_plan.axes} axes of ancestry: {output}"
+        f"{sites} sites of {sum(made.label_counts.values())} people on {contigs} contigs in {len(made.windows)} "
+        f"windows, {made.axes} axes of ancestry: {output}"
     )

@@ -1,1 +1,1 @@
-"""The families of generators, and what they share."""
+"""The families of generators: the haplotype model, the conditional GANs, the baselines, and what they share."""

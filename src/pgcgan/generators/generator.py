@@ -176,7 +176,8 @@ class Generator(ABC):
         UsageError
             If a parameter is off.
         """
-        self._fit(self._rows(people))
+        with single_thread():  # sums in another order are other sums
+            self._fit(self._rows(people))
         return self
 
     def _rows(self, people: Genotypes) -> Rows:

@@ -33,8 +33,11 @@ from .vcfzarr_write import write_vcfzarr
 
 __all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "common_sites", "read", "read_panel", "read_split", "write"]
 
-# Suffixes of a format -> its reader and its writer. A reader takes (path, *, choose, region, policies), a writer
-# (genotypes, path, *, force, command, seed) and returns the files it wrote; None where a format is not written.
+# Suffixes of a format -> its reader and its writer; None where a format is not written.
+# A reader takes (path, *, choose, region, policies): choose, given the people of the file, returns those wanted, in the
+# order wanted, and is called before any call is read; region is that of `read`; policies say what to do with unusual
+# records, by default an error. It raises a DataError if a file is absent, damaged, or holds what is not accepted.
+# A writer takes (genotypes, path, *, force, command, seed) and returns the files it wrote.
 FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None]] = {
     VCF_SUFFIXES: (read_vcf, write_vcf),
     PLINK1_SUFFIXES: (read_plink1, write_plink1),
@@ -134,7 +137,7 @@ def read(
         wanted = _wanted(present, [people] if isinstance(people, str) else people, source)
         return wanted if columns is None else _in_both(present, wanted, columns, source, str(panel), intersect)
 
-    # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which says what it found if it is none.
+    # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which reports what it holds if it is none.
     reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
     if reader is not read_vcf and is_address(source):
         raise UsageError(f"{source} cannot be read over the network, as VCF and BCF can; download the files first.")
@@ -150,8 +153,8 @@ def common_sites(genotypes: Genotypes, min_maf: float) -> Genotypes:
     """Return what `genotypes.select(min_maf=…)` returns, kept on disk if it is large."""
     if not too_large(genotypes.calls.nbytes):
         return genotypes.select(min_maf=min_maf)
-    kept = np.flatnonzero(genotypes.common(min_maf))
-    return replace(genotypes, calls=copied(genotypes.calls, kept), variants=genotypes.variants.select(kept))
+    common = np.flatnonzero(genotypes.common(min_maf))
+    return replace(genotypes, calls=copied(genotypes.calls, common), variants=genotypes.variants.select(common))
 
 
 def _wanted(present: list[str], people: Sequence[str] | None, source: str) -> list[str]:

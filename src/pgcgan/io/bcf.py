@@ -17,6 +17,7 @@ from .records import ABSENT, Site, Table, structured
 from .scratch import People, site_blocks
 
 _PIECE = 1 << 16  # bytes copied at a time
+_BLOCK = 1 << 19  # numbers of calls decoded at a time: they stay in the cache of the processor
 _PLACE = 8  # bytes of a record's contig and position
 
 
@@ -93,9 +94,10 @@ def opened_file(source: str, path: str) -> Any:
     set_htslib_log_level(0)  # it would write to standard error
     message = f"{source} is damaged: its header cannot be read; fetch it again."
     try:
-        with _refused(message):
-            return VCF(path)
-    except OSError:
+        return VCF(path)
+    except Exception as error:
+        if not isinstance(error, OSError):
+            _check_is_damage(error)
         raise DataError(message) from None
 
 
@@ -113,42 +115,72 @@ def fill(table: Table, file: Any, n: int, chosen: np.ndarray | None) -> None:
     chosen : array of int or None
         Columns of the samples that are kept.
     """
+    sites: list[Site] = []
+    block = np.empty((max(1, _BLOCK // max(1, 3 * n)), n, 3), dtype=np.int16)
+    for site, calls in _records(table, file):
+        if calls is not None and len(calls) != n:
+            table.refuse(site, f"has {len(calls)} instead of {n} samples; the file is damaged.")
+        usual = calls is not None and calls.shape[1] == 3 and len(site.alts) == 1
+        if sites and (not usual or len(sites) == len(block)):
+            if not _add_block(table, sites, block[: len(sites)], chosen):
+                return
+            sites = []
+        if usual and calls is not None:
+            block[len(sites)] = calls
+            sites.append(site)
+        elif not _add(table, site, calls, chosen):
+            return
+    if sites:
+        _add_block(table, sites, block[: len(sites)], chosen)
+
+
+def _records(table: Table, file: Any) -> Iterator[tuple[Site, np.ndarray | None]]:
+    """Yield the site of each record, and its calls: int16, shape (samples, ploidy + 1), the last is True if phased."""
     for number in itertools.count(1):
-        with _refused(f"{table.source} is truncated or damaged: record {number} cannot be read; fetch it again."):
+        try:
             record = next(file, None)
             if record is None:
                 return
             site = Site(record.CHROM, record.POS, record.ID or ".", record.REF, tuple(record.ALT))
-        where = table.place(site)
-        if where == "end":
-            return
-        if where == "take":
-            with _refused(f"{table.source}: record {site} has no GT; genotype calls are needed."):
-                calls = record.genotype.array()
-            if len(calls) != n:
-                table.refuse(site, f"has {len(calls)} instead of {n} samples; the file is damaged.")
-            _add(table, site, calls if chosen is None else calls[chosen])
+        except Exception as error:
+            _check_is_damage(error)
+            raise DataError(
+                f"{table.source} is truncated or damaged: record {number} cannot be read; fetch it again."
+            ) from None
+        try:
+            calls = record.genotype.array()
+        except Exception as error:
+            _check_is_damage(error)
+            calls = None
+        yield site, calls
 
 
-@contextlib.contextmanager
-def _refused(message: str) -> Iterator[None]:
-    """Raise a DataError where cyvcf2 raises an Exception: it has no class of its own for damaged data."""
-    try:
-        yield
-    except Exception as error:
-        if type(error) is not Exception:
-            raise
-        raise DataError(message) from None
+def _check_is_damage(error: Exception) -> None:
+    """Raise an error again unless cyvcf2 raised it for damaged data, for which it has no class of its own."""
+    if type(error) is not Exception:
+        raise error
 
 
-def _add(table: Table, site: Site, calls: np.ndarray) -> None:
-    width = calls.shape[1] - 1
-    phased = calls[:, -1]
-    if width == 2 and calls.view(np.uint16).max(initial=0) <= 1 and (phased == phased[0]).all():
-        row = table.row()
-        row[:, 0], row[:, 1] = calls[:, 0], calls[:, 1]
-        table.add_complete(site, bool(phased[0]))
-        return
+def _add_block(table: Table, sites: list[Site], block: np.ndarray, chosen: np.ndarray | None) -> bool:
+    """Add diploid, biallelic records; return False when reading can stop."""
+    phased = block[..., 2]
+    if block.view(np.uint16).max() > 1 or (phased != phased[0, 0]).any():
+        return all(_add(table, site, calls, chosen) for site, calls in zip(sites, block, strict=True))
+    calls = block if chosen is None else block[:, chosen]
+    rows = table.rows(len(sites))
+    rows[..., 0], rows[..., 1] = calls[..., 0], calls[..., 1]
+    return table.add_rows(sites, rows, bool(phased[0, 0]))
+
+
+def _add(table: Table, site: Site, calls: np.ndarray | None, chosen: np.ndarray | None) -> bool:
+    """Add a record of any kind; return False when reading can stop."""
+    where = table.place(site)
+    if where != "take":
+        return where != "end"
+    if calls is None:
+        table.refuse(site, "has no GT; genotype calls are needed.")
+    calls = calls if chosen is None else calls[chosen]
+    width, phased = calls.shape[1] - 1, calls[:, -1].astype(bool)
     alleles = calls[:, :width].astype(np.int32)
     if width == 1:
         alleles = np.column_stack([alleles, np.full(len(alleles), ABSENT)])
@@ -158,7 +190,8 @@ def _add(table: Table, site: Site, calls: np.ndarray) -> None:
         table.refuse(
             site, f"has {ploidy} alleles in the call of sample {table.samples[sample]}; accepted: one or two alleles."
         )
-    table.add(site, alleles[:, :2].copy(), phased.astype(bool))
+    table.add(site, alleles[:, :2].copy(), phased)
+    return True
 
 
 def records(genotypes: People) -> Iterator[tuple[bytes, memoryview]]:

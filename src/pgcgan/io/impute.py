@@ -42,28 +42,11 @@ def read_impute(
 ) -> Genotypes:
     """Read NAME.hap or NAME.hap.gz, with NAME.legend(.gz) and NAME.samples or NAME.sample.
 
-    Parameters
-    ----------
-    path : path
-        NAME.hap or NAME.hap.gz.
-    choose : callable, optional
-        Given the people of the .samples file, returns those wanted, in the order wanted.
-    region : str, optional
-        See `pgcgan.read`. It names the contig too, where the ids of the legend (`contig:position_ref_alt` or
-        `contig:position:ref:alt`) do not.
-    policies : Policies, optional
-        What to do with unusual records; an error by default.
-
     Returns
     -------
     Genotypes
         Calls equal to those of `bcftools convert --haplegendsample2vcf`. The labels are `pop`, `super_pop` and
         `gender`, from the columns population, group and sex, where they say something of everybody.
-
-    Raises
-    ------
-    DataError
-        If a file is absent, not readable, or holds something the policies do not accept; the message has the line.
     """
     hap = os.fspath(path)
     stem = hap.removesuffix(".gz").removesuffix(".hap")

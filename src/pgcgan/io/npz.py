@@ -57,39 +57,23 @@ def read_npz(
 ) -> Genotypes:
     """Read the arrays that `write_npz` wrote, or a program of the user's.
 
-    Parameters
-    ----------
-    path : path
-        NAME.npz.
-    choose : callable, optional
-        Given the samples, returns those wanted, in the order wanted.
-    region : str, optional
-        See `pgcgan.read`.
-    policies : Policies, optional
-        As for VCF; there are no sites of several ALT alleles.
-
     Returns
     -------
     Genotypes
         With the labels that the file holds.
-
-    Raises
-    ------
-    DataError
-        If the file is not a .npz file, lacks an array, or one has another type or shape than it should.
     """
     source = os.fspath(path)
     policies = policies or Policies()
-    found = _load(source)
-    columns: dict[str, Any] = {name: found[name] for name in ("contig", "position", "id", "ref", "alt")}
+    arrays = _load(source)
+    columns: dict[str, Any] = {name: arrays[name] for name in ("contig", "position", "id", "ref", "alt")}
     columns["contig_lengths"] = {
         name: None if length < 0 else length
-        for name, length in zip(found["contig_names"].tolist(), found["contig_lengths"].tolist(), strict=True)
+        for name, length in zip(arrays["contig_names"].tolist(), arrays["contig_lengths"].tolist(), strict=True)
     }
     try:
-        variants = Variants(**columns, assembly=str(found["assembly"]) or None)
-        labels = dict(zip(found["label_names"].tolist(), found["labels"], strict=True))
-        genotypes = Genotypes(found["calls"], variants, found["samples"], labels, bool(found["phased"]))
+        variants = Variants(**columns, assembly=str(arrays["assembly"]) or None)
+        labels = dict(zip(arrays["label_names"].tolist(), arrays["labels"], strict=True))
+        genotypes = Genotypes(arrays["calls"], variants, arrays["samples"], labels, bool(arrays["phased"]))
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
     if choose is not None:
@@ -108,7 +92,7 @@ def read_npz(
 
 
 def _load(source: str) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     try:
         with open(source, "rb") as stream:
             head = stream.read(6)
@@ -124,17 +108,17 @@ def _load(source: str) -> dict[str, np.ndarray]:
                     raise DataError(
                         f"{source} has no array {name!r}; the arrays of genotypes are version, {', '.join(_ARRAYS)}."
                     )
-                found[name] = stored[name]
+                arrays[name] = stored[name]
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None
     except DAMAGED as error:
         raise DataError(f"{source} is not a .npz file of plain arrays, or is damaged: {error}.") from None
-    version = found.pop("version")
+    version = arrays.pop("version")
     if version.shape != () or version.dtype.kind not in _WHOLE or version != _VERSION:
         raise DataError(f"{source} is of version {version.tolist()!r}; this pgcgan reads version {_VERSION}.")
     sizes: dict[str, tuple[int, str]] = {}
     for name, (kinds, axes) in _ARRAYS.items():
-        array = found[name]
+        array = arrays[name]
         if array.dtype.kind not in kinds:
             raise DataError(
                 f"{source}: the array {name!r} is of the type {array.dtype}; needed: "
@@ -148,11 +132,11 @@ def _load(source: str) -> dict[str, np.ndarray]:
             expected, other = sizes.setdefault(axis, (length, name))
             if length != expected:
                 raise DataError(f"{source}: the array {name!r} has {length} {axis}, {other!r} has {expected}.")
-    return found
+    return arrays
 
 
 def _is_unicode(array: np.ndarray) -> bool:
-    """Tell whether all characters of an array of text are; numpy does not look, and stops later without a reason."""
+    """True if all characters of an array of text are Unicode; numpy does not look, and stops later without a reason."""
     points = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("="))).reshape(-1).view(np.uint32)
     return not ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any() if array.itemsize else True
 

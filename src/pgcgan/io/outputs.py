@@ -128,14 +128,14 @@ def check_writable(genotypes: People) -> None:
         "label": genotypes.labels,
         **{f"label {column!r}": values for column, values in genotypes.labels.items()},
     }
-    for what, values in named.items():
+    for name, values in named.items():
         # Blanks are allowed in sample names and labels; elsewhere some readers split the line at them.
-        bad = r"[\t\r\n]" if what.startswith(("sample", "label")) else r"[\s,]" if what in ("ref", "alt") else r"\s"
+        bad = r"[\t\r\n]" if name.startswith(("sample", "label")) else r"[\s,]" if name in ("ref", "alt") else r"\s"
         values = list(values)
         if all(values) and not re.search(bad, "\0".join(values)):
             continue
         for value in values:
             if not value or re.search(bad, value):
                 raise DataError(
-                    f"The {what} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
+                    f"The {name} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
                 )

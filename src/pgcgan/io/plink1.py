@@ -42,17 +42,6 @@ def read_plink1(
 ) -> Genotypes:
     """Read a PLINK 1 file set.
 
-    Parameters
-    ----------
-    path : path
-        NAME.bed, variant-major or sample-major; NAME.bim and NAME.fam are beside it.
-    choose : callable, optional
-        Given the within-family ids (IID), returns those wanted, in the order wanted.
-    region : str, optional
-        See `pgcgan.read`; contigs are named as in the .bim (23 is not called X).
-    policies : Policies, optional
-        Only `duplicates` and `haploid` can matter.
-
     Returns
     -------
     Genotypes
@@ -61,11 +50,6 @@ def read_plink1(
         and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal
         to what `plink2 --export vcf` and, but for Y and MT, `plink1.9 --keep-allele-order --recode vcf` export.
         The phenotype of the .fam is not read.
-
-    Raises
-    ------
-    DataError
-        If one of the files is absent, does not fit the others, or holds a line that cannot be used.
     """
     source = os.fspath(path)
     stem = source.removesuffix(".bed")
@@ -115,8 +99,8 @@ def _decode_by_sites(
     step = max(1, _IN_CACHE // rows.shape[1])
     for start in range(0, len(keep), step):
         four = _FOUR_CALLS[rows[keep[start : start + step]]]
-        found = four.view(np.int8).reshape(len(four), -1, 2)[:, :n_people]
-        calls[start : start + step] = found if chosen is None else found[:, chosen]
+        decoded = four.view(np.int8).reshape(len(four), -1, 2)[:, :n_people]
+        calls[start : start + step] = decoded if chosen is None else decoded[:, chosen]
 
 
 def _decode_by_samples(
@@ -127,8 +111,8 @@ def _decode_by_samples(
     for start in range(0, calls.shape[1], step):
         people = slice(start, start + step)
         four = _FOUR_CALLS[rows[people] if chosen is None else rows[chosen[people]]]
-        found = four.view(np.int8).reshape(len(four), -1, 2)[:, keep]
-        calls[:, people] = found.transpose(1, 0, 2)
+        decoded = four.view(np.int8).reshape(len(four), -1, 2)[:, keep]
+        calls[:, people] = decoded.transpose(1, 0, 2)
 
 
 def _read_fam(path: str) -> dict[str, str]:
@@ -228,14 +212,14 @@ def _check(genotypes: People, target: str) -> None:
             "haploid='diploid' (--haploid diploid), which doubles them, or write another format."
         )
     variants = genotypes.variants
-    for what, values, bad in (
+    for name, values, bad in (
         ("ref", variants.ref, _UNKNOWN),
         ("alt", variants.alt, ("0",)),
         ("sample name", genotypes.samples, ("0",)),
     ):
         for value in bad:
             if (values == value).any():
-                raise DataError(f"The {what} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
+                raise DataError(f"The {name} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
     blank = [s for s in genotypes.samples if len(s.split()) != 1]
     if blank:
         raise DataError(

@@ -40,30 +40,12 @@ def read_plink2(
 ) -> Genotypes:
     """Read NAME.pgen with NAME.pvar or NAME.pvar.zst and NAME.psam.
 
-    Parameters
-    ----------
-    path : path
-        NAME.pgen.
-    choose : callable, optional
-        Given the people of the .psam, returns those wanted, in the order wanted; only they are decoded.
-    region : str, optional
-        See `pgcgan.read`; only records whose position is inside are decoded.
-    policies : Policies, optional
-        What to do with unusual records; an error by default.
-
     Returns
     -------
     Genotypes
         Hard calls, equal to those of pgenlib and `plink2 --export vcf`; `phased` if every heterozygous call is. A
         file without any heterozygous call holds no phase and is read as unphased. The labels are the categorical
         columns of the .psam that have a value for everybody, and `gender` (male, female, unknown) from SEX.
-
-    Raises
-    ------
-    DataError
-        If a file is absent, not readable, or holds something the policies do not accept.
-    MissingExtra
-        If pgenlib, or zstandard for a .pvar.zst, is not installed.
     """
     pgen = os.fspath(path)
     stem = pgen.removesuffix(".pgen")
@@ -113,10 +95,11 @@ def _counts(pgen: str) -> tuple[int, int]:
     return int.from_bytes(head[3:7], "little"), int.from_bytes(head[7:11], "little")
 
 
-def _agree(pgen: str, beside: str, what: str, count: int, found: int) -> None:
-    if count != found:
+def _agree(pgen: str, beside: str, things: str, count: int, listed: int) -> None:
+    if count != listed:
         raise DataError(
-            f"{pgen} holds {count} {what}, {beside} lists {found}: they are not of the same set, or one is truncated."
+            f"{pgen} holds {count} {things}, {beside} lists {listed}: they are not of the same set, or one is "
+            "truncated."
         )
 
 
@@ -135,8 +118,8 @@ def _reader(pgen: str, n_variants: int, n_samples: int, chosen: np.ndarray, n_al
         with reader:
             yield reader
     except RuntimeError as error:
-        said = error.args[0] if error.args else ""
-        text = " ".join((said.decode(errors="replace") if isinstance(said, bytes) else str(said)).split())
+        message = error.args[0] if error.args else ""
+        text = " ".join((message.decode(errors="replace") if isinstance(message, bytes) else str(message)).split())
         raise DataError(f"{pgen} is truncated or damaged, pgenlib says: {text.rstrip('.')}; fetch it again.") from None
 
 
@@ -194,7 +177,7 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
 
 
 def _usual(some: Sequence[Site], haploid: Mapping[str, np.ndarray | bool | None]) -> bool:
-    """Tell whether all records are biallelic, and diploid in everybody."""
+    """True if all records are biallelic, and diploid in everybody."""
     return all(len(site.alts) == 1 and haploid[site.contig] is None for site in some)
 
 
@@ -308,13 +291,13 @@ def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
 
 def _psam_columns(genotypes: People) -> list[str]:
     """Return the labels that plink2 takes as categories: words that do not begin as numbers do."""
-    kept: list[str] = []
+    columns: list[str] = []
     for column, values in genotypes.labels.items():
         words = all(re.fullmatch(r"[^\W\d]\S*", v) and v.upper() not in UNKNOWN and not is_number(v) for v in values)
-        taken = {*NOT_LABELS, *(c.upper() for c in kept)}
+        taken = {*NOT_LABELS, *(c.upper() for c in columns)}
         if column not in SEX_LABELS and words and re.fullmatch(r"\w\S*", column) and column.upper() not in taken:
-            kept.append(column)
-    return kept
+            columns.append(column)
+    return columns
 
 
 def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:

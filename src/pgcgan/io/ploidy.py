@@ -23,7 +23,7 @@ _EXPECTED = 10.0  # heterozygous calls of men, expected by their allele frequenc
 
 
 def is_x(contig: str, human: bool = True) -> bool:
-    """Tell whether a contig is X: X, chrX, and 23 where contigs are numbered as PLINK does for humans."""
+    """True if a contig is X: X, chrX, and 23 where contigs are numbered as PLINK does for humans."""
     name = _plain(contig)
     return name == "X" or (name == "23" and human)
 
@@ -55,8 +55,8 @@ def men_of(labels: Mapping[str, np.ndarray], n: int) -> np.ndarray:
 def sites_of_x(variants: Variants) -> np.ndarray:
     """Return the sites on X outside its pseudo-autosomal regions, as row numbers.
 
-    The build is told by the length of X in the header; where it is not there, the regions of GRCh37 and GRCh38 count
-    together.
+    The build is recognised by the length of X in the header; where it is not there, the regions of GRCh37 and GRCh38
+    count together.
     """
     outside = np.zeros(len(variants), dtype=bool)
     for contig in filter(is_x, dict.fromkeys(variants.contig)):
@@ -86,7 +86,7 @@ def warn_of_doubled_men(genotypes: Genotypes, source: str) -> None:
     if expected > _EXPECTED:
         log.warning(
             "%s: no man of %d is heterozygous on X, where %.0f calls would be by chance: haploid calls have been "
-            "doubled in it. Artificial men may come out heterozygous then; make their calls haploid (`bcftools "
+            "doubled in it. Synthetic men may come out heterozygous then; make their calls haploid (`bcftools "
             "+fixploidy`) and train men and women apart, or say haploid='diploid' (--haploid diploid).",
             source,
             len(men),

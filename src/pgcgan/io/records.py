@@ -49,7 +49,7 @@ def structured(line: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Policies:
-    """What to do with records that are not plain biallelic, complete, diploid and unique.
+    """How to treat records that are not plain biallelic, complete, diploid and unique.
 
     Parameters
     ----------
@@ -132,12 +132,12 @@ class Table:
         self._separators: set[bool] = set()
         self._dropped: dict[str, list[str]] = {}
 
-    def refuse(self, site: Site, what: str) -> NoReturn:
+    def refuse(self, site: Site, reason: str) -> NoReturn:
         """Raise a DataError that names the file and the record."""
-        raise DataError(f"{self.source}: record {site} {what}")
+        raise DataError(f"{self.source}: record {site} {reason}")
 
     def place(self, site: Site) -> Literal["take", "skip", "end"]:
-        """Check the order of a record, and tell whether its calls are wanted or reading can stop."""
+        """Check the order of a record, and return what to do with it: take its calls, skip it, or end."""
         last = self._last
         if last is not None and site.contig == last.contig:
             if site.position < last.position:
@@ -216,21 +216,21 @@ class Table:
         phased : bool
         """
         self._reserve(len(sites))
-        first, kept, where = len(self._sites), [], ""
+        first, chosen, where = len(self._sites), [], ""
         for i, site in enumerate(sites):
             where = self.place(site)
             if where == "end":
                 break
             if where == "take" and self._is_new(site, site.alts[0]):
-                kept.append(i)
+                chosen.append(i)
                 self._sites.append(site)
-        if kept:
-            rows = self._calls[first : first + len(kept)]
-            if len(kept) < len(calls) or not np.may_share_memory(calls, rows):
-                np.maximum(calls if len(kept) == len(calls) else calls[kept], MISSING, out=rows, casting="unsafe")
+        if chosen:
+            rows = self._calls[first : first + len(chosen)]
+            if len(chosen) < len(calls) or not np.may_share_memory(calls, rows):
+                np.maximum(calls if len(chosen) == len(calls) else calls[chosen], MISSING, out=rows, casting="unsafe")
             self._separators.add(phased)
             every = np.full(rows.shape[1], phased)
-            for i, row in zip(kept, rows, strict=True):
+            for i, row in zip(chosen, rows, strict=True):
                 if 2 in self._ploidy and phased in self._het:
                     break
                 if 2 not in self._ploidy and (row >= 0).any():
@@ -341,8 +341,8 @@ class Table:
         DataError
             If there is no record.
         """
-        for what, names in self._dropped.items():
-            log.warning("%s: dropped %s: %d (%s)", self.source, what, len(names), listed(names))
+        for reason, names in self._dropped.items():
+            log.warning("%s: dropped %s: %d (%s)", self.source, reason, len(names), listed(names))
         if not self._sites:
             where = "" if self.region is None else f" that starts in the region {self.region}"
             dropped = sum(map(len, self._dropped.values()))

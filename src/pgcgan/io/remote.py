@@ -42,7 +42,7 @@ class NotThere(DataError):
 
 
 class About(NamedTuple):
-    """What a server says of a file."""
+    """Size and version of a file on a server."""
 
     size: int | None
     etag: str | None

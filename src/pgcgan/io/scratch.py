@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, UsageError, listed
-from ..genotypes import MISSING, Genotypes, Variants
+from ..genotypes import Genotypes, Variants
+from ..runtime import bits
 from ..runtime.memory import available_bytes
 
 MEMORY_SHARE = 0.4  # of what the process may have: larger genotypes are kept on disk
@@ -57,18 +58,18 @@ def empty_calls(shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def too_large(size: int) -> bool:
-    """Tell whether so many bytes of genotypes are better kept on disk."""
+    """True if so many bytes of genotypes are better kept on disk."""
     available = available_bytes()
     return available is not None and size > MEMORY_SHARE * available
 
 
 def copied(calls: np.ndarray, sites: np.ndarray) -> np.ndarray:
     """Return the calls at some sites (indices in order), on disk if they are large."""
-    found = empty_calls((len(sites), *calls.shape[1:]))
+    copy = empty_calls((len(sites), *calls.shape[1:]))
     step = max(1, (1 << 26) // max(1, calls[:1].size))
     for start in range(0, len(sites), step):
-        found[start : start + step] = calls[sites[start : start + step]]
-    return found
+        copy[start : start + step] = calls[sites[start : start + step]]
+    return copy
 
 
 class StoredCalls:
@@ -91,7 +92,7 @@ class StoredCalls:
 
     def __init__(self, folder: str | None = None, on_read: Callable[[float], None] | None = None):
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the calls
-        self._blocks: list[tuple[int, int, bool]] = []  # offset, people, whether calls are missing
+        self._blocks: list[tuple[int, int, bool]] = []  # offset, people, True if calls are missing
         self._on_read = on_read
         self.shape = (0, 0, 0)
         self.bytes = 0
@@ -103,35 +104,34 @@ class StoredCalls:
         self._blocks.append((self.bytes, people, missing))
         self.shape = (n_variants, self.shape[1] + people, ploidy)
         flat = calls.reshape(n_variants, -1)
-        for plane in (flat == 1, flat < 0) if missing else (flat,):
-            self.bytes += self._file.write(np.packbits(plane, axis=1).tobytes())
+        for plane in bits.pack(flat, 2 if missing else 1):
+            self.bytes += self._file.write(plane.tobytes())
         self._file.flush()
 
     def __getitem__(self, part: slice) -> np.ndarray:
         """Return the calls of all people at a range of sites: int8, shape (sites, samples, ploidy)."""
         start, stop, _ = part.indices(self.shape[0])
         _, n_samples, ploidy = self.shape
-        found = np.empty((max(0, stop - start), n_samples, ploidy), dtype=np.int8)
+        calls = np.empty((max(0, stop - start), n_samples, ploidy), dtype=np.int8)
         first = 0
         for offset, people, missing in self._blocks:
-            part_of_people = slice(first, first + people)
-            found[:, part_of_people] = self._plane(offset, people, start, stop)
-            if missing:
-                offset += self.shape[0] * self._width(people)
-                found[:, part_of_people][self._plane(offset, people, start, stop)] = MISSING
+            planes = [
+                self._plane(offset + k * self.shape[0] * self._width(people), people, start, stop)
+                for k in range(2 if missing else 1)
+            ]
+            calls[:, first : first + people] = bits.unpack(planes, people * ploidy).reshape(-1, people, ploidy)
             first += people
         if self._on_read is not None and self.shape[0]:
             self._on_read(stop / self.shape[0])
-        return found
+        return calls
 
     def _width(self, people: int) -> int:
         return (people * self.shape[2] + 7) // 8
 
     def _plane(self, offset: int, people: int, start: int, stop: int) -> np.ndarray:
-        width, ploidy = self._width(people), self.shape[2]
-        data = os.pread(self._file.fileno(), (stop - start) * width, offset + start * width)
-        rows = np.frombuffer(data, dtype=np.uint8).reshape(stop - start, width)
-        return np.unpackbits(rows, axis=1, count=people * ploidy).view(bool).reshape(stop - start, people, ploidy)
+        width = self._width(people)
+        data = os.pread(self._file.fileno(), max(0, stop - start) * width, offset + start * width)
+        return np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
 
 
 @dataclass(frozen=True)

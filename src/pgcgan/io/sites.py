@@ -1,8 +1,8 @@
-"""Which sites of a table of sites are read: the region, the order and the duplicates, before any genotype is."""
+"""Choose the sites to read by region, order and duplicates, and find the sites of one table in another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -103,3 +103,16 @@ def _duplicates(
                 )
             dropped.append(site)
     return dropped
+
+
+def site_rows(variants: Variants, wanted: Variants) -> np.ndarray:
+    """Return, for each wanted site, its number in a table of sites, or -1 where it is absent.
+
+    Sites are the same if contig, position, REF and ALT are.
+    """
+
+    def keys(sites: Variants) -> Iterator[tuple[str, int, str, str]]:
+        return zip(sites.contig, sites.position.tolist(), sites.ref, sites.alt, strict=True)
+
+    number = {key: i for i, key in enumerate(keys(variants))}
+    return np.array([number.get(key, -1) for key in keys(wanted)], dtype=np.int64)

@@ -34,17 +34,6 @@ def read_trees(
 ) -> Genotypes:
     """Read a tree sequence of one contig, which is called 1.
 
-    Parameters
-    ----------
-    path : path
-        NAME.trees.
-    choose : callable, optional
-        Given the people, returns those wanted, in the order wanted; only their haplotypes are decoded.
-    region : str, optional
-        See `pgcgan.read`; only the sites inside are decoded.
-    policies : Policies, optional
-        What to do with unusual sites; an error by default.
-
     Returns
     -------
     Genotypes
@@ -53,12 +42,6 @@ def read_trees(
         individual with its sample nodes, or a sample node alone (haploid) where there are no individuals. The name is
         that of the metadata of the individual (name, id, …) if all have one, and otherwise tsk_0, tsk_1, … The label
         `pop` is the name in the metadata of the population, if everybody has one.
-
-    Raises
-    ------
-    DataError
-        If the file is not a tree sequence, a position is no whole number from 1 on, or it holds something that the
-        policies do not accept.
     """
     import tskit
 
@@ -69,8 +52,8 @@ def read_trees(
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None
     except (OSError, EOFError, ValueError, *unreadable) as error:
-        said = " ".join(str(error).split()).rstrip(".") or "it is empty"
-        raise DataError(f"{source} is not a tree sequence, or is damaged: {said}.") from None
+        message = " ".join(str(error).split()).rstrip(".") or "it is empty"
+        raise DataError(f"{source} is not a tree sequence, or is damaged: {message}.") from None
     individuals, nodes = _people(ts, source)
     names = _names(ts, individuals)
     samples = names if choose is None else list(choose(names))
@@ -128,8 +111,8 @@ def _names(ts: Any, individuals: np.ndarray) -> list[str]:
 
 def _values(metadata: Iterable[Any], key: str) -> list[str] | None:
     """Return what all metadata have under a key, as text; None if one has nothing there."""
-    found = [row.get(key) if isinstance(row, Mapping) else None for row in metadata]
-    words = [str(value) if isinstance(value, str | int) else "" for value in found]
+    values = [row.get(key) if isinstance(row, Mapping) else None for row in metadata]
+    words = [str(value) if isinstance(value, str | int) else "" for value in values]
     return words if all(words) else None
 
 

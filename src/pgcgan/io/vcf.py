@@ -33,7 +33,7 @@ _SEPARATOR = b"\t"
 
 @dataclass(frozen=True)
 class Header:
-    """What is kept of a VCF header."""
+    """The samples and contigs that a VCF header names."""
 
     samples: list[str]
     contig_lengths: dict[str, int | None]
@@ -49,30 +49,11 @@ def read_vcf(
 ) -> Genotypes:
     """Read a VCF or BCF file, or either from standard input.
 
-    Parameters
-    ----------
-    path : path
-        Plain, gzip or bgzip VCF, or BCF, told apart by content; "-" is standard input.
-    choose : callable, optional
-        Given the samples of the header, returns those wanted, in the order wanted. It is called before any record is
-        read, so that a wrong panel is reported at once.
-    region : str, optional
-        `contig`, `contig:start-end`, `contig:start-` or `contig:position`: records whose position is inside (1-based,
-        both ends included). Found by the .csi or .tbi index beside the file; without one the file is read until the
-        region is passed.
-    policies : Policies, optional
-        What to do with unusual records; an error by default.
-
     Returns
     -------
     Genotypes
         Calls int8 (variants, samples, ploidy), equal to what cyvcf2, pysam and scikit-allel read; `phased` if every
         heterozygous call is.
-
-    Raises
-    ------
-    DataError
-        If the file is not readable, or holds something the policies do not accept.
     """
     name = os.fspath(path)
     source = named(name)

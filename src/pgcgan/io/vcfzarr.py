@@ -29,31 +29,11 @@ def read_vcfzarr(
 ) -> Genotypes:
     """Read a VCF Zarr of zarr format 2 or 3.
 
-    Parameters
-    ----------
-    path : path
-        NAME.zarr or NAME.vcz (a folder), or NAME.zarr.zip or NAME.vcz.zip.
-    choose : callable, optional
-        Given the samples, returns those wanted, in the order wanted; only their chunks are decompressed. A sample
-        without a name ("", a person taken out) is passed over.
-    region : str, optional
-        See `pgcgan.read`; only the chunks of records whose position is inside are decompressed.
-    policies : Policies, optional
-        What to do with unusual records; an error by default.
-
     Returns
     -------
     Genotypes
         As `read_vcf` reads the VCF that bio2zarr made the Zarr of; the fill value -2 stands for the allele that a
         haploid call does not have. The labels are the arrays `sample_NAME` of text that have a value for everybody.
-
-    Raises
-    ------
-    DataError
-        If an array or a chunk is absent, damaged or of another shape than it should be, or holds something that the
-        policies do not accept.
-    MissingExtra
-        If zarr is not installed.
     """
     source = os.fspath(path).rstrip("/")
     with Store(source) as store:
@@ -179,7 +159,7 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
 
 
 def _together(sites: list[Site], calls: np.ndarray, phased: np.ndarray | None) -> bool | None:
-    """Tell whether records are phased; None where they are not all alike, diploid, biallelic and without half-calls."""
+    """True if all records are phased, False if unphased; None if they are not alike, diploid and biallelic."""
     if calls.shape[2] != 2 or any(len(site.alts) != 1 for site in sites):
         return None
     missing = None
@@ -204,10 +184,10 @@ def _block(
     if out is None:
         out = np.empty((variants.stop - variants.start, len(columns), *array.shape[2:]), dtype=array.dtype)
     for chunk in np.unique(columns // width).tolist():
-        mine = np.flatnonzero(columns // width == chunk)
+        places = np.flatnonzero(columns // width == chunk)
         people = slice(chunk * width, min(n, (chunk + 1) * width))
         part = store.read(array, variants, people, zeros_left_out=left_out)
-        out[:, mine] = part[:, columns[mine] - people.start]
+        out[:, places] = part[:, columns[places] - people.start]
     return out
 
 

@@ -53,8 +53,8 @@ class Store:
     def _listed(self) -> list[str]:
         """Return the names of the arrays; zarr opens all of them to tell, and fails where any is damaged."""
         if self._zip is not None:
-            found = (key.split("/") for key in self._zip.namelist())
-            return sorted(parts[0] for parts in found if len(parts) == 2 and parts[1] in _METADATA)
+            parts_of = (key.split("/") for key in self._zip.namelist())
+            return sorted(parts[0] for parts in parts_of if len(parts) == 2 and parts[1] in _METADATA)
         names = []
         for name in sorted(os.listdir(self.source)):
             kinds = [m for m in (*_METADATA, ".zgroup") if os.path.isfile(os.path.join(self.source, name, m))]
@@ -159,7 +159,7 @@ class Store:
         )
 
     def _is_whole(self, array: Any, place: tuple[int, ...]) -> bool:
-        """Tell whether a chunk is there; raise a DataError if it is, but cut off."""
+        """True if a chunk is there; raise a DataError if it is, but cut off."""
         key = f"{array.path}/{array.metadata.encode_chunk_key(place)}"
         blosc = array.shards is None and any(type(c).__name__.startswith("Blosc") for c in array.compressors)
         try:

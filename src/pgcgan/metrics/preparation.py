@@ -39,21 +39,9 @@ def prepare(
     if holdout is not None:
         given["holdout"] = holdout
     _check(given)
-    remarks: list[str] = []
+    remarks = _remarks(given)
     columns = _label_columns(given, label, remarks)
     phased = all(g.phased for g in given.values())
-    if not phased:
-        remarks.append("Not all sets are phased: rows are dosages, and metrics of haplotypes are not computed.")
-    if holdout is None:
-        remarks.append(
-            "No held-out people were given: the comparison is with the training people; noise floors and privacy "
-            "metrics are not computed."
-        )
-    if any(g.calls.min() < 0 for g in given.values()):
-        remarks.append(
-            "Missing calls: frequencies, heterozygosity and distances use called genotypes only; LD, triples and "
-            "principal components use the mean of the site instead."
-        )
     labels = {n: label_groups(g.labels, columns) if columns else None for n, g in given.items()}
     used = _matched(labels, given, seed, remarks)
     sites = np.all([_called(g, used[n]) for n, g in given.items()], axis=0)
@@ -79,6 +67,24 @@ def prepare(
         "people_by_label": {n: _counts(labels[n], used[n]) for n in given},
         "remarks": remarks,
     }
+
+
+def _remarks(given: dict[str, Genotypes]) -> list[str]:
+    """Return remarks on phase, held-out people and missing calls."""
+    remarks = []
+    if not all(g.phased for g in given.values()):
+        remarks.append("Not all sets are phased: rows are dosages, and metrics of haplotypes are not computed.")
+    if "holdout" not in given:
+        remarks.append(
+            "No held-out people were given: the comparison is with the training people; noise floors and privacy "
+            "metrics are not computed."
+        )
+    if any(g.calls.min() < 0 for g in given.values()):
+        remarks.append(
+            "Missing calls: frequencies, heterozygosity and distances use called genotypes only; LD, triples and "
+            "principal components use the mean of the site instead."
+        )
+    return remarks
 
 
 def _cohort(

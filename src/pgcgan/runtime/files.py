@@ -102,7 +102,7 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
                 _follow_umask(path)
             for path in stale:
                 path.unlink(missing_ok=True)
-            if len(paths) > 1 or paths[0].is_dir():
+            if len(paths) > 1 or paths[0].is_dir() or partial[0].is_dir():
                 _take_away(paths[0], folders[paths[0].parent])
             for source, path in reversed(list(zip(partial, paths, strict=True))):
                 os.replace(source, path)

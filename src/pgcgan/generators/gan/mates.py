@@ -12,9 +12,9 @@ import numpy as np
 from .code_features import component_scores
 from .tilt_training import CodedRows
 
-_GRID = np.array([0.0, 0.2, 0.4, 0.6, 0.8, 0.95], dtype=np.float32)
+_GRID = np.array([0.0, 0.3, 0.6, 0.9], dtype=np.float32)
 _COMPONENTS = 10
-_PEOPLE = 1000  # of a label, drawn for each correlation that is tried
+_PEOPLE = 500  # of a label, drawn for each correlation that is tried
 _ERRORS = 3.0  # standard errors above 0 that the agreement of real mates must be
 
 

@@ -22,6 +22,7 @@ from .networks import Convolution, Critic, Features, TiltGenerator
 from .parallel import own_rows, wrapped
 from .trainer import mixed_seed
 
+WARM_UP = 100  # steps in which the generator's learning rate rises, while the critic learns where to lead it
 DECAY = 0.3  # of the training: the last part, in which the learning rate falls to nothing
 _LEAST_VALIDATION = 40  # rows, below which nothing is measured that could be trusted
 _MEASURED_ROWS, _MEASURED_SITES = 1000, 2000
@@ -104,9 +105,10 @@ class TiltTraining:
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
         """Update the critic and the generator once, on the same synthetic rows; return the terms of the loss."""
         settings, part = self.settings, own_rows(self.settings.batch)
-        rate = settings.learning_rate * rate_factor * min(1.0, max(0.02, (1 - progress) / DECAY))
+        rate = rate_factor * settings.learning_rate
+        self.optimisers["critic"].param_groups[0]["lr"] = rate * decay(progress)
+        self.optimisers["generator"].param_groups[0]["lr"] = rate * decay(progress) * min(1.0, (step + 1) / WARM_UP)
         for optimiser in self.optimisers.values():
-            optimiser.param_groups[0]["lr"] = rate
             optimiser.zero_grad()
         chosen = self.trained_on[torch.randint(len(self.trained_on), (settings.batch,))]
         noise = torch.randn(settings.batch, self.generator.noise)[part].to(self.device)
@@ -198,8 +200,8 @@ class TiltTraining:
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
         """Move the average of the weights; its memory is short at first, so that it does not drag the start along."""
-        decay = min(self.settings.average, (step + 1) / (step + 10))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - decay)
+        memory = min(self.settings.average, (step + 1) / (step + 10))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - memory)
 
     # ---- measuring --------------------------------------------------------------------------------------------
 
@@ -249,6 +251,11 @@ class TiltTraining:
             module.load_state_dict(state[name])
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+
+
+def decay(progress: float) -> float:
+    """Return the factor on the learning rates: 1 at first, falling to 2 % over the last part of the training."""
+    return min(1.0, max(0.02, (1 - progress) / DECAY))
 
 
 def _crossed_over(codes: Tensor, known: Tensor | None, label: np.ndarray, share: float) -> tuple[Tensor, Tensor | None]:

@@ -68,8 +68,10 @@ class Budget:
         The training ends after so many minutes even if there are steps left.
     measurements : int
         How often the model is measured.
+    settled : float
+        Part of the training before which no measurement counts: what looks best there is luck.
     patience : int
-        The training ends after so many measurements without a better score; 0 never ends it early.
+        The training ends after so many measurements that count without a better score; 0 never ends it early.
     checkpoint_seconds : float
         Time between checkpoints.
     """
@@ -77,6 +79,7 @@ class Budget:
     steps: int
     minutes: float | None = None
     measurements: int = 20
+    settled: float = 0.5
     patience: int = 0
     checkpoint_seconds: float = 60.0
 
@@ -152,7 +155,7 @@ def train(
             if diverged or (due and not _is_finite(task.state_dict())):
                 now, best, done = _retreat(task, good, now, problem or "weights that are no numbers", budget)
             elif due:
-                best = _measure(task, now, best)
+                best = _measure(task, now, best, counts=done >= budget.settled)
                 good = copy.deepcopy((now, best, task.state_dict()))
             if on_event is not None and is_first():
                 on_event(_event(now, budget, done, terms))
@@ -167,10 +170,10 @@ def train(
     return best or {name: t.detach().clone() for name, t in task.weights().items()}
 
 
-def _measure(task: Task, now: Progress, best: dict[str, Tensor]) -> dict[str, Tensor]:
+def _measure(task: Task, now: Progress, best: dict[str, Tensor], counts: bool) -> dict[str, Tensor]:
     """Measure the model in the first process; return the weights of the best step so far."""
     now.metrics = task.measure() if is_first() else {}
-    score, better = now.metrics.get("score"), False
+    score, better = now.metrics.get("score") if counts else None, False
     if score is not None:
         better = now.best_score is None or score < now.best_score
     (flag,) = agreed([better], task.device)

@@ -212,18 +212,11 @@ _COLUMNS = (
 def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> ContextTree:
     """Return the context tree of arrays; raise ValueError if they do not fit together."""
     table = arrays["context_tree.table"]
+    _check_table(table[:, :2].tolist(), len(sizes))
     lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
     columns = [_cut(arrays, f"context_tree.{name}", lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
     runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
-    counted: set[tuple[int, int]] = set()
     for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
-        if block >= len(sizes) or (block, order) in counted:
-            raise ValueError(f"context_tree.table has a row for block {block} of {len(sizes)}")
-        # a run is found by its two halves: here, and half of its length back
-        half = order // 2
-        if order not in ORDERS or order > block or (half > 1 and not {(block, half), (block - half, half)} <= counted):
-            raise ValueError(f"context_tree.table has runs of {order} blocks for block {block}")
-        counted.add((block, order))
         keys, label_keys, first, code, count, carriers = parts
         if first[0] != 0 or first[-1] != len(code) or (np.diff(first) < 0).any():
             raise ValueError(f"context_tree.first and context_tree.code do not fit together at block {block}")
@@ -234,6 +227,19 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: i
         order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
     }
     return ContextTree(runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]))
+
+
+def _check_table(rows: Sequence[tuple[int, int]], blocks: int) -> None:
+    """Raise ValueError if runs of a block and a length (in blocks) cannot be, or come twice."""
+    counted: set[tuple[int, int]] = set()
+    for block, order in rows:
+        if block >= blocks or (block, order) in counted:
+            raise ValueError(f"context_tree.table has a row for block {block} of {blocks}")
+        # a run is found by its two halves: here, and half of its length back
+        half = order // 2
+        if order not in ORDERS or order > block or (half > 1 and not {(block, half), (block - half, half)} <= counted):
+            raise ValueError(f"context_tree.table has runs of {order} blocks for block {block}")
+        counted.add((block, order))
 
 
 def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | np.ndarray) -> list[np.ndarray]:

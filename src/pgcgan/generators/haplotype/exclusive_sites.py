@@ -117,7 +117,7 @@ class ExclusiveSites:
         if sizes.max(initial=0) > max(len(patterns), 1):
             raise ValueError("exclusive_sites.sizes are not those of patterns and sites")
         if len(sites) != sizes[:, 1].sum() or len(patterns) != sizes.prod(axis=1).sum():
-            raise ValueError("the arrays of exclusive_sites do not fit together")
+            raise ValueError("exclusive_sites.sites and exclusive_sites.patterns do not fit exclusive_sites.sizes")
         if sites.max(initial=0) >= n_sites:
             raise ValueError(f"exclusive_sites.sites point beyond the {n_sites} sites")
         if not len(sizes):
