@@ -17,12 +17,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import pgcgan
+from pgcgan import IndependentSites
 from pgcgan.errors import DataError, UsageError
-from pgcgan.generators.baselines import BASELINES, IndependentSites
 from pgcgan.genotypes import Genotypes
+from pgcgan.registry import family
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-SETTINGS = {"steps": 2, "adversarial_steps": 1}
+SMALL = {"steps": 2, "width": 8, "critic_width": 16, "batch": 16, "threads": 1, "inverse_temperature": 1.0}
 LABEL = "super_pop"
 
 
@@ -68,8 +69,8 @@ def results(tmp_path: Path) -> dict[str, Any]:
 
 
 def cell_of(result: dict[str, Any], label: str, keep: int, generator: str) -> dict[str, Any]:
-    (found,) = [c for c in result["cells"] if (c["label"], c["keep"], c["generator"]) == (label, keep, generator)]
-    return found
+    (cell,) = [c for c in result["cells"] if (c["label"], c["keep"], c["generator"]) == (label, keep, generator)]
+    return cell
 
 
 def f1_and_balanced_accuracy(truth: np.ndarray, predicted: np.ndarray, label: str) -> tuple[float, float]:
@@ -111,8 +112,8 @@ def test_fitted_on_the_reduced_set_alone_and_topped_up_to_the_whole_number(
             kind, "fit", lambda self, people, **o: (fitted.append(people), before(self, people, **o))[1]
         )
 
-    for kind in (*BASELINES.values(), pgcgan.PGcGAN):
-        spy(kind)
+    for name in set(augmentation.GENERATORS) - {"none", "oversampling"}:
+        spy(family(name))
 
     class Classifier(augmentation.LabelClassifier):
         def __init__(self, people: Any, seed: int):
@@ -120,11 +121,11 @@ def test_fitted_on_the_reduced_set_alone_and_topped_up_to_the_whole_number(
             super().__init__(people, seed)
 
     monkeypatch.setattr(augmentation, "LabelClassifier", Classifier)
-    experiment = augmentation.Experiment(train, holdout, settings=SETTINGS)
+    experiment = augmentation.Experiment(train, holdout, settings=SMALL)
     reduced = augmentation.reduced_set(train, "AMR", 4, 2)
     assert not set(reduced.samples) & set(holdout.samples)
     whole = Counter(train.label(LABEL).tolist())
-    for generator in [c for c in augmentation.COLUMNS if c != "pgcgan-all"]:  # one training is enough; see below
+    for generator in [c for c in augmentation.COLUMNS if c != "haplotype-all"]:  # one training is enough; see below
         fitted.clear()
         trained.clear()
         cell = experiment.cell("AMR", 4, generator, [2])
@@ -139,10 +140,10 @@ def test_fitted_on_the_reduced_set_alone_and_topped_up_to_the_whole_number(
         expected = Counter(reduced.label(LABEL).tolist()) if generator == "none" else whole
         assert Counter(people.labels.tolist()) == expected, generator
         if generator == "oversampling":
-            kept = reduced.calls[:, reduced.label(LABEL) == "AMR"]
+            of_label = reduced.calls[:, reduced.label(LABEL) == "AMR"]
             times = Counter(people.calls[:, i].tobytes() for i in range(reduced.n_samples, people.people))
             missing = whole["AMR"] - 4
-            assert set(times) == {kept[:, i].tobytes() for i in range(4)}
+            assert set(times) == {of_label[:, i].tobytes() for i in range(4)}
             assert sorted(times.values()) == sorted(missing // 4 + (i < missing % 4) for i in range(4))
 
 
@@ -181,8 +182,8 @@ def test_real_top_up_is_the_floor_of_the_evaluation(
     train, holdout = parts
     experiment = augmentation.Experiment(train, holdout)
     predicted, _ = experiment._predicted("AMR", 4, "real", 1)
-    made = IndependentSites(seed=1).fit(train).sample(train.n_samples, seed=1)
-    floor = pgcgan.evaluate(train, made, holdout=holdout, label=LABEL, seed=1).get("TSTR accuracy").floor
+    synthetic = IndependentSites(seed=1).fit(train).sample(train.n_samples, seed=1)
+    floor = pgcgan.evaluate(train, synthetic, holdout=holdout, label=LABEL, seed=1).get("TSTR accuracy").floor
     assert (predicted == np.repeat(holdout.label(LABEL), 2)).mean() == pytest.approx(floor)
     assert experiment.cell("AMR", 4, "real", [1])["f1"] == experiment.cell("AMR", 8, "real", [1])["f1"]
 
@@ -249,24 +250,22 @@ def test_fitted_on_all_train_people_once_or_loaded(
 ) -> None:
     train, _ = parts
     fits: list[Any] = []
-    fit = pgcgan.PGcGAN.fit
-    monkeypatch.setattr(pgcgan.PGcGAN, "fit", lambda self, *a, **o: (fits.append(self), fit(self, *a, **o))[1])
-    options = [*target, "--labels", "AMR", "--keep", "4,8", "--generators", "pgcgan-all", "--seeds", "1,2"]
-    augmentation.main([*options], settings=SETTINGS)
-    assert len(fits) == 1 and fits[0].label_counts == Counter(train.label(LABEL).tolist())
+    fit = pgcgan.HaplotypeModel.fit
+    monkeypatch.setattr(pgcgan.HaplotypeModel, "fit", lambda self, *a, **o: (fits.append(self), fit(self, *a, **o))[1])
+    options = [*target, "--labels", "AMR", "--keep", "4,8", "--generators", "haplotype-all", "--seeds", "1,2"]
+    augmentation.main(options)
+    assert len(fits) == 1 and fits[0].label_counts_ == Counter(train.label(LABEL).tolist())
     trained = results(tmp_path)
     fits[0].save(tmp_path / "model")
     augmentation.main([*options, "--model", str(tmp_path / "model")])
     loaded = results(tmp_path)
     assert len(fits) == 1
     for keep in (4, 8):
-        here, there = (cell_of(r, "AMR", keep, "pgcgan-all") for r in (trained, loaded))
-        assert here["fits"] == 1 and here["fit_seconds"] > 0 and here["settings"] == SETTINGS
+        here, there = (cell_of(r, "AMR", keep, "haplotype-all") for r in (trained, loaded))
+        assert here["fits"] == 1 and here["fit_seconds"] > 0 and here["settings"] == {}
         assert there["f1"] == here["f1"] and there["fit_seconds"] is None
-    assert "pgcgan, all train: model trained beforehand" in (tmp_path / "doc.md").read_text()
-    fit(pgcgan.PGcGAN(LABEL, **{**SETTINGS, "steps": 0}), augmentation.reduced_set(train, "AMR", 4, 1)).save(
-        tmp_path / "other"
-    )
+    assert "haplotype, all train: model trained beforehand" in (tmp_path / "doc.md").read_text()
+    IndependentSites(LABEL).fit(augmentation.reduced_set(train, "AMR", 4, 1)).save(tmp_path / "other")
     with pytest.raises(SystemExit, match="error: The model was trained on other people .super_pop: AFR .* AMR 4, "):
         augmentation.main([*options, "--model", str(tmp_path / "other")])
     assert results(tmp_path) == loaded
@@ -276,13 +275,12 @@ def test_where_a_generator_refuses_the_cell_says_why(
     augmentation: ModuleType, target: list[str], tmp_path: Path
 ) -> None:
     # one person is nobody to learn from for the model, and the others go on
-    augmentation.main(
-        [*target, "--labels", "AMR", "--keep", "1", "--generators", "none,pgcgan", "--seeds", "1"], settings=SETTINGS
-    )
-    cell = cell_of(results(tmp_path), "AMR", 1, "pgcgan")
+    options = ["--labels", "AMR", "--keep", "1", "--generators", "none,haplotype", "--seeds", "1"]
+    augmentation.main([*target, *options])
+    cell = cell_of(results(tmp_path), "AMR", 1, "haplotype")
     assert "f1" not in cell and "AMR" in cell["note"]
     text = (tmp_path / "doc.md").read_text()
-    assert f"- No value (–): AMR, 1 kept, pgcgan — {cell['note']}" in text
+    assert f"- No value (–): AMR, 1 kept, haplotype — {cell['note']}" in text
     assert next(line for line in text.splitlines() if line.startswith("| AMR")).endswith("| – |")
 
 
@@ -291,10 +289,10 @@ def test_where_a_generator_refuses_the_cell_says_why(
     [
         (["--labels", "OCE"], "There is no label 'OCE' in train; accepted: AFR, AMR, EAS, EUR, SAS."),
         (["--labels", "AMR", "--keep", "4,50"], r"50 people of AMR cannot be kept of \d+; accepted: fewer than that."),
-        (["--epochs", "many"], "argument --epochs: invalid number value: 'many'"),
+        (["--steps", "many"], "argument --steps: invalid whole_number value: 'many'"),
         (["--keep", "0"], "argument --keep: invalid comma_joined value: '0'"),
-        (["--generators", "none,gan"], "unknown generator 'gan'; accepted: none, oversampling, smote, "),
-        (["--generators", "none", "--model", "m"], "--model goes with the generator pgcgan-all"),
+        (["--generators", "none,magic"], "unknown generator 'magic'; accepted: none, oversampling, smote, "),
+        (["--generators", "none", "--model", "m"], "--model goes with the generator haplotype-all"),
     ],
 )
 def test_options_that_are_off(
@@ -307,8 +305,8 @@ def test_options_that_are_off(
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         augmentation.main([*target, *options])
-    said = capsys.readouterr().err + str(stopped.value.code)
-    assert re.search(message, said), said
+    printed = capsys.readouterr().err + str(stopped.value.code)
+    assert re.search(message, printed), printed
     assert not (tmp_path / "augmentation.json").exists() and "old" in (tmp_path / "doc.md").read_text()
 
 
@@ -317,20 +315,22 @@ def test_an_unknown_setting_is_found_before_anything_is_measured(
 ) -> None:
     stored: list[Any] = []
     experiment = augmentation.Experiment(*parts, settings={"epoch": 3})
-    with pytest.raises(UsageError, match="Unknown setting 'epoch'"):
-        augmentation.measure(experiment, ["AMR"], [4], ["none", "pgcgan"], [1], stored.append)
+    with pytest.raises(UsageError, match="'epoch'"):
+        augmentation.measure(experiment, ["AMR"], [4], ["none", "gan"], [1], stored.append)
     assert not stored
 
 
-def test_where_pgcgan_is_behind_the_document_says_so(augmentation: ModuleType) -> None:
+def test_where_the_haplotype_model_is_behind_the_document_says_so(augmentation: ModuleType) -> None:
     def cell(keep: int, generator: str, f1: list[float]) -> dict[str, Any]:
         return {"label": "AMR", "keep": keep, "generator": generator, "f1": f1}
 
     cells = [
-        cell(10, "pgcgan", [0.4, 0.5]), cell(10, "smote", [0.6, 0.4]), cell(10, "li-stephens", [0.3, 0.3]),
-        cell(10, "real", [0.9]), cell(25, "pgcgan", [0.6]), cell(25, "smote", [0.5]), cell(50, "smote", [0.9]),
+        cell(10, "haplotype", [0.4, 0.5]), cell(10, "smote", [0.6, 0.4]), cell(10, "li-stephens", [0.3, 0.3]),
+        cell(10, "real", [0.9]), cell(25, "haplotype", [0.6]), cell(25, "smote", [0.5]), cell(50, "smote", [0.9]),
     ]  # fmt: skip
-    assert augmentation._behind({"cells": cells}) == ["- AMR, 10 kept: 0.450; SMOTE 0.500."]
+    import augmentation_table
+
+    assert augmentation_table._behind({"cells": cells}) == ["- AMR, 10 kept: 0.450; SMOTE 0.500."]
 
 
 def test_without_the_data_it_says_so_and_changes_nothing(tmp_path: Path) -> None:

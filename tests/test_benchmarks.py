@@ -114,7 +114,7 @@ def test_every_column_can_be_built(real_data: ModuleType) -> None:
         assert all(built[name] == value for name, value in parameters.items())
 
 
-def test_bars_hold_for_the_mean_and_nearly_for_the_worst() -> None:
+def test_bars_hold_for_the_mean_and_nearly_for_the_worst(real_data: ModuleType) -> None:
     from bars import Bar
 
     bar = Bar("LD RMSE", high=0.02)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
@@ -32,6 +31,13 @@ def frontier() -> Iterator[ModuleType]:
 
     yield frontier
     sys.path.remove(str(FOLDER))
+
+
+@pytest.fixture(scope="module")
+def figure_of(frontier: ModuleType) -> ModuleType:
+    import frontier_figure
+
+    return frontier_figure
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +127,12 @@ def pretended(frontier: ModuleType, ablation: ModuleType, monkeypatch: pytest.Mo
 
 
 def test_a_point_is_what_evaluate_gives(
-    frontier: ModuleType, folder: Path, people: Genotypes, place: Path, monkeypatch: pytest.MonkeyPatch
+    frontier: ModuleType,
+    figure_of: ModuleType,
+    folder: Path,
+    people: Genotypes,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[tuple] = []
 
@@ -152,7 +163,7 @@ def test_a_point_is_what_evaluate_gives(
     shown = section(place / "benchmarks.md", "frontier:snp805")
     assert shown == frontier.as_markdown(result).strip()
     assert f"| independent |  | 1 | {by_hand.get('membership AUC').value:.3f} | " in shown
-    assert (place / "figures" / "frontier-snp805.svg").read_text() == frontier.as_svg(result)
+    assert (place / "figures" / "frontier-snp805.svg").read_text() == figure_of.as_svg(result)
     assert section(place / "benchmarks.md", "frontier:hla") == "old"
 
 
@@ -221,68 +232,23 @@ def test_without_the_data_it_says_so(
     assert {p: p.read_bytes() for p in place.iterdir()} == before
 
 
-def test_every_curve_can_be_built_and_drawn(frontier: ModuleType) -> None:
-    assert set(frontier.STYLES) == set(frontier.CURVES)
+def test_every_curve_can_be_built_and_drawn(frontier: ModuleType, figure_of: ModuleType) -> None:
+    assert set(figure_of.STYLES) == set(frontier.CURVES)
     for name, curve in frontier.CURVES.items():
         if curve.generator == "published":
             continue
         for value in curve.values or (None,):
-            settings = frontier.settings_of(frontier.build(name, value, 4))
-            assert value is None or settings[curve.option] == value, name
+            parameters = frontier.build(name, value, 4).parameters()
+            assert value is None or parameters[curve.option] == value, name
 
 
-# ---- frontier: trained models -------------------------------------------------------------------------------------
-
-
-def test_a_trained_model_finds_its_curve(frontier: ModuleType) -> None:
-    for name in ("pgcgan", "pgcgan-network"):
-        for value in frontier.CURVES[name].values:
-            assert frontier.place_of(frontier.build(name, value, 2)) == (name, value)
-    assert frontier.place_of(pgcgan.PGcGAN(seed=3)) == ("pgcgan-default", None)
-    with pytest.raises(pgcgan.errors.UsageError, match="on no curve: it differs from the defaults in batch, hidden;"):
-        frontier.place_of(pgcgan.PGcGAN(hidden=32, batch=8, epochs=2.0))
-
-
-def test_a_trained_model_becomes_a_point(
-    frontier: ModuleType,
-    folder: Path,
-    people: Genotypes,
-    place: Path,
-    pretended: list[tuple],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    train, _ = people.split(0.7, by="super_pop", seed=1)
-    model = pgcgan.PGcGAN(seed=5, min_carriers=5).fit(train)
-    run = [*where(folder, place), "--only", "hla", "--model"]
-    frontier.main([*run, str(model.save(place / "model"))])
-    (point,) = json.loads((place / "frontier-hla.json").read_text())["points"]
-    assert (point["curve"], point["value"], point["seed"], point["fit_seconds"]) == ("pgcgan", 5, 5, None)
-    assert pretended[0][1].equals(model.sample(train.n_samples, seed=5)) and pretended[0][3] == 5
-    # of other train people: one of them is held out
-    other = place / "other"
-    shutil.copytree(folder, other)
-    split = (other / "split.tsv").read_text()
-    (other / "split.tsv").write_text(split.replace("train\n", "test\n", 1))
-    with pytest.raises(SystemExit, match="model was not trained on the train people by super_pop"):
-        frontier.main([*where(other, elsewhere), "--only", "hla", "--model", str(place / "model")])
-    assert not (elsewhere / "frontier-hla.json").exists()
-
-
-def test_the_default_lies_on_the_curve_of_epochs_too(frontier: ModuleType) -> None:
-    curves = {"pgcgan": [(1, 0.54, 0.5), (3, 0.53, 0.6)], "pgcgan-default": [(None, 0.52, 0.6)]}
-    result = result_of(frontier, {**curves, "pgcgan-network": [(16.0, 0.51, 0.7)]})
+def test_points_with_other_parameters_are_named(frontier: ModuleType) -> None:
+    result = result_of(frontier, {"haplotype": [(1, 0.54, 0.5), (3, 0.53, 0.6)]})
     for point in result["points"]:
-        epochs = point["value"] if point["curve"] == "pgcgan-network" else 0.0
-        carriers = point["value"] if point["curve"] == "pgcgan" else 3
-        runs = point["value"] if point["curve"] == "pgcgan" else 0
-        point["settings"] = {"epochs": epochs, "min_carriers": carriers, "run_carriers": runs}
-    found = frontier.by_value(result, "pgcgan-network")
-    assert [(value, points[0]["rows"]["membership AUC"]) for value, points in found] == [(0.0, 0.52), (16.0, 0.51)]
-    assert [value for value, _ in frontier.by_value(result, "pgcgan")] == [1, 3]
+        point["settings"] = {"min_carriers": point["value"], "run_carriers": point["value"], "calibrate": True}
     assert "also differ" not in frontier.as_markdown(result)
-    result["points"][0]["settings"]["dropout"] = 0.1
-    assert "- The points of pgcgan also differ in dropout." in frontier.as_markdown(result).splitlines()
+    result["points"][0]["settings"]["calibrate"] = False
+    assert "- The points of haplotype also differ in calibrate." in frontier.as_markdown(result).splitlines()
 
 
 # ---- frontier: table and figure -----------------------------------------------------------------------------------
@@ -292,22 +258,22 @@ def test_what_a_curve_reaches_at_the_limit(frontier: ModuleType) -> None:
     curves = {
         "li-stephens": [(1e-9, 0.65, 0.5), (1e-8, 0.55, 0.6), (1e-7, 0.51, 0.8)],  # .53 is halfway: .7
         "smote": [(1, 0.7, 0.55), (5, 0.6, 0.6)],
-        "pgcgan": [(1, 0.52, 0.66), (3, 0.51, 0.72)],
+        "haplotype": [(1, 0.52, 0.66), (3, 0.51, 0.72)],
     }
     result = result_of(frontier, curves)
     reached = {name: frontier.at_the_limit(result, name, "AA_truth") for name in curves}
-    assert reached == {"li-stephens": pytest.approx(0.7), "smote": None, "pgcgan": 0.66}
+    assert reached == {"li-stephens": pytest.approx(0.7), "smote": None, "haplotype": 0.66}
     assert frontier.at_the_limit(result, "li-stephens", "far pairs r") == 0.8  # there higher is better
     lines = frontier.as_markdown(result).splitlines()
     assert "| Li-Stephens | 0.700 | 0.700 | 0.700 | **0.800** |" in lines
-    assert "| pgcgan | **0.660** | **0.660** | **0.660** | 0.720 |" in lines
+    assert "| haplotype | **0.660** | **0.660** | **0.660** | 0.720 |" in lines
     assert "- The membership AUC of SMOTE is above 0.53 in every setting (–)." in lines
 
 
 def test_the_table_has_mean_and_span_of_the_seeds(frontier: ModuleType) -> None:
-    lines = frontier.as_markdown(result_of(frontier, {"pgcgan": [(3, 0.51, 0.7)]}, seeds=3)).splitlines()
+    lines = frontier.as_markdown(result_of(frontier, {"haplotype": [(3, 0.51, 0.7)]}, seeds=3)).splitlines()
     same = "| 0.700 | 0.700 | 0.700 | 0.400 | 0.700 | 0.700 | – |"
-    assert f"| pgcgan | min_carriers 3 | 3 | 0.520 (0.510 to 0.530) {same}" in lines
+    assert f"| haplotype | min_carriers 3 | 3 | 0.520 (0.510 to 0.530) {same}" in lines
     assert any("2026-01-01 to 2026-01-03" in line for line in lines)
 
 
@@ -318,45 +284,47 @@ def marks(svg: str, title: str) -> dict[str, tuple[float, float]]:
     return {words: (float(x), float(y)) for x, y, words in found}
 
 
-def test_up_and_left_is_better_in_every_panel(frontier: ModuleType) -> None:
-    curves = {"pgcgan": [(1, 0.54, 0.6), (3, 0.51, 0.7)], "independent": [(None, 0.505, 0.95)]}
-    svg = frontier.as_svg(result_of(frontier, curves, seeds=2))
-    for metric, title in frontier.PANELS.items():
+def test_up_and_left_is_better_in_every_panel(frontier: ModuleType, figure_of: ModuleType) -> None:
+    curves = {"haplotype": [(1, 0.54, 0.6), (3, 0.51, 0.7)], "independent": [(None, 0.505, 0.95)]}
+    svg = figure_of.as_svg(result_of(frontier, curves, seeds=2))
+    for metric, title in figure_of.PANELS.items():
         at = marks(svg, title)
         assert len(at) == 3, metric
-        one, three, apart = at["pgcgan, min_carriers 1"], at["pgcgan, min_carriers 3"], at["independent"]
+        one, three, apart = at["haplotype, min_carriers 1"], at["haplotype, min_carriers 3"], at["independent"]
         assert one[0] > three[0] > apart[0]
         heights = [one[1], three[1], apart[1]]  # in SVG y runs downwards
         assert heights == sorted(heights, reverse=frontier.AIMS[metric] == "higher"), metric
         for x, y in at.values():
-            assert frontier._LEFT < x < frontier._LEFT + frontier._ACROSS and frontier._TOP < y < frontier._TOP + 216
-    assert svg.count('class="span"') == 3 * len(frontier.PANELS)
+            assert (
+                figure_of._LEFT < x < figure_of._LEFT + figure_of._ACROSS and figure_of._TOP < y < figure_of._TOP + 216
+            )
+    assert svg.count('class="span"') == 3 * len(figure_of.PANELS)
 
 
-def test_the_figure_is_whole_quiet_and_the_same_again(frontier: ModuleType) -> None:
+def test_the_figure_is_whole_quiet_and_the_same_again(frontier: ModuleType, figure_of: ModuleType) -> None:
     every = {
         n: [(v, 0.5 + 0.03 * k, 0.6) for k, v in enumerate(c.values or [None])] for n, c in frontier.CURVES.items()
     }
-    every["pgcgan-network"] = []
+    every["gan"] = []
     result = result_of(frontier, every, seeds=3)
-    svg = frontier.as_svg(result)
-    assert svg == frontier.as_svg(json.loads(json.dumps(result)))
+    svg = figure_of.as_svg(result)
+    assert svg == figure_of.as_svg(json.loads(json.dumps(result)))
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("aria-label", "").endswith("HLA region")
     words = {e.text for e in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {frontier.CURVES[n].title for n in every if every[n]} <= words and "real people" in words
     assert "prefers-color-scheme:dark" in svg
     assert not re.search(r"<script|<image|href|url\(|nan|inf", svg)
-    shapes = [shape for name, (_, _, shape) in frontier.STYLES.items() if name != "pgcgan-network"]
+    shapes = [shape for name, (_, _, shape) in figure_of.STYLES.items() if name != "gan"]
     assert len(set(shapes)) == len(shapes)  # told apart without colour
 
 
-def test_figures_of_one_point_and_of_missing_rows(frontier: ModuleType) -> None:
+def test_figures_of_one_point_and_of_missing_rows(frontier: ModuleType, figure_of: ModuleType) -> None:
     result = result_of(frontier, {"independent": [(None, 0.5, 0.5)]})
     result["points"][0]["rows"]["far pairs r"] = None
-    svg = frontier.as_svg(result)
+    svg = figure_of.as_svg(result)
     ElementTree.fromstring(svg)
-    assert [len(marks(svg, title)) for title in frontier.PANELS.values()] == [1, 1, 1, 0]
+    assert [len(marks(svg, title)) for title in figure_of.PANELS.values()] == [1, 1, 1, 0]
     assert "| independent | **0.500** | **0.500** | **0.500** | – |" in frontier.as_markdown(result)
 
 
@@ -434,7 +402,9 @@ def test_variants_measured_with_other_defaults_are_named(ablation: ModuleType, f
 # ---- the project's own document -----------------------------------------------------------------------------------
 
 
-def test_the_document_shows_what_was_measured(frontier: ModuleType, ablation: ModuleType) -> None:
+def test_the_document_shows_what_was_measured(
+    frontier: ModuleType, figure_of: ModuleType, ablation: ModuleType
+) -> None:
     sections: dict[str, tuple[str, Callable[[dict], str]]] = {"ablation": ("ablation", ablation.as_markdown)}
     sections |= {f"frontier:{d}": (f"frontier-{d}", frontier.as_markdown) for d in ("hla", "snp805")}
     for marker, (name, render) in sections.items():
@@ -444,4 +414,4 @@ def test_the_document_shows_what_was_measured(frontier: ModuleType, ablation: Mo
         drawn = DOCUMENT.parent / "figures" / f"{name}.svg"
         assert drawn.exists() == (path.exists() and marker != "ablation")
         if drawn.exists():
-            assert drawn.read_text(encoding="utf-8") == frontier.as_svg(json.loads(path.read_text(encoding="utf-8")))
+            assert drawn.read_text(encoding="utf-8") == figure_of.as_svg(json.loads(path.read_text(encoding="utf-8")))
