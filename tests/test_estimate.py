@@ -33,13 +33,12 @@ print(json.dumps([cohort.n_variants, estimate.peak_bytes, peak, before]))
 """
 
 
-@pytest.mark.parametrize(("people", "sites"), [(200, 200), (400, 300)])
-def test_the_peak_is_within_a_factor_of_two(people: int, sites: int) -> None:
-    command = [sys.executable, "-c", MEASURE, json.dumps([people, sites])]
+def test_the_peak_is_within_a_factor_of_two() -> None:
+    command = [sys.executable, "-c", MEASURE, json.dumps([300, 300])]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     fitted_sites, expected, peak, before = json.loads(run.stdout)
-    assert fitted_sites == sites
+    assert fitted_sites == 300
     assert 0.5 < expected / peak < 2
     # what the fit itself adds
     assert 0.4 < (expected - before) / (peak - before) < 2.5

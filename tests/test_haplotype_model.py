@@ -20,7 +20,7 @@ QUICK: dict[str, Any] = {"run_carriers": 4, "inverse_temperature": 1.0, "seed": 
 
 @pytest.fixture(scope="module")
 def train(cohort: Genotypes) -> Genotypes:
-    return cohort.select(sites=slice(0, 80))
+    return cohort.select(sites=slice(0, 60))
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def test_linked_sites_have_the_linkage_of_their_neighbours(model: HaplotypeModel
 
 
 def test_no_block_crosses_a_contig(train: Genotypes) -> None:
-    contig = np.repeat(["1", "2"], 40).astype(object)
+    contig = np.repeat(["1", "2"], 30).astype(object)
     variants = replace(train.variants, contig=contig, contig_lengths={})
     fitted = HaplotypeModel(**QUICK).fit(replace(train, variants=variants))
-    assert 40 in fitted.blocks_.edges
+    assert 30 in fitted.blocks_.edges
     assert fitted.sample(3).variants.equals(variants)
 
 
@@ -155,7 +155,7 @@ def test_drawn_people_go_on_from_the_alleles_of_an_overlap(train: Genotypes) -> 
     # the training people themselves, in the order of their labels
     people = train.select(samples=np.argsort(np.searchsorted(sorted(model_labels(train)), train.label("super_pop"))))
     calls = fitted.draw(label, np.random.default_rng(1), left=people.calls[:30])
-    assert calls.shape == (80, 150, 2)
+    assert calls.shape == (60, 150, 2)
     count = int(np.searchsorted(fitted.blocks_.edges, 30))
     left = fitted.blocks_.first(count).encode(people.calls[:30].reshape(30, -1).T)
     codes = fitted._encode(people.calls[:30]).reshape(-1, count)

@@ -95,17 +95,10 @@ def test_a_label_of_three_people_among_others(whole: Genotypes) -> None:
     assert np.mean([row.tobytes() in real for row in of(sample, "EAS").haplotypes()]) < 0.2
 
 
-def test_one_label_only(whole: Genotypes) -> None:
-    people = relabelled(whole, {"cohort": np.full(whole.n_samples, "all", dtype=object)})
+def test_one_label_and_fifty_sites(whole: Genotypes) -> None:
+    people = relabelled(whole.select(sites=slice(0, 50)), {"cohort": np.full(whole.n_samples, "all", dtype=object)})
     sample = synthetic(people, label="cohort")
     assert Counter(sample.label("cohort")) == {"all": N}
-    assert frequency_error(people, sample) < 0.03
-    assert alike(people, sample) > 0.95
-
-
-def test_fifty_sites(whole: Genotypes) -> None:
-    people = whole.select(sites=slice(0, 50))
-    sample = synthetic(people)
     assert frequency_error(people, sample) < 0.03
     assert alike(people, sample) > 0.95
 
@@ -113,7 +106,7 @@ def test_fifty_sites(whole: Genotypes) -> None:
 def test_all_sites_are_rare() -> None:
     people = pgcgan.simulate(240, length=120_000, seed=5)
     copies = (people.calls == 1).sum(axis=(1, 2))
-    people = people.select(sites=(copies >= 1) & (copies <= 4)).select(sites=slice(0, 80))
+    people = people.select(sites=(copies >= 1) & (copies <= 4)).select(sites=slice(0, 40))
     sample = synthetic(people, 1000)
     expected, frequency = people.allele_frequency(), sample.allele_frequency()
     assert frequency.mean() == pytest.approx(expected.mean(), rel=0.15)
@@ -122,7 +115,7 @@ def test_all_sites_are_rare() -> None:
 
 
 def test_unlinked_sites(whole: Genotypes) -> None:
-    whole = whole.select(sites=slice(0, 60))
+    whole = whole.select(sites=slice(0, 40))
     random, calls = np.random.default_rng(1), whole.calls.copy()
     for label in np.unique(whole.label("super_pop").astype(str)):
         own = np.flatnonzero(whole.label("super_pop").astype(str) == label)
@@ -138,7 +131,7 @@ def test_unlinked_sites(whole: Genotypes) -> None:
 
 
 def test_unphased(whole: Genotypes) -> None:
-    people = whole.select(sites=slice(0, 80)).without_phase()
+    people = whole.select(sites=slice(0, 60)).without_phase()
     sample = synthetic(people)
     assert frequency_error(people, sample) < 0.035
     assert alike(people, sample) > 0.9
@@ -173,15 +166,6 @@ def test_many_small_labels(whole: Genotypes) -> None:
         in_group = np.array([str(pop).startswith(g) for pop in sample.label("pop")])
         frequency = sample.select(samples=in_group).allele_frequency()
         assert min(groups, key=lambda other: float(((real[other] - frequency) ** 2).sum())) == g
-
-
-def test_two_label_columns(whole: Genotypes) -> None:
-    sample = synthetic(whole, whole.n_samples, ["super_pop", "gender"])
-    assert Counter(zip(sample.label("super_pop"), sample.label("gender"), strict=True)) == Counter(
-        zip(whole.label("super_pop"), whole.label("gender"), strict=True)
-    )
-    assert frequency_error(whole, sample) < 0.035
-    assert alike(whole, sample) > 0.9
 
 
 def nothing_called(people: Genotypes) -> Genotypes:

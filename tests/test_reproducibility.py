@@ -24,7 +24,7 @@ from pgcgan.registry import BASELINES, create
 @pytest.fixture(scope="module", params=["haplotype", *BASELINES])
 def fitted(request: pytest.FixtureRequest, cohort: Genotypes) -> Generator:
     quick = {"run_carriers": 4, "inverse_temperature": 1.0} if request.param == "haplotype" else {}
-    return create(request.param, seed=3, **quick).fit(cohort.select(sites=slice(0, 60)))
+    return create(request.param, seed=3, **quick).fit(cohort.select(sites=slice(0, 30)))
 
 
 def test_a_thousand_and_then_more_are_those_of_one_call(fitted: Generator) -> None:
@@ -109,8 +109,8 @@ def test_start_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 CHAIN = """
 import sys
 from pgcgan.cli import main
-lines = ["simulate --people 100 --length 40000 --seed 3 -o c.vcf.gz"]
-for name in ("haplotype", "pca-gaussian", "smote"):
+lines = ["simulate --people 60 --length 20000 --seed 3 -o c.vcf.gz"]
+for name in ("haplotype", "pca-gaussian"):
     lines += [f"train c.vcf.gz --panel c.panel.tsv --min-maf 0.02 --seed 2 --model {name} -o {name}"]
     lines += [f"generate {name} -n 300 --seed 4 -o {name}.vcf.gz"]
 sys.exit(any(main(line.split()) for line in lines))
@@ -130,5 +130,5 @@ def test_one_thread_and_two_write_the_same_files(tmp_path: Path) -> None:
         contents.append({str(path.relative_to(folder)): path.read_bytes() for path in files})
     one, two = contents
     assert one.keys() == two.keys()
-    assert {"c.vcf.gz", "smote.vcf.gz.tbi", "haplotype/arrays.safetensors", "haplotype/model.json"} < one.keys()
+    assert {"c.vcf.gz", "pca-gaussian.vcf.gz.tbi", "haplotype/arrays.safetensors", "haplotype/model.json"} < one.keys()
     assert [name for name in one if one[name] != two[name]] == []
