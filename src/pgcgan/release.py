@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import DataError, UsageError
 from .genotypes import Genotypes, Variants, concat
+from .io.sites import site_rows
 from .labels import label_columns, plan_counts, sample_names
 from .metrics.comparison import Cohort
 from .numerics import allele_differences
@@ -152,16 +153,11 @@ def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
     DataError
         If some are absent; the message names the first.
     """
-
-    def keys(sites: Variants) -> Sequence[tuple[Any, ...]]:
-        return list(zip(sites.contig, sites.position.tolist(), sites.ref, sites.alt, strict=True))
-
-    at = {key: k for k, key in enumerate(keys(real.variants))}
-    wanted = keys(variants)
-    absent = [k for k, key in enumerate(wanted) if key not in at]
-    if absent:
+    rows = site_rows(real.variants, variants)
+    absent = np.flatnonzero(rows < 0)
+    if len(absent):
         raise DataError(
-            f"{len(absent)} of the {len(wanted)} sites of the model are not among those of the real people, the first "
-            f"is {variants.name(absent[0])}; specify the file that the model was trained on."
+            f"{len(absent)} of the {len(rows)} sites of the model are not among those of the real people, the first "
+            f"is {variants.name(int(absent[0]))}; specify the file that the model was trained on."
         )
-    return np.ascontiguousarray(real.calls[[at[key] for key in wanted]])
+    return np.ascontiguousarray(real.calls[rows])

@@ -71,12 +71,11 @@ def at_sites_of(real: Genotypes, made: Genotypes) -> Genotypes:
     """Return the real people at the sites of the synthetic ones, which may be fewer (a region, a frequency filter)."""
     import numpy as np
 
-    def keys(genotypes: Genotypes) -> list[tuple[Any, ...]]:
-        v = genotypes.variants
-        return list(zip(v.contig, v.position.tolist(), v.ref, v.alt, strict=True))
+    from ..io.sites import site_rows
 
-    wanted = set(keys(made))
-    mask = np.array([key in wanted for key in keys(real)], dtype=bool)
+    rows = site_rows(real.variants, made.variants)
+    mask = np.zeros(real.n_variants, dtype=bool)
+    mask[rows[rows >= 0]] = True
     return real if mask.all() else real.select(sites=mask)
 
 

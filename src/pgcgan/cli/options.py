@@ -55,7 +55,7 @@ class NetworkOptions:
     steps: int | None = None
     """Step budget of the training."""
     device: str | None = None
-    """auto (the default: a GPU if there is one), cpu, cuda, cuda:1, mps."""
+    """auto (the default: a GPU if there is one), cpu or cuda."""
     threads: int | None = None
     """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores."""
 

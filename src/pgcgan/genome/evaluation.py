@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DataError, listed
 from ..generators.generator import OnEvent
 from ..genotypes import Genotypes, Variants, concat
+from ..io.sites import site_rows
 from ..labels import label_groups
 from ..metrics import Evaluation, NotComputable, Row
 from ..metrics import evaluate as evaluate_sites
@@ -114,17 +115,11 @@ def evaluate(
 def _at(source: Source, contig: str, first: int, last: int, wanted: Variants) -> Genotypes:
     """Return the people of a source at sites of the model."""
     genotypes = source.read(contig, first, last)
-    where = {key: i for i, key in enumerate(_keys(genotypes.variants))}
-    keys = _keys(wanted)
-    absent = [wanted.name(i) for i, key in enumerate(keys) if key not in where]
+    rows = site_rows(genotypes.variants, wanted)
+    absent = [wanted.name(int(i)) for i in np.flatnonzero(rows < 0)]
     if absent:
         raise DataError(f"{source.path} lacks {len(absent)} sites of the model: {listed(absent, 3)}.")
-    return genotypes.select(sites=np.array([where[key] for key in keys], dtype=int))
-
-
-def _keys(variants: Variants) -> list[tuple[str, int, str, str]]:
-    columns = (variants.contig, variants.position.tolist(), variants.ref, variants.alt)
-    return list(zip(*columns, strict=True))
+    return genotypes.select(sites=rows)
 
 
 def _seams(

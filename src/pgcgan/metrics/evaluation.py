@@ -102,7 +102,7 @@ class Evaluation:
         Parameters
         ----------
         history : sequence of dict
-            `PGcGAN.history`: reports with "step", "loss" and "metrics"; fewer than two give no curves.
+            `PGcGAN.history_`: reports with "step", "loss" and "metrics"; fewer than two give no curves.
         """
         figures = {name: data for name, data in self.figures.items() if name != "training"}
         if len(history) > 1:

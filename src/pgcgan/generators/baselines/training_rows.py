@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ...runtime.bits import pack, unpack
 from ..rows import Rows
 from ..store import Array
 
@@ -47,8 +48,7 @@ def packed_rows(rows: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Return the rows of all labels as arrays to save; `ROWS_SCHEMA` says what they are."""
     states = np.concatenate(rows)
     return {
-        "rows_low": np.packbits(states & 1, axis=1),
-        "rows_high": np.packbits(states >> 1, axis=1),
+        **dict(zip(("rows_low", "rows_high"), pack(states), strict=True)),
         "rows_count": np.array([len(part) for part in rows]),
     }
 
@@ -60,8 +60,7 @@ def unpacked_rows(arrays: Mapping[str, np.ndarray], sites: int, levels: int) -> 
         raise ValueError(
             f"rows_low has the shape {arrays['rows_low'].shape}; {(int(count.sum()), -(-sites // 8))} fits"
         )
-    low, high = (np.unpackbits(arrays[name], axis=1, count=sites) for name in ("rows_low", "rows_high"))
-    states = (low + 2 * high).astype(np.int8)
-    if states.max() > levels:
-        raise ValueError(f"the training rows have states above {levels}")
+    states = unpack([arrays["rows_low"], arrays["rows_high"]], sites)
+    if states.min() < 0 or states.max() > levels:
+        raise ValueError(f"the training rows have states beyond 0 to {levels}")
     return np.split(states, np.cumsum(count)[:-1])

@@ -47,6 +47,11 @@ class AdversarialModel(Generator):
         Where the networks are trained; "auto" takes a GPU if there is one.
     checkpoint_seconds : float
         Time between checkpoints, if the training has a directory.
+
+    Attributes
+    ----------
+    history_ : list of dict
+        Step, loss and metrics of each measurement of the training, for its curves.
     """
 
     least_people = 2
@@ -55,6 +60,7 @@ class AdversarialModel(Generator):
     threads: int
     device: str
     checkpoint_seconds: float
+    history_: list[dict[str, Any]]
 
     def _check(self) -> None:
         self._check_bounds({"steps": (0, np.inf), "threads": (0, np.inf), "checkpoint_seconds": (0, np.inf)})
@@ -80,6 +86,14 @@ class AdversarialModel(Generator):
     @abstractmethod
     def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
         """Take the weights that the training returned, and set what is learned."""
+
+    def _details(self) -> dict[str, Any]:
+        return {"history": self.history_}
+
+    def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
+        self.history_ = details["history"]
+        if not isinstance(self.history_, list) or not all(map(_is_report, self.history_)):
+            raise ValueError("history is not a list of steps with their loss and metrics")
 
     def _budget(self) -> Budget:
         return Budget(self.steps, self.minutes, checkpoint_seconds=self.checkpoint_seconds)
@@ -141,10 +155,16 @@ class AdversarialModel(Generator):
     def _fit(
         self, rows: Rows, *, on_event: OnEvent | None = None, path: Path | None = None, resume: bool = False
     ) -> None:
+        def report(event: dict[str, Any]) -> None:
+            self.history_ = event["history"]
+            if on_event is not None:
+                on_event(event)
+
+        self.history_ = []
         with single_thread():
             task = self._task(rows, self._torch_device())
         with _torch_threads(self.threads):
-            weights = train(task, self._budget(), seed=self.seed, path=path, resume=resume, on_event=on_event)
+            weights = train(task, self._budget(), seed=self.seed, path=path, resume=resume, on_event=report)
         with single_thread():
             self._finish(rows, task, weights)
 
@@ -227,6 +247,16 @@ def _torch_threads(threads: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+def _is_report(report: Any) -> bool:
+    """Return whether this is what a training reports of a step."""
+    return (
+        isinstance(report, dict)
+        and report.keys() == {"step", "loss", "metrics"}
+        and isinstance(report["metrics"], dict)
+        and all(isinstance(v, (int, float)) for v in (report["step"], report["loss"], *report["metrics"].values()))
+    )
 
 
 def flat_weights(weights: Mapping[str, Tensor]) -> np.ndarray:

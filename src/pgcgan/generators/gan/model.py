@@ -34,12 +34,13 @@ _AXES = 10  # principal components whose variance the temperature must keep
 
 
 class PGcGAN(AdversarialModel):
-    """A conditional GAN: a network tilts a Markov chain over the codes of haplotype blocks, by noise and label.
+    """A conditional GAN: a network tilts the haplotype model's counts of block codes, by noise and label.
 
-    The chain P(code | label, code before) is counted from the training people. A generator network turns noise and
-    label into an addition to its log-probabilities, block by block, and is trained against a critic of haplotypes.
-    Untrained, it is the chain; what it learns is what the chain forgets, such as ancestry along a chromosome. Noise and
-    label are multiplied as in PG-cGAN (Chen, Mowlaei, Shi 2020).
+    The probabilities of the next code given the codes before are counted in the training people, as in
+    `HaplotypeModel`. A generator network turns noise and label into an addition to their logarithms, block by block,
+    and is trained against a critic of haplotypes. Untrained it draws from the counts alone; it learns what they forget,
+    such as ancestry along a chromosome. With `context_tree=False` the counts are a chain, and most is left to the
+    network. Noise and label are multiplied as in PG-cGAN (Chen, Mowlaei, Shi 2020).
 
     Parameters
     ----------
@@ -273,6 +274,7 @@ class PGcGAN(AdversarialModel):
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
+        super()._restore(arrays, details)
         n_labels = len(self.label_counts_)
         self.blocks_ = Blocks.from_arrays(arrays, len(self.variants_), self.n_states)
         sizes = self.blocks_.sizes

@@ -98,6 +98,7 @@ class PaperGAN(AdversarialModel):
         return {"network.weights": flat_weights(self.network_.state_dict())}
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
+        super()._restore(arrays, details)
         network = PaperGenerator(len(self.variants_), len(self.label_counts_))
         load_flat_weights(network, arrays["network.weights"])
         self.network_ = network.eval().requires_grad_(False)

@@ -102,6 +102,7 @@ class Progress:
     measured_since: int = 0  # measurements since the best one
     losses: list[float] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)  # at the last measurement
+    history: list[dict[str, Any]] = field(default_factory=list)  # step, loss and metrics of all measurements
 
 
 def train(
@@ -125,8 +126,8 @@ def train(
     resume : bool
         Go on from the checkpoint.
     on_event : callable, optional
-        Called after every step with a dict: stage, step, steps, fraction, seconds, loss, terms, and the metrics of the
-        last measurement.
+        Called after every step with a dict: stage, step, steps, fraction, seconds, loss, terms, the metrics of the last
+        measurement, and the history of all measurements.
 
     Raises
     ------
@@ -176,6 +177,8 @@ def _measure(task: Task, now: Progress, best: dict[str, Tensor], counts: bool) -
     score, better = now.metrics.get("score") if counts else None, False
     if score is not None:
         better = now.best_score is None or score < now.best_score
+    loss = statistics.median(now.losses) if now.losses else 0.0
+    now.history = [*now.history, {"step": now.step, "loss": loss, "metrics": now.metrics}]
     (flag,) = agreed([better], task.device)
     if flag:
         now.best_score, now.measured_since = score if score is not None else now.best_score, 0
@@ -220,6 +223,7 @@ def _event(now: Progress, budget: Budget, done: float, terms: dict[str, float]) 
         "loss": sum(terms.values()),
         "terms": terms,
         "metrics": now.metrics,
+        "history": now.history,
         "rate_factor": now.rate_factor,
     }
 
