@@ -112,7 +112,8 @@ def test_fitted_on_the_reduced_set_alone_and_topped_up_to_the_whole_number(
             kind, "fit", lambda self, people, **o: (fitted.append(people), before(self, people, **o))[1]
         )
 
-    for name in set(augmentation.GENERATORS) - {"none", "oversampling"}:
+    generators = sys.modules["augmentation_table"].GENERATORS
+    for name in set(generators) - {"none", "oversampling"}:
         spy(family(name))
 
     class Classifier(augmentation.LabelClassifier):
@@ -130,7 +131,7 @@ def test_fitted_on_the_reduced_set_alone_and_topped_up_to_the_whole_number(
         trained.clear()
         cell = experiment.cell("AMR", 4, generator, [2])
         assert 0 <= cell["f1"][0] <= 1 and 0 < cell["balanced_accuracy"][0] <= 1, generator
-        given = reduced if generator in augmentation.GENERATORS else train
+        given = reduced if generator in generators else train
         needs_fit = generator not in ("none", "oversampling", "real")
         assert [f.samples.tolist() for f in fitted] == [given.samples.tolist()] * needs_fit, generator
         (people,) = trained
@@ -141,7 +142,7 @@ def test_fitted_on_the_reduced_set_alone_and_topped_up_to_the_whole_number(
         assert Counter(people.labels.tolist()) == expected, generator
         if generator == "oversampling":
             of_label = reduced.calls[:, reduced.label(LABEL) == "AMR"]
-            times = Counter(people.calls[:, i].tobytes() for i in range(reduced.n_samples, people.people))
+            times = Counter(people.calls[:, i].tobytes() for i in range(reduced.n_samples, people.calls.shape[1]))
             missing = whole["AMR"] - 4
             assert set(times) == {of_label[:, i].tobytes() for i in range(4)}
             assert sorted(times.values()) == sorted(missing // 4 + (i < missing % 4) for i in range(4))

@@ -7,11 +7,10 @@ import json
 import msprime
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from pgcgan.errors import DataError, UsageError
 from pgcgan.genotypes import Genotypes, Variants
-from pgcgan.metrics import MEASURES, Evaluation, Row, evaluate, quick
+from pgcgan.metrics import MEASURES, Evaluation, Row, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -269,24 +268,6 @@ def test_events_count_to_the_end(parts: tuple[Genotypes, Genotypes, Genotypes]) 
     evaluate(train, synthetic, holdout=holdout, on_event=events.append)
     assert [e["done"] for e in events] == list(range(events[0]["total"]))
     assert {e["label"] for e in events} == {"all", "S1", "S2"}
-
-
-def test_quick_agrees_with_definitions_and_sees_copies(parts: tuple[Genotypes, Genotypes, Genotypes]) -> None:
-    train, synthetic, holdout = (p.haplotypes() for p in parts)
-    found = quick(train, synthetic, holdout)
-    np.testing.assert_equal(quick(train, synthetic, holdout), found)
-    expected = np.sqrt(np.mean((synthetic.mean(axis=0) - holdout.mean(axis=0)) ** 2))
-    assert found["af_rmse"] == pytest.approx(expected)
-    assert found["aa_truth"] == pytest.approx(0.5, abs=0.15)
-    assert found["membership_auc"] == pytest.approx(0.5, abs=0.1)
-    copied = quick(train, train, holdout)
-    nearest = [np.abs(holdout[:, None, :] - train[None, :, :]).sum(axis=2).min(axis=1)]
-    target = np.repeat([1, 0], len(holdout))
-    assert copied["membership_auc"] == roc_auc_score(target, -np.concatenate([np.zeros(len(holdout)), *nearest]))
-    assert copied["nn_gap"] == pytest.approx(np.median(nearest) / train.shape[1])
-    floor = quick(train, train, holdout, floor=True)
-    assert set(floor) == {"af_rmse", "ld_rmse", "far_r", "aa_truth", "aa_syn"}
-    assert quick(train, independent_sites(parts[0]).haplotypes(), holdout)["ld_rmse"] > 2 * floor["ld_rmse"]
 
 
 def test_others_stand_beside_and_a_training_is_shown(fresh: Evaluation) -> None:

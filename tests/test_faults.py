@@ -159,7 +159,7 @@ def test_a_model_that_is_replaced_is_the_old_the_new_or_can_be_resumed(tmp_path:
     people = pgcgan.read(inputs / "cohort.vcf.gz", inputs / "cohort.panel.tsv").select(sites=slice(0, 12))
     PGcGAN(seed=1, **TINY).fit(people).save(tmp_path / "m")
     old = digest(tmp_path / "m")
-    model = PGcGAN(seed=2, **TINY).fit(people, directory=tmp_path / "m")
+    model = PGcGAN(seed=2, **TINY).fit(people, directory=tmp_path / "m", force=True)
     # while it is trained, the old one is there
     assert {name: digest(tmp_path / "m")[name] for name in old} == old
     assert PGcGAN.load(tmp_path / "m").seed == 1

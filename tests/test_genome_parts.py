@@ -79,9 +79,9 @@ def test_the_error_of_linkage_at_a_cut_is_that_of_pairs_across_it() -> None:
 
 def test_people_without_a_common_ancestry_are_drawn_all_the_same() -> None:
     without = AncestryMixture([1.0], [[]], [[]])
-    assert without.draw(7, np.random.SeedSequence(1)).shape == (7, 0)
+    assert without.draw(7, np.random.default_rng(1)).shape == (7, 0)
     several = AncestryMixture([0.25, 0.75], [[-9.0, 0.0], [9.0, 0.0]], [np.eye(2).tolist()] * 2)
-    ancestry = several.draw(4000, np.random.SeedSequence(2))
+    ancestry = several.draw(4000, np.random.default_rng(2))
     assert (ancestry[:, 0] > 0).mean() == pytest.approx(0.75, abs=0.03)
     assert ancestry[:, 1].std() == pytest.approx(1, abs=0.05)
 
@@ -103,6 +103,6 @@ def test_the_core_does_not_import_dask() -> None:
     users = {
         p.name
         for p in package.rglob("*.py")
-        if re.search(r"import (dask|distributed)|from (dask|distributed)", p.read_text())
+        if re.search(r"(?<!torch )import (dask|distributed)|from (dask|distributed)", p.read_text())
     }
     assert users == {"executors.py"}

@@ -110,7 +110,7 @@ def test_a_large_zarr_is_written_and_trained_on_by_region(load, tmp_path, monkey
             assert np.array_equal(
                 tile[:, label == value].sum(axis=(1, 2)), cohort.calls[:, label == value].sum(axis=(1, 2))
             )
-    assert read(tmp_path / "biobank-made.zarr").n_samples == 80
+    assert read(tmp_path / "biobank-synthetic.zarr").n_samples == 80
 
 
 def test_alleles_of_a_gene_are_counted(load):

@@ -18,11 +18,10 @@ from ..provenance import provenance
 from . import frequency, haplotypes, informed_membership, linkage, privacy, structure, utility
 from .comparison import Comparison
 from .evaluation import Evaluation, figure
-from .monitor import quick
 from .preparation import prepare
 from .rows import NotComputable, Row
 
-__all__ = ["Evaluation", "NotComputable", "Row", "evaluate", "figure", "quick"]
+__all__ = ["Evaluation", "NotComputable", "Row", "evaluate", "figure"]
 
 Measure = tuple[str, tuple[tuple[str, str], ...], Callable[[Comparison], list[Row]], bool]
 OnEvent = Callable[[dict[str, Any]], None]

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 from scipy.stats import poisson
 
 import pgcgan
-from pgcgan import PGcGAN
+from pgcgan import HaplotypeModel
 from pgcgan.cli import main
-from pgcgan.generators.haplotype import Prior
 from pgcgan.genotypes import Genotypes
 
 PEOPLE, SITES, CARRIERS = 400, 120, 3
@@ -50,18 +48,17 @@ def planted() -> tuple[Genotypes, list[tuple[int, np.ndarray]]]:
 
 
 @pytest.fixture(scope="module")
-def model(planted: tuple[Genotypes, list[tuple[int, np.ndarray]]]) -> PGcGAN:
-    return PGcGAN(seed=1, min_carriers=CARRIERS).fit(planted[0])
+def model(planted: tuple[Genotypes, list[tuple[int, np.ndarray]]]) -> HaplotypeModel:
+    return HaplotypeModel(seed=1, min_carriers=CARRIERS).fit(planted[0])
 
 
 def test_no_template_and_no_run_of_the_file_has_fewer_carriers(
-    model: PGcGAN, planted: tuple[Genotypes, list[tuple[int, np.ndarray]]], tmp_path: Path
+    model: HaplotypeModel, planted: tuple[Genotypes, list[tuple[int, np.ndarray]]], tmp_path: Path
 ) -> None:
     """Counted again from the training people, by what is in the files."""
     people, _ = planted
-    loaded = PGcGAN.load(model.save(tmp_path / "m"))
-    blocks, prior = loaded._blocks, loaded._generator.prior
-    assert blocks is not None and isinstance(prior, Prior)
+    loaded = HaplotypeModel.load(model.save(tmp_path / "m"))
+    blocks, tree = loaded.blocks_, loaded.code_model_.context_tree
     rows, person = people.haplotypes(), np.repeat(np.arange(PEOPLE), 2)
     assert sum(blocks.sizes) > len(blocks) > 3
     for b, templates in enumerate(blocks.templates):
@@ -69,31 +66,30 @@ def test_no_template_and_no_run_of_the_file_has_fewer_carriers(
         for template in templates:
             assert len(np.unique(person[(part == template).all(axis=1)])) >= CARRIERS
     codes, label = blocks.encode(rows), np.unique(people.label("super_pop").astype(str), return_inverse=True)[1]
-    assert prior.contexts.min_carriers > CARRIERS
+    assert tree.min_carriers > CARRIERS
     counted = 0
-    for b, lengths in enumerate(prior.contexts.runs):
+    for b, lengths in enumerate(tree.runs):
         for order, runs in lengths.items():
-            assert (runs.carriers >= prior.contexts.min_carriers).all()
+            assert (runs.carriers >= tree.min_carriers).all()
             # people of a label who have the same `order` codes before this block
             keys = [(label[p], *codes[r, b - order : b].tolist()) for r, p in enumerate(person)]
             carriers: dict[tuple[int, ...], set[int]] = {}
             for key, p in zip(keys, person.tolist(), strict=True):
                 carriers.setdefault(key, set()).add(p)
-            enough = sum(len(who) >= prior.contexts.min_carriers for who in carriers.values())
+            enough = sum(len(who) >= tree.min_carriers for who in carriers.values())
             assert len(runs.carriers) <= enough
             counted += len(runs.carriers)
     assert counted > 0
 
 
 def test_private_patterns_come_no_more_often_than_by_chance(
-    model: PGcGAN, planted: tuple[Genotypes, list[tuple[int, np.ndarray]]]
+    model: HaplotypeModel, planted: tuple[Genotypes, list[tuple[int, np.ndarray]]]
 ) -> None:
     """Each private allele may be drawn, as often as its frequency says; two of one person meet by chance alone."""
     people, patterns = planted
     made = model.sample(2000, seed=3).haplotypes()
     real = people.haplotypes()
-    blocks = model._blocks
-    assert blocks is not None
+    blocks = model.blocks_
     codes = blocks.encode(real)
     together, expected, copied = 0, 0.0, 0.0
     for carriers, sites in patterns:
@@ -114,30 +110,6 @@ def test_private_patterns_come_no_more_often_than_by_chance(
     assert expected < copied / 10 and together < copied / 10
 
 
-def test_a_finished_model_holds_no_critic(
-    planted: tuple[Genotypes, list[tuple[int, np.ndarray]]], tmp_path: Path
-) -> None:
-    """It is what a white-box attack would ask; only an unfinished training has one, in its checkpoint."""
-    people = planted[0].select(sites=slice(0, 40))
-    settings = {"steps": 2, "adversarial_steps": 2, "hidden": 8, "embedding": 8, "critic_features": 2, "share": 0.5}
-
-    def stop(event: dict[str, object]) -> None:
-        if event["stage"] == "adversarial":
-            raise KeyboardInterrupt
-
-    where = tmp_path / "m"
-    with pytest.raises(KeyboardInterrupt):
-        PGcGAN(seed=1, **settings).fit(people, directory=where, on_event=stop)
-    assert "critic" in (where / "training.safetensors").read_bytes()[:100_000].decode("latin-1")
-    PGcGAN(seed=1, **settings).fit(people, directory=where, resume=True).save(where)
-    assert {p.name for p in where.iterdir()} == {
-        "model.json", "sites.json", "weights.safetensors", "warmstart.safetensors", "log.jsonl", "MODEL_CARD.md",
-    }  # fmt: skip
-    for path in where.glob("*.safetensors"):
-        with safe_open(str(path), framework="np") as file:
-            assert not [name for name in file.keys() if "critic" in name]  # noqa: SIM118
-
-
 def test_copies_planted_in_a_file_are_found_and_held_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,9 +119,11 @@ def test_copies_planted_in_a_file_are_found_and_held_back(
     pgcgan.write(people, tmp_path / "real.vcf.gz")
     rows = "".join(f"{s}\t{'train' if s in set(train.samples) else 'test'}\n" for s in people.samples)
     (tmp_path / "split.tsv").write_text("sample\tsplit\n" + rows)
-    model = PGcGAN(seed=1, calibrate=False, sharpening=1.0, run_carriers=4).fit(train.select(min_maf=0.02))
+    model = HaplotypeModel(seed=1, calibrate=False, inverse_temperature=1.0, run_carriers=4).fit(
+        train.select(min_maf=0.02)
+    )
     model.save(tmp_path / "model")
-    clean = model.sample(model.label_counts, seed=1)
+    clean = model.sample(model.label_counts_, seed=1)
 
     def with_copies(made: Genotypes) -> Genotypes:
         victims = train.select(sites=np.isin(train.variants.position, made.variants.position))
@@ -158,23 +132,21 @@ def test_copies_planted_in_a_file_are_found_and_held_back(
         calls[:, where] = victims.calls[:, where % victims.n_samples]
         return Genotypes(calls, made.variants, made.samples, made.labels, made.phased)
 
-    found = {}
+    measured = {}
     for name, made in (("clean", clean), ("planted", with_copies(clean))):
         pgcgan.write(made, tmp_path / f"{name}.vcf.gz")
         options = f"--panel {tmp_path}/real.panel.tsv --split {tmp_path}/split.tsv"
         line = f"evaluate --real {tmp_path}/real.vcf.gz {options} --synthetic {tmp_path}/{name}.vcf.gz --json -"
         assert main(line.split()) == 0
         rows_of = json.loads(capsys.readouterr().out)["rows"]
-        found[name] = {r["metric"]: r for r in rows_of if r["label"] == "all"}
-    for metric in ("copied people", "exact copies"):
-        assert (
-            found["planted"][metric]["value"] > found["clean"][metric]["value"] + 0.03
-        )  # of a tenth, half are no news
-    assert found["planted"]["copied people"]["value"] > found["planted"]["copied people"]["floor"]
+        measured[name] = {r["metric"]: r for r in rows_of if r["label"] == "all"}
+    for metric in ("copied people", "exact copies"):  # of the tenth that is copied, half are no news
+        assert measured["planted"][metric]["value"] > measured["clean"][metric]["value"] + 0.03
+    assert measured["planted"]["copied people"]["value"] > measured["planted"]["copied people"]["floor"]
 
-    plain = PGcGAN.iter_samples
+    plain = HaplotypeModel.iter_samples
     monkeypatch.setattr(
-        PGcGAN,
+        HaplotypeModel,
         "iter_samples",
         lambda self, *a, **o: map(with_copies, [pgcgan.genotypes.concat(list(plain(self, *a, **o)))]),
     )
@@ -182,6 +154,6 @@ def test_copies_planted_in_a_file_are_found_and_held_back(
         f"generate {tmp_path}/model -n 300 --release --real {tmp_path}/real.vcf.gz {options} -o {tmp_path}/out.vcf.gz"
     )
     assert main(line.split()) == 3
-    said = capsys.readouterr().err
-    assert "  copied people: " in said and "nothing was written" in said
+    message = capsys.readouterr().err
+    assert "  copied people: " in message and "nothing was written" in message
     assert not list(tmp_path.glob("out*"))
