@@ -10,10 +10,10 @@ INSTALLED := .venv/installed
 help:
 	@echo "make demo   simulate a cohort, train, generate, evaluate: writes demo-output/report.html"
 	@echo "make test   run the tests"
-	@echo "make torture  run the long tests: kills, small disks, two runs at once; at most 20 minutes"
+	@echo "make torture  run the long tests: kills, full disks, whole runs of benchmark scripts"
 	@echo "make test-browser  run those of the report in a browser; chromium must be installed"
 	@echo "make lint   ruff and mypy"
-	@echo "make docs   build the documentation into site/ and check its links"
+	@echo "make docs   build the documentation into site/, check its links, run its examples and notebooks"
 	@echo "make audit  what is installed: whole, pinned, licensed, declared"
 	@echo "make bench  run the scripts in benchmarks/"
 	@echo "make clean  remove .venv, demo-output and caches"

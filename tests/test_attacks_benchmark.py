@@ -69,6 +69,7 @@ def test_distances_are_counted_in_alleles(benchmark: ModuleType, people: Genotyp
     assert benchmark.nearest(some, some).tolist() == [0, 0, 0]
 
 
+@pytest.mark.torture
 def test_it_measures_and_writes(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

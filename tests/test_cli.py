@@ -364,7 +364,7 @@ def test_demo_without_torch_leaves_the_gan_out(run: Run, monkeypatch: pytest.Mon
     module = sys.modules["pgcgan.cli.demo"]
     monkeypatch.setattr(module, "evaluate", lambda **given: arguments.update(given))
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    status, _, err = run("demo -o demo --people 60 --length 30000")
+    status, _, err = run("demo -o demo --people 40 --length 20000")
     assert status == 0 and "pip install 'pgcgan[gan]'" in err
     assert [p.name for p in Path("demo").glob("*.model")] == ["haplotype.model"]
     assert arguments["beside"] == ["independent", "li-stephens"]

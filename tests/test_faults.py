@@ -155,6 +155,7 @@ def killed_at_every_change(action: Callable[[Path], object], start: Path, check:
     raise AssertionError
 
 
+@pytest.mark.torture
 def test_a_model_that_is_replaced_is_the_old_the_new_or_can_be_resumed(tmp_path: Path, inputs: Path) -> None:
     people = pgcgan.read(inputs / "cohort.vcf.gz", inputs / "cohort.panel.tsv").select(sites=slice(0, 12))
     PGcGAN(seed=1, **TINY).fit(people).save(tmp_path / "m")
@@ -249,6 +250,7 @@ for words in sys.argv[1:]:
 """
 
 
+@pytest.mark.torture
 def test_a_full_disk_is_one_sentence_and_the_old_output_stays(work: Path) -> None:
     for name, more in OUTPUTS.items():
         assert (

@@ -84,6 +84,7 @@ def test_two_processes_equal_one(pair: Path, alone: tuple[np.ndarray, np.ndarray
     assert len(losses[0]) == 6 and losses[1] == []  # the first process speaks
 
 
+@pytest.mark.torture
 def test_ctrl_c_ends_both_after_the_step_and_both_resume(
     alone: tuple[np.ndarray, np.ndarray, list[float]], tmp_path: Path
 ) -> None:

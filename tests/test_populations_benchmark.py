@@ -24,6 +24,7 @@ def benchmark() -> Iterator[ModuleType]:
     sys.path.remove(str(FOLDER))
 
 
+@pytest.mark.torture
 def test_it_measures_by_population(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ def benchmark() -> Iterator[ModuleType]:
     sys.path.remove(str(FOLDER))
 
 
+@pytest.mark.torture
 def test_it_measures_fits_of_the_sizes_asked_for(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,7 @@ def cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.P
                 process.wait()
 
 
+@pytest.mark.torture
 def test_dask_gives_the_same_bytes_when_the_scheduler_is_killed_and_then_a_worker(
     source: Source, model: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ def benchmark() -> Iterator[ModuleType]:
     sys.path.remove(folder)
 
 
+@pytest.mark.torture
 def test_a_genome_is_planned_fitted_generated_and_evaluated(
     benchmark: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

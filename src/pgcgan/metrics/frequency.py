@@ -156,13 +156,6 @@ def projected_counts(alts: np.ndarray, called: np.ndarray, size: int) -> np.ndar
     return out
 
 
-def _normalised(spectrum: np.ndarray) -> np.ndarray:
-    total = spectrum.sum()
-    if total == 0:
-        raise NotComputable("no site is polymorphic")
-    return spectrum / total
-
-
 def spectra(comparison: Comparison) -> list[Row]:
     """Compare folded site-frequency spectra: total variation ½ Σ_k |f_k(S) - f_k(H)|, and the share of singletons f_1.
 

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 # makes the tutorial quick: a shorter region, and fewer steps
 BUDGET = {"length=200_000": "length=120_000", "steps=400": "steps=20"}
-FOLDER = Path(__file__).parents[1] / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 

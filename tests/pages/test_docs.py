@@ -15,7 +15,7 @@ import pytest
 import pgcgan
 from pgcgan import cli
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 # pages about scripts with options of their own
 OWN_OPTIONS = {"benchmarks.md", "findings.md"}
