@@ -90,7 +90,7 @@ class Variants:
         )
 
     def equals(self, other: Variants) -> bool:
-        """Tell whether contig, position, id, ref and alt are the same, in the same order."""
+        """True if contig, position, id, ref and alt are the same, in the same order."""
         return len(self) == len(other) and all(
             bool(np.array_equal(getattr(self, name), getattr(other, name)))
             for name in ("contig", "position", "id", "ref", "alt")
@@ -215,10 +215,10 @@ class Genotypes:
 
     def called(self) -> np.ndarray:
         """Return at which sites there is any call: bool, shape (variants,)."""
-        found = np.zeros(self.n_variants, dtype=bool)
+        called = np.zeros(self.n_variants, dtype=bool)
         for part in _stretches(self.calls):
-            found[part] = (self.calls[part] >= 0).any(axis=(1, 2))
-        return found
+            called[part] = (self.calls[part] >= 0).any(axis=(1, 2))
+        return called
 
     def label(self, column: str) -> np.ndarray:
         """Return one label column.
@@ -236,7 +236,7 @@ class Genotypes:
         return self.labels[column]
 
     def equals(self, other: Genotypes) -> bool:
-        """Tell whether two sets hold the same people at the same sites with the same calls, labels and phase state.
+        """True if two sets hold the same people at the same sites with the same calls, labels and phase state.
 
         The alleles of an unphased call are compared without order.
         """

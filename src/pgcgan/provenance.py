@@ -30,13 +30,13 @@ def now() -> str:
 
 def libraries(*names: str) -> dict[str, str]:
     """Return the installed version of each named distribution; one that is absent is left out."""
-    found = {}
+    versions = {}
     for name in names or ("numpy", "torch", "scikit-learn", "cyvcf2", "pysam", "msprime"):
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def provenance(seed: int | None = None, **more: Any) -> dict[str, Any]:

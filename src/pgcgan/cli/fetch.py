@@ -39,7 +39,7 @@ def fetch(
         phase3 (2,504 people, GRCh37; chromosomes 1 to 22, X, Y) or high-coverage (3,202 people, 602 trios among them,
         GRCh38; 1 to 22, X).
     panel_output
-        Name of the panel, in the place of NAME.panel.tsv.
+        Name of the panel, instead of NAME.panel.tsv.
     mirror
         Another base address, such as https://1000genomes.s3.amazonaws.com; by default the project's server at EBI.
     force

@@ -57,15 +57,15 @@ def executor(name: str) -> Iterator[Executor]:
     """
     if name == "serial":
         yield Serial()
-    elif found := re.fullmatch(r"processes(?::([1-9][0-9]*))?", name):
-        count = int(found[1]) if found[1] else len(os.sched_getaffinity(0))
+    elif match := re.fullmatch(r"processes(?::([1-9][0-9]*))?", name):
+        count = int(match[1]) if found[1] else len(os.sched_getaffinity(0))
         processes = Processes(count)
         try:
             yield processes
         finally:
             processes.close()
-    elif found := re.fullmatch(r"dask://(.+:[0-9]+)", name):
-        with _dask(found[1]) as client:
+    elif match := re.fullmatch(r"dask://(.+:[0-9]+)", name):
+        with _dask(match[1]) as client:
             yield client
     else:
         raise UsageError(f"Unknown executor {name!r}; accepted: {ACCEPTED}.")
