@@ -58,7 +58,7 @@ def executor(name: str) -> Iterator[Executor]:
     if name == "serial":
         yield Serial()
     elif match := re.fullmatch(r"processes(?::([1-9][0-9]*))?", name):
-        count = int(match[1]) if found[1] else len(os.sched_getaffinity(0))
+        count = int(match[1]) if match[1] else len(os.sched_getaffinity(0))
         processes = Processes(count)
         try:
             yield processes
