@@ -248,7 +248,7 @@ def with_right_digests(directory: Path) -> None:
         for name in metadata["files"]:
             metadata["files"][name] = hashlib.sha256((directory / name).read_bytes()).hexdigest()
         path.write_text(json.dumps(metadata))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OSError):
         return  # model.json itself is what was damaged
 
 

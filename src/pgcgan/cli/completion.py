@@ -22,3 +22,5 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
     print(app.generate_completion(shell=shell), end="")
     if shell == "bash":
         print("complete -o default -F _pgcgan pgcgan  # file names where no option is completed")
+    elif shell == "zsh":
+        print("compdef _cyclopts_pgcgan pgcgan")  # the script alone is for a file in fpath
