@@ -146,7 +146,7 @@ def test_a_reader_that_goes_away_is_no_error(prepared: Path) -> None:
 # ---- what is imported, and when -----------------------------------------------------------------------------------
 
 COMMANDS = (
-    "card", "compare", "completion", "convert", "demo", "evaluate", "fetch", "generate", "info", "report", "simulate",
+    "card", "compare", "completion", "convert", "demo", "estimate", "evaluate", "fetch", "generate", "info", "report", "simulate",
     "train", "windows",
 )  # fmt: skip
 

@@ -93,11 +93,12 @@ def train(
         raise UsageError("--executor goes with --windows.")
     if resume and model not in NETWORKS:
         raise UsageError("--resume is for --model gan, --model paper and --windows: other models have no checkpoints.")
-    generator = _generator(model, label or ["super_pop"], seed, settings, network, baseline)
+    generator = generator_of(model, label or ["super_pop"], seed, settings, network, baseline)
     if not resume and number() == 0:
         output_free(output, force)
     people = read_train(vcf, panel, split, reading or Reading())
-    _check_memory(generator, people)
+    check_memory(generator, people)
+    say_expected_leak(generator, people)
     with progress("training") as on_event:
         if model in NETWORKS:
             _fit_network(generator, people, output, resume, force, on_event)
@@ -105,10 +106,12 @@ def train(
             generator.fit(people, on_event=on_event)
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
+    if generator.expected_leak_ is not None:
+        say(str(generator.expected_leak_))
     say(f"{model} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
-def _generator(
+def generator_of(
     model: str,
     label: Sequence[str],
     seed: int,
@@ -141,7 +144,7 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 _ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
 
 
-def _check_memory(generator: Generator, people: Genotypes) -> None:
+def check_memory(generator: Generator, people: Genotypes) -> None:
     """Print the expected cost of the training; raise DataError if it does not fit into memory."""
     from ..runtime.memory import available_bytes
 
@@ -150,6 +153,15 @@ def _check_memory(generator: Generator, people: Genotypes) -> None:
         available = available_bytes()
         estimate.check(None if available is None else available // beside())
         say(str(estimate))
+
+
+def say_expected_leak(generator: Generator, people: Genotypes) -> None:
+    """Print what the model is expected to give away of its training people, if that is known before the training."""
+    from ..generators.haplotype.leak import estimate_leak
+
+    leak = estimate_leak(people, generator.label, generator.parameters())
+    if leak is not None:
+        say(str(leak))
 
 
 def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:
