@@ -51,8 +51,9 @@ def test_fresh_people_of_the_same_simulation_pass(parts: Parts) -> None:
     assert gate.passed, str(gate)
     lines = str(gate).splitlines()
     assert lines[0] == f"gate passed: all {len(gate.checks)} checks"
-    # too few held-out people have the rarest haplotypes among half of them: 6 of 60
-    assert {*THRESHOLDS} - {check.metric for check in gate.checks} == {f"{PANEL}, rarest tenth"}
+    # too few held-out people have the rarest haplotypes: 6 of 60
+    left_out = {*THRESHOLDS} - {check.metric for check in gate.checks}
+    assert left_out <= {f"{POOL}, rarest tenth", f"{PANEL}, rarest tenth"}
     assert "240 synthetic people" in lines[1] and "360 candidates (pool)" in lines[1] and "60 other" in lines[1]
     assert "several sets" in lines[2]
     for metric in ("exact copies", "near copies", "copied people"):

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from .app import app
 from .files import read_train
 from .options import FILE, NetworkOptions, Reading
-from .train import check_memory, generator_of, say_expected_leak
+from .train import generator_of, say_estimates
 
 
 @app.command
@@ -44,5 +44,4 @@ def estimate(
     """
     generator = generator_of(model, label or ["super_pop"], 0, settings, network, None)
     people = read_train(vcf, panel, split, reading or Reading())
-    check_memory(generator, people)
-    say_expected_leak(generator, people)
+    say_estimates(generator, people)

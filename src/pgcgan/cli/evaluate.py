@@ -100,10 +100,7 @@ def evaluate(
     if thresholds and not gate:
         raise UsageError("--threshold goes with --gate.")
     limits = parsed_thresholds(thresholds)
-    if ((shadow > 0 or times > 1) and model is None) or (shadow > 0 and split is None):
-        raise UsageError("--shadow needs --model and --split, and --times needs --model.")
-    if shadow < 0 or times < 1:
-        raise UsageError(f"--shadow is {shadow} and --times is {times}; accepted: 0 or more, and 1 or more.")
+    _check_attacks(shadow, times, model, split)
     others = {name: _other_model(name) for name in beside or ()}
     generator = load(model) if model is not None else None
     _check_outputs(output, json_output, figures, force)
@@ -116,8 +113,8 @@ def evaluate(
     train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
     if holdout is not None and not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
-    more = _more(generator, generated, times, seed) if generator is not None and times > 1 else None
-    shadows = _shadows(generator, train, holdout, shadow, seed) if generator is not None and holdout is not None else ()
+    more = _more(generator, generated, times, seed) if generator and times > 1 else None
+    shadows = _shadows(generator, train, holdout, shadow, seed) if generator and holdout and shadow else ()
     options: dict[str, Any] = {"label": label, "augment": augment, "more": more, "shadows": shadows, "seed": seed}
     with progress("evaluating") as on_event:
         evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
@@ -131,6 +128,14 @@ def evaluate(
         if not verdict.passed:
             raise GateFailed(str(verdict))
         say(str(verdict))
+
+
+def _check_attacks(shadow: int, times: int, model: str | None, split: str | None) -> None:
+    """Raise UsageError if an option of the attacks lacks another, or is out of bounds."""
+    if shadow < 0 or times < 1:
+        raise UsageError(f"--shadow is {shadow} and --times is {times}; accepted: 0 or more, and 1 or more.")
+    if ((shadow or times > 1) and model is None) or (shadow and split is None):
+        raise UsageError("--shadow needs --model and --split, and --times needs --model.")
 
 
 def _more(generator: Generator, generated: Genotypes, times: int, seed: int) -> Genotypes:

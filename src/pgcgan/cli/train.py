@@ -97,8 +97,7 @@ def train(
     if not resume and number() == 0:
         output_free(output, force)
     people = read_train(vcf, panel, split, reading or Reading())
-    check_memory(generator, people)
-    say_expected_leak(generator, people)
+    say_estimates(generator, people)
     with progress("training") as on_event:
         if model in NETWORKS:
             _fit_network(generator, people, output, resume, force, on_event)
@@ -144,8 +143,9 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 _ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
 
 
-def check_memory(generator: Generator, people: Genotypes) -> None:
-    """Print the expected cost of the training; raise DataError if it does not fit into memory."""
+def say_estimates(generator: Generator, people: Genotypes) -> None:
+    """Print the expected cost and leak of the training; raise DataError if it does not fit into memory."""
+    from ..generators.haplotype.leak import estimate_leak
     from ..runtime.memory import available_bytes
 
     estimate = generator.estimate(people)
@@ -153,12 +153,6 @@ def check_memory(generator: Generator, people: Genotypes) -> None:
         available = available_bytes()
         estimate.check(None if available is None else available // beside())
         say(str(estimate))
-
-
-def say_expected_leak(generator: Generator, people: Genotypes) -> None:
-    """Print what the model is expected to give away of its training people, if that is known before the training."""
-    from ..generators.haplotype.leak import estimate_leak
-
     leak = estimate_leak(people, generator.label, generator.parameters())
     if leak is not None:
         say(str(leak))

@@ -164,8 +164,8 @@ def finish(model: str, /) -> None:
     from ..registry import load
 
     done = finish(model)
-    say(str(load(done).expected_leak_))
-    say(f"finished: {done}")
+    leak = load(done).expected_leak_
+    say(f"finished: {done}" + (f"; {leak}" if leak is not None else ""))
 
 
 def train_windows(
@@ -199,7 +199,9 @@ def train_windows(
             say(_described(made, output))
             fit_windows(output, executor=runs, on_event=on_event)
             finished(output)
-    say(str(load(output).expected_leak_))
+    leak = load(output).expected_leak_
+    if leak is not None:
+        say(str(leak))
     say(f"trained in windows: {output}")
 
 

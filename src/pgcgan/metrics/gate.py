@@ -85,7 +85,7 @@ THRESHOLDS: dict[str, Threshold] = {
         by_chance=False,
     ),
     "AF RMSE": Threshold("2x", None, "two sets of real people differ by the floor, seldom by 1.6 times it"),
-    "LD RMSE": Threshold("4x", None, f"real people: the floor, seldom 1.6 times it; independent sites: 11x; {_PRICE}"),
+    "LD RMSE": Threshold("3x", None, f"real people: the floor, seldom 1.6 times it; independent sites: 11x; {_PRICE}"),
     "AA_truth": Threshold("~0.4", None, f"real people give the floor, independent sites .5 more; {_PRICE}"),
     "AA_syn": Threshold("~0.4", None, f"real people give the floor, independent sites .5 less; {_PRICE}"),
     "C2ST AUC, gradient boosting": Threshold("0.75", None, f"real people give .5, independent sites 1; {_PRICE}"),
