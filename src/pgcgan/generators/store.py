@@ -168,7 +168,7 @@ def _damaged(directory: Path, error: Exception) -> ModelError:
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raise ValueError or KeyError if an entry that all families have is absent or of another type."""
-    counts = metadata["label_counts"]
+    counts, leak = metadata["label_counts"], metadata["expected_leak"]
     right = {
         "model": isinstance(metadata["model"], str),
         "label": _are_texts(metadata["label"]) and len(metadata["label"]) > 0,
@@ -178,6 +178,7 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
         "seed": _is_whole(metadata["seed"], 0),
         "parameters": isinstance(metadata["parameters"], dict),
         "details": isinstance(metadata["details"], dict),
+        "expected_leak": leak is None or (isinstance(leak, dict) and _is_whole(leak.get("free frequencies"), 0)),
         "provenance": isinstance(metadata["provenance"], dict),
         "files": isinstance(metadata["files"], dict),
     }

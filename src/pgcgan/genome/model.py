@@ -137,9 +137,8 @@ class GenomeModel(Generator):
         self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
         self.windows_ = [Window(**window) for window in details["windows"]]
         self._ancestry = [AncestryMixture(**mixture) for mixture in details["ancestry"]]
-        self._free_frequencies = dict(metadata.get("expected_leak") or {}).get("free frequencies")
-        if not (isinstance(self._free_frequencies, int | None) and (self._free_frequencies or 0) >= 0):
-            raise ValueError(f"free frequencies are {self._free_frequencies!r}")
+        leak = metadata["expected_leak"]
+        self._free_frequencies = None if leak is None else leak["free frequencies"]
         if len(self._ancestry) != len(self.label_counts_):
             raise ValueError(f"there is no ancestry for each of {len(self.label_counts_)} labels")
         for window in self.windows_:
