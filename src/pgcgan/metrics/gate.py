@@ -68,11 +68,11 @@ _PRICE = "less leak has this price"
 THRESHOLDS: dict[str, Threshold] = {
     HELD_OUT: Threshold("50..", None, "with fewer, attacks cannot detect a leak"),
     _POOL: Threshold("0.65", 0.5, _ATTACKED, by_chance=False, upper=True),
-    f"{_POOL}, rarest tenth": Threshold("0.8", 0.5, _GROUP, upper=True),
+    f"{_POOL}, rarest tenth": Threshold("0.75", 0.5, _GROUP, upper=True),
     f"{_POOL}{_WORST}": Threshold("0.75", 0.5, _GROUP, upper=True),
     "informed membership TPR at 1 % FPR, pool": Threshold("0.1", 0.01, _GROUP, upper=True),
     _PANEL: Threshold("0.65", 0.5, _ATTACKED, by_chance=False, upper=True),
-    f"{_PANEL}, rarest tenth": Threshold("0.8", 0.5, _GROUP, upper=True),
+    f"{_PANEL}, rarest tenth": Threshold("0.75", 0.5, _GROUP, upper=True),
     f"{_PANEL}{_WORST}": Threshold("0.75", 0.5, _GROUP, upper=True),
     "membership AUC": Threshold("0.6", 0.5, _WEAK, by_chance=False, upper=True),
     "frequency attack AUC": Threshold("0.65", 0.5, _WEAK, by_chance=False, upper=True),
