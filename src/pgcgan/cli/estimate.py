@@ -8,8 +8,8 @@ from cyclopts import Parameter
 
 from .app import app
 from .files import read_train
-from .options import FILE, NetworkOptions, Reading
-from .train import generator_of, say_estimates
+from .options import FILE, NetworkOptions, Reading, named_values
+from .train import check_options, say_estimates
 
 
 @app.command
@@ -42,6 +42,9 @@ def estimate(
     settings
         NAME=VALUE, as for train.
     """
-    generator = generator_of(model, label or ["super_pop"], 0, settings, network, None)
+    from ..registry import create
+
+    parameters = {**check_options(model, network, None), **named_values(settings or [])}
+    generator = create(model, label or ["super_pop"], **parameters)
     people = read_train(vcf, panel, split, reading or Reading())
     say_estimates(generator, people)

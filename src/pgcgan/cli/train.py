@@ -93,7 +93,7 @@ def train(
         raise UsageError("--executor goes with --windows.")
     if resume and model not in NETWORKS:
         raise UsageError("--resume is for --model gan, --model paper and --windows: other models have no checkpoints.")
-    generator = generator_of(model, label or ["super_pop"], seed, settings, network, baseline)
+    generator = _generator(model, label or ["super_pop"], seed, settings, network, baseline)
     if not resume and number() == 0:
         output_free(output, force)
     people = read_train(vcf, panel, split, reading or Reading())
@@ -110,7 +110,7 @@ def train(
     say(f"{model} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
-def generator_of(
+def _generator(
     model: str,
     label: Sequence[str],
     seed: int,

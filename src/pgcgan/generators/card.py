@@ -106,7 +106,7 @@ def _provenance(facts: Mapping[str, Any]) -> list[str]:
 def _expected_leak(facts: Mapping[str, Any]) -> list[str]:
     leak = facts.get("expected leak")
     if leak is None:
-        return ["No expectation is known for this family; `pgcgan evaluate` attacks its people."]
+        return ["No expectation is computed for this family; `pgcgan evaluate` attacks its people."]
     (_, auc), (_, free), (_, haplotypes), (target, people) = leak.items()
     return [
         f"- expected AUC of the best-informed attacker on who was trained on: {_figure(auc)}, from {free} free "

@@ -263,9 +263,9 @@ class Generator(ABC):
 
     @property
     def expected_leak_(self) -> ExpectedLeak | None:
-        """What the counts of haplotype blocks are expected to give away; None for a family without blocks."""
+        """What exact counts of haplotype blocks are expected to give away; None for a family without them."""
         blocks = getattr(self, "blocks_", None)
-        if blocks is None:
+        if blocks is None or "min_carriers" not in self.parameter_names():  # counts with noise give away less
             return None
         return ExpectedLeak(sum(blocks.sizes) - len(blocks), 2 * sum(self.label_counts_.values()))
 
