@@ -265,6 +265,13 @@ def test_a_report_is_drawn_again_from_json_and_two_are_compared(run: Run) -> Non
     assert json.loads(run("compare smote.json other.json --json -")[1]) == content
 
 
+def test_shadow_models_and_more_sets_are_attacked(run: Run) -> None:
+    status, out, _ = run(f"{EVALUATE} --model smote.model --shadow 1 --times 3 --json -")
+    provenance = json.loads(out)["provenance"]
+    assert status == 0 and provenance["shadow models"] == 1
+    assert provenance["further synthetic people"] == 2 * sum(train_counts(Path()).values())
+
+
 def test_the_gate_ends_with_3_and_the_report_is_written_all_the_same(run: Run) -> None:
     status, out, err = run(f"{EVALUATE} --gate -o report.html")
     assert status == 3
