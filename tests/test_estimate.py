@@ -182,7 +182,7 @@ def test_a_part_of_the_sites_foretells_the_free_frequencies(cohort: Genotypes, m
     assert model.expected_leak_ == ExpectedLeak(sum(len(t) for t in blocks.templates) - len(blocks), 300)
     assert estimate_leak(small, ("super_pop",), pgcgan.LiStephens().parameters()) is None
     monkeypatch.setattr("pgcgan.generators.haplotype.leak._WINDOWS", 4)
-    monkeypatch.setattr("pgcgan.generators.haplotype.leak._WINDOW", 80)
+    monkeypatch.setattr("pgcgan.generators.haplotype.leak._MOST_SITES", 80)
     rows, person = cohort.haplotypes(), np.repeat(np.arange(150), 2)
     label = np.repeat(np.unique(cohort.label("super_pop").astype(str), return_inverse=True)[1], 2)
     exact = find_blocks(rows, person, min_carriers=4, label=label)
