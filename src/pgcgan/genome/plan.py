@@ -314,6 +314,10 @@ def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, 
             f"accepted: {accepted}."
         )
     HaplotypeModel(label, seed=seed, **parameters).check_parameters()
+    if parameters.get("private"):
+        raise UsageError(
+            f"private is {parameters['private']}; windows (--windows) accept 0 alone: what they give away adds up."
+        )
 
 
 def check_index(path: str) -> None:
