@@ -109,10 +109,11 @@ def _expected_leak(facts: Mapping[str, Any]) -> list[str]:
         return ["No expectation is computed for this family; `pgcgan evaluate` attacks its people."]
     (_, auc), (_, free), (_, haplotypes), (target, people) = leak.items()
     return [
-        f"- expected AUC of the best-informed attacker on who was trained on: {_figure(auc)}, from {free} free "
-        f"frequencies of {haplotypes} haplotypes; chance is 0.5",
+        f"- expected AUC of the best-informed attacker on the counts in this directory: {_figure(auc)}, from {free} "
+        f"free frequencies of {haplotypes} haplotypes; chance is 0.5",
         f"- {target}: {people}, with as many free frequencies",
-        "- Rare haplotypes are recognised more easily than this mean, and several sets of people more easily than one.",
+        "- An attack on one set of its people may find less, on several sets more; rare haplotypes are recognised more "
+        "easily than this mean.",
     ]
 
 

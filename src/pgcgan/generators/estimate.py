@@ -61,10 +61,11 @@ class ExpectedLeak:
     def __str__(self) -> str:
         people, needed = self.haplotypes // 2, self.people_for()
         enough = f"below {TARGET:g} with more than {needed:,} people" if needed >= people else f"below {TARGET:g}"
+        source = f" (estimated from {self.sites})" if self.sites else ""
         return (
-            f"expected leak{' (estimated from ' + self.sites + ')' if self.sites else ''}: the best-informed attacker "
-            f"recognises training people with an AUC of about {self.auc:.2f} ({self.free_frequencies:,} free "
-            f"frequencies, {self.haplotypes:,} haplotypes; chance is 0.5); {enough}"
+            f"expected leak{source}: the best-informed attacker on the counts recognises training people with an AUC "
+            f"of about {self.auc:.2f} ({self.free_frequencies:,} free frequencies, {self.haplotypes:,} haplotypes; "
+            f"chance is 0.5); {enough}"
         )
 
 

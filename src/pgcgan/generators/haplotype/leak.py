@@ -47,6 +47,7 @@ def estimate_leak(people: Genotypes, label: tuple[str, ...], parameters: dict[st
             breaks=[b - start for b in rows.breaks if start < b < start + length],
             states=rows.n_states,
             label=rows.row_label,
+            min_deviations=max(parameters["min_deviations"], parameters["min_carriers"]),
             **{name: parameters[name] for name in _OF_BLOCKS},
         )
         complete = len(blocks) if whole else max(1, len(blocks) - 1)  # the end of a window cuts its last block
