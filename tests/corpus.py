@@ -130,7 +130,7 @@ CASES = [
          cell(5, 11, "0|99999999999999999999")),
     Case("a call that is none", READ, "has the call 'A|T' of sample ", cell(5, 11, "A|T")),
     Case("mixed phase", READ, "phased and unphased calls are mixed", both(cell(5, 11, "0/1"), cell(6, 11, "0|1"))),
-    Case("a record twice", READ, "duplicates='drop' (--duplicates drop) keeps the first.",
+    Case("a record twice", READ, "duplicates='drop' (--duplicates drop) keeps the first",
          rows(lambda r: [*r[:3], r[2], *r[3:]])),
     Case("no GT", READ, "has no GT (its FORMAT is DP); genotype calls are needed.", cell(5, 8, "DP")),
     Case("a position that is no number", READ, "the position 'x' on contig 1 is not a number", cell(5, 1, "x")),

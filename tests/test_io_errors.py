@@ -71,8 +71,8 @@ RECORDS = {
     ),
     "duplicate": (
         vcf("10 A C 0|1 0|1", "10 A G 0|1 0|1", "10 A C 0|1 0|1"),
-        "record 6:10 A>C occurs a second time (the same contig, position, REF and ALT C); duplicates='drop' "
-        "(--duplicates drop) keeps the first.",
+        "record 6:10 A>C occurs a second time (the same contig, position, REF and ALT C, and the same ID or none); "
+        "duplicates='drop' (--duplicates drop) keeps the first, and IDs of their own keep both.",
     ),
     "out of order": (
         vcf("10 A C 0|1 0|1", "9 A G 0|1 0|1"),

@@ -141,7 +141,7 @@ def test_policies_of_haploid_calls_half_calls_and_duplicates(tmp_path):
         "accepts it."
     )
     assert read(tmp_path / "i.npz", half_calls="missing").equals(one())
-    twice = Variants(["6", "6", "X"], [10, 10, 5], ["a", "b", "."], ["A"] * 3, ["C", "C", "T"])
+    twice = Variants(["6", "6", "X"], [10, 10, 5], ["a", "a", "."], ["A"] * 3, ["C", "C", "T"])
     write(one(variants=twice), tmp_path / "d.npz", force=True)
     with pytest.raises(DataError, match=r"d\.npz, site 1 \(from 0\): 6:10 A>C occurs a second time, after .*site 0"):
         read(tmp_path / "d.npz")

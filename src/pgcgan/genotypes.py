@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError, listed
-from .regions import parse_region
+from .regions import named_otherwise, parse_region
 
 MISSING = -1
 
@@ -316,7 +316,7 @@ class Genotypes:
         if contig not in set(self.variants.contig):
             raise DataError(
                 f"Region {region!r}: there is no variant on contig {contig!r}; contigs with variants: "
-                f"{listed(dict.fromkeys(self.variants.contig))}."
+                f"{listed(dict.fromkeys(self.variants.contig))}{named_otherwise(region, self.variants.contig)}."
             )
         inside = (self.variants.contig == contig) & (self.variants.position >= start)
         return inside if end is None else inside & (self.variants.position <= end)

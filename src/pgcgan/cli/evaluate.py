@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,7 +102,8 @@ def evaluate(
     generated = read(synthetic, labels)
     if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
-    people = at_sites_of(read(real, panel, **read_options(how)), generated)
+    everywhere = read(real, panel, **read_options(how))
+    people = at_sites_of(everywhere, generated)
     train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
     if holdout is not None and not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
@@ -109,6 +111,7 @@ def evaluate(
         evaluation = evaluate(
             train, generated, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event
         )
+    evaluation = _with_remarks(evaluation, _site_remark(everywhere.n_variants, people.n_variants))
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if history is not None:
@@ -119,6 +122,19 @@ def evaluate(
         if not verdict.passed:
             raise GateFailed(str(verdict))
         say(str(verdict))
+
+
+def _site_remark(real: int, common: int) -> list[str]:
+    """Return the remark that the synthetic people lack some of the real sites."""
+    if common == real:
+        return []
+    return [f"The synthetic file has {common:,} of the {real:,} real sites; the others are not compared."]
+
+
+def _with_remarks(evaluation: Evaluation, remarks: Sequence[str]) -> Evaluation:
+    """Return an evaluation with some remarks before its own."""
+    remarks = [*remarks, *evaluation.provenance["remarks"]]
+    return replace(evaluation, provenance={**evaluation.provenance, "remarks": remarks})
 
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:

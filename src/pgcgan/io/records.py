@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
-from ..regions import parse_region
+from ..regions import named_otherwise, parse_region
+from ..site_keys import is_another
 from .scratch import empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have
@@ -61,7 +62,8 @@ class Policies:
         Haploid calls beside diploid ones are an error, or doubled to homozygous. A file of haploid calls only is read
         as it is under "error".
     duplicates : {"error", "drop"}
-        For a second record with the same contig, position, REF and ALT.
+        For a second record with the same contig, position, REF, ALT and ID. Records that differ by ID alone (alleles of
+        HLA genes) are variants of their own; one without an ID repeats any of them.
     unphased : bool
         Read every call as an unordered pair, whatever its separator says.
     """
@@ -125,7 +127,7 @@ class Table:
         self._sites: list[Site] = []
         self._last: Site | None = None
         self._contigs: set[str] = set()
-        self._here: set[tuple[str, str]] = set()  # REF and ALT of the records at the present position
+        self._here: dict[tuple[str, str], set[str]] = {}  # IDs of the records at the present position by REF and ALT
         # Witnesses: the first heterozygous call with (True) and without phase, the first call of each ploidy.
         self._het: dict[bool, str] = {}
         self._ploidy: dict[int, str] = {}
@@ -291,15 +293,13 @@ class Table:
             )
 
     def _is_new(self, site: Site, alt: str) -> bool:
-        key = (site.ref, alt)
-        if key not in self._here:
-            self._here.add(key)
+        if is_another(site.id, self._here.setdefault((site.ref, alt), set())):
             return True
         if self.policies.duplicates == "error":
             self.refuse(
                 site,
-                f"occurs a second time (the same contig, position, REF and ALT {alt}); "
-                f"{_way_out('duplicates')} keeps the first.",
+                f"occurs a second time (the same contig, position, REF and ALT {alt}, and the same ID or none); "
+                f"{_way_out('duplicates')} keeps the first, and IDs of their own keep both.",
             )
         self._dropped.setdefault("duplicate records", []).append(str(site))
         return False
@@ -348,8 +348,9 @@ class Table:
             dropped = sum(map(len, self._dropped.values()))
             if dropped:
                 where += f" that is kept ({dropped} dropped)"
-            contigs = listed(contig_lengths or sorted(self._contigs))
-            raise DataError(f"{self.source} holds no record{where}; its contigs: {contigs}.")
+            contigs = contig_lengths or sorted(self._contigs)
+            advice = "" if self.region is None else named_otherwise(self.region, contigs)
+            raise DataError(f"{self.source} holds no record{where}; its contigs: {listed(contigs)}{advice}.")
         if isinstance(self._calls, np.memmap):
             self._calls = self._calls[: len(self._sites)]
         else:
