@@ -22,6 +22,9 @@ def _strings(values: Any, what: str) -> np.ndarray:
     array = np.array([str(v) for v in values], dtype=object)
     if array.ndim != 1:
         raise DataError(f"{what} must be one-dimensional, got shape {array.shape}.")
+    if "\0" in "".join(array):
+        name = next(value for value in array if "\0" in value)
+        raise DataError(f"{what} has {name!r} with a NUL character, which numpy drops at the end of a name.")
     array.flags.writeable = False
     return array
 

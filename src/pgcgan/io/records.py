@@ -30,6 +30,13 @@ COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")  # of 
 
 MAX_POSITION = (1 << 62) - 1  # sums of two fit into int64
 
+UNKNOWN_POSITION = (
+    "the position 0, which PLINK writes for an unknown one; models need positions: set them (`plink1.9 --update-map`, "
+    "`plink2 --update-map`), or leave such variants out by their IDs (--exclude)"
+)
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no name of a site has such a character
+
 log = logging.getLogger("pgcgan.io")
 
 
@@ -141,6 +148,7 @@ class Table:
     def place(self, site: Site) -> Literal["take", "skip", "end"]:
         """Check the order of a record, and return what to do with it: take its calls, skip it, or end."""
         last = self._last
+        self._check_names(site)
         if last is not None and site.contig == last.contig:
             if site.position < last.position:
                 self.refuse(site, f"comes after {last}: positions go back; sort the file with `bcftools sort`.")
@@ -152,6 +160,8 @@ class Table:
             self._contigs.add(site.contig)
         if last is None or (site.contig, site.position) != (last.contig, last.position):
             self._here.clear()
+        elif site.position == 0:
+            self.refuse(site, f"has, as the record before it, {UNKNOWN_POSITION}.")
         self._last = site
         if self._bounds is not None:
             contig, start, end = self._bounds
@@ -168,6 +178,15 @@ class Table:
                 self._dropped.setdefault("records with several ALT alleles", []).append(str(site))
                 return "skip"
         return "take"
+
+    def _check_names(self, site: Site) -> None:
+        fields = site.contig, site.id, site.ref, *site.alts
+        if not all(fields) or CONTROL.search("".join(fields)):
+            shown = " ".join(map(ascii, (site.contig, site.position, site.id, site.ref, ",".join(site.alts))))
+            raise DataError(
+                f"{self.source}: the record {shown} (contig, position, ID, REF, ALT) has an empty name or a control "
+                "character in it; '.' stands for an ID or ALT that is not there."
+            )
 
     def row(self) -> np.ndarray:
         """Return the row that the next record will occupy: int8, shape (samples, 2), to be written in place."""

@@ -11,7 +11,7 @@ from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
 from ..regions import named_otherwise, parse_region
 from ..site_keys import differ_by_id, is_another, site_keys
-from .records import Policies, log
+from .records import CONTROL, UNKNOWN_POSITION, Policies, log
 
 
 def wanted_sites(
@@ -22,6 +22,7 @@ def wanted_sites(
     policies: Policies,
     place: Callable[[int], str],
     sort: str,
+    zero_is_unknown: bool = False,
 ) -> np.ndarray:
     """Return the sites to read, as the readers of VCF choose records.
 
@@ -39,6 +40,8 @@ def wanted_sites(
         Given the number of a site, says where it is ("x.bim, line 7").
     sort : str
         What the user can do to have them sorted.
+    zero_is_unknown : bool
+        The format writes 0 for a position that is not known.
 
     Returns
     -------
@@ -58,6 +61,8 @@ def wanted_sites(
             inside &= variants.position <= end
     index = np.flatnonzero(inside)
     contigs, positions = variants.contig[index], variants.position[index]
+    _check_names(variants, index, place)
+    _check_known(variants, index[positions == 0], place, zero_is_unknown)
     changes = contigs[1:] != contigs[:-1]
     back = ~changes & (positions[1:] < positions[:-1])
     if back.any():
@@ -85,6 +90,25 @@ def wanted_sites(
             advice = named_otherwise(region, variants.contig_lengths)
         raise DataError(f"{source} holds no record{where}; its contigs: {listed(variants.contig_lengths)}{advice}.")
     return index
+
+
+def _check_names(variants: Variants, index: np.ndarray, place: Callable[[int], str]) -> None:
+    for what, values in (("contig", variants.contig), ("ID", variants.id), ("REF", variants.ref), ("ALT", variants.alt)):
+        names = values[index].tolist()
+        if all(names) and not CONTROL.search("".join(names)):
+            continue
+        i = next(i for i, name in enumerate(names) if not name or CONTROL.search(name))
+        raise DataError(f"{place(int(index[i]))}: the {what} {names[i]!r} is empty, or has a control character in it.")
+
+
+def _check_known(variants: Variants, zeros: np.ndarray, place: Callable[[int], str], zero_is_unknown: bool) -> None:
+    """Raise a DataError if positions are not known; a VCF may have one record at 0, the end of the contig."""
+    if len(zeros) and (zero_is_unknown or len(set(variants.contig[zeros])) < len(zeros)):
+        first = int(zeros[0])
+        raise DataError(
+            f"{place(first)}: {variants.id[first]} and {len(zeros) - 1} other variants of {len(variants)} have "
+            f"{UNKNOWN_POSITION}."
+        )
 
 
 def _duplicates(

@@ -132,6 +132,8 @@ def parse_header(lines: Sequence[str], source: str) -> Header:
     samples = columns[9:]
     if not samples:
         raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
+    if "" in samples:
+        raise DataError(f"{source} has an empty name for sample {samples.index('') + 1} in its header.")
     twice = [s for s in dict.fromkeys(samples) if samples.count(s) > 1] if len(set(samples)) < len(samples) else []
     if twice:
         raise DataError(f"{source} names samples more than once in its header: {listed(twice)}.")
@@ -224,11 +226,20 @@ def _decode(
     columns = text.split(_SEPARATOR)
     parsed = []
     for i in range(n) if chosen is None else chosen.tolist():
-        token = (columns[i].split(b":") + [b""] * gt)[gt] or b"."
+        token = _token(table, site, columns[i], gt, i, chosen)
         if token not in tokens:
             tokens[token] = _parse_call(table, site, token, i, chosen)
         parsed.append(tokens[token])
     table.add(site, np.array([p[:2] for p in parsed], dtype=np.int32), np.array([p[2] for p in parsed]))
+
+
+def _token(table: Table, site: Site, column: bytes, gt: int, i: int, chosen: np.ndarray | None) -> bytes:
+    """Return the GT of a sample column; fields at the end may be left out, but the column is not empty."""
+    fields = column.split(b":")
+    if len(fields) > gt and not fields[gt]:
+        sample = table.samples[i if chosen is None else chosen.tolist().index(i)]
+        table.refuse(site, f"has an empty call of sample {sample}; '.' stands for a missing one.")
+    return fields[gt] if len(fields) > gt else b"."
 
 
 def _decode_single_digits(
