@@ -141,7 +141,7 @@ def test_a_genetic_map_sets_the_switches(form: str, tmp_path: Path) -> None:
     ("text", "facts"),
     [
         ("pos\tchr\tcM\n1\t7\t0\n", r"contig '1'.*: 7"),
-        ("pos\tcM\n1\t0\n2\tx\n", "line 2 .*'2 x'"),
+        ("pos\tcM\n1\t0\n2\tx\n", "line 3 .*'2 x'"),
         ("pos\tcM\n", "no positions"),
         ("a\tb\n", r"position\(bp\).*map\(cm\).* a, b"),
         ("", "no line"),

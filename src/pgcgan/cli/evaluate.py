@@ -12,7 +12,17 @@ from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
 from .app import app
-from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
+from .files import (
+    at_sites_of,
+    divided,
+    names,
+    note_relatives,
+    output_free,
+    panel_beside,
+    read_options,
+    with_asked_labels,
+    write_text,
+)
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
@@ -55,8 +65,8 @@ def evaluate(
     synthetic
         The synthetic genotypes.
     split
-        A table with the columns sample and split: train was trained on, everybody else is held out. Without it,
-        noise floors and privacy metrics are not computed.
+        A table with the columns sample and split: train was trained on, everybody else is held out; auto: as train
+        --split auto divided the panel. Without it, noise floors and privacy metrics are not computed.
     synthetic_panel
         Labels of the synthetic people; by default NAME.panel.tsv beside NAME.vcf.gz.
     label
@@ -104,14 +114,17 @@ def evaluate(
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
     everywhere = read(real, panel, **read_options(how))
     people = at_sites_of(everywhere, generated)
-    train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
+    people, generated = (with_asked_labels(each, label or ()) for each in (people, generated))
+    train, holdout = (people, None) if split is None else divided(people, split, how.intersect, panel)
     if holdout is not None and not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
+    relatives = None if holdout is None else note_relatives(panel, train.samples, holdout.samples)
     with progress("evaluating") as on_event:
         evaluation = evaluate(
             train, generated, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event
         )
-    evaluation = _with_remarks(evaluation, _site_remark(everywhere.n_variants, people.n_variants))
+    remarks = [relatives, _site_remark(everywhere.n_variants, people.n_variants)]
+    evaluation = _with_remarks(evaluation, [remark for remark in remarks if remark is not None])
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if history is not None:
@@ -124,11 +137,11 @@ def evaluate(
         say(str(verdict))
 
 
-def _site_remark(real: int, common: int) -> list[str]:
-    """Return the remark that the synthetic people lack some of the real sites."""
+def _site_remark(real: int, common: int) -> str | None:
+    """Return the remark that the synthetic people lack some of the real sites, if they do."""
     if common == real:
-        return []
-    return [f"The synthetic file has {common:,} of the {real:,} real sites; the others are not compared."]
+        return None
+    return f"The synthetic file has {common:,} of the {real:,} real sites; the others are not compared."
 
 
 def _with_remarks(evaluation: Evaluation, remarks: Sequence[str]) -> Evaluation:

@@ -133,6 +133,16 @@ def _is_bgzip(head: bytes) -> bool:
 
 
 def _refuse_index(path: str) -> NoReturn:
+    if not remote.is_address(path):
+        with open(path, "rb") as file:
+            head = file.read(18)
+        if not _is_bgzip(head):
+            form = "compressed with gzip, not bgzip" if head[:2] == EOF_BLOCK[:2] else "not compressed"
+            new = f"{path.removesuffix('.gz').removesuffix('.vcf')}.bgzip.vcf.gz"
+            raise DataError(
+                f"{path} is {form}, so that no index can belong to it; `bcftools view -Oz -o {new} {path} && tabix -p "
+                f"vcf {new}` makes a file and its index, or move the index away to read {path} from the start."
+            )
     raise DataError(
         f"The index beside {named(path)} is that of another file: no compressed block begins where it says; make it "
         "anew with `tabix -f -p vcf` (VCF) or `bcftools index -f` (VCF, BCF)."

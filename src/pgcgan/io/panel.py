@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ..errors import DataError, UsageError, listed
@@ -16,7 +16,7 @@ SAMPLE_COLUMNS = ("sample", "sample_id", "SampleID", "Sample name", "IID", "#IID
 FATHER = ("paternalid", "fatherid", "father", "pat")  # names of columns as `plain` returns them
 MOTHER = ("maternalid", "motherid", "mother", "mat")
 _FAM = ["FID", "IID", "PAT", "MAT", "SEX", "PHENOTYPE"]  # the columns of a .fam, which has no header
-_PEDIGREE = {  # the columns of pedigree files that are labels
+PEDIGREE = {  # the columns of pedigree files that are labels
     "population": "pop",
     "populationcode": "pop",
     "superpopulation": "super_pop",
@@ -87,8 +87,8 @@ def read_panel(
     pedigree = _is_pedigree(header, sample_at)
     columns = {}
     for i, name in enumerate(header):
-        if i != sample_at and (pedigree or header is _FAM) and plain(name) in _PEDIGREE:
-            columns.setdefault(_PEDIGREE[plain(name)], i)
+        if i != sample_at and (pedigree or header is _FAM) and plain(name) in PEDIGREE:
+            columns.setdefault(PEDIGREE[plain(name)], i)
         elif i != sample_at and not pedigree and plain(name) not in (*FATHER, *MOTHER):
             columns[name] = i
     if header is _FAM:
@@ -139,6 +139,24 @@ def read_parents(path: str | os.PathLike[str]) -> dict[str, list[str]]:
     sample_at = _sample_column(header, table, source)
     at = [i for i, name in enumerate(header) if i != sample_at and plain(name) in (*FATHER, *MOTHER)]
     return {row[sample_at]: [row[i] for i in at if row[i] not in _NOBODY] for _, row in table}
+
+
+def family_names(names: Iterable[str], others: Collection[str]) -> str:
+    """Return what to do where names are those of others with a family ID before them (FID_IID), or nothing."""
+
+    def without_family(name: str) -> list[str]:
+        return [name[i + 1 :] for i, character in enumerate(name) if character == "_"]
+
+    for given, wanted, where in ((names, others, "file"), (others, names, "panel")):
+        known = set(wanted)
+        pairs = [(name, own) for name in given for own in without_family(name) if own in known]
+        if pairs:
+            name, own = pairs[0]
+            advice = "`bcftools reheader --samples`, or `plink2 --export vcf id-paste=iid`, writes names without it"
+            if where == "panel":
+                advice = "take it out of the panel's names"
+            return f"; {len(pairs)} names in the {where} look like FID_IID ({name} for {own}): {advice}"
+    return ""
 
 
 def plain(name: str) -> str:

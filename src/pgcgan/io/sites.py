@@ -93,7 +93,12 @@ def wanted_sites(
 
 
 def _check_names(variants: Variants, index: np.ndarray, place: Callable[[int], str]) -> None:
-    for what, values in (("contig", variants.contig), ("ID", variants.id), ("REF", variants.ref), ("ALT", variants.alt)):
+    for what, values in (
+        ("contig", variants.contig),
+        ("ID", variants.id),
+        ("REF", variants.ref),
+        ("ALT", variants.alt),
+    ):
         names = values[index].tolist()
         if all(names) and not CONTROL.search("".join(names)):
             continue

@@ -106,7 +106,7 @@ def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]
         shown = repr(line[:24].decode("latin-1")) if line else "nothing: it is empty"
         raise DataError(
             f"{source} is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with {shown}); "
-            "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf."
+            "other formats are known by their names: .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, .trees, .npz."
         )
     lines = []
     while line.startswith(b"##"):
