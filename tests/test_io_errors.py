@@ -247,9 +247,9 @@ def test_regions_and_samples_that_are_not_there(tmp_path, form):
     if form == ".vcf":
         (tmp_path / "x.vcf").write_bytes(gzip.decompress(path.read_bytes()))
         path = tmp_path / "x.vcf"
-    assert (
-        message_of(path, region="chr6:1-5")
-        == "holds no record that starts in the region chr6:1-5; its contigs: 6; the contig is named 6 there: --region 6:1-5."
+    assert message_of(path, region="chr6:1-5") == (
+        "holds no record that starts in the region chr6:1-5; its contigs: 6; the contig is named 6 there: "
+        "--region 6:1-5."
     )
     assert (
         message_of(path, region="6:500-900") == "holds no record that starts in the region 6:500-900; its contigs: 6."

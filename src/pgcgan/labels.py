@@ -151,7 +151,8 @@ def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[s
     """Return `PREFIX-EUR-000001`, … in the order of the plan; numbers restart at each label, behind those before.
 
     Whatever is not a letter, digit, "-" or "." in a label becomes "-", because some formats take nothing else in a
-    sample name, and PLINK 1.9 takes "_" for the end of a family ID. Labels that become equal by that share one numbering, so that names stay unique.
+    sample name, and PLINK 1.9 takes "_" for the end of a family ID. Labels that become equal by that share one
+    numbering, so that names stay unique.
 
     Raises
     ------

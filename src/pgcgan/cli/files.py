@@ -61,7 +61,6 @@ def with_asked_labels(people: Genotypes, asked: Sequence[str]) -> Genotypes:
 
 def train_names(split: str, intersect: bool, panel: str | None) -> Callable[[list[str]], list[str]]:
     """Return what chooses, of the people in a file, those for training."""
-
     noted = False
 
     def choose(present: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError, listed
 from .app import app
 from .files import (
+    asked_labels,
     at_sites_of,
     divided,
     genotypes_free,
@@ -20,7 +21,6 @@ from .files import (
     note_relatives,
     read_options,
     split_of,
-    asked_labels,
 )
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say

@@ -63,7 +63,7 @@ FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., lis
 _OTHER_FORMATS = {
     **dict.fromkeys((".ped", ".map"), "`plink1.9 --file {stem} --make-bed --out {stem}` makes a .bed of PLINK text"),
     **dict.fromkeys((".tped", ".tfam"), "`plink1.9 --tfile {stem} --make-bed --out {stem}` makes a .bed of it"),
-    ".bgen": "`plink2 --bgen {stem}.bgen ref-first --sample {stem}.sample --make-pgen --out {stem}` makes a .pgen of it",
+    ".bgen": "`plink2 --bgen {stem}.bgen ref-first --sample {stem}.sample --make-pgen --out {stem}` makes a .pgen",
     ".gen": "`plink2 --data {stem} ref-first --make-pgen --out {stem}` makes a .pgen of it",
     **dict.fromkeys((".haps", ".haps.gz"), "`bcftools convert --hapsample2vcf {stem}` makes a VCF of it"),
     **dict.fromkeys((".bim", ".fam"), "give {stem}.bed, to which it belongs"),

@@ -136,8 +136,9 @@ def _duplicates(
             continue
         if policies.duplicates == "error":
             raise DataError(
-                f"{place(site)}: {variants.name(site)} occurs a second time, after {place(first[alleles])}, with the "
-                "same ID or none; duplicates='drop' (--duplicates drop) keeps the first, and IDs of their own keep both."
+                f"{place(site)}: {variants.name(site)} occurs a second time, after {place(first[alleles])}, with "
+                "the same ID or none; duplicates='drop' (--duplicates drop) keeps the first, and IDs of their own keep "
+                "both."
             )
         dropped.append(site)
     return dropped

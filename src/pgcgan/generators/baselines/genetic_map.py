@@ -61,8 +61,8 @@ class GeneticMap:
         if len(falls):
             i = int(falls[0])
             raise DataError(
-                f"{self.source}: on contig {contig} the centimorgans fall from {cm[i]:g} at {at[i]} to {cm[i + 1]:g} at "
-                f"{at[i + 1]}; a genetic map never decreases."
+                f"{self.source}: on contig {contig} the centimorgans fall from {cm[i]:g} at {at[i]} to {cm[i + 1]:g} "
+                f"at {at[i + 1]}; a genetic map never decreases."
             )
         return at, cm
 
@@ -111,7 +111,8 @@ def read_map(path: str | os.PathLike[str]) -> GeneticMap:
     elif at is None or cm is None:
         raise DataError(
             f"{path} is not a genetic map: its header needs a position (one of {', '.join(_POSITION)}) and "
-            f"centimorgans (one of {', '.join(_CENTIMORGAN)}), and it has {listed(lines[0][1]) if lines else 'no line'}."
+            f"centimorgans (one of {', '.join(_CENTIMORGAN)}), and it has "
+            f"{listed(lines[0][1]) if lines else 'no line'}."
         )
     else:
         lines = lines[1:]
