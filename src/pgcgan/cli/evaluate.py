@@ -123,8 +123,7 @@ def evaluate(
         evaluation = evaluate(
             train, generated, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event
         )
-    remarks = [relatives, _site_remark(everywhere.n_variants, people.n_variants)]
-    evaluation = _with_remarks(evaluation, [remark for remark in remarks if remark is not None])
+    evaluation = _with_remarks(evaluation, relatives, _site_remark(everywhere.n_variants, people.n_variants))
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if history is not None:
@@ -144,9 +143,9 @@ def _site_remark(real: int, common: int) -> str | None:
     return f"The synthetic file has {common:,} of the {real:,} real sites; the others are not compared."
 
 
-def _with_remarks(evaluation: Evaluation, remarks: Sequence[str]) -> Evaluation:
-    """Return an evaluation with some remarks before its own."""
-    remarks = [*remarks, *evaluation.provenance["remarks"]]
+def _with_remarks(evaluation: Evaluation, *given: str | None) -> Evaluation:
+    """Return an evaluation with some remarks, None aside, before its own."""
+    remarks = [*(remark for remark in given if remark is not None), *evaluation.provenance["remarks"]]
     return replace(evaluation, provenance={**evaluation.provenance, "remarks": remarks})
 
 

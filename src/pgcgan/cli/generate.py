@@ -97,7 +97,7 @@ def generate(
     force
         Replace files that exist.
     """
-    from ..io import read, write
+    from ..io import write
     from ..provenance import command_line
     from ..registry import load
     from .windows import in_windows, write_genome
@@ -108,13 +108,7 @@ def generate(
     genotypes_free(output, force)
     generator = load(model)
     wanted = _wanted(generator, counts, like, split, reading)
-    known = None
-    if real is not None:
-        known = read(real, panel, **read_options(reading or Reading()))
-        how = reading or Reading()
-        known, unseen = (known, None) if split is None else divided(known, split, how.intersect, panel)
-        if panel is not None and unseen is not None:
-            note_relatives(panel, known.samples, unseen.samples)
+    known, unseen = _real_people(real, panel, split, reading or Reading())
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
     if executor is not None and (not in_windows(generator) or min_distance is not None or release):
@@ -138,6 +132,23 @@ def generate(
         _stop_at_gate(known, unseen, people, generator.label, limits, seed)
     written = write(people, output, **keep)
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _real_people(
+    real: str | None, panel: str | None, split: str | None, reading: Reading
+) -> tuple[Genotypes | None, Genotypes | None]:
+    """Return the people of --real, those trained on and those held out, or None."""
+    from ..io import read
+
+    if real is None:
+        return None, None
+    people = read(real, panel, **read_options(reading))
+    if split is None:
+        return people, None
+    train, holdout = divided(people, split, reading.intersect, panel)
+    if panel is not None:
+        note_relatives(panel, train.samples, holdout.samples)
+    return train, holdout
 
 
 def _check_counts(
