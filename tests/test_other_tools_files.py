@@ -71,7 +71,7 @@ def test_position_zero_is_unknown_in_plink_files(file, capsys):
             write(Genotypes(people().calls, unknown, people().samples, {}, phased=False), name)
 
 
-@pytest.mark.parametrize("suffix", [".vcf", ".bcf", ".vcz", ".npz", ".hap"])
+@pytest.mark.parametrize("suffix", [".vcf", ".vcf.gz", ".vcz", ".npz", ".hap"])
 def test_several_records_at_position_zero(file, capsys, suffix):
     v = people(sites=3).variants
     several = Variants(v.contig, [0, 0, 5], ["rs1", "rs2", "rs3"], v.ref, v.alt)
@@ -81,6 +81,8 @@ def test_several_records_at_position_zero(file, capsys, suffix):
     one = Variants(v.contig, [0, 4, 5], ["rs1", "rs2", "rs3"], v.ref, v.alt)
     write(Genotypes(people(sites=3).calls, one, people().samples), f"y{suffix}")
     assert read(f"y{suffix}").variants.position.tolist() == [0, 4, 5]
+    with pytest.raises(DataError, match="position 0"):
+        write(Genotypes(people(sites=3).calls, one, people().samples), "y.bcf")
 
 
 VCF = "##fileformat=VCFv4.2\n##contig=<ID=6>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\tb\n"
@@ -145,8 +147,8 @@ def test_evaluate_says_how_many_real_sites_it_compares(file, capsys):
 def test_an_index_beside_a_file_that_is_not_bgzip(file, capsys):
     write(people(), "x.vcf.gz")
     text = gzip.decompress(Path("x.vcf.gz").read_bytes())
-    shutil.copy("x.vcf.gz.tbi", "y.vcf.gz.tbi")
     Path("y.vcf.gz").write_bytes(gzip.compress(text))
+    shutil.copy("x.vcf.gz.tbi", "y.vcf.gz.tbi")
     line = error_of("info y.vcf.gz --region 6:1000-1100", capsys)
     command = line.split("`")[1]
     if shutil.which("bcftools") and shutil.which("tabix"):
