@@ -133,11 +133,11 @@ def test_calls_of_more_than_two_alleles_and_records_without_gt(tmp_path):
 TEXTS = {
     "": (
         "is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with nothing: it is empty); accepted: "
-        ".vcf, .vcf.gz, .vcf.bgz, .bcf."
+        ".vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, .trees, .npz."
     ),
     "sample pop\n": (
         "is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with 'sample pop\\n'); accepted: "
-        ".vcf, .vcf.gz, .vcf.bgz, .bcf."
+        ".vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, .trees, .npz."
     ),
     HEADER: (
         "has no header line '#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT samples…' (tab-separated) after its '##' "

@@ -149,6 +149,7 @@ def test_an_index_beside_a_file_that_is_not_bgzip(file, capsys):
     text = gzip.decompress(Path("x.vcf.gz").read_bytes())
     Path("y.vcf.gz").write_bytes(gzip.compress(text))
     shutil.copy("x.vcf.gz.tbi", "y.vcf.gz.tbi")
+    assert "bgzip" in error_of("info y.vcf.gz --region 7:1000-1100", capsys)
     line = error_of("info y.vcf.gz --region 6:1000-1100", capsys)
     command = line.split("`")[1]
     if shutil.which("bcftools") and shutil.which("tabix"):

@@ -76,9 +76,10 @@ def first_part(
     for group in members.values():
         by_stratum.setdefault(str(strata[group[0]]), []).append(group)
     chosen = np.zeros(len(family), dtype=bool)
+    left = 0  # what no family of a stratum could fill, the next one makes up for
     for stratum in sorted(by_stratum):
         groups = by_stratum[stratum]
-        left = round(fraction * sum(map(len, groups)))
+        left += round(fraction * sum(map(len, groups)))
         for k in random.permutation(len(groups)):
             if len(groups[k]) <= left:
                 chosen[groups[k]] = True

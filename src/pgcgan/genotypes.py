@@ -360,7 +360,7 @@ class Genotypes:
             raise DataError(f"The fraction to split is {fraction}; accepted: between 0 and 1.")
         strata = self.label(by) if by is not None else np.full(self.n_samples, "", dtype=object)
         family = families({name: (parents or {}).get(name, ()) for name in self.samples})
-        first = first_part(list(family.values()), strata, fraction, np.random.default_rng(seed))
+        first = first_part(list(family.values()), strata.tolist(), fraction, np.random.default_rng(seed))
         if first.all() or not first.any():
             raise DataError(f"Splitting {self.n_samples} people by {fraction} leaves one side empty; give more people.")
         return self.select(samples=first), self.select(samples=~first)

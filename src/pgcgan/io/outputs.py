@@ -152,7 +152,7 @@ def _check_come_back(genotypes: People) -> None:
                 raise DataError(
                     f"The {label} {value!r} cannot be written: the blanks at its ends would be lost; rename it."
                 )
-        empty = next((value for value in values if value in EMPTY), None) if column else None
+        empty = next((value for value in values if value and value in EMPTY), None) if column else None
         if empty is not None:
             raise DataError(
                 f"The {label} has the value {empty!r}, which tables have where nothing is known; rename it before "

@@ -85,7 +85,7 @@ def read_panel(
     header, table = _table(source)
     sample_at = _sample_column(header, table, source)
     pedigree = _is_pedigree(header, sample_at)
-    columns = {}
+    columns: dict[str, int] = {}
     for i, name in enumerate(header):
         if i != sample_at and (pedigree or header is _FAM) and plain(name) in PEDIGREE:
             columns.setdefault(PEDIGREE[plain(name)], i)

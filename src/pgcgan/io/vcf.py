@@ -18,7 +18,7 @@ from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
 from . import bcf
-from .bgzf import opened
+from .bgzf import check_indexable, opened
 from .index import index_of, region_start
 from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of, structured
 from .remote import named
@@ -76,6 +76,7 @@ def read_vcf(
             if region is not None and index is None:
                 log.info("%s has no index: read from the start to find %s.", source, region)
             if region is not None and index is not None:
+                check_indexable(name)
                 offset = region_start(index, *parse_region(region), bcf.contig_names(lines) if binary else None)
                 records = None if offset is None else stack.enter_context(opened(name, offset))
             if records is not None and binary:
@@ -106,7 +107,8 @@ def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]
         shown = repr(line[:24].decode("latin-1")) if line else "nothing: it is empty"
         raise DataError(
             f"{source} is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with {shown}); "
-            "other formats are known by their names: .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, .trees, .npz."
+            "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, "
+            ".trees, .npz."
         )
     lines = []
     while line.startswith(b"##"):

@@ -47,14 +47,12 @@ class GeneticMap:
         DataError
             If there are none, or centimorgans decrease.
         """
-        own: np.ndarray | slice = slice(None)
-        if self.contigs is not None:
-            own = self.contigs == plain_contig(contig)
-            if not own.any():
-                raise DataError(
-                    f"{self.source} has no line for contig {contig!r}, on which the data have sites; contigs of the "
-                    f"map: {listed(dict.fromkeys(self.contigs))}."
-                )
+        own = np.ones(len(self.positions), dtype=bool) if self.contigs is None else self.contigs == plain_contig(contig)
+        if not own.any():
+            raise DataError(
+                f"{self.source} has no line for contig {contig!r}, on which the data have sites; contigs of the map: "
+                f"{listed(dict.fromkeys(() if self.contigs is None else self.contigs))}."
+            )
         order = np.lexsort((self.centimorgans[own], self.positions[own]))
         at, cm = self.positions[own][order], self.centimorgans[own][order]
         falls = np.flatnonzero(np.diff(cm) < 0)
