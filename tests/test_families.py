@@ -68,6 +68,14 @@ def test_a_split_keeps_families_together(tmp_path, monkeypatch, capsys, seed):
     assert not related(PARENTS, first.samples, second.samples) and first.n_samples == 30
 
 
+def test_a_table_of_parents_alone_is_split(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.tsv").write_text("sample\tfather\n" + "".join(f"a{i}\tf{i // 2}\n" for i in range(20)))
+    assert cli.main("split p.tsv -o s.tsv".split()) == 0
+    part = read_split("s.tsv")
+    assert all(part[f"a{i}"] == part[f"a{i + 1}"] for i in range(0, 20, 2)) and list(part.values()).count("train") == 16
+
+
 def test_split_auto_is_the_same_for_train_and_evaluate(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     cohort(tmp_path)

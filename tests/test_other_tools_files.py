@@ -191,6 +191,14 @@ def test_the_sample_table_of_igsr(file):
     assert read_parents(path) == {"HG1": []}
 
 
+def test_other_columns_of_a_pedigree_stay_labels(file):
+    path = file("x.tsv", "sample_id\tfather\tPopulation\tstatus\na\t0\tGBR\tcase\nb\ta\tFIN\tcontrol\n")
+    labels = read_panel(path)
+    assert labels["status"] == {"a": "case", "b": "control"} and labels["super_pop"] == {"a": "EUR", "b": "EUR"}
+    path = file("y.tsv", "sample_id,sex,Population,status\na,1,X,case\n")
+    assert read_panel(path) == {"sex": {"a": "1"}, "Population": {"a": "X"}, "status": {"a": "case"}}
+
+
 def test_parents_in_any_table_are_no_labels(file):
     path = file("x.tsv", "sample\tfather\tMother\tgroup\na\t0\t\tx\nb\ta\tNA\ty\n")
     assert read_panel(path) == {"group": {"a": "x", "b": "y"}}

@@ -133,7 +133,7 @@ def automatic_split(panel: str, share: float = 0.8, by: str | None = None, seed:
 
     if not 0 < share < 1:
         raise UsageError(f"The share of training people (--share) is {share}; accepted: between 0 and 1.")
-    labels = read_panel(panel)
+    labels = read_panel(panel, labels_needed=False)
     column = by or next((name for name in ("pop", "super_pop") if name in labels), None)
     if column is not None and column not in labels:
         raise UsageError(f"{panel} has no label {column!r} (--by); its labels: {listed(labels)}.")

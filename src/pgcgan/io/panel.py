@@ -24,6 +24,10 @@ PEDIGREE = {  # the columns of pedigree files that are labels
     "gender": "gender",
     "sex": "gender",
 }
+_NO_LABELS = {  # the other columns of such files
+    *("familyid", "phenotype", "relationship", "siblings", "secondorder", "thirdorder", "children", "othercomments"),
+    *("biosampleid", "populationname", "superpopulationname", "populationelasticid", "datacollections"),
+}
 _SEXES = {"1": "male", "2": "female", "male": "male", "female": "female", "m": "male", "f": "female"}
 _POPULATION_COLUMNS = ("pop", "population", "Population")
 EMPTY = {"", ".", "NA", "NaN", "nan"}
@@ -51,6 +55,8 @@ POPULATION_MAPS = {
 def read_panel(
     path: str | os.PathLike[str],
     population_map: str | os.PathLike[str] | Mapping[str, str] | None = None,
+    *,
+    labels_needed: bool = True,
 ) -> dict[str, dict[str, str]]:
     """Read the labels of people.
 
@@ -58,15 +64,17 @@ def read_panel(
     ----------
     path : path
         One of: a 1000 Genomes panel (`sample pop super_pop gender`, tabs or blanks); a pedigree file with a header, as
-        the 1000 Genomes Project and IGSR have them (a sample column, a column of populations, and parents or the sex),
-        of which population, super-population and sex are taken; a .fam, whose six columns have no header, of which the
-        family ID and the sex are taken; any table with a header, separated by tabs, commas or blanks, with a column
-        named sample, sample_id, SampleID, Sample name, IID, #IID or Individual ID (in any case). Columns of parents
-        are not labels; see `read_parents`. An http or https address is read over the network.
+        the 1000 Genomes Project and IGSR have them, whose population, super-population and sex are called pop,
+        super_pop and gender; a .fam, whose six columns have no header, of which the family ID and the sex are taken;
+        any table with a header, separated by tabs, commas or blanks, with a column named sample, sample_id, SampleID,
+        Sample name, IID, #IID or Individual ID (in any case). Columns of parents are not labels; see `read_parents`.
+        An http or https address is read over the network.
     population_map : {"1000g", "pg-cgan"}, path or mapping, optional
         Makes `super_pop` from the population: "1000g" (the default for a pedigree file) is the project's own map,
         "pg-cgan" counts ACB and ASW as AMR as the PG-cGAN paper did, a path names a table of two columns, population
         and super-population.
+    labels_needed : bool
+        A table without a column of labels is an error.
 
     Returns
     -------
@@ -85,15 +93,8 @@ def read_panel(
     header, table = _table(source)
     sample_at = _sample_column(header, table, source)
     pedigree = _is_pedigree(header, sample_at)
-    columns: dict[str, int] = {}
-    for i, name in enumerate(header):
-        if i != sample_at and (pedigree or header is _FAM) and plain(name) in PEDIGREE:
-            columns.setdefault(PEDIGREE[plain(name)], i)
-        elif i != sample_at and not pedigree and plain(name) not in (*FATHER, *MOTHER):
-            columns[name] = i
-    if header is _FAM:
-        columns = {name: i for name, i in columns.items() if name == "gender" or _groups(table, i)}
-    if not columns:
+    columns = _label_columns(header, table, sample_at)
+    if not columns and labels_needed:
         raise DataError(f"{source} has no label column beside {header[sample_at]!r}.")
     labels: dict[str, dict[str, str]] = {}
     for name, at in columns.items():
@@ -165,16 +166,30 @@ def plain(name: str) -> str:
 
 
 def _is_pedigree(header: list[str], sample_at: int) -> bool:
-    """True if a table has the columns of a pedigree file, and not those that `write` gives a panel."""
+    """True if a table has the columns of a pedigree file or of IGSR, and not those that `write` gives a panel."""
     names = set(map(plain, header))
     people = plain(header[sample_at]) in ("individualid", "sampleid", "samplename")
-    return people and bool(names & {"population", "populationcode"}) and bool(names & {*FATHER, "gender", "sex"})
+    return people and ("populationcode" in names or ("population" in names and bool(names & {*FATHER})))
+
+
+def _label_columns(header: list[str], table: list[Row], sample_at: int) -> dict[str, int]:
+    """Return the places of the labels in a table."""
+    if header is _FAM:
+        return {"gender": 4} | ({"FID": 0} if _groups(table, 0) else {})
+    pedigree = _is_pedigree(header, sample_at)
+    columns: dict[str, int] = {}
+    for i, name in enumerate(header):
+        word = plain(name)
+        if i == sample_at or word in (*FATHER, *MOTHER) or (pedigree and word in _NO_LABELS):
+            continue
+        columns.setdefault(PEDIGREE.get(word, name) if pedigree else name, i)
+    return columns
 
 
 def _groups(table: list[Row], at: int) -> bool:
     """True if a column of a .fam puts people together: several values, each of several people."""
     values = [row[at] for _, row in table]
-    return at == 0 and 1 < len(set(values)) <= len(values) / 2
+    return 1 < len(set(values)) <= len(values) / 2
 
 
 def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
