@@ -107,7 +107,7 @@ CASES = [
                                             for line in b.splitlines()) + b"\n")),
     Case("a sample twice", READ, "x.vcf names samples more than once in its header: twin.",
          text("x.vcf", r"(FORMAT)\t\S+\t\S+", r"\1\ttwin\ttwin")),
-    Case("an empty sample name", "convert x.vcf new.vcf", "The sample name '' cannot be written",
+    Case("an empty sample name", "convert x.vcf new.vcf", "has an empty name for sample 1 in its header",
          text("x.vcf", r"(FORMAT)\t\S+", r"\1\t")),
     Case("records out of order", READ, "positions go back; sort the file with `bcftools sort`.",
          rows(lambda r: [r[3], *r[:3], *r[4:]])),

@@ -113,7 +113,7 @@ def test_names_of_any_kind_come_back(tmp_path_factory, data, contig):
     )  # fmt: skip
     columns = [data.draw(st.lists(kind, min_size=n_sites, max_size=n_sites)) for kind in (names, alleles, alleles)]
     people = data.draw(st.lists(names.filter(lambda s: s != "0"), min_size=n_people, max_size=n_people, unique=True))
-    given_ = Genotypes(pairs(counts), Variants([contig] * n_sites, range(n_sites), *columns), people, {}, False)
+    given_ = Genotypes(pairs(counts), Variants([contig] * n_sites, range(1, n_sites + 1), *columns), people, {}, False)
     path = tmp_path_factory.mktemp("names") / "n.bed"
     write(given_, path)
     assert read(path).equals(given_)

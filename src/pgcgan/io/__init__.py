@@ -221,6 +221,9 @@ def _in_both(
     if absent:
         parts.append(f"samples only in {panel}: {len(absent)} ({listed(absent, 3)})")
     both = [s for s in wanted if s in labelled]
+    if not both and not intersect:
+        advice = family_names(unlabelled, absent) or "; a panel of these people is needed"
+        raise DataError(f"There are {'; '.join(parts)}, and nobody is in both{advice}.")
     if not both:
         raise DataError(
             f"{source} and {panel} have no sample in common: the file has {listed(wanted, 3)}, "
