@@ -62,7 +62,7 @@ def test_exact_counts(run: Run) -> None:
     assert (status, out) == (0, "")
     assert all(name in err for name in ("8 people", "a.vcf.gz", "a.vcf.gz.tbi", "a.panel.tsv"))
     assert people_of(Path("a.vcf.gz")) == {"AFR": 1, "EUR": 7}
-    assert cyvcf2.VCF("a.vcf.gz").samples[0] == "ART_AFR_000001"
+    assert cyvcf2.VCF("a.vcf.gz").samples[0] == "ART-AFR-000001"
     assert run("generate smote.model -n 331 -o b.bcf")[0] == 0
     counts, real = people_of(Path("b.bcf")), train_counts(Path())
     assert sum(counts.values()) == 331
@@ -70,7 +70,7 @@ def test_exact_counts(run: Run) -> None:
     status, out, _ = run("generate two.model -n EUR/male=2 -o -")
     assert status == 0
     header = next(line for line in out.splitlines() if line.startswith("#CHROM"))
-    assert header.split("\t")[9:] == ["SYN_EUR_male_000001", "SYN_EUR_male_000002"]
+    assert header.split("\t")[9:] == ["SYN-EUR-male-000001", "SYN-EUR-male-000002"]
 
 
 def test_balance_fills_every_label_up_to_the_largest(run: Run) -> None:

@@ -41,7 +41,7 @@ ERRORS: list[tuple[str, list[str]]] = [
     (f"{TRAIN} -o new --set coverage=2", ["coverage", "2", "0 to 1"]),
     (f"{TRAIN} -o new --set layers=2", ["'layers'", "min_carriers", "coverage"]),
     (f"{TRAIN} -o new --model smote --label disease", ["'disease'", "pop, super_pop, gender", "--panel"]),
-    (f"{TRAIN} -o new --model smote --split short.tsv", ["118", "short.tsv", "AFR_0003", "--intersect"]),
+    (f"{TRAIN} -o new --model smote --split short.tsv", ["118", "short.tsv", "AFR-0003", "--intersect"]),
     (f"{TRAIN} -o new --model smote --split other.tsv --intersect", ["120", "'train'", "other.tsv"]),
     (f"{TRAIN} -o new --model smote --min-maf 0.7", ["min_maf", "0.7", "0 to 0.5"]),
     ("train none.vcf.gz --panel cohort.panel.tsv --model smote -o new", ["none.vcf.gz"]),

@@ -45,7 +45,7 @@ def test_nobody_is_nearer_than_asked_and_counts_are_exact(
     sites = distance * train.n_variants if distance < 1 else distance
     assert nearest(made, train).min() >= sites
     assert Counter(made.label("super_pop")) == counts
-    assert made.samples[0] == "SYN_AFR_000001" and made.samples[-1] == "SYN_EUR_000030"
+    assert made.samples[0] == "SYN-AFR-000001" and made.samples[-1] == "SYN-EUR-000030"
     # those kept are the first ones far enough of those that the generator makes, and the others were refused
     expected = 0
     for label, count in counts.items():

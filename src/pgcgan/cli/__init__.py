@@ -27,10 +27,12 @@ from . import (  # the commands
     info,
     report,
     simulate,
+    split,
     train,
     windows,
 )
 from .app import app
+from .forms import right_form
 from .processes import with_others
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "main",
     "report",
     "simulate",
+    "split",
     "train",
     "windows",
 ]
@@ -90,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{' '.join(str(error).split())} (pgcgan --help)", 2)
+        return _fail(f"{' '.join(str(error).split())}{right_form(sys.argv[1:])} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
         print(f"pgcgan: {stop if str(stop) else 'interrupted'}", file=sys.stderr)
         return INTERRUPTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,17 @@ from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
 from .app import app
-from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
+from .files import (
+    at_sites_of,
+    divided,
+    names,
+    note_relatives,
+    output_free,
+    panel_beside,
+    read_options,
+    with_asked_labels,
+    write_text,
+)
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
@@ -56,8 +67,8 @@ def evaluate(
     synthetic
         The synthetic genotypes.
     split
-        A table with the columns sample and split: train was trained on, everybody else is held out. Without it,
-        noise floors and privacy metrics are not computed.
+        A table with the columns sample and split: train was trained on, everybody else is held out; auto: as train
+        --split auto divided the panel. Without it, noise floors and privacy metrics are not computed.
     synthetic_panel
         Labels of the synthetic people; by default NAME.panel.tsv beside NAME.vcf.gz.
     label
@@ -109,15 +120,19 @@ def evaluate(
     generated = read(synthetic, labels)
     if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
-    people = at_sites_of(read(real, panel, **read_options(how)), generated)
-    train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
+    everywhere = read(real, panel, **read_options(how))
+    people = at_sites_of(everywhere, generated)
+    people, generated = (with_asked_labels(each, label or ()) for each in (people, generated))
+    train, holdout = (people, None) if split is None else divided(people, split, how.intersect, panel)
     if holdout is not None and not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
+    relatives = None if holdout is None else note_relatives(panel, train.samples, holdout.samples)
     more = _more(generator, generated, times, seed) if generator and times > 1 else None
     shadows = _shadows(generator, train, holdout, shadow, seed) if generator and holdout and shadow else ()
     options: dict[str, Any] = {"label": label, "augment": augment, "more": more, "shadows": shadows, "seed": seed}
     with progress("evaluating") as on_event:
         evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
+    evaluation = _with_remarks(evaluation, relatives, _site_remark(everywhere.n_variants, people.n_variants))
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if generator is not None:
@@ -153,6 +168,19 @@ def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models:
 
     with progress("shadow models") as on_event:
         return shadow_models(generator, train, holdout, models, seed=seed, on_event=on_event)
+
+
+def _site_remark(real: int, common: int) -> str | None:
+    """Return the remark that the synthetic people lack some of the real sites, if they do."""
+    if common == real:
+        return None
+    return f"The synthetic file has {common:,} of the {real:,} real sites; the others are not compared."
+
+
+def _with_remarks(evaluation: Evaluation, *given: str | None) -> Evaluation:
+    """Return an evaluation with some remarks, None aside, before its own."""
+    remarks = [*(remark for remark in given if remark is not None), *evaluation.provenance["remarks"]]
+    return replace(evaluation, provenance={**evaluation.provenance, "remarks": remarks})
 
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:

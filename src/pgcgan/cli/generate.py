@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,16 @@ from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
 from .app import app
-from .files import at_sites_of, divided, genotypes_free, names, read_options
+from .files import (
+    asked_labels,
+    at_sites_of,
+    divided,
+    genotypes_free,
+    names,
+    note_relatives,
+    read_options,
+    split_of,
+)
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
@@ -59,7 +69,7 @@ def generate(
     counts
         A number (shared out like the training people) or LABEL=COUNT, as often as needed; counts are exact.
     like
-        As many of each label as in this panel file.
+        As many of each label as in this panel file; --population-map applies to it.
     split
         With --like: count only people with split = train in this table. With --real: they were trained on, the others
         held out.
@@ -86,25 +96,22 @@ def generate(
         How many people come before these: -n 1000, then -n 9000 --start 1000, are the people of -n 10000. With counts
         by label, that many of each label.
     prefix
-        People are named PREFIX_LABEL_000001, ….
+        People are named PREFIX-LABEL-000001, ….
     force
         Replace files that exist.
     """
-    from ..io import read, write
+    from ..io import write
     from ..provenance import command_line
     from ..registry import load
     from .windows import in_windows, write_genome
 
     _check_counts(counts, like, balance, split, real)
-    _check_release(min_distance, release, real, panel, split, thresholds, reading, start)
+    _check_release(min_distance, release, real, panel, split, thresholds, reading, start, like)
     limits = parsed_thresholds(thresholds)
     genotypes_free(output, force)
     generator = load(model)
-    wanted = _wanted(generator, counts, like, split)
-    known = None
-    if real is not None:
-        known = read(real, panel, **read_options(reading or Reading()))
-        known, unseen = (known, None) if split is None else divided(known, split, (reading or Reading()).intersect)
+    wanted = _wanted(generator, counts, like, split, reading)
+    known, unseen = _real_people(real, panel, split, reading or Reading())
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
     if executor is not None and (not in_windows(generator) or min_distance is not None or release):
@@ -131,6 +138,23 @@ def generate(
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
 
 
+def _real_people(
+    real: str | None, panel: str | None, split: str | None, reading: Reading
+) -> tuple[Genotypes | None, Genotypes | None]:
+    """Return the people of --real, those trained on and those held out, or None."""
+    from ..io import read
+
+    if real is None:
+        return None, None
+    people = read(real, panel, **read_options(reading))
+    if split is None:
+        return people, None
+    train, holdout = divided(people, split, reading.intersect, panel)
+    if panel is not None:
+        note_relatives(panel, train.samples, holdout.samples)
+    return train, holdout
+
+
 def _check_counts(
     counts: list[str] | None, like: str | None, balance: bool, split: str | None, real: str | None
 ) -> None:
@@ -149,13 +173,13 @@ def _check_counts(
 
 
 def _wanted(
-    generator: Generator, counts: list[str] | None, like: str | None, split: str | None
+    generator: Generator, counts: list[str] | None, like: str | None, split: str | None, reading: Reading | None
 ) -> int | dict[str, int]:
     """Return how many people to generate: by -n, by --like, or what --balance fills up."""
     if counts:
         return _counts(counts)
     if like is not None:
-        return _composition(like, split, generator.label)
+        return _composition(like, split, generator.label, None if reading is None else reading.population_map)
     most = max(generator.label_counts_.values())
     wanted = {name: most - count for name, count in generator.label_counts_.items()}
     if not any(wanted.values()):
@@ -215,6 +239,7 @@ def _check_release(
     thresholds: list[str] | None,
     reading: Reading | None,
     start: int,
+    like: str | None,
 ) -> None:
     """Raise UsageError if an option has no meaning without another."""
     if release and (real is None or panel is None or split is None):
@@ -223,8 +248,11 @@ def _check_release(
         raise UsageError("--min-distance needs --real: the people that the model was trained on.")
     if real is not None and not release and min_distance is None:
         raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
-    if reading not in (None, Reading(unphased=True)) and real is None:
-        raise UsageError("The reading options are for the file of --real, which is not given.")
+    if reading is not None and real is None:
+        if reading.population_map is not None and like is None:
+            raise UsageError("--population-map goes with --like or --real, whose populations it maps.")
+        if replace(reading, unphased=False, population_map=None) != Reading():
+            raise UsageError("The reading options are for the file of --real, which is not given.")
     for name, given in (("--panel", panel), ("--threshold", thresholds)):
         if given is not None and not release:
             raise UsageError(f"{name} goes with --release.")
@@ -268,6 +296,9 @@ def _release(
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:
     if len(given) == 1 and "=" not in given[0]:
+        if not re.fullmatch(r"[0-9]+", given[0]):
+            name = re.split(r"[:, ]", given[0])[0] or "EUR"
+            raise UsageError(f"-n {given[0]}: accepted are one number (-n 1000), or LABEL=COUNT (-n {name}=1000).")
         return _whole(given[0], given[0])
     wanted: dict[str, int] = {}
     for item in given:
@@ -286,16 +317,16 @@ def _whole(text: str, item: str) -> int:
     return int(text)
 
 
-def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[str, int]:
+def _composition(panel: str, split: str | None, columns: Sequence[str], population_map: str | None) -> dict[str, int]:
     import numpy as np
 
-    from ..io import read_panel, read_split
+    from ..io import read_panel
     from ..labels import label_groups
 
-    table = read_panel(panel)
+    table = asked_labels(read_panel(panel, population_map), columns)
     samples = list(next(iter(table.values())))
     if split is not None:
-        part = read_split(split)
+        part = split_of(split, panel)
         samples = [name for name in samples if part.get(name) == "train"]
         if not samples:
             raise DataError(f"Nobody in {panel} is 'train' in {split}.")

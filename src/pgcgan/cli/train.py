@@ -54,7 +54,8 @@ def train(
     label
         Label column of the panel, super_pop by default; repeat it for several.
     split
-        A table with the columns sample and split: only people with split = train are used.
+        A table with the columns sample and split: only people with split = train are used. auto divides the panel
+        8 to 2, stratified by population, families together, in the same way for evaluate.
     model
         haplotype (closed form, the default), gan (the conditional GAN), paper (the network of the PG-cGAN paper), or a
         baseline. li-stephens and smote keep the training people in the model directory.
@@ -96,7 +97,7 @@ def train(
     generator = _generator(model, label or ["super_pop"], seed, settings, network, baseline)
     if not resume and number() == 0:
         output_free(output, force)
-    people = read_train(vcf, panel, split, reading or Reading())
+    people = read_train(vcf, panel, split, reading or Reading(), generator.label)
     say_estimates(generator, people)
     with progress("training") as on_event:
         if model in NETWORKS:

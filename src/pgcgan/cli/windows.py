@@ -142,8 +142,8 @@ def evaluate_genome(
     options = {k: v for k, v in asdict(how).items() if k not in ("region", "min_maf")}
     generator = GenomeModel.load(model)
     generated = Source(synthetic, synthetic_panel or panel_beside(synthetic))
-    people = Source(real, panel, options, None if split is None else names_of(split, how.intersect))
-    train = None if split is None else train_names(split, how.intersect)
+    people = Source(real, panel, options, None if split is None else names_of(split, how.intersect, panel))
+    train = None if split is None else train_names(split, how.intersect, panel)
     with progress("evaluating") as on_event:
         evaluation = evaluate(generator, people, generated, train=train, label=label, seed=seed, on_event=on_event)
     print(printed(evaluation, per_label))
@@ -261,7 +261,7 @@ def _given(
     if read.region is not None:
         raise UsageError("--region has no meaning with --windows; leave it out, or train on the region alone.")
     options = {k: v for k, v in asdict(read).items() if k != "region"}
-    samples = None if split is None else train_names(split, read.intersect)
+    samples = None if split is None else train_names(split, read.intersect, panel)
     source = Source(vcf, panel, options, samples)
     return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
 

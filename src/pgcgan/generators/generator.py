@@ -203,7 +203,7 @@ class Generator(ABC):
             The same seed gives the same people: a person depends on the seed, the label and the number alone, and not
             on how many others are asked for.
         prefix : str
-            People are named `PREFIX_EUR_000001`.
+            People are named `PREFIX-EUR-000001`.
         start : int
             How many people come before these, of each label if counts are given by label. 1,000 people and then 9,000
             from 1,000 on are the same as 10,000 at once.

@@ -6,6 +6,7 @@ An error names the file and the line.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
@@ -13,6 +14,8 @@ from ..errors import DataError, MissingExtra
 from .bgzf import opened
 from .records import MAX_POSITION, position_of
 from .remote import contents, is_address, named
+
+_OTHER_BLANKS = re.compile(r"[^\S \t]")
 
 Row = tuple[int, list[str]]  # the number of a line, from 1, and its fields
 
@@ -50,6 +53,11 @@ def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
         yield number, text.rstrip("\r\n")
 
 
+def split_at_blanks(line: str) -> list[str]:
+    """Return what stands between blanks and tabs; other characters that Unicode counts as blanks are part of names."""
+    return re.findall(r"[^ \t]+", line) if _OTHER_BLANKS.search(line) else line.split()
+
+
 def rows(path: str, columns: str | None = None, *, comment: str | None = None) -> Iterator[Row]:
     """Yield the number and the fields of each line that is not blank; fields are separated by blanks.
 
@@ -71,7 +79,7 @@ def rows(path: str, columns: str | None = None, *, comment: str | None = None) -
     names = None if columns is None else columns.split(", ")
     width = None if names is None else len(names)
     for number, line in numbered_lines(path):
-        fields = line.split()
+        fields = split_at_blanks(line)
         if not fields or (comment is not None and line.startswith(comment)):
             continue
         if width is None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
 from ..labels import label_groups
+from ..site_keys import differ_by_id
 from .comparison import MAX_BYTES, MAX_PEOPLE, Cohort, Comparison
 
 PREFERRED_LABEL = "super_pop"
@@ -159,13 +160,16 @@ def _check_sites(name: str, train: Genotypes, genotypes: Genotypes) -> None:
     differs = np.zeros(shared, dtype=bool)
     for field in ("contig", "position", "ref", "alt"):
         differs |= getattr(a, field)[:shared] != getattr(b, field)[:shared]
+    several = np.flatnonzero(differ_by_id(a)[:shared] | differ_by_id(b)[:shared])
+    differs[several] |= a.id[several] != b.id[several]
     advice = (
         "The sets must have the same sites in the same order: keep the common ones first "
         "(Genotypes.select, bcftools isec), or generate from a model that was trained on these sites."
     )
     if differs.any():
         first = int(np.flatnonzero(differs)[0])
-        raise DataError(f"Site {first + 1} is {a.name(first)} in train and {b.name(first)} in {name}. {advice}")
+        ids = f" (IDs {a.id[first]} and {b.id[first]})" if first in several else ""
+        raise DataError(f"Site {first + 1} is {a.name(first)} in train and {b.name(first)} in {name}{ids}. {advice}")
     if len(a) != len(b):
         longer, where = (a, "train") if len(a) > len(b) else (b, name)
         raise DataError(

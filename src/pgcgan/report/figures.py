@@ -265,7 +265,9 @@ def _sfs(data: Mapping[str, Any]) -> Figure:
 # ---- linkage ------------------------------------------------------------------------------------------------------
 
 
-def _ld_decay(data: Mapping[str, Any]) -> Figure:
+def _ld_decay(data: Mapping[str, Any]) -> Figure | None:
+    if not data["distance"]:  # too few pairs for any bin
+        return None
     names = [n for n in SETS if n in data]
     distance = data["distance"]
     low, high = min(distance), max(distance)
