@@ -271,6 +271,9 @@ BOUNDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "haplotype": {
         "min_carriers": (0, 2.5, True, "3", None),
         "run_carriers": (-1, 1.0),
+        "min_deviations": (0, 2.5),
+        "min_transitions": (0, 2.5),
+        "private": (-0.1, 1.1, "yes"),
         "coverage": (-0.1, 1.1, math.nan, "all", None),
         "max_sites": (0, 16.0),
         "max_codes": (0, 32_768),

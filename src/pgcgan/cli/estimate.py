@@ -46,5 +46,5 @@ def estimate(
 
     parameters = {**check_options(model, network, None), **named_values(settings or [])}
     generator = create(model, label or ["super_pop"], **parameters)
-    people = read_train(vcf, panel, split, reading or Reading())
+    people = read_train(vcf, panel, split, reading or Reading(), generator.label)
     say_estimates(generator, people)

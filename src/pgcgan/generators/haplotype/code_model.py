@@ -282,7 +282,7 @@ def fit_code_model(
     n_labels: int,
     min_carriers: int,
     *,
-    context_tree: bool = True,
+    longest_run: int = ORDERS[-1],
     local_ancestry: bool = True,
 ) -> CodeModel:
     """Fit chain, context tree and local ancestry; all weights are chosen by leave-one-out likelihood.
@@ -297,14 +297,16 @@ def fit_code_model(
     n_labels : int
     min_carriers : int
         People who must share a run of codes before it is followed.
-    context_tree, local_ancestry : bool
-        Whether to fit them: without both, the model is the chain.
+    longest_run : int
+        Blocks of the longest runs that are counted; with 1, there is no context tree.
+    local_ancestry : bool
+        Whether to fit it.
     """
     plain = fit_chain(codes, label, sizes, n_labels)
     chain, tree, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, label, sizes)
     enough = (1 - _GAIN) * nats
-    for power in POWERS if context_tree else ():
-        runs, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power)
+    for power in POWERS if longest_run > 1 else ():
+        runs, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power, longest_run)
         trial = fit_shrinkage(fit_chain(codes, label, sizes, n_labels, share), runs, codes, label, sizes)
         if trial[2] < min(nats, enough):
             chain, tree, nats = trial

@@ -23,6 +23,7 @@ from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks
 from .calibration import MOST_INVERSE_TEMPERATURE, choose_inverse_temperature, rake
 from .code_model import CodeModel, fit_code_model
+from .context_tree import ORDERS
 from .cost import expected_cost
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
@@ -250,7 +251,7 @@ class HaplotypeModel(Generator):
                 self.blocks_.sizes,
                 len(rows.label_names),
                 run_carriers,
-                context_tree=self.context_tree,
+                longest_run=ORDERS[-1] if self.context_tree else 1,
                 local_ancestry=self.local_ancestry,
             )
 
