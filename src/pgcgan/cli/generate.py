@@ -26,6 +26,8 @@ from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
 
@@ -77,7 +79,8 @@ def generate(
         Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
         1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
     release
-        Evaluate the people against --real, and write them only if the gate passes; else the exit status is 3.
+        Attack and evaluate the people against --real, together with all that were released of this model before, and
+        write them only if the gate passes; else the exit status is 3.
     real
         The real genotypes, those trained on and those held out.
     panel
@@ -129,8 +132,9 @@ def generate(
         people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
     if release:
         assert known is not None and unseen is not None
-        _stop_at_gate(known, unseen, people, generator.label, limits, seed)
-    written = write(people, output, **keep)
+        written = _release(model, generator, (known, unseen), people, (wanted, start), limits, output, keep)
+    else:
+        written = write(people, output, **keep)
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
 
 
@@ -258,19 +262,36 @@ def _check_release(
         )
 
 
-def _stop_at_gate(
-    train: Genotypes, holdout: Genotypes, made: Genotypes, label: Sequence[str], limits: dict[str, str], seed: int
-) -> None:
-    """Evaluate people before they are written; raise GateFailed if the gate does not pass."""
+def _release(
+    model: str,
+    generator: Generator,
+    real: tuple[Genotypes, Genotypes],
+    people: Genotypes,
+    wanted: tuple[int | dict[str, int], int],
+    limits: dict[str, str],
+    output: str,
+    keep: dict[str, Any],
+) -> list[Path]:
+    """Write people who pass the gate together with all people released before; raise GateFailed if they do not."""
+    from ..io import write
     from ..metrics import evaluate
     from ..metrics.gate import judge
+    from ..release import Release, further_people, recorded
 
-    train, holdout = at_sites_of(train, made), at_sites_of(holdout, made)
-    with progress("evaluating") as on_event:
-        verdict = judge(evaluate(train, made, holdout=holdout, label=label, seed=seed, on_event=on_event), limits)
-    if not verdict.passed:
-        raise GateFailed(f"{verdict}\n  nothing was written")
-    say(str(verdict))
+    train, holdout = (at_sites_of(part, people) for part in real)
+    release = Release.of(generator, wanted[0], keep["seed"], wanted[1])
+    with recorded(model, release) as others:
+        more = further_people(generator, others, release)
+        with progress("evaluating") as on_event:
+            options: dict[str, Any] = {"label": generator.label, "seed": keep["seed"], "on_event": on_event}
+            verdict = judge(evaluate(train, people, holdout=holdout, more=more, **options), limits)
+        if not verdict.passed:
+            raise GateFailed(f"{verdict}\n  nothing was written")
+        say(str(verdict))
+        written = write(people, output, **keep)
+    count = people.n_samples + (more.n_samples if more is not None else 0)
+    say(f"released from {model} so far: {count:,} people in {len(others) + 1} sets; sets of one model add up")
+    return written
 
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:

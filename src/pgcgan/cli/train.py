@@ -98,7 +98,7 @@ def train(
     if not resume and number() == 0:
         output_free(output, force)
     people = read_train(vcf, panel, split, reading or Reading(), generator.label)
-    _check_memory(generator, people)
+    say_estimates(generator, people)
     with progress("training") as on_event:
         if model in NETWORKS:
             _fit_network(generator, people, output, resume, force, on_event)
@@ -106,6 +106,8 @@ def train(
             generator.fit(people, on_event=on_event)
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
+    if generator.expected_leak_ is not None:
+        say(str(generator.expected_leak_))
     say(f"{model} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
@@ -142,8 +144,9 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 _ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
 
 
-def _check_memory(generator: Generator, people: Genotypes) -> None:
-    """Print the expected cost of the training; raise DataError if it does not fit into memory."""
+def say_estimates(generator: Generator, people: Genotypes) -> None:
+    """Print the expected cost and leak of the training; raise DataError if it does not fit into memory."""
+    from ..generators.haplotype.leak import estimate_leak
     from ..runtime.memory import available_bytes
 
     estimate = generator.estimate(people)
@@ -151,6 +154,9 @@ def _check_memory(generator: Generator, people: Genotypes) -> None:
         available = available_bytes()
         estimate.check(None if available is None else available // beside())
         say(str(estimate))
+    leak = estimate_leak(people, generator.label, generator.parameters())
+    if leak is not None:
+        say(str(leak))
 
 
 def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:

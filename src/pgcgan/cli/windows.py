@@ -161,8 +161,11 @@ def finish(model: str, /) -> None:
         A model directory whose windows are all fitted.
     """
     from ..genome import finish
+    from ..registry import load
 
-    say(f"finished: {finish(model)}")
+    done = finish(model)
+    leak = load(done).expected_leak_
+    say(f"finished: {done}" + (f"; {leak}" if leak is not None else ""))
 
 
 def train_windows(
@@ -184,6 +187,7 @@ def train_windows(
     from ..genome import finish as finished
     from ..genome import fit_windows, make_plan
     from ..genome import train as train_genome
+    from ..registry import load
     from ..runtime.executors import executor
 
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
@@ -195,6 +199,9 @@ def train_windows(
             say(_described(made, output))
             fit_windows(output, executor=runs, on_event=on_event)
             finished(output)
+    leak = load(output).expected_leak_
+    if leak is not None:
+        say(str(leak))
     say(f"trained in windows: {output}")
 
 

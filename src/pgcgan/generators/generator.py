@@ -15,7 +15,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -26,10 +26,8 @@ from ..provenance import provenance
 from ..runtime.threads import single_thread
 from . import store
 from .card import model_card
+from .estimate import Estimate, ExpectedLeak
 from .rows import Rows, calls_of, rows_of
-
-if TYPE_CHECKING:
-    from .estimate import Estimate
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -263,9 +261,18 @@ class Generator(ABC):
 
     # ---- files ------------------------------------------------------------------------------------------------
 
+    @property
+    def expected_leak_(self) -> ExpectedLeak | None:
+        """What exact counts of haplotype blocks are expected to give away; None for a family without them."""
+        blocks = getattr(self, "blocks_", None)
+        if blocks is None or "min_carriers" not in self.parameter_names():  # counts with noise give away less
+            return None
+        return ExpectedLeak(sum(blocks.sizes) - len(blocks), 2 * sum(self.label_counts_.values()))
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of a fitted model: people, labels, sites, parameters, how it was made."""
         self._check_fitted()
+        leak = self.expected_leak_
         contig, position = self.variants_.contig, self.variants_.position
         spans = {
             str(name): f"{position[contig == name].min()}-{position[contig == name].max()}"
@@ -285,6 +292,7 @@ class Generator(ABC):
             "holds training rows": self.holds_training_rows,
             "parameters": self._changed(),
             **self._facts(),
+            **({} if leak is None else {"expected leak": leak.facts()}),
             "provenance": self._provenance,
         }
 
@@ -329,6 +337,7 @@ class Generator(ABC):
             "seed": int(self.seed),
             "parameters": self.parameters(),
             "details": self._details(),
+            "expected_leak": None if self.expected_leak_ is None else self.expected_leak_.facts(),
             "provenance": dict(provenance or self._provenance),
         }
         card = None if provenance is not None else model_card(self.facts(), measured)

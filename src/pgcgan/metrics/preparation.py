@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,36 @@ PREFERRED_LABEL = "super_pop"
 _CHUNK_SITES = 4096
 
 
+@dataclass(frozen=True)
+class Shadow:
+    """Synthetic people of a generator that was fitted to another part of the real people: an attack learns from them.
+
+    Parameters
+    ----------
+    synthetic : Genotypes
+        At the sites of the people compared.
+    members : frozenset of str
+        Names of the real people, of train and holdout together, that the generator was fitted to.
+    """
+
+    synthetic: Genotypes
+    members: frozenset[str]
+
+
 def prepare(
     train: Genotypes,
     synthetic: Genotypes,
     holdout: Genotypes | None,
     label: str | Sequence[str] | None,
     seed: int,
+    more: Genotypes | None = None,
+    shadows: Sequence[Shadow] = (),
 ) -> tuple[Comparison, dict[str, Any]]:
     """Return the matched cohorts, and what was matched, for the provenance of the evaluation.
 
     Parameters
     ----------
-    train, synthetic, holdout, label, seed
+    train, synthetic, holdout, label, seed, more, shadows
         As in `evaluate`.
 
     Raises
@@ -51,6 +70,10 @@ def prepare(
     if not sites.any():
         raise DataError("No site has a call in every set; there is nothing to compare.")
     cohorts = {n: _cohort(g, labels[n], used[n], sites, phased) for n, g in given.items()}
+    for name, genotypes in [("further synthetic", more), *(("shadow", shadow.synthetic) for shadow in shadows)]:
+        if genotypes is not None:
+            _check_sites(name, train, genotypes)
+    released = synthetic.calls if more is None else np.concatenate([synthetic.calls, more.calls], axis=1)
     comparison = Comparison(
         cohorts["train"],
         cohorts["synthetic"],
@@ -58,13 +81,16 @@ def prepare(
         position=train.variants.position[sites],
         contig=train.variants.contig[sites],
         seed=seed,
-        released=_cohort(synthetic, None, np.arange(synthetic.n_samples), sites, phased),
+        released=Cohort(released if sites.all() else released[sites], None, phased),
+        shadows=[_shadow(shadow, given, used, sites, phased, seed) for shadow in shadows],
     )
     return comparison, {
         "label": list(columns),
         "sites": int(sites.sum()),
         "phased": phased,
         "people": {n: {"given": g.n_samples, "used": len(used[n])} for n, g in given.items()},
+        **({} if more is None else {"further synthetic people": more.n_samples}),
+        **({"shadow models": len(shadows)} if shadows else {}),
         "people_by_label": {n: _counts(labels[n], used[n]) for n in given},
         "remarks": remarks,
     }
@@ -95,6 +121,16 @@ def _cohort(
     if len(people) < calls.shape[1]:
         calls = calls[:, people]
     return Cohort(calls, None if labels is None else labels[people], phased)
+
+
+def _shadow(
+    shadow: Shadow, given: dict[str, Genotypes], used: dict[str, np.ndarray], sites: np.ndarray, phased: bool, seed: int
+) -> tuple[Cohort, np.ndarray]:
+    """Return as many people of a shadow model as are used of the synthetic ones, and who of the real people it knew."""
+    order = np.random.default_rng([seed, 520]).permutation(shadow.synthetic.n_samples)
+    people = np.sort(order[: len(used["synthetic"])])
+    names = [given[name].samples[i] for name in ("train", "holdout") if name in given for i in used[name]]
+    return _cohort(shadow.synthetic, None, people, sites, phased), np.array([name in shadow.members for name in names])
 
 
 def _check(given: dict[str, Genotypes]) -> None:
