@@ -230,8 +230,8 @@ def _in_both(
             f"the panel has {listed(labelled and sorted(labelled), 3)}{family_names(unlabelled, absent)}."
         )
     if parts and not intersect:
-        advice = family_names(unlabelled, absent) or "; intersect=True (--intersect) goes on with those in both"
-        raise DataError(f"There are {'; '.join(parts)}{advice}.")
+        advice = "; intersect=True (--intersect) goes on with those in both"
+        raise DataError(f"There are {'; '.join(parts)}{advice}{family_names(unlabelled, absent)}.")
     if parts:
         log.warning("%s; going on with the %d in both.", "; ".join(parts), len(both))
     return both
