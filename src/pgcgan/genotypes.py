@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from .errors import DataError, listed
-from .regions import parse_region
+from .regions import MAX_POSITION, parse_region
 
 MISSING = -1
 
@@ -52,9 +53,13 @@ class Variants:
     assembly: str | None = None
 
     def __post_init__(self) -> None:
-        position = np.array(self.position, dtype=np.int64)
-        if position.ndim != 1:
-            raise DataError(f"variants.position must be one-dimensional, got shape {position.shape}.")
+        given = np.asarray(self.position)
+        if given.ndim != 1:
+            raise DataError(f"variants.position must be one-dimensional, got shape {given.shape}.")
+        if len(given) and given.max() > MAX_POSITION:
+            first = int(np.flatnonzero(given > MAX_POSITION)[0])
+            raise DataError(f"Variant {first} has the position {given[first]}; positions end at {MAX_POSITION}.")
+        position = np.array(given, dtype=np.int64)
         position.flags.writeable = False
         object.__setattr__(self, "position", position)
         for name in ("contig", "id", "ref", "alt"):
@@ -66,6 +71,9 @@ class Variants:
             first = int(np.flatnonzero(position < 0)[0])
             raise DataError(f"Variant {first} has the position {position[first]}; positions start at 1.")
         lengths = dict(self.contig_lengths)
+        for name, length in lengths.items():
+            if length is not None and not 0 <= length <= MAX_POSITION:
+                raise DataError(f"Contig {name!r} has the length {length}; accepted: 0 to {MAX_POSITION}.")
         for contig in dict.fromkeys(self.contig):
             lengths.setdefault(contig, None)
         object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
@@ -76,6 +84,17 @@ class Variants:
     def name(self, index: int) -> str:
         """Return `contig:position ref>alt` of one variant, for messages."""
         return f"{self.contig[index]}:{self.position[index]} {self.ref[index]}>{self.alt[index]}"
+
+    def spans(self) -> list[tuple[str, int, int, int]]:
+        """Return contig, least and greatest position and number of the sites of each contig, in file order."""
+        contigs: dict[str, tuple[int, int, int]] = {}
+        changes = np.flatnonzero(self.contig[1:] != self.contig[:-1]) + 1
+        for begin, end in pairwise([0, *changes.tolist(), len(self)]):
+            if end > begin:
+                name, part = str(self.contig[begin]), self.position[begin:end]
+                low, high, count = contigs.get(name, (MAX_POSITION, 0, 0))
+                contigs[name] = min(low, int(part.min())), max(high, int(part.max())), count + end - begin
+        return [(name, *span) for name, span in contigs.items()]
 
     def select(self, index: Any) -> Variants:
         """Return the variants at `index` (slice, mask or integers); the contig table is kept whole."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
+from ..text import visible_json
 from .app import app
 from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
-from .progress import progress, say
+from .progress import progress, say, show
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
@@ -169,9 +170,9 @@ def _write(
 ) -> None:
     """Print the table, or JSON, and write what is asked for."""
     if json_output == "-":
-        print(evaluation.to_json())
+        print(visible_json(evaluation.to_json()))
     else:
-        print(printed(evaluation, per_label))
+        show(printed(evaluation, per_label))
     written: list[Path] = []
     if json_output not in (None, "-"):
         written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
+from ..text import whole_number
 from .app import app
 from .files import at_sites_of, divided, genotypes_free, names, read_options
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
@@ -260,9 +260,12 @@ def _counts(given: Sequence[str]) -> int | dict[str, int]:
 
 
 def _whole(text: str, item: str) -> int:
-    if not re.fullmatch(r"[0-9]+", text):
-        raise UsageError(f"-n {item}: {text!r} is not a whole number, 0 or more.")
-    return int(text)
+    from ..labels import MOST_PEOPLE
+
+    number = whole_number(text, MOST_PEOPLE)
+    if number is None:
+        raise UsageError(f"-n {item}: {text!r} is not a whole number from 0 to {MOST_PEOPLE}.")
+    return number
 
 
 def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[str, int]:

@@ -24,6 +24,7 @@ from ..genotypes import Genotypes, Variants, concat
 from ..labels import assemble, plan_from
 from ..provenance import provenance
 from ..runtime.threads import single_thread
+from ..text import LARGEST
 from . import store
 from .card import model_card
 from .rows import Rows, calls_of, rows_of
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .estimate import Estimate
 
 OnEvent = Callable[[dict[str, Any]], None]
+
+_LARGEST_SEED = (1 << 128) - 1
 
 
 class Generator(ABC):
@@ -149,6 +152,8 @@ class Generator(ABC):
                 raise UsageError(f"{name} is {value!r}; accepted: {described}.")
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"{name} is {value}; accepted: a finite number.")
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
         self._check()
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
@@ -266,11 +271,7 @@ class Generator(ABC):
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of a fitted model: people, labels, sites, parameters, how it was made."""
         self._check_fitted()
-        contig, position = self.variants_.contig, self.variants_.position
-        spans = {
-            str(name): f"{position[contig == name].min()}-{position[contig == name].max()}"
-            for name in dict.fromkeys(contig)
-        }
+        spans = {name: f"{first}-{last}" for name, first, last, _ in self.variants_.spans()}
         return {
             "kind": "model",
             "model": self.name,
@@ -383,3 +384,5 @@ def check_seed(seed: Any) -> None:
     """Raise UsageError if this is not a seed."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
+    if seed > _LARGEST_SEED:
+        raise UsageError(f"The seed is too large; accepted: a whole number up to {_LARGEST_SEED}.")

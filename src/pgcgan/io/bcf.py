@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..text import whole_number
 from .records import ABSENT, Site, Table, structured
 from .scratch import People, site_blocks
 
 _PIECE = 1 << 16  # bytes copied at a time
 _BLOCK = 1 << 19  # numbers of calls decoded at a time: they stay in the cache of the processor
+_MOST_CONTIGS = 1 << 22  # that a header may number
 _PLACE = 8  # bytes of a record's contig and position
 
 
@@ -44,7 +46,8 @@ def contig_names(lines: Sequence[str]) -> list[str]:
     for line in lines:
         if line.startswith("##contig=<"):
             fields = structured(line)
-            names[int(fields["IDX"]) if fields.get("IDX", "").isdigit() else len(names)] = fields.get("ID", "")
+            number = whole_number(fields.get("IDX", ""), _MOST_CONTIGS)
+            names[len(names) if number is None else number] = fields.get("ID", "")
     return [names.get(number, "") for number in range(1 + max(names, default=-1))] if len(names) < 1 << 20 else []
 
 

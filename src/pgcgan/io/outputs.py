@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from ..runtime.files import whole_files
+from ..text import visible
 from .panel import PANEL_COLUMNS
 from .scratch import People
 
@@ -119,6 +120,12 @@ def check_writable(genotypes: People) -> None:
         if (genotypes.calls[i : i + 1] > 0).any():
             name = variants.name(i)
             raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
+    odd = next(
+        (name for name in variants.contig_lengths if re.search(r'[\s,<>"\\]', name) or visible(name) != name), ""
+    )
+    if odd or visible(variants.assembly or "") != (variants.assembly or ""):
+        what = f"contig {odd!r}" if odd else f"assembly {variants.assembly!r}"
+        raise DataError(f"The {what} cannot be written: no header holds its blanks, line ends, quotes or brackets.")
     named: dict[str, Iterable[str]] = {
         "contig": runs,
         "id": variants.id,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError, UsageError, listed
+from ..text import repeated
 from .table import Row, numbered_lines, refuse
 
 PANEL_COLUMNS = ("pop", "super_pop", "gender")  # the order of a 1000 Genomes panel, behind `sample`
@@ -218,7 +219,7 @@ def _table(source: str) -> tuple[list[str], list[Row]]:
     # The header of the published 1000 Genomes panel ends in two tabs.
     while header and not header[-1]:
         header.pop()
-    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    twice = repeated(header)
     if twice:
         raise DataError(f"{source} has columns of the same name: {listed(twice)}.")
     table = [(number, row) for (number, _), row in zip(lines, cells, strict=True)][1:]

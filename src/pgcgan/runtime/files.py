@@ -16,11 +16,13 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from .inputs import read_regular
 
 LOCK = ".lock"
 _REPLACED = ".replaced"  # in a workspace: the folder of what is removed with it
@@ -237,7 +239,7 @@ def held(directory: str | os.PathLike[str]) -> Iterator[None]:
             break
         except BlockingIOError:
             with contextlib.suppress(FileNotFoundError):  # it ended a moment ago: try again
-                process = Path(path).read_text(encoding="ascii", errors="replace").strip()
+                process = read_regular(path)[:20].decode("ascii", errors="replace").strip()
                 raise UsageError(
                     f"{os.fspath(directory)} is being written by another run (process {process or 'unknown'}); wait "
                     "until it has ended, or choose another directory."
@@ -257,7 +259,8 @@ def held(directory: str | os.PathLike[str]) -> Iterator[None]:
 def _locked(path: str, wait: bool) -> int:
     """Return a descriptor of a file that this process has locked and that is still there under its name.
 
-    The file is never opened through a symbolic link.
+    The file is never opened through a symbolic link, and is a regular file of one name: whoever can write beside a lock
+    could otherwise have another file emptied.
 
     Raises
     ------
@@ -267,8 +270,11 @@ def _locked(path: str, wait: bool) -> int:
         If the file cannot be opened, or went while the lock was waited for.
     """
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
+            about = os.fstat(lock)
+            if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+                raise OSError(errno.EMLINK, "its lock file is a link or a device; remove it", path)
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             there = os.lstat(path)
         except FileNotFoundError:
