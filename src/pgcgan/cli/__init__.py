@@ -110,8 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         _release(error)
         return _fail(out_of_memory(error), 2)
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # torch has no class for it
+    except (RuntimeError, ImportError) as error:
+        # neither torch nor the loader of libraries has a class for it
+        if not any(words in str(error) for words in ("allocate memory", "failed to map segment")):
             raise
         return _fail(out_of_memory(error), 2)
     except OSError as error:

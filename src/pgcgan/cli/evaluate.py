@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
-from ..text import visible_json
+from ..text import visible, visible_json
 from .app import app
 from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
@@ -211,7 +211,7 @@ def printed(evaluation: Evaluation, per_label: bool) -> str:
 
 def with_remarks(table: str, remarks: Sequence[str]) -> str:
     """Return a table with the remarks on it."""
-    return table + ("\n" + "".join(f"\n- {remark}" for remark in remarks) if remarks else "")
+    return table + ("\n" + "".join(f"\n- {visible(remark)}" for remark in remarks) if remarks else "")
 
 
 def form_of(output: str) -> str:

@@ -135,6 +135,8 @@ class GenomeModel(Generator):
         self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
         self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
         self.windows_ = [Window(**window) for window in details["windows"]]
+        if not self.windows_:
+            raise ValueError("there is no window")
         self._ancestry = [AncestryMixture(**mixture) for mixture in details["ancestry"]]
         if len(self._ancestry) != len(self.label_counts_):
             raise ValueError(f"there is no ancestry for each of {len(self.label_counts_)} labels")

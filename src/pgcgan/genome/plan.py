@@ -24,7 +24,7 @@ from ..io.index import index_of
 from ..io.vcf_write import VCF_SUFFIXES
 from ..provenance import provenance
 from ..runtime.threads import single_thread
-from ..text import without_secrets
+from ..text import LARGEST, without_secrets
 from .ancestry import AncestryMixture, fit_mixtures
 from .breakpoints import BESIDE, SEARCHED, even_breakpoints, linkage_across, thinned_rows
 from .scan import GenomeScan, joined_checksums
@@ -96,6 +96,12 @@ class Window:
     last: int
     sites: int
     overlap: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a file says what no window is."""
+        numbers = (self.index, self.first, self.last, self.sites, self.overlap)
+        if not isinstance(self.contig, str) or not all(type(n) is int and 0 <= n <= LARGEST for n in numbers):
+            raise ValueError(f"a window of {numbers} on {self.contig!r}")
 
     @property
     def name(self) -> str:
@@ -170,7 +176,7 @@ class Plan:
             metadata["windows"] = [Window(**window) for window in metadata["windows"]]
             metadata["mixtures"] = [AncestryMixture(**mixture) for mixture in metadata["mixtures"]]
             return cls(**metadata)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
                 f"{folder / _METADATA} is not a whole plan ({error}); make it again with --force."
             ) from None

@@ -20,7 +20,8 @@ from ..runtime.inputs import read_regular
 from . import remote
 from .records import log
 
-_MOST_INFLATED = 100  # bytes of an index for each byte of its file
+_MOST_INFLATED = 20  # bytes of an index for each byte of its file, if it is not small
+_FREE = 1 << 24
 _MOST_OFFSET = (1 << 63) - 1  # that a file can be read from
 
 
@@ -89,7 +90,7 @@ def region_start(index: str, contig: str, start: int, end: int | None, contigs: 
 
 def _inflated(data: bytes) -> bytes:
     """Return the content of an index; raise ValueError if it is much larger than that of any index."""
-    most = max(_MOST_INFLATED * len(data), 1 << 20)
+    most = max(_MOST_INFLATED * len(data), _FREE)
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
         content = stream.read(most + 1)
     if len(content) > most:

@@ -16,10 +16,10 @@ from .bgzf import lines_of, opened
 from .records import MAX_POSITION, position_of
 from .remote import contents, is_address, named
 
-_MOST_INFLATED = 250  # bytes of a table for each byte of its file; real ones have fewer than 50
+_MOST_INFLATED = 100  # bytes in memory for each byte of a file; real tables take fewer than 50
 _ZST_WINDOW = 1 << 27  # bytes: what `zstd` itself accepts without a further option
 _ZST_PIECE = 1 << 9  # compressed bytes inflated at a time: they make 16 megabytes at most
-_FREE = 1 << 24  # bytes, the space that lines take in memory counted in, from which on that is looked at
+_FREE = 1 << 24  # bytes in memory from which on that is looked at
 _LINE = 100  # bytes that a line takes in memory besides its characters
 
 Row = tuple[int, list[str]]  # the number of a line, from 1, and its fields
@@ -53,8 +53,8 @@ def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     most = _MOST_INFLATED * os.stat(path).st_size if os.path.isfile(path) else None
     inflated = 0
     for number, line in enumerate(lines, start=1):
-        inflated += len(line)
-        if most is not None and inflated > most and inflated + _LINE * number > _FREE:
+        inflated += len(line) + _LINE
+        if most is not None and inflated > max(most, _FREE):
             refuse(path, number, f"the file inflates to more than {_MOST_INFLATED} times its size: it is no table.")
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
-from ..text import json_content
+from ..text import json_content, visible
 from .document import check_provenance, check_row
 from .rows import Row
 
@@ -69,7 +69,7 @@ class Evaluation:
         return aligned(lines, {"value", "floor"})
 
     def __str__(self) -> str:
-        remarks = "".join(f"\n- {remark}" for remark in self.provenance.get("remarks", []))
+        remarks = "".join(f"\n- {visible(remark)}" for remark in self.provenance.get("remarks", []))
         return self.table() + ("\n" + remarks if remarks else "")
 
     def _repr_html_(self) -> str:
@@ -194,6 +194,7 @@ def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
     numeric : collection of str
         Heads of the columns of numbers.
     """
+    lines = [[visible(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = [head in numeric for head in lines[0]]
     rows = []
