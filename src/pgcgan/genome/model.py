@@ -22,6 +22,7 @@ from ..io.scratch import Stored, StoredCalls
 from ..labels import label_columns, plan_from, sample_names
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import whole_directory, workspace
+from ..runtime.inputs import check_regular
 from .ancestry import AncestryMixture
 from .fitting import NAME, train
 from .plan import WINDOWS, Source, Window
@@ -302,7 +303,7 @@ class GenomeModel(Generator):
         if Path(path).absolute() == self.directory_.absolute():
             return Path(path)
         with whole_directory(path, store.MODEL, others=(WINDOWS, store.PLAN), force=force) as folder:
-            shutil.copytree(self.directory_ / WINDOWS, folder / WINDOWS)
+            shutil.copytree(self.directory_ / WINDOWS, folder / WINDOWS, copy_function=_copy_regular)
             shutil.copyfile(self.directory_ / store.MODEL, folder / store.MODEL)
         return Path(path)
 
@@ -332,3 +333,9 @@ class GenomeModel(Generator):
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         """Do nothing: the arrays are those of the windows."""
+
+
+def _copy_regular(source: str, target: str) -> None:
+    """Copy a file of a model; a device has no end."""
+    check_regular(source)
+    shutil.copyfile(source, target)

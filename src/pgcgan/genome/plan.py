@@ -23,6 +23,7 @@ from ..io import read
 from ..io.index import index_of
 from ..io.vcf_write import VCF_SUFFIXES
 from ..provenance import provenance
+from ..runtime.files import make_folder
 from ..runtime.threads import single_thread
 from ..text import LARGEST, without_secrets
 from .ancestry import AncestryMixture, fit_mixtures
@@ -276,7 +277,7 @@ def make_plan(
     described = repr((digests, windows, plan.label, seed, sorted(parameters.items()), scan.samples)).encode()
     mark = hashlib.sha256(described + ancestry.z.tobytes() + ancestry.spread.tobytes())
     plan = dataclasses.replace(plan, identity=mark.hexdigest())
-    (folder / _PLAN).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / _PLAN)
     store.write_arrays(folder / _PLAN / _ANCESTRY, {"z": ancestry.z, "spread": ancestry.spread})
     # last: without it there is no plan
     store.write_json(folder / _PLAN / _METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})

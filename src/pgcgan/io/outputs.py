@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from ..runtime.files import whole_files
-from ..text import visible
+from ..text import repeated, visible
 from .panel import PANEL_COLUMNS
 from .scratch import People
 
@@ -114,7 +114,7 @@ def check_writable(genotypes: People) -> None:
             f"Variant {variants.name(i)} comes after {variants.name(i - 1)}: sort the variants before writing."
         )
     if len(set(runs)) < len(runs):
-        contig = next(c for i, c in enumerate(runs) if c in runs[:i])
+        contig = repeated(runs)[0]
         raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
     for i in np.flatnonzero(variants.alt == ".").tolist():
         if (genotypes.calls[i : i + 1] > 0).any():

@@ -173,6 +173,22 @@ def whole_directory(
                 directory.rmdir()
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder of ours, with those above it, unless it is there; one that is a link is refused, and not filled.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be made, or is a link.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link to another folder, which is not written to; remove it.")
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file whole or not at all.
 
