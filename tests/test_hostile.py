@@ -72,7 +72,7 @@ def shell(line: str, folder: Path, **variables: str) -> tuple[int, str, str]:
     [
         ("pgcgan info x.vcf >&-", 2, "pgcgan: error: The output cannot be written: Bad file descriptor."),
         ("pgcgan convert x.vcf - <&- >&-", 2, "Bad file descriptor"),
-        ("pgcgan info - <&-", 2, "standard input"),
+        ("pgcgan info - <&-", 2, "Standard input cannot be read: Bad file descriptor."),
         ("pgcgan convert x.vcf new.npz <&- >&- 2>&-", 0, ""),
         ("pgcgan info y.vcf >&- 2>&-", 2, ""),
     ],
@@ -91,7 +91,7 @@ def test_a_name_that_is_not_utf8_and_labels_beyond_ascii(valid: Path, tmp_path: 
     relabelled("é", "😀")(tmp_path)
     train = r"pgcgan train $'x\xff.vcf' --panel x.panel.tsv --label group --model independent -o m"
     lines = f"{train} && pgcgan card m && pgcgan info m --json && pgcgan generate m -n é=2 -o new.vcf"
-    status, out, err = shell(lines, tmp_path, LC_ALL="C")
+    status, out, err = shell(lines, tmp_path, LC_ALL="C", PYTHONUTF8="1")
     assert status == 0, err
     assert (
         r"x\xff.vcf" in json.loads((tmp_path / "m" / "model.json").read_text(encoding="utf-8"))["provenance"]["command"]
@@ -103,6 +103,7 @@ def test_a_name_that_is_not_utf8_and_labels_beyond_ascii(valid: Path, tmp_path: 
         "é",
         "é",
     ]
+    assert "`é`" in shell("pgcgan card m", tmp_path, LC_ALL="C")[1]
     status, out, err = shell(r"pgcgan convert $'x\xff.vcf' $'y\xff.vcf.gz' && pgcgan info $'z\xff.vcf'", tmp_path)
     assert (status, err.splitlines()[-1]) == (2, r"pgcgan: error: There is no file z\xff.vcf.")
     assert os.path.exists(os.fsencode(tmp_path) + b"/y\xff.vcf.gz.tbi")
@@ -110,8 +111,9 @@ def test_a_name_that_is_not_utf8_and_labels_beyond_ascii(valid: Path, tmp_path: 
 
 @pytest.mark.parametrize("line", ["info x.vcf", "train x.vcf --panel x.panel.tsv --label gender -o new.model"])
 def test_memory_that_runs_out_is_one_sentence(line: str, valid: Path, tmp_path: Path) -> None:
-    case = Case("little memory", line, "", people(60_000))
-    folder = copied(valid, tmp_path / "here", case)
+    folder = copied(valid, tmp_path / "here", case := Case("little memory", line, "", people(200_000)))
+    rows = "".join(f"s{i}\tfemale\n" for i in range(200_000))
+    (folder / "x.panel.tsv").write_text(f"sample\tgender\n{rows}")
     outcome = run(case, folder, 1 << 20, CPU_SECONDS)
     assert outcome.status == 2, outcome
     assert outcome.err.count("\n") == 1
@@ -158,7 +160,7 @@ def test_keys_of_addresses_reach_no_file_and_no_message(
         authority = web.address.removeprefix("http://")
         for line in (
             f"info {vcf.replace('x.vcf', 'y.vcf')}",
-            f"info {vcf} --panel {panel.replace('x.panel', 'y.panel')}",
+            f"info {vcf} --panel {panel.replace('x.panel', 'z.panel')}",
             f"info {vcf} --panel '{web.address}/split.tsv{key}'",
             f"info http://me:SECRET@{authority}/x.vcf.gz",
             f"info http://me:SEC/RET@{authority}/x.vcf.gz?SECRET",
@@ -202,3 +204,12 @@ def test_a_folder_of_a_model_that_is_a_link_is_not_filled(name: str, valid: Path
     outcome = run(case, tmp_path, 1 << 30, 60)
     assert (outcome.status, list((tmp_path / "victim").iterdir())) == (2, [])
     assert "is a link to another folder" in outcome.err
+
+
+def test_an_output_does_not_replace_a_device_or_a_pipe(valid: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.vcf")
+    for line in (f"convert {valid}/x.vcf pipe.vcf --force", f"card {valid}/haplotype.model -o pipe.vcf --force"):
+        outcome = run(Case("a pipe", line, ""), tmp_path, MEMORY, CPU_SECONDS)
+        assert outcome.status == 2
+        assert "pipe.vcf is a device or a pipe" in outcome.err
+    assert (tmp_path / "pipe.vcf").is_fifo()

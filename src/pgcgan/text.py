@@ -43,6 +43,11 @@ def whole_number(text: str, most: int = LARGEST) -> int | None:
     return number if number <= most else None
 
 
+def is_unicode(text: str) -> bool:
+    """True if a text can be written as UTF-8; a file name whose bytes are something else cannot."""
+    return not _SURROGATE.search(text)
+
+
 def repeated(values: Iterable[Any]) -> list[Any]:
     """Return the values that occur more than once, in the order in which they first occur."""
     return [value for value, count in Counter(values).items() if count > 1]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..text import visible_json
+from ..text import visible, visible_json
 from .app import app
 from .evaluate import with_remarks
 from .files import output_free, read_evaluation, write_text
@@ -44,9 +44,9 @@ def compare(
 
     if json_output is not None:
         output_free(json_output, force, standard_output=True)
-    names = Path(first).stem, Path(second).stem
+    names = visible(Path(first).stem), visible(Path(second).stem)
     if names[0] == names[1]:
-        names = first, second
+        names = visible(first), visible(second)
     comparison = compare(read_evaluation(first), read_evaluation(second), names)
     if json_output == "-":
         print(visible_json(comparison.to_json()))

@@ -24,7 +24,7 @@ from ..genotypes import Genotypes, Variants, concat
 from ..labels import assemble, plan_from
 from ..provenance import provenance
 from ..runtime.threads import single_thread
-from ..text import LARGEST
+from ..text import LARGEST, is_unicode
 from . import store
 from .card import model_card
 from .rows import Rows, calls_of, rows_of
@@ -152,6 +152,8 @@ class Generator(ABC):
                 raise UsageError(f"{name} is {value!r}; accepted: {described}.")
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"{name} is {value}; accepted: a finite number.")
+            if isinstance(value, str) and not is_unicode(value):
+                raise UsageError(f"{name} is {value!r}, which is not UTF-8 and cannot be kept in a model.")
             if isinstance(value, int) and abs(value) > LARGEST:
                 raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
         self._check()

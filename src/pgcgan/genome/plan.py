@@ -25,7 +25,7 @@ from ..io.vcf_write import VCF_SUFFIXES
 from ..provenance import provenance
 from ..runtime.files import make_folder
 from ..runtime.threads import single_thread
-from ..text import LARGEST, without_secrets
+from ..text import LARGEST, is_unicode, without_secrets
 from .ancestry import AncestryMixture, fit_mixtures
 from .breakpoints import BESIDE, SEARCHED, even_breakpoints, linkage_across, thinned_rows
 from .scan import GenomeScan, joined_checksums
@@ -241,9 +241,11 @@ def make_plan(
     if size < LEAST_SITES:
         raise UsageError(f"Windows of {size} sites (--windows) are too small; accepted: {LEAST_SITES} or more.")
     _check_parameters(label, seed, parameters)
-    for path in filter(None, (source.path, source.panel)):
+    for path in map(str, filter(None, (source.path, source.panel))):
         if without_secrets(path) != path:
             raise UsageError(f"{path} holds a key, which a plan would keep on disk; download the file, and name that.")
+        if not is_unicode(path):
+            raise UsageError(f"The name {path} is not UTF-8 and cannot be kept in a plan; rename the file.")
     check_index(source.path)
     folder = Path(directory)
     _make_room(folder, force)

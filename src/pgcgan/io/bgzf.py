@@ -158,6 +158,10 @@ def _refuse_index(path: str) -> NoReturn:
 def _check_readable(path: str) -> None:
     """Raise a DataError if a file cannot be opened, or is a bgzip file without its last block."""
     if path == "-":
+        try:
+            os.read(0, 0)  # pysam crashes where it is closed
+        except OSError as error:
+            raise DataError(f"Standard input cannot be read: {error.strerror}.") from None
         return
     try:
         with open_regular(path, pipes=True) as file:

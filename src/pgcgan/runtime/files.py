@@ -92,6 +92,9 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
     UsageError
         If they cannot be written. The old files are then as they were, unless it happened while files were renamed.
     """
+    for path in paths:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a rename would replace /dev/null
+            raise UsageError(f"{path} is a device or a pipe, which no file can replace; give a name for a file.")
     try:
         with contextlib.ExitStack() as stack:
             folders = {
@@ -198,7 +201,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         If it cannot be written.
     """
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _follow_umask(path: Path) -> None:
