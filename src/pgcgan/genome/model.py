@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from ..errors import ModelError, UsageError
+from ..errors import DataError, ModelError, UsageError
 from ..generators import store
 from ..generators.generator import Generator, OnEvent, check_seed
 from ..genotypes import Genotypes, Variants
@@ -136,8 +136,8 @@ class GenomeModel(Generator):
         self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
         self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
         self.windows_ = [Window(**window) for window in details["windows"]]
-        if not self.windows_:
-            raise ValueError("there is no window")
+        if not self.windows_ or [window.index for window in self.windows_] != list(range(1, 1 + len(self.windows_))):
+            raise ValueError("its windows are not numbered from 1 on")
         self._ancestry = [AncestryMixture(**mixture) for mixture in details["ancestry"]]
         if len(self._ancestry) != len(self.label_counts_):
             raise ValueError(f"there is no ancestry for each of {len(self.label_counts_)} labels")
@@ -152,12 +152,18 @@ class GenomeModel(Generator):
         lengths: dict[str, int | None] = {}
         assembly = None
         for window in self.windows_:
-            sites = store.read_json(self.directory_ / WINDOWS / window.name / store.SITES)
+            place = self.directory_ / WINDOWS / window.name
+            try:
+                sites = store.read_variants(place)
+                if len(sites) != window.sites:
+                    raise ValueError(f"it has {len(sites)} sites instead of {window.sites}")
+            except (KeyError, ValueError, DataError) as error:
+                raise ModelError(f"{place} is damaged ({str(error).rstrip('.')}); train the model again.") from None
             for name, values in columns.items():
-                values += sites[name][window.overlap :]
-            for contig, length in sites["contig_lengths"].items():
+                values += getattr(sites, name)[window.overlap :].tolist()
+            for contig, length in sites.contig_lengths.items():
                 lengths[contig] = lengths.get(contig) or length
-            assembly = sites["assembly"]
+            assembly = sites.assembly
         return Variants(
             **{n: np.array(v, dtype=object) for n, v in columns.items()}, contig_lengths=lengths, assembly=assembly
         )
