@@ -19,20 +19,23 @@ from .scratch import People, site_blocks
 
 _PIECE = 1 << 16  # bytes copied at a time
 _BLOCK = 1 << 19  # numbers of calls decoded at a time: they stay in the cache of the processor
+_MOST_HEADER = 1 << 26  # bytes
 _MOST_CONTIGS = 1 << 22  # that a header may number
 _PLACE = 8  # bytes of a record's contig and position
 
 
 def read_header(stream: BufferedReader, start: bytes, source: str) -> bytes:
     """Return the bytes of the header of a BCF stream whose first five bytes are `start`."""
-    header = start + stream.read(4)
+    header = bytearray(start + stream.read(4))
     left = int.from_bytes(header[5:], "little")
+    if left > _MOST_HEADER:
+        raise DataError(f"{source} has a header of {left} bytes, more than {_MOST_HEADER}: it is damaged.")
     while left and (part := stream.read(min(left, _PIECE))):  # a damaged size may be gigabytes
         header += part
         left -= len(part)
     if header[:4] != b"BCF\2" or len(header) < 9 or left:
         raise DataError(f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`.")
-    return header
+    return bytes(header)
 
 
 def header_lines(header: bytes) -> list[str]:

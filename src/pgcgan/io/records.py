@@ -28,6 +28,8 @@ POLICIES = {
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")  # of a VCF, before FORMAT and samples
 
+_MOST_ALTS = 10_000  # of a record that is split
+
 log = logging.getLogger("pgcgan.io")
 
 
@@ -176,6 +178,8 @@ class Table:
         if len(site.alts) > 1:
             if self.policies.multiallelic == "error":
                 self.refuse(site, f"has {len(site.alts)} ALT alleles; {_way_out('multiallelic')} accepts it.")
+            if len(site.alts) > _MOST_ALTS:  # each becomes a record of all samples
+                self.refuse(site, f"has {len(site.alts)} ALT alleles; accepted: up to {_MOST_ALTS}.")
             if self.policies.multiallelic == "drop":
                 self._dropped.setdefault("records with several ALT alleles", []).append(str(site))
                 return "skip"
