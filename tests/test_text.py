@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -74,6 +75,15 @@ def test_a_message_is_one_line_of_a_bounded_length() -> None:
     assert long.startswith("The file x.vcf: AAAA")
     assert long.endswith("is not read; accepted: this.")
     assert str(GateFailed("gate failed\n  a\x1b: 1")) == "gate failed\n  a\\x1b: 1"
+
+
+@pytest.mark.parametrize(
+    "text", ["a." * 50_000, "http:/" * 9_000, ")" * 90_000 + "a", "@" * 90_000, "\x1b" * 9_000]
+)
+def test_the_time_of_a_message_is_proportional_to_its_length(text: str) -> None:
+    begin = time.process_time()
+    sentence(f"http://h/?{text}:/ {text} http://{text}?{text}")
+    assert time.process_time() - begin < 5  # of the processor; a quadratic search takes minutes
 
 
 @pytest.mark.parametrize(

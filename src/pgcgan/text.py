@@ -27,7 +27,7 @@ _HIDDEN = re.compile(
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # an address, in any text: its scheme, what is before the host, the host and the path, the query or fragment
 _ADDRESS = re.compile(
-    r"""(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*:/+)(?P<user>[^\s?#'"<>]*@)?(?P<path>[^\s?#'"<>]*)(?P<query>[?#][^\s'"<>]*)?"""
+    r"""(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]{0,30}:/+)(?P<user>[^\s?#'"<>]*@)?(?P<path>[^\s?#'"<>]*)(?P<query>[?#][^\s'"<>]*)?"""
 )
 
 
@@ -81,8 +81,7 @@ def without_secrets(text: str) -> str:
 
 def _plain_address(match: re.Match[str]) -> str:
     query = match["query"] or ""
-    end = re.search(r"[.,;:)\]]*$", query)
-    behind = end[0] if end else ""  # the end of a sentence is not that of the address
+    behind = query[len(query.rstrip(".,;:)]")) :]  # the end of a sentence is not that of the address
     kept = f"{query[0]}…{behind}" if query else ""
     path = match["path"]
     return f"{match['scheme']}{'…@' if match['user'] else ''}{path}{kept}"
