@@ -161,7 +161,7 @@ def test_keys_of_addresses_reach_no_file_and_no_message(
         for line in (
             f"info {vcf.replace('x.vcf', 'y.vcf')}",
             f"info {vcf} --panel {panel.replace('x.panel', 'z.panel')}",
-            f"info {vcf} --panel '{web.address}/split.tsv{key}'",
+            f"info {vcf} --panel '{web.address}/y.bim{key}'",
             f"info http://me:SECRET@{authority}/x.vcf.gz",
             f"info http://me:SEC/RET@{authority}/x.vcf.gz?SECRET",
             f"info http://me:SECRET@[::1/x.vcf.gz{key}",
