@@ -19,8 +19,9 @@ ROOT = Path(pgcgan.__file__).parent
 LAYERS = (
     ("text",),
     ("errors", "numerics"),
-    ("provenance", "regions", "runtime"),
+    ("families", "provenance", "regions", "runtime"),
     ("genotypes",),
+    ("site_keys",),
     ("labels", "io"),
     (
         *("generators/card", "generators/estimate", "generators/rows", "generators/store"),

@@ -77,9 +77,7 @@ def test_a_message_is_one_line_of_a_bounded_length() -> None:
     assert str(GateFailed("gate failed\n  a\x1b: 1")) == "gate failed\n  a\\x1b: 1"
 
 
-@pytest.mark.parametrize(
-    "text", ["a." * 50_000, "http:/" * 9_000, ")" * 90_000 + "a", "@" * 90_000, "\x1b" * 9_000]
-)
+@pytest.mark.parametrize("text", ["a." * 50_000, "http:/" * 9_000, ")" * 90_000 + "a", "@" * 90_000, "\x1b" * 9_000])
 def test_the_time_of_a_message_is_proportional_to_its_length(text: str) -> None:
     begin = time.process_time()
     sentence(f"http://h/?{text}:/ {text} http://{text}?{text}")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from .errors import DataError, listed
-from .regions import MAX_POSITION, parse_region
+from .families import families, first_part
+from .regions import MAX_POSITION, named_otherwise, parse_region
 
 MISSING = -1
 
@@ -23,6 +23,9 @@ def _strings(values: Any, what: str) -> np.ndarray:
     array = np.array([str(v) for v in values], dtype=object)
     if array.ndim != 1:
         raise DataError(f"{what} must be one-dimensional, got shape {array.shape}.")
+    if "\0" in "".join(array):
+        name = next(value for value in array if "\0" in value)
+        raise DataError(f"{what} has {name!r} with a NUL character, which numpy drops at the end of a name.")
     array.flags.writeable = False
     return array
 
@@ -57,8 +60,7 @@ class Variants:
         if given.ndim != 1:
             raise DataError(f"variants.position must be one-dimensional, got shape {given.shape}.")
         if len(given) and given.max() > MAX_POSITION:
-            first = int(np.flatnonzero(given > MAX_POSITION)[0])
-            raise DataError(f"Variant {first} has the position {given[first]}; positions end at {MAX_POSITION}.")
+            raise DataError(f"A variant has the position {given.max()}; positions end at {MAX_POSITION}.")
         position = np.array(given, dtype=np.int64)
         position.flags.writeable = False
         object.__setattr__(self, "position", position)
@@ -71,9 +73,9 @@ class Variants:
             first = int(np.flatnonzero(position < 0)[0])
             raise DataError(f"Variant {first} has the position {position[first]}; positions start at 1.")
         lengths = dict(self.contig_lengths)
-        for name, length in lengths.items():
-            if length is not None and not 0 <= length <= MAX_POSITION:
-                raise DataError(f"Contig {name!r} has the length {length}; accepted: 0 to {MAX_POSITION}.")
+        far = next((n for n, length in lengths.items() if not 0 <= (length or 0) <= MAX_POSITION), None)
+        if far is not None:
+            raise DataError(f"Contig {far!r} has the length {lengths[far]}; accepted: 0 to {MAX_POSITION}.")
         for contig in dict.fromkeys(self.contig):
             lengths.setdefault(contig, None)
         object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
@@ -84,17 +86,6 @@ class Variants:
     def name(self, index: int) -> str:
         """Return `contig:position ref>alt` of one variant, for messages."""
         return f"{self.contig[index]}:{self.position[index]} {self.ref[index]}>{self.alt[index]}"
-
-    def spans(self) -> list[tuple[str, int, int, int]]:
-        """Return contig, least and greatest position and number of the sites of each contig, in file order."""
-        contigs: dict[str, tuple[int, int, int]] = {}
-        changes = np.flatnonzero(self.contig[1:] != self.contig[:-1]) + 1
-        for begin, end in pairwise([0, *changes.tolist(), len(self)]):
-            if end > begin:
-                name, part = str(self.contig[begin]), self.position[begin:end]
-                low, high, count = contigs.get(name, (MAX_POSITION, 0, 0))
-                contigs[name] = min(low, int(part.min())), max(high, int(part.max())), count + end - begin
-        return [(name, *span) for name, span in contigs.items()]
 
     def select(self, index: Any) -> Variants:
         """Return the variants at `index` (slice, mask or integers); the contig table is kept whole."""
@@ -335,12 +326,19 @@ class Genotypes:
         if contig not in set(self.variants.contig):
             raise DataError(
                 f"Region {region!r}: there is no variant on contig {contig!r}; contigs with variants: "
-                f"{listed(dict.fromkeys(self.variants.contig))}."
+                f"{listed(dict.fromkeys(self.variants.contig))}{named_otherwise(region, self.variants.contig)}."
             )
         inside = (self.variants.contig == contig) & (self.variants.position >= start)
         return inside if end is None else inside & (self.variants.position <= end)
 
-    def split(self, fraction: float = 0.8, *, by: str | None = None, seed: int = 0) -> tuple[Genotypes, Genotypes]:
+    def split(
+        self,
+        fraction: float = 0.8,
+        *,
+        by: str | None = None,
+        seed: int = 0,
+        parents: Mapping[str, Sequence[str]] | None = None,
+    ) -> tuple[Genotypes, Genotypes]:
         """Split the people at random into two sets that share nobody.
 
         Parameters
@@ -351,6 +349,8 @@ class Genotypes:
             Label column to stratify by.
         seed : int
             The same seed gives the same split.
+        parents : mapping of str to sequence of str, optional
+            The known parents of people, as of `read_parents`: families stay together.
 
         Returns
         -------
@@ -365,11 +365,8 @@ class Genotypes:
         if not 0 < fraction < 1:
             raise DataError(f"The fraction to split is {fraction}; accepted: between 0 and 1.")
         strata = self.label(by) if by is not None else np.full(self.n_samples, "", dtype=object)
-        generator = np.random.default_rng(seed)
-        first = np.zeros(self.n_samples, dtype=bool)
-        for value in np.unique(strata):
-            people = np.flatnonzero(strata == value)
-            first[generator.permutation(people)[: round(fraction * len(people))]] = True
+        family = families({name: (parents or {}).get(name, ()) for name in self.samples})
+        first = first_part(list(family.values()), strata.tolist(), fraction, np.random.default_rng(seed))
         if first.all() or not first.any():
             raise DataError(f"Splitting {self.n_samples} people by {fraction} leaves one side empty; give more people.")
         return self.select(samples=first), self.select(samples=~first)

@@ -153,10 +153,11 @@ def _count(value: object, what: str) -> int:
 
 
 def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[str, int] | None = None) -> np.ndarray:
-    """Return `PREFIX_EUR_000001`, … in the order of the plan; numbers restart at each label, behind those before.
+    """Return `PREFIX-EUR-000001`, … in the order of the plan; numbers restart at each label, behind those before.
 
-    Whatever is not a letter, digit, "-", "." or "_" in a label becomes "_", because some formats take nothing
-    else in a sample name. Labels that become equal by that share one numbering, so that names stay unique.
+    Whatever is not a letter, digit, "-" or "." in a label becomes "-", because some formats take nothing else in a
+    sample name, and PLINK 1.9 takes "_" for the end of a family ID. Labels that become equal by that share one
+    numbering, so that names stay unique.
 
     Raises
     ------
@@ -175,14 +176,14 @@ def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[s
     names: list[str] = []
     used: dict[str, int] = {}
     for label, count in plan.items():
-        stem = re.sub(r"[^A-Za-z0-9._-]", "_", label)
+        stem = re.sub(r"[^A-Za-z0-9.-]", "-", label)
         if before and stem in used:
             raise UsageError(
-                f"People of {label!r} share the names {prefix}_{stem}_… with another label, so that their numbers "
+                f"People of {label!r} share the names {prefix}-{stem}-… with another label, so that their numbers "
                 "depend on how many of the other are made; go on from a start with one of the two at a time."
             )
         start = used.get(stem, 0) + (before or {}).get(label, 0)
-        names.extend(f"{prefix}_{stem}_{number:06d}" for number in range(start + 1, start + count + 1))
+        names.extend(f"{prefix}-{stem}-{number:06d}" for number in range(start + 1, start + count + 1))
         used[stem] = start + count
     return np.array(names, dtype=object)
 

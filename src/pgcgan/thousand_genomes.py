@@ -220,7 +220,7 @@ def _first(base: str, wanted: Release, names: list[str]) -> tuple[str, remote.Ab
 
 
 def _rows(text: bytes, url: str, chromosome: str) -> dict[str, dict[str, str]]:
-    lines = [line.split() for line in text.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+    lines = [line.split() for line in text.decode("utf-8-sig", "replace").split("\n") if line.strip()]
     header = lines[0] if lines else []
     if header[:4] == ["sample", "pop", "super_pop", "gender"]:
         rows = {f[0]: dict(zip(PANEL_COLUMNS, f[1:4], strict=True)) for f in lines[1:] if len(f) >= 4}

@@ -23,16 +23,19 @@ from . import (  # the commands
     completion,
     convert,
     demo,
+    estimate,
     evaluate,
     fetch,
     generate,
     info,
     report,
     simulate,
+    split,
     train,
     windows,
 )
 from .app import app
+from .forms import right_form
 from .processes import with_others
 
 __all__ = [
@@ -42,6 +45,7 @@ __all__ = [
     "completion",
     "convert",
     "demo",
+    "estimate",
     "evaluate",
     "fetch",
     "generate",
@@ -49,6 +53,7 @@ __all__ = [
     "main",
     "report",
     "simulate",
+    "split",
     "train",
     "windows",
 ]
@@ -99,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{' '.join(str(error).split())} (pgcgan --help)", 2)
+        return _fail(f"{' '.join(str(error).split())}{right_form(sys.argv[1:])} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
         print(f"pgcgan: {sentence(str(stop)) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED

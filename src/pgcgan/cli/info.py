@@ -80,7 +80,9 @@ def _facts_of_here() -> dict[str, Any]:
 def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
     import numpy as np
 
-    spans = {name: f"{first}-{last} ({n} sites)" for name, first, last, n in genotypes.variants.spans()}
+    from ..site_keys import contig_spans
+
+    spans = {name: f"{first}-{last} ({n} sites)" for name, first, last, n in contig_spans(genotypes.variants)}
     frequency = genotypes.allele_frequency()
     minor = np.minimum(frequency, 1 - frequency)
     called = genotypes.calls >= 0

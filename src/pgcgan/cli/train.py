@@ -56,7 +56,8 @@ def train(
     label
         Label column of the panel, super_pop by default; repeat it for several.
     split
-        A table with the columns sample and split: only people with split = train are used.
+        A table with the columns sample and split: only people with split = train are used. auto divides the panel
+        8 to 2, stratified by population, families together, in the same way for evaluate.
     model
         haplotype (closed form, the default), gan (the conditional GAN), paper (the network of the PG-cGAN paper), or a
         baseline. li-stephens and smote keep the training people in the model directory.
@@ -98,8 +99,8 @@ def train(
     generator = _generator(model, label or ["super_pop"], seed, settings, network, baseline)
     if not resume and number() == 0:
         output_free(output, force)
-    people = read_train(vcf, panel, split, reading or Reading())
-    estimate = _check_memory(generator, people)
+    people = read_train(vcf, panel, split, reading or Reading(), generator.label)
+    estimate = say_estimates(generator, people)
     try:
         with progress("training") as on_event:
             if model in NETWORKS:
@@ -111,6 +112,8 @@ def train(
         raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
+    if generator.expected_leak_ is not None:
+        say(str(generator.expected_leak_))
     say(f"{model} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
@@ -147,8 +150,9 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 _ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
 
 
-def _check_memory(generator: Generator, people: Genotypes) -> Estimate | None:
-    """Print and return the expected cost of the training; raise DataError if it does not fit into memory."""
+def say_estimates(generator: Generator, people: Genotypes) -> Estimate | None:
+    """Print the expected cost and leak of the training; return the cost, or raise DataError if memory is too small."""
+    from ..generators.haplotype.leak import estimate_leak
     from ..runtime.memory import available_bytes
 
     estimate = generator.estimate(people)
@@ -156,6 +160,9 @@ def _check_memory(generator: Generator, people: Genotypes) -> Estimate | None:
         available = available_bytes()
         estimate.check(None if available is None else available // beside())
         say(str(estimate))
+    leak = estimate_leak(people, generator.label, generator.parameters())
+    if leak is not None:
+        say(str(leak))
     return estimate
 
 

@@ -15,7 +15,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -24,13 +24,12 @@ from ..genotypes import Genotypes, Variants, concat
 from ..labels import assemble, plan_from
 from ..provenance import provenance
 from ..runtime.threads import single_thread
+from ..site_keys import contig_spans
 from ..text import LARGEST, is_unicode
 from . import store
 from .card import model_card
+from .estimate import Estimate, ExpectedLeak
 from .rows import Rows, calls_of, rows_of
-
-if TYPE_CHECKING:
-    from .estimate import Estimate
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -212,7 +211,7 @@ class Generator(ABC):
             The same seed gives the same people: a person depends on the seed, the label and the number alone, and not
             on how many others are asked for.
         prefix : str
-            People are named `PREFIX_EUR_000001`.
+            People are named `PREFIX-EUR-000001`.
         start : int
             How many people come before these, of each label if counts are given by label. 1,000 people and then 9,000
             from 1,000 on are the same as 10,000 at once.
@@ -270,10 +269,19 @@ class Generator(ABC):
 
     # ---- files ------------------------------------------------------------------------------------------------
 
+    @property
+    def expected_leak_(self) -> ExpectedLeak | None:
+        """What exact counts of haplotype blocks are expected to give away; None for a family without them."""
+        blocks = getattr(self, "blocks_", None)
+        if blocks is None or "min_carriers" not in self.parameter_names():  # counts with noise give away less
+            return None
+        return ExpectedLeak(sum(blocks.sizes) - len(blocks), 2 * sum(self.label_counts_.values()))
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of a fitted model: people, labels, sites, parameters, how it was made."""
         self._check_fitted()
-        spans = {name: f"{first}-{last}" for name, first, last, _ in self.variants_.spans()}
+        leak = self.expected_leak_
+        spans = {name: f"{first}-{last}" for name, first, last, _ in contig_spans(self.variants_)}
         return {
             "kind": "model",
             "model": self.name,
@@ -288,6 +296,7 @@ class Generator(ABC):
             "holds training rows": self.holds_training_rows,
             "parameters": self._changed(),
             **self._facts(),
+            **({} if leak is None else {"expected leak": leak.facts()}),
             "provenance": self._provenance,
         }
 
@@ -332,6 +341,7 @@ class Generator(ABC):
             "seed": int(self.seed),
             "parameters": self.parameters(),
             "details": self._details(),
+            "expected_leak": None if self.expected_leak_ is None else self.expected_leak_.facts(),
             "provenance": dict(provenance or self._provenance),
         }
         card = None if provenance is not None else model_card(self.facts(), measured)

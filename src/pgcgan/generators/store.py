@@ -31,6 +31,7 @@ MODEL, SITES, ARRAYS, CARD = "model.json", "sites.json", "arrays.safetensors", "
 CHECKPOINT, RUN, LOG = "training.safetensors", "run.json", "log.jsonl"  # of a training that has not finished
 _MOST_PEOPLE = 1 << 40  # of a label
 _MADE_TEXTS = ("pgcgan", "python", "command", "date", "source", "window")  # of the provenance
+RELEASES = "releases.json"  # people released of this model; written after it, so it has no digest
 PLAN = "plan"  # of a genome whose windows are being fitted
 
 
@@ -89,7 +90,7 @@ def write_model(
     for name, array in arrays.items():
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ModelError(f"The model holds values of {name} that are not numbers; it is not written.")
-    unfinished = (SITES, ARRAYS, CARD, CHECKPOINT, RUN, LOG)
+    unfinished = (SITES, ARRAYS, CARD, CHECKPOINT, RUN, LOG, RELEASES)
     with whole_directory(path, MODEL, others=unfinished, force=force) as folder:
         columns = {name: getattr(variants, name).tolist() for name in ("contig", "position", "id", "ref", "alt")}
         contigs = {"contig_lengths": dict(variants.contig_lengths), "assembly": variants.assembly}
@@ -171,7 +172,7 @@ def _damaged(directory: Path, error: Exception) -> ModelError:
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raise ValueError or KeyError if an entry that all families have is absent or of another type."""
-    counts = metadata["label_counts"]
+    counts, leak = metadata["label_counts"], metadata["expected_leak"]
     right = {
         "model": isinstance(metadata["model"], str),
         "label": _are_texts(metadata["label"]) and len(metadata["label"]) > 0,
@@ -183,6 +184,8 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
         "seed": _is_whole(metadata["seed"], 0),
         "parameters": isinstance(metadata["parameters"], dict),
         "details": isinstance(metadata["details"], dict),
+        "expected_leak": leak is None
+        or (isinstance(leak, dict) and _is_whole(leak.get("free frequencies"), 0, LARGEST)),
         "provenance": _is_provenance(metadata["provenance"]),
         "files": isinstance(metadata["files"], dict),
     }

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import DataError, ModelError, UsageError, listed
 from ..generators import store
+from ..generators.estimate import ExpectedLeak
 from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel
 from ..provenance import VERSION
@@ -207,12 +208,20 @@ def finish(directory: str | os.PathLike[str]) -> Path:
                 "ancestry": [dataclasses.asdict(mixture) for mixture in plan.mixtures],
                 "windows": [dataclasses.asdict(window) for window in plan.windows],
             },
+            "expected_leak": _expected_leak(plan, folder),
             "provenance": dict(plan.made),
             "files": {},
         },
     )
     Plan.drop(directory)
     return folder
+
+
+def _expected_leak(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Return what the counts of all windows are expected to give away; those of overlaps count twice."""
+    windows = [store.read_json(folder / WINDOWS / window.name / store.MODEL) for window in plan.windows]
+    free = sum(window["expected_leak"]["free frequencies"] for window in windows)
+    return ExpectedLeak(free, 2 * sum(plan.label_counts.values())).facts()
 
 
 def _left_over(folder: Path) -> Sequence[str]:

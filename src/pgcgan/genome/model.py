@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError, ModelError, UsageError
 from ..generators import store
+from ..generators.estimate import ExpectedLeak
 from ..generators.generator import Generator, OnEvent, check_seed
 from ..genotypes import Genotypes, Variants
 from ..io import write, writer_of
@@ -139,6 +140,8 @@ class GenomeModel(Generator):
         if not self.windows_ or [window.index for window in self.windows_] != list(range(1, 1 + len(self.windows_))):
             raise ValueError("its windows are not numbered from 1 on")
         self._ancestry = [AncestryMixture(**mixture) for mixture in details["ancestry"]]
+        leak = metadata["expected_leak"]
+        self._free_frequencies = None if leak is None else leak["free frequencies"]
         if len(self._ancestry) != len(self.label_counts_):
             raise ValueError(f"there is no ancestry for each of {len(self.label_counts_)} labels")
         for window in self.windows_:
@@ -190,9 +193,17 @@ class GenomeModel(Generator):
                 site += own
         return seams, middles
 
+    @property
+    def expected_leak_(self) -> ExpectedLeak | None:
+        """What the counts of all windows are expected to give away; None for a model that has not counted them."""
+        if self._free_frequencies is None:
+            return None
+        return ExpectedLeak(self._free_frequencies, 2 * sum(self.label_counts_.values()))
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of the model."""
         self._check_fitted()
+        leak = self.expected_leak_
         return {
             "kind": "model",
             "model": self.name,
@@ -208,6 +219,7 @@ class GenomeModel(Generator):
             "holds training rows": False,
             "parameters": self._changed(),
             "axes of ancestry": self._details_of_file["axes"],
+            **({} if leak is None else {"expected leak": leak.facts()}),
             "provenance": self._provenance,
         }
 

@@ -327,6 +327,10 @@ def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, 
             f"accepted: {accepted}."
         )
     HaplotypeModel(label, seed=seed, **parameters).check_parameters()
+    if parameters.get("private"):
+        raise UsageError(
+            f"private is {parameters['private']}; windows (--windows) accept 0 alone: what they give away adds up."
+        )
 
 
 def check_index(path: str) -> None:
@@ -345,7 +349,8 @@ def _make_room(folder: Path, force: bool) -> None:
             f"{folder} holds a model, finished or begun ({', '.join(existing)}); choose another directory, --force to "
             "replace it, or --resume to go on with it."
         )
-    for name in (store.MODEL, f"{_PLAN}/{_METADATA}"):  # without these it is no model, and no plan
+    # without the first two it is no model, and no plan
+    for name in (store.MODEL, f"{_PLAN}/{_METADATA}", store.RELEASES):
         (folder / name).unlink(missing_ok=True)
     for name in (_PLAN, WINDOWS):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -148,6 +148,21 @@ def _is_bgzip(head: bytes) -> bool:
     return head[:4] == EOF_BLOCK[:4] and head[12:14] == b"BC"
 
 
+def check_indexable(path: str) -> None:
+    """Raise a DataError if a file on the disk is not bgzip, so that the index beside it is that of another one."""
+    if remote.is_address(path):
+        return
+    with open_regular(path) as file:
+        head = file.read(18)
+    if not _is_bgzip(head):
+        form = "compressed with gzip, not bgzip" if head[:2] == EOF_BLOCK[:2] else "not compressed"
+        new = f"{path.removesuffix('.gz').removesuffix('.vcf')}.bgzip.vcf.gz"
+        raise DataError(
+            f"{path} is {form}, so that no index can belong to it; `bcftools view -Oz -o {new} {path} && tabix -p vcf "
+            f"{new}` makes a file and its index, or move the index away to read {path} from the start."
+        )
+
+
 def _refuse_index(path: str) -> NoReturn:
     raise DataError(
         f"The index beside {named(path)} is that of another file: no compressed block begins where it says; make it "

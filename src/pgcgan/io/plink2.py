@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import DataError, MissingExtra, UsageError
 from ..genotypes import MISSING, Genotypes
 from ..runtime.inputs import open_regular
-from .outputs import check_writable, outputs
+from .outputs import check_positions, check_writable, outputs
 from .ploidy import SEX_LABELS, SEXES, haploid_people
 from .pvar import NOT_LABELS, UNKNOWN, Sites, is_number, read_psam, read_pvar
 from .records import ABSENT, Policies, Site, Table
@@ -306,6 +306,7 @@ def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:
     if bad is not None:
         raise DataError(f"The sample name {bad!r} cannot be written to a .psam: it is 0, begins with #, or has blanks.")
     variants = genotypes.variants
+    check_positions(variants, "a .pvar")
     if variants.position.max() > _MAX_POSITION:
         i = int(variants.position.argmax())
         raise DataError(f"Variant {variants.name(i)} cannot be written to a .pvar: positions end at {_MAX_POSITION}.")

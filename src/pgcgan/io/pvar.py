@@ -11,7 +11,7 @@ from ..errors import DataError, listed
 from ..regions import parse_region
 from ..text import repeated
 from .ploidy import SEXES
-from .records import Site
+from .records import UNKNOWN_POSITION, Site
 from .table import numbered_lines, position, refuse, rows, sample_names
 from .vcf import contig_table
 
@@ -124,6 +124,8 @@ def read_pvar(pvar: str, region: str | None) -> Sites:
         place_on = position(pvar, number, position_text)
         seen[contig] = None
         if bounds is None or (contig == bounds[0] and bounds[1] <= place_on <= (last or place_on)):
+            if not place_on:
+                refuse(pvar, number, f"{identifier} has {UNKNOWN_POSITION}.")
             alts = () if alt == "." else tuple(alt.split(","))
             sites.append(Site(contig, place_on, identifier, ref, alts))
             index.append(len(n_alleles))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
@@ -21,6 +22,7 @@ _ZST_WINDOW = 1 << 27  # bytes: what `zstd` itself accepts without a further opt
 _ZST_PIECE = 1 << 9  # compressed bytes inflated at a time: they make 16 megabytes at most
 _FREE = 1 << 24  # bytes in memory from which on that is looked at
 _LINE = 100  # bytes that a line takes in memory besides its characters
+_OTHER_BLANKS = re.compile(r"[^\S \t]")
 
 Row = tuple[int, list[str]]  # the number of a line, from 1, and its fields
 
@@ -63,6 +65,11 @@ def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
         yield number, text.rstrip("\r\n")
 
 
+def split_at_blanks(line: str) -> list[str]:
+    """Return what stands between blanks and tabs; other characters that Unicode counts as blanks are part of names."""
+    return re.findall(r"[^ \t]+", line) if _OTHER_BLANKS.search(line) else line.split()
+
+
 def rows(path: str, columns: str | None = None, *, comment: str | None = None) -> Iterator[Row]:
     """Yield the number and the fields of each line that is not blank; fields are separated by blanks.
 
@@ -84,7 +91,7 @@ def rows(path: str, columns: str | None = None, *, comment: str | None = None) -
     names = None if columns is None else columns.split(", ")
     width = None if names is None else len(names)
     for number, line in numbered_lines(path):
-        fields = line.split()
+        fields = split_at_blanks(line)
         if not fields or (comment is not None and line.startswith(comment)):
             continue
         if width is None:

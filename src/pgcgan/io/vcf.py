@@ -20,7 +20,7 @@ from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
 from ..text import repeated, whole_number
 from . import bcf
-from .bgzf import MAX_LINE, SAMPLE_BYTES, lines_of, opened
+from .bgzf import MAX_LINE, SAMPLE_BYTES, check_indexable, lines_of, opened
 from .index import index_of, region_start
 from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of, structured
 from .remote import named
@@ -80,6 +80,7 @@ def read_vcf(
             if region is not None and index is None:
                 log.info("%s has no index: read from the start to find %s.", source, region)
             if region is not None and index is not None:
+                check_indexable(name)
                 offset = region_start(index, *parse_region(region), bcf.contig_names(lines) if binary else None)
                 records = None if offset is None else stack.enter_context(opened(name, offset))
             if records is not None and binary:
@@ -110,7 +111,8 @@ def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]
         shown = repr(line[:24].decode("latin-1")) if line else "nothing: it is empty"
         raise DataError(
             f"{source} is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with {shown}); "
-            "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf."
+            "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, "
+            ".trees, .npz."
         )
     lines, size = [], 0
     for each in itertools.chain([line], lines_of(stream, source)):
@@ -140,6 +142,8 @@ def parse_header(lines: Sequence[str], source: str) -> Header:
     samples = columns[9:]
     if not samples:
         raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
+    if "" in samples:
+        raise DataError(f"{source} has an empty name for sample {samples.index('') + 1} in its header.")
     twice = repeated(samples)
     if twice:
         raise DataError(f"{source} names samples more than once in its header: {listed(twice)}.")
@@ -243,11 +247,20 @@ def _decode(
     columns = text.split(_SEPARATOR)
     parsed = []
     for i in range(n) if chosen is None else chosen.tolist():
-        token = (columns[i].split(b":") + [b""] * gt)[gt] or b"."
+        token = _token(table, site, columns[i], gt, i, chosen)
         if token not in tokens:
             tokens[token] = _parse_call(table, site, token, i, chosen)
         parsed.append(tokens[token])
     table.add(site, np.array([p[:2] for p in parsed], dtype=np.int32), np.array([p[2] for p in parsed]))
+
+
+def _token(table: Table, site: Site, column: bytes, gt: int, i: int, chosen: np.ndarray | None) -> bytes:
+    """Return the GT of a sample column; fields at the end may be left out, but the column is not empty."""
+    fields = column.split(b":")
+    if len(fields) > gt and not fields[gt]:
+        sample = table.samples[i if chosen is None else chosen.tolist().index(i)]
+        table.refuse(site, f"has an empty call of sample {sample}; '.' stands for a missing one.")
+    return fields[gt] if len(fields) > gt else b"."
 
 
 def _decode_single_digits(

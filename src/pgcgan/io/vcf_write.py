@@ -54,6 +54,9 @@ def write_vcf(
         return []
     name = os.path.basename(target)
     suffix = next(s for s in sorted(VCF_SUFFIXES, key=len, reverse=True) if name.endswith(s))
+    if suffix == ".bcf" and not genotypes.variants.position.all():
+        name = genotypes.variants.name(int((genotypes.variants.position == 0).argmax()))
+        raise DataError(f"Variant {name} cannot be written: the index of a BCF has no position 0; write a .vcf.")
     last = _last_position(genotypes.variants) if suffix != ".vcf" else 0
     beside = None if suffix == ".vcf" else name + (".csi" if suffix == ".bcf" or last > _TBI_END else ".tbi")
     # An index of an earlier file under this name would be taken for ours, so that it counts as an output too.

@@ -75,10 +75,8 @@ class PGcGAN(AdversarialModel):
         code: augmentation for small cohorts.
     min_carriers : int
         People who must carry a pattern of a block for it to become a template.
-    coverage : float
-        Share of the haplotypes that the templates of a block cover at least.
-    max_sites, max_codes : int
-        Most sites and most templates of a block.
+    min_deviations, coverage, max_sites, max_codes
+        As in `HaplotypeModel`.
     context_tree, local_ancestry : bool
         Whether the network tilts the haplotype model with its long runs of codes, and with stretches from other labels,
         instead of the chain alone.
@@ -134,6 +132,7 @@ class PGcGAN(AdversarialModel):
         critic_width: int = 64,
         crossover: float = 0.0,
         min_carriers: int = 3,
+        min_deviations: int = 20,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
@@ -152,6 +151,7 @@ class PGcGAN(AdversarialModel):
         self.loss, self.penalty, self.penalty_interval, self.clip = loss, penalty, penalty_interval, clip
         self.temperature, self.average, self.width, self.critic_width = temperature, average, width, critic_width
         self.crossover, self.min_carriers, self.coverage = crossover, min_carriers, coverage
+        self.min_deviations = min_deviations
         self.max_sites, self.max_codes, self.context_tree = max_sites, max_codes, context_tree
         self.local_ancestry = local_ancestry
         self.calibrate, self.inverse_temperature = calibrate, inverse_temperature
@@ -175,6 +175,7 @@ class PGcGAN(AdversarialModel):
                 "critic_width": (16, 1024),
                 "crossover": (0, 1),
                 "min_carriers": (1, np.inf),
+                "min_deviations": (1, np.inf),
                 "coverage": (0, 1),
                 "max_sites": (1, np.inf),
                 "max_codes": (1, MOST_CODES),
@@ -195,6 +196,7 @@ class PGcGAN(AdversarialModel):
             breaks=rows.breaks,
             states=rows.n_states,
             min_carriers=self.min_carriers,
+            min_deviations=self.min_deviations,
             coverage=self.coverage,
             max_sites=self.max_sites,
             max_codes=self.max_codes,
