@@ -59,8 +59,10 @@ class Variants:
         given = np.asarray(self.position)
         if given.ndim != 1:
             raise DataError(f"variants.position must be one-dimensional, got shape {given.shape}.")
-        if len(given) and given.max() > MAX_POSITION:
-            raise DataError(f"A variant has the position {given.max()}; positions end at {MAX_POSITION}.")
+        off = np.flatnonzero((given < 0) | (given > MAX_POSITION))
+        if len(off):
+            end = "start at 1" if given[off[0]] < 0 else f"end at {MAX_POSITION}"
+            raise DataError(f"Variant {off[0]} has the position {given[off[0]]}; positions {end}.")
         position = np.array(given, dtype=np.int64)
         position.flags.writeable = False
         object.__setattr__(self, "position", position)
@@ -69,15 +71,7 @@ class Variants:
             if len(values) != len(position):
                 raise DataError(f"variants.{name} has {len(values)} entries, variants.position has {len(position)}.")
             object.__setattr__(self, name, values)
-        if len(position) and position.min() < 0:
-            first = int(np.flatnonzero(position < 0)[0])
-            raise DataError(f"Variant {first} has the position {position[first]}; positions start at 1.")
-        lengths = dict(self.contig_lengths)
-        far = next((n for n, length in lengths.items() if not 0 <= (length or 0) <= MAX_POSITION), None)
-        if far is not None:
-            raise DataError(f"Contig {far!r} has the length {lengths[far]}; accepted: 0 to {MAX_POSITION}.")
-        for contig in dict.fromkeys(self.contig):
-            lengths.setdefault(contig, None)
+        lengths = {**self.contig_lengths, **{c: None for c in self.contig if c not in self.contig_lengths}}
         object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
 
     def __len__(self) -> int:
