@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import DataError, listed
 from .families import families, first_part
-from .regions import named_otherwise, parse_region
+from .regions import MAX_POSITION, named_otherwise, parse_region
 
 MISSING = -1
 
@@ -56,9 +56,14 @@ class Variants:
     assembly: str | None = None
 
     def __post_init__(self) -> None:
-        position = np.array(self.position, dtype=np.int64)
-        if position.ndim != 1:
-            raise DataError(f"variants.position must be one-dimensional, got shape {position.shape}.")
+        given = np.asarray(self.position)
+        if given.ndim != 1:
+            raise DataError(f"variants.position must be one-dimensional, got shape {given.shape}.")
+        off = np.flatnonzero((given < 0) | (given > MAX_POSITION))
+        if len(off):
+            end = "start at 1" if given[off[0]] < 0 else f"end at {MAX_POSITION}"
+            raise DataError(f"Variant {off[0]} has the position {given[off[0]]}; positions {end}.")
+        position = np.array(given, dtype=np.int64)
         position.flags.writeable = False
         object.__setattr__(self, "position", position)
         for name in ("contig", "id", "ref", "alt"):
@@ -66,12 +71,7 @@ class Variants:
             if len(values) != len(position):
                 raise DataError(f"variants.{name} has {len(values)} entries, variants.position has {len(position)}.")
             object.__setattr__(self, name, values)
-        if len(position) and position.min() < 0:
-            first = int(np.flatnonzero(position < 0)[0])
-            raise DataError(f"Variant {first} has the position {position[first]}; positions start at 1.")
-        lengths = dict(self.contig_lengths)
-        for contig in dict.fromkeys(self.contig):
-            lengths.setdefault(contig, None)
+        lengths = {**self.contig_lengths, **{c: None for c in self.contig if c not in self.contig_lengths}}
         object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
 
     def __len__(self) -> int:

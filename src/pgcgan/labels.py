@@ -13,8 +13,11 @@ import numpy as np
 
 from .errors import DataError, UsageError, listed
 from .genotypes import Genotypes, Variants
+from .runtime.memory import available_bytes
 
 JOIN = "/"
+MOST_PEOPLE = 1 << 40
+_NAME_BYTES = 250  # that the name and the labels of a person take in memory
 
 
 def label_groups(labels: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarray:
@@ -144,6 +147,8 @@ def plan_from(
 def _count(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise UsageError(f"{what} is {value!r}; accepted: a whole number, 0 or more.")
+    if value > MOST_PEOPLE:
+        raise UsageError(f"{what} is too large; accepted: a whole number up to {MOST_PEOPLE}.")
     return int(value)
 
 
@@ -162,6 +167,12 @@ def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[s
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]+", prefix):
         raise UsageError(f"The prefix is {prefix!r}; accepted: letters, digits, '-', '.' and '_', at least one.")
+    needed, available = _NAME_BYTES * sum(plan.values()), available_bytes()
+    if available is not None and needed > available:
+        raise UsageError(
+            f"The names of {sum(plan.values())} people alone take {needed / 1e9:.1f} GB, and memory has "
+            f"{available / 1e9:.1f} GB; generate fewer at a time (--start)."
+        )
     names: list[str] = []
     used: dict[str, int] = {}
     for label, count in plan.items():

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .errors import DataError
+from .text import whole_number
+
+MAX_POSITION = (1 << 62) - 1  # sums of two fit into int64
 
 _OTHER_NAMES = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}  # of PLINK and UCSC
 
@@ -21,12 +24,9 @@ def parse_region(region: str) -> tuple[str, int, int | None]:
     if not colon:
         return region, 1, None
     start, dash, end = span.replace(",", "").partition("-")
-    try:
-        first = int(start)
-        last = int(end) if end else (None if dash else first)
-    except ValueError:
-        first, last = 0, None
-    if not contig or first < 1 or (last is not None and last < first):
+    first = whole_number(start, MAX_POSITION)
+    last = whole_number(end, MAX_POSITION) if end else (None if dash else first)
+    if not contig or not first or (end and last is None) or (last is not None and last < first):
         raise DataError(
             f"Region {region!r} cannot be read; accepted: contig, contig:start-end, contig:start- or contig:position "
             "(1-based, start at most end), for example 6:29602876-33268403."

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
 from .genotypes import Variants
+from .regions import MAX_POSITION
 
 
 def site_keys(variants: Variants) -> Iterator[tuple[str, int, str, str]]:
@@ -39,3 +41,15 @@ def differ_by_id(variants: Variants) -> np.ndarray:
         count = Counter(keys)
         flags[shared] = [count[key] > 1 for key in keys]
     return flags
+
+
+def contig_spans(variants: Variants) -> list[tuple[str, int, int, int]]:
+    """Return contig, least and greatest position and number of the variants of each contig, in file order."""
+    contigs: dict[str, tuple[int, int, int]] = {}
+    changes = np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1
+    for begin, end in pairwise([0, *changes.tolist(), len(variants)]):
+        if end > begin:
+            name, part = str(variants.contig[begin]), variants.position[begin:end]
+            low, high, count = contigs.get(name, (MAX_POSITION, 0, 0))
+            contigs[name] = min(low, int(part.min())), max(high, int(part.max())), count + end - begin
+    return [(name, *span) for name, span in contigs.items()]

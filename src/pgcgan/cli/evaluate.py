@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
+from ..text import visible, visible_json
 from .app import app
 from .files import (
     at_sites_of,
@@ -24,7 +25,7 @@ from .files import (
     write_text,
 )
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
-from .progress import progress, say
+from .progress import progress, say, show
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
@@ -231,9 +232,9 @@ def _write(
 ) -> None:
     """Print the table, or JSON, and write what is asked for."""
     if json_output == "-":
-        print(evaluation.to_json())
+        print(visible_json(evaluation.to_json()))
     else:
-        print(printed(evaluation, per_label))
+        show(printed(evaluation, per_label))
     written: list[Path] = []
     if json_output not in (None, "-"):
         written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
@@ -272,7 +273,7 @@ def printed(evaluation: Evaluation, per_label: bool) -> str:
 
 def with_remarks(table: str, remarks: Sequence[str]) -> str:
     """Return a table with the remarks on it."""
-    return table + ("\n" + "".join(f"\n- {remark}" for remark in remarks) if remarks else "")
+    return table + ("\n" + "".join(f"\n- {visible(remark)}" for remark in remarks) if remarks else "")
 
 
 def form_of(output: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, UsageError, listed
 from ..regions import plain_contig
 from ..runtime import files as runtime_files
+from ..runtime.inputs import read_regular
 from .options import Reading
 
 if TYPE_CHECKING:
@@ -200,10 +201,12 @@ def read_evaluation(path: str) -> Evaluation:
     """Return the evaluation of a JSON file."""
     from ..metrics import Evaluation
 
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise UsageError(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
     try:
-        return Evaluation.from_json(Path(path).read_text(encoding="utf-8"))
+        return Evaluation.from_json(read_regular(path).decode())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
+from ..text import whole_number
 from .app import app
 from .files import (
     asked_labels,
@@ -312,9 +313,12 @@ def _counts(given: Sequence[str]) -> int | dict[str, int]:
 
 
 def _whole(text: str, item: str) -> int:
-    if not re.fullmatch(r"[0-9]+", text):
-        raise UsageError(f"-n {item}: {text!r} is not a whole number, 0 or more.")
-    return int(text)
+    from ..labels import MOST_PEOPLE
+
+    number = whole_number(text, MOST_PEOPLE)
+    if number is None:
+        raise UsageError(f"-n {item}: {text!r} is not a whole number from 0 to {MOST_PEOPLE}.")
+    return number
 
 
 def _composition(panel: str, split: str | None, columns: Sequence[str], population_map: str | None) -> dict[str, int]:

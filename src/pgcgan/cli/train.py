@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
+from ..runtime.memory import out_of_memory
 from .app import app
 from .files import output_free, read_train
 from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, Reading, named_values
@@ -16,6 +17,7 @@ from .processes import beside, number, several
 from .progress import progress, say
 
 if TYPE_CHECKING:
+    from ..generators.estimate import Estimate
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
 
@@ -98,12 +100,16 @@ def train(
     if not resume and number() == 0:
         output_free(output, force)
     people = read_train(vcf, panel, split, reading or Reading(), generator.label)
-    say_estimates(generator, people)
-    with progress("training") as on_event:
-        if model in NETWORKS:
-            _fit_network(generator, people, output, resume, force, on_event)
-        else:
-            generator.fit(people, on_event=on_event)
+    estimate = say_estimates(generator, people)
+    try:
+        with progress("training") as on_event:
+            if model in NETWORKS:
+                _fit_network(generator, people, output, resume, force, on_event)
+            else:
+                generator.fit(people, on_event=on_event)
+    except MemoryError as error:
+        expected = "" if estimate is None else f" ({estimate})"
+        raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
     if generator.expected_leak_ is not None:
@@ -144,8 +150,8 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 _ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
 
 
-def say_estimates(generator: Generator, people: Genotypes) -> None:
-    """Print the expected cost and leak of the training; raise DataError if it does not fit into memory."""
+def say_estimates(generator: Generator, people: Genotypes) -> Estimate | None:
+    """Print the expected cost and leak of the training; return the cost, or raise DataError if memory is too small."""
     from ..generators.haplotype.leak import estimate_leak
     from ..runtime.memory import available_bytes
 
@@ -157,6 +163,7 @@ def say_estimates(generator: Generator, people: Genotypes) -> None:
     leak = estimate_leak(people, generator.label, generator.parameters())
     if leak is not None:
         say(str(leak))
+    return estimate
 
 
 def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from .app import app
 from .files import names, names_of, output_free, panel_beside, train_names
 from .options import FILE, OUTPUT, Reading, named_values
-from .progress import progress, say
+from .progress import progress, say, show
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Plan, Source
@@ -146,7 +146,7 @@ def evaluate_genome(
     train = None if split is None else train_names(split, how.intersect, panel)
     with progress("evaluating") as on_event:
         evaluation = evaluate(generator, people, generated, train=train, label=label, seed=seed, on_event=on_event)
-    print(printed(evaluation, per_label))
+    show(printed(evaluation, per_label))
     if output is not None:
         say(f"written: {write_evaluation(evaluation, output, force)}")
 

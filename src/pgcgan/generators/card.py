@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from ..text import visible
 
 NAME = "MODEL_CARD.md"
 # rows of an evaluation on the card: fidelity and privacy, never one without the other
@@ -93,10 +96,10 @@ def _labels(facts: Mapping[str, Any]) -> list[str]:
 
 def _provenance(facts: Mapping[str, Any]) -> list[str]:
     made = facts["provenance"]
+    versions = {"pgcgan": made.get("pgcgan"), "Python": made.get("python"), **made.get("libraries", {})}
     return [
-        f"- pgcgan {made['pgcgan']}, Python {made['python']}, "
-        + ", ".join(f"{name} {version}" for name, version in made["libraries"].items()),
-        f"- command: {_code(made['command'])}",
+        "- " + ", ".join(f"{_code(name)} {_code(version or 'unknown')}" for name, version in versions.items()),
+        f"- command: {_code(made.get('command', 'unknown'))}",
         f"- seed: {facts['seed']}",
         f"- parameters that differ from their defaults: {_pairs(facts['parameters']) or 'none'}",
         f"- chosen for these data: {_pairs(facts.get('chosen') or {}) or 'nothing'}",
@@ -160,8 +163,11 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 def _code(text: Any) -> str:
     """Return text as code, so that a name from the input is no markup; a table cell must not hold a bar."""
-    plain = " ".join(str(text).split()).replace("|", "¦")
-    return f"`` {plain} ``" if "`" in plain else f"`{plain}`"
+    plain = visible(" ".join(str(text).split())).replace("|", "¦")
+    if "`" not in plain:
+        return f"`{plain}`"
+    fence = "`" * (1 + max(map(len, re.findall("`+", plain))))
+    return f"{fence} {plain} {fence}"
 
 
 def _figure(value: Any) -> str:

@@ -24,12 +24,16 @@ from ..genotypes import Genotypes, Variants, concat
 from ..labels import assemble, plan_from
 from ..provenance import provenance
 from ..runtime.threads import single_thread
+from ..site_keys import contig_spans
+from ..text import LARGEST, is_unicode
 from . import store
 from .card import model_card
 from .estimate import Estimate, ExpectedLeak
 from .rows import Rows, calls_of, rows_of
 
 OnEvent = Callable[[dict[str, Any]], None]
+
+_LARGEST_SEED = (1 << 128) - 1
 
 
 class Generator(ABC):
@@ -147,6 +151,10 @@ class Generator(ABC):
                 raise UsageError(f"{name} is {value!r}; accepted: {described}.")
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"{name} is {value}; accepted: a finite number.")
+            if isinstance(value, str) and not is_unicode(value):
+                raise UsageError(f"{name} is {value!r}, which is not UTF-8 and cannot be kept in a model.")
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
         self._check()
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
@@ -273,11 +281,7 @@ class Generator(ABC):
         """Return what there is to know of a fitted model: people, labels, sites, parameters, how it was made."""
         self._check_fitted()
         leak = self.expected_leak_
-        contig, position = self.variants_.contig, self.variants_.position
-        spans = {
-            str(name): f"{position[contig == name].min()}-{position[contig == name].max()}"
-            for name in dict.fromkeys(contig)
-        }
+        spans = {name: f"{first}-{last}" for name, first, last, _ in contig_spans(self.variants_)}
         return {
             "kind": "model",
             "model": self.name,
@@ -392,3 +396,5 @@ def check_seed(seed: Any) -> None:
     """Raise UsageError if this is not a seed."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
+    if seed > _LARGEST_SEED:
+        raise UsageError(f"The seed is too large; accepted: a whole number up to {_LARGEST_SEED}.")

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel
 from ..provenance import VERSION
 from ..runtime.executors import Executor, Serial
+from ..runtime.files import make_folder, workspace
 from ..runtime.threads import single_thread
 from .plan import WINDOWS, Plan, Source, make_plan
 from .scan import digest
@@ -150,10 +150,9 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
         model = HaplotypeModel(list(plan.label), seed=plan.seed, **plan.parameters)
         model.fit(people, ancestry=Plan.ancestry(directory), overlap=window.overlap)
         place = Path(directory, WINDOWS, window.name)
-        partial = place.with_name(f".{window.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(exist_ok=True)
-        try:
+        make_folder(place.parent)
+        with workspace(place.parent) as folder:
+            partial = Path(folder, window.name)
             # time and command stand in the model file of the genome: windows are the same whoever fits them
             made = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
             model.save(partial, provenance=made)
@@ -162,8 +161,6 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
                 shutil.rmtree(place, ignore_errors=True)
             with contextlib.suppress(OSError):  # somebody else was first, with the same
                 os.rename(partial, place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     if not _there(plan, directory, window.name):
         raise UsageError(f"{place} cannot be written.")
     return True

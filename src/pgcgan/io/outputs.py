@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import DataError, UsageError
 from ..genotypes import Variants
 from ..runtime.files import whole_files
+from ..text import repeated, visible
 from .panel import EMPTY, FATHER, MOTHER, PANEL_COLUMNS, plain
 from .scratch import People
 
@@ -114,12 +115,18 @@ def check_writable(genotypes: People) -> None:
             f"Variant {variants.name(i)} comes after {variants.name(i - 1)}: sort the variants before writing."
         )
     if len(set(runs)) < len(runs):
-        contig = next(c for i, c in enumerate(runs) if c in runs[:i])
+        contig = repeated(runs)[0]
         raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
     for i in np.flatnonzero(variants.alt == ".").tolist():
         if (genotypes.calls[i : i + 1] > 0).any():
             name = variants.name(i)
             raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
+    odd = next(
+        (name for name in variants.contig_lengths if re.search(r'[\s,<>"\\]', name) or visible(name) != name), ""
+    )
+    if odd or visible(variants.assembly or "") != (variants.assembly or ""):
+        what = f"contig {odd!r}" if odd else f"assembly {variants.assembly!r}"
+        raise DataError(f"The {what} cannot be written: no header holds its blanks, line ends, quotes or brackets.")
     named: dict[str, Iterable[str]] = {
         "contig": runs,
         "id": variants.id,

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ..errors import DataError, UsageError, listed
+from ..text import repeated
 from .table import Row, numbered_lines, refuse, split_at_blanks
 
 PANEL_COLUMNS = ("pop", "super_pop", "gender")  # the order of a 1000 Genomes panel, behind `sample`
@@ -311,7 +312,7 @@ def _table(source: str) -> tuple[list[str], list[Row]]:
         header.pop()
     if _is_fam(cells):
         return _FAM, [(number, row) for (number, _), row in zip(lines, cells, strict=True)]
-    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    twice = repeated(header)
     if twice:
         person = "" if any(plain(name) in _SAMPLE_NAMES for name in header) else _no_header(header)
         raise DataError(f"{source} has columns of the same name: {listed(twice)}{person}.")

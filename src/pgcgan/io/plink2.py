@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import DataError, MissingExtra, UsageError
 from ..genotypes import MISSING, Genotypes
+from ..runtime.inputs import open_regular
 from .outputs import check_positions, check_writable, outputs
 from .ploidy import SEX_LABELS, SEXES, haploid_people
 from .pvar import NOT_LABELS, UNKNOWN, Sites, is_number, read_psam, read_pvar
@@ -72,7 +73,7 @@ def read_plink2(
 def _counts(pgen: str) -> tuple[int, int]:
     """Return the number of variants and of samples in the header."""
     try:
-        with open(pgen, "rb") as stream:
+        with open_regular(pgen) as stream:
             head = stream.read(12)
     except FileNotFoundError:
         raise DataError(f"There is no file {pgen}.") from None

@@ -7,6 +7,7 @@ or missing calls take a second vectorised path, the rest (alleles above 9, more 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
+from ..text import repeated, whole_number
 from . import bcf
-from .bgzf import check_indexable, opened
+from .bgzf import MAX_LINE, SAMPLE_BYTES, check_indexable, lines_of, opened
 from .index import index_of, region_start
 from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of, structured
 from .remote import named
@@ -29,6 +31,8 @@ _PHASED_WORD = 0x09307C30
 _UNPHASED_WORD = 0x09302F30
 _TAB, _COLON, _DOT, _ZERO, _PIPE, _SLASH = b"\t:.0|/"
 _SEPARATOR = b"\t"
+_MOST_HEADER = 1 << 26  # bytes of a header, the space that lines take in memory counted in
+_LINE = 64  # bytes that a line takes in memory besides its characters
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def _bcf_parts(records: BufferedReader, region: str | None, contigs: list[str]) 
 
 
 def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
-    line = start + stream.readline()
+    line = start + next(lines_of(stream, source), b"")
     if not line.startswith(b"##fileformat=VCF"):
         shown = repr(line[:24].decode("latin-1")) if line else "nothing: it is empty"
         raise DataError(
@@ -110,11 +114,15 @@ def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]
             "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, "
             ".trees, .npz."
         )
-    lines = []
-    while line.startswith(b"##"):
-        lines.append(line.decode().rstrip("\r\n"))
-        line = stream.readline()
-    return [*lines, line.decode().rstrip("\r\n")]
+    lines, size = [], 0
+    for each in itertools.chain([line], lines_of(stream, source)):
+        lines.append(each.decode().rstrip("\r\n"))
+        if not each.startswith(b"##"):
+            return lines
+        size += len(each) + _LINE
+        if size > _MOST_HEADER:
+            raise DataError(f"{source} has more than {len(lines) - 1} header lines, of {size} bytes: it is damaged.")
+    return [*lines, ""]
 
 
 def parse_header(lines: Sequence[str], source: str) -> Header:
@@ -136,14 +144,20 @@ def parse_header(lines: Sequence[str], source: str) -> Header:
         raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
     if "" in samples:
         raise DataError(f"{source} has an empty name for sample {samples.index('') + 1} in its header.")
-    twice = [s for s in dict.fromkeys(samples) if samples.count(s) > 1] if len(set(samples)) < len(samples) else []
+    twice = repeated(samples)
     if twice:
         raise DataError(f"{source} names samples more than once in its header: {listed(twice)}.")
-    return Header(samples, *contig_table(lines))
+    return Header(samples, *contig_table(lines, source))
 
 
-def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | None]:
-    """Return the contigs with their lengths, and the assembly, of the `##` lines of a VCF or .pvar."""
+def contig_table(lines: Sequence[str], source: str) -> tuple[dict[str, int | None], str | None]:
+    """Return the contigs with their lengths, and the assembly, of the `##` lines of a VCF or .pvar.
+
+    Raises
+    ------
+    DataError
+        If a length is made of digits, but is not a whole number that a position can be.
+    """
     lengths: dict[str, int | None] = {}
     assembly = reference = None
     for line in lines:
@@ -151,7 +165,12 @@ def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | Non
             fields = structured(line)
             if "ID" in fields:
                 length = fields.get("length", "")
-                lengths[fields["ID"]] = int(length) if length.isdigit() else None
+                lengths[fields["ID"]] = whole_number(length, MAX_POSITION)
+                if lengths[fields["ID"]] is None and length.isdigit():
+                    raise DataError(
+                        f"{source}: the contig {fields['ID'][:40]} has the length {length[:40]!r}, which is not a "
+                        f"whole number from 0 to {MAX_POSITION}."
+                    )
                 assembly = assembly or fields.get("assembly")
         elif line.startswith("##reference="):
             reference = line.partition("=")[2].strip('"') or None
@@ -160,7 +179,7 @@ def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | Non
 
 def _fill(table: Table, stream: BufferedReader, n: int, chosen: np.ndarray | None) -> None:
     tokens: dict[bytes, tuple[int, int, bool]] = {}
-    for line in stream:
+    for line in lines_of(stream, table.source, MAX_LINE + SAMPLE_BYTES * n):
         head = line.rstrip(b"\r\n").split(b"\t", 9)
         if len(head) < 10:
             if not line.strip():

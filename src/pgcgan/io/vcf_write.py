@@ -20,6 +20,7 @@ import pysam
 from ..errors import DataError
 from ..genotypes import Variants
 from ..provenance import VERSION
+from ..text import visible, without_secrets
 from . import bcf
 from .bgzf import write_bgzip
 from .outputs import check_writable, outputs
@@ -79,6 +80,11 @@ def _last_position(variants: Variants) -> int:
     if ends.max() > _END:
         name = variants.name(int(ends.argmax()))
         raise DataError(f"Variant {name} cannot be written: positions of an indexed file end at {_END}; write a .vcf.")
+    for contig, length in variants.contig_lengths.items():
+        if (length or 0) > _END:  # an index of a BCF has levels for it, each eight times as large as the one before
+            raise DataError(
+                f"Contig {contig} has the length {length}: positions of an indexed file end at {_END}; write a .vcf."
+            )
     return int(ends.max())
 
 
@@ -123,7 +129,7 @@ def origin_lines(genotypes: People, command: str | None, seed: int | None) -> li
     variants = genotypes.variants
     lines = [f"##source=pgcgan {VERSION}"]
     if command is not None:
-        lines.append(f"##pgcganCommand={' '.join(command.split())}")
+        lines.append(f"##pgcganCommand={visible(without_secrets(' '.join(command.split())))}")
     if seed is not None:
         lines.append(f"##pgcganSeed={seed}")
     for contig, length in variants.contig_lengths.items():

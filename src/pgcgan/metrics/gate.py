@@ -318,6 +318,7 @@ class Bounds:
         return self.low, self.high
 
 
+_LONGEST = 60  # characters of a limit
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
 
 
@@ -331,6 +332,8 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
     """
     if text == "off":
         return None
+    if len(text) > _LONGEST:
+        raise UsageError(f"The threshold {text[:_LONGEST]!r}… of {metric!r} has {len(text)} characters; give fewer.")
     if re.fullmatch(_NUMBER, text):
         return Bounds(plain=float(text))
     if match := re.fullmatch(rf"({_NUMBER})x", text):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 import re
@@ -12,6 +11,7 @@ import numpy as np
 
 from ...errors import DataError, listed
 from ...genotypes import Variants
+from ...io.table import numbered_lines
 from ...regions import plain_contig
 
 _POSITION = ("pos", "position", "position(bp)", "bp")
@@ -135,12 +135,4 @@ def read_map(path: str | os.PathLike[str]) -> GeneticMap:
 
 def _lines(path: str | os.PathLike[str]) -> list[tuple[int, list[str]]]:
     """Return the numbers and the fields of the lines that are not blank."""
-    try:
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8") if zipped else open(path, encoding="utf-8") as stream:
-            return [(n, line.replace(",", " ").split()) for n, line in enumerate(stream, start=1) if line.strip()]
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except (OSError, UnicodeDecodeError, EOFError):
-        raise DataError(f"{path} cannot be read as a genetic map (text or gzip).") from None
+    return [(n, line.replace(",", " ").split()) for n, line in numbered_lines(os.fspath(path)) if line.strip()]
