@@ -19,15 +19,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from cohorts import DATA_SETS, LABEL, label_counts, read_parts
 from frontier_figure import as_svg
 from frontier_points import (
     C2ST,
+    COPIES,
     CURVES,
     FOUND,
     LEVELS,
+    PANEL,
     POOL,
     RAREST,
     ROWS,
@@ -57,7 +60,7 @@ from pgcgan.registry import create
 
 HLA = DATA_SETS[0]
 PEOPLE, LENGTH, MIN_MAF, TRAIN = 20_000, 150_000, 0.0025, 0.8  # of the simulated cohort
-CHANCE = {POOL: 0.5, FOUND: 0.01, RAREST: 0.5}
+CHANCE = {POOL: 0.5, FOUND: 0.01, RAREST: 0.5, PANEL: 0.5, COPIES: 0.5}
 TITLES = {"hla": HLA.title, "simulated": f"Simulated cohort of {PEOPLE:,}"}
 # a point of the GAN takes a quarter of an hour
 QUICK = tuple(name for name in CURVES if name != "gan")
@@ -65,6 +68,7 @@ QUICK = tuple(name for name in CURVES if name != "gan")
 COLUMNS: dict[str, tuple[str, ...]] = {
     "AUC (TPR at 1 %)": (POOL, FOUND),
     "rarest tenth": (RAREST,),
+    "panel / copies": (PANEL, COPIES),
     "AF RMSE": ("AF RMSE",),
     "LD RMSE": ("LD RMSE",),
     "far pairs r": ("far pairs r",),
@@ -113,7 +117,7 @@ def measure(
 
 
 def informed(train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: int) -> dict[str, float | None]:
-    """Return AUC and true positives at 1 % of the informed attack with the pool, and the AUC of the rarest tenth.
+    """Return the rows of the informed attacks.
 
     `evaluate` judges up to 3,000 people, which would hide how little a large cohort gives away; here it is everybody.
     """
@@ -122,11 +126,15 @@ def informed(train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: i
     (trial,) = attack(comparison, "pool")
     members, others = trial.scores[trial.member], trial.scores[~trial.member]
     rare = trial.of(trial.rare)
-    return {
-        POOL: short(roc_auc(members, others)),
-        FOUND: short(true_positive_rate(members, others, 0.01)),
-        RAREST: short(roc_auc(*rare)) if min(map(len, rare)) >= MIN_JUDGED // 2 else None,
+    rows = {
+        POOL: roc_auc(members, others),
+        FOUND: true_positive_rate(members, others, 0.01),
+        RAREST: roc_auc(*rare) if min(map(len, rare)) >= MIN_JUDGED // 2 else None,
     }
+    for metric, attacker in ((PANEL, "panel"), (COPIES, "pool, copies")):
+        trials = attack(comparison, attacker)
+        rows[metric] = mean(roc_auc(t.scores[t.member], t.scores[~t.member]) for t in trials)
+    return {metric: short(value) for metric, value in rows.items()}
 
 
 def add_point(result: dict[str, Any], point: dict[str, Any], floors: dict[str, Any]) -> None:

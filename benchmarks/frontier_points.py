@@ -15,10 +15,11 @@ from pgcgan.metrics import figure
 POOL = "informed membership AUC, pool"
 FOUND = "informed membership TPR at 1 % FPR, pool"
 RAREST = "informed membership AUC, pool, rarest tenth"
+PANEL, COPIES = "informed membership AUC, panel", "informed membership AUC, pool, copies"  # other attackers
 C2ST = ("C2ST AUC, gradient boosting", "C2ST AUC, logistic")
 ROWS = (
-    POOL, FOUND, RAREST, "AF RMSE", "LD RMSE", "far pairs r", "PCA variance ratio", "AA_truth", "AA_syn", *C2ST,
-    "label fidelity",
+    POOL, FOUND, RAREST, PANEL, COPIES, "AF RMSE", "LD RMSE", "far pairs r", "PCA variance ratio", "AA_truth", "AA_syn",
+    *C2ST, "label fidelity",
 )  # fmt: skip
 Points = list[dict[str, Any]]  # of one curve and value, by seed
 
