@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 from scipy.stats import norm
@@ -115,6 +116,7 @@ class PrivacyBudget:
         }
 
 
+@cache
 def noise_multiplier(epsilon: float, delta: float) -> float:
     """Return the least σ / Δ at which one Gaussian release is (epsilon, delta)-private."""
     dp_event, rdp, calibration = _accounting()

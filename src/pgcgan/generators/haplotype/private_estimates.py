@@ -67,9 +67,7 @@ def shrink(
     v, s = (np.concatenate([part.ravel() for part in parts]) for parts in (variance, noise))
     nats = [float((np.log(c * v + s) + squared / (c * v + s)).sum()) for c in _FACTORS]
     c = _FACTORS[int(np.argmin(nats))]
-    return [
-        m + c * v / (c * v + s) * (y - m) for y, m, v, s in zip(tables, expected, variance, noise, strict=True)
-    ]
+    return [m + c * v / (c * v + s) * (y - m) for y, m, v, s in zip(tables, expected, variance, noise, strict=True)]
 
 
 # ---- chain --------------------------------------------------------------------------------------------------------

@@ -113,7 +113,9 @@ class PrivateHaplotypeModel(HaplotypeModel):
         self.check_parameters()
         budget = PrivacyBudget(self.epsilon, self.delta, with_threshold=public is None)
         with single_thread():
-            self._fit_privately(self._rows(people), None if public is None else self._public_rows(people, public), budget)
+            self._fit_privately(
+                self._rows(people), None if public is None else self._public_rows(people, public), budget
+            )
         if on_event is not None:
             on_event({"stage": "noisy counts", "fraction": 1.0, "detail": ""})
         return self
@@ -156,14 +158,18 @@ class PrivateHaplotypeModel(HaplotypeModel):
         for name in ("contig", "position", "ref", "alt"):
             ours, theirs = getattr(people.variants, name), getattr(public.variants, name)
             if len(ours) != len(theirs):
-                raise DataError(f"The public people have {len(theirs):,} sites, the cohort {len(ours):,}; they must be the same.")
+                raise DataError(
+                    f"The public people have {len(theirs):,} sites, the cohort {len(ours):,}; they must be the same."
+                )
             odd = np.flatnonzero(ours != theirs)
             if len(odd):
                 raise DataError(
                     f"The public people have another {name} at site {int(odd[0]) + 1}: {theirs[odd[0]]}, not {ours[odd[0]]}."
                 )
         if (people.phased, people.ploidy) != (public.phased, public.ploidy):
-            raise DataError("The public people and the cohort must both be phased or both unphased, with the same ploidy.")
+            raise DataError(
+                "The public people and the cohort must both be phased or both unphased, with the same ploidy."
+            )
         labels = {"public": np.full(public.n_samples, "public", dtype=object)}
         unlabelled = Genotypes(public.calls, public.variants, public.samples, labels, public.phased)
         return rows_of(unlabelled, ("public",))
@@ -177,7 +183,11 @@ class PrivateHaplotypeModel(HaplotypeModel):
     def _facts(self) -> dict[str, Any]:
         return {
             "chosen": {"blocks": len(self.blocks_), "codes": sum(self.blocks_.sizes)},
-            "privacy": self.privacy_,
+            "privacy": {
+                **{name: self.privacy_[name] for name in ("epsilon", "delta", "unit")},
+                "public": ", ".join(self.privacy_["public"]),
+                "spent on": ", ".join(f"{r['what']} {100 * r['share']:.0f} %" for r in self.privacy_["releases"]),
+            },
         }
 
     def _details(self) -> dict[str, Any]:
