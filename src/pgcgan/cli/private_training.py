@@ -33,8 +33,8 @@ def privacy_parameters(
         raise UsageError(f"--epsilon has no meaning with {other}: it fits a private haplotype model.")
     if reading.min_maf is not None:
         raise UsageError(
-            "--min-maf chooses sites by the frequencies of the cohort, which --epsilon protects; choose them by a public "
-            "panel, for example with bcftools view -T, and leave --min-maf out."
+            "--min-maf chooses sites by the frequencies of the cohort, which --epsilon protects; choose them by a "
+            "public panel, for example with bcftools view -T, and leave --min-maf out."
         )
     return {"epsilon": privacy.epsilon} | ({} if privacy.delta is None else {"delta": privacy.delta})
 

@@ -93,14 +93,14 @@ def _data(facts: Mapping[str, Any]) -> list[str]:
 
 def _guarantee(privacy: Mapping[str, Any]) -> list[str]:
     return [
-        f"This directory, and everything generated from it, has ({privacy['epsilon']:g}, {privacy['delta']:g})-differential "
-        f"privacy. Unit: {privacy['unit']}.",
+        f"This directory, and everything generated from it, has ({privacy['epsilon']:g}, {privacy['delta']:g})-"
+        f"differential privacy. Unit: {privacy['unit']}.",
         "",
         "- numbers of people, here and below: with noise",
         f"- public, and not protected: {privacy['public']}",
         f"- spent on: {privacy['spent on']}",
-        "- not covered: an evaluation against the cohort, whatever it is printed on, and other models of the same people, "
-        "whose epsilons add up",
+        "- not covered: an evaluation against the cohort, whatever it is printed on, and other models of the same "
+        "people, whose epsilons add up",
     ]
 
 

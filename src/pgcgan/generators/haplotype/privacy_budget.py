@@ -71,7 +71,7 @@ class PrivacyBudget:
         sigma = math.ceil(math.sqrt(squared_sensitivity / share) * self.noise_multiplier)
         if sigma > LARGEST_SIGMA:
             raise UsageError(
-                f"epsilon is {self.epsilon:g}: the noise on {what} would have a standard deviation of {sigma:,} people. "
+                f"epsilon is {self.epsilon:g}: the noise on {what} would have a standard deviation of {sigma:,}. "
                 f"Accepted: up to {LARGEST_SIGMA:,}; give a larger epsilon or fewer sites."
             )
         self.releases.append(Release(what, squared_sensitivity, sigma))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def exact_people(label: np.ndarray, n_labels: int) -> np.ndarray:
 def exact_patterns(states: np.ndarray, edges: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the complete patterns of each block and how many rows have each. Δ²: see `squared_sensitivity`."""
     counted = []
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges.tolist()):
         part = states[:, left:right]
         patterns, of_row = unique_rows(part[(part >= 0).all(axis=1)])
         counted.append((patterns, np.bincount(of_row, minlength=len(patterns))))

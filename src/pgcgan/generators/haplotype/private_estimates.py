@@ -54,9 +54,9 @@ def shrink(
 ) -> list[np.ndarray]:
     """Return E[true counts | noisy counts] if both the true deviations from `expected` and the noise are normal.
 
-    The deviations of true counts have the variance c v, with one factor c ≥ 1 for all tables: the one of `_FACTORS` with
-    the largest likelihood of the noisy counts, which have the variance c v + noise (empirical Bayes; Efron and Morris
-    1973). Then the estimate is expected + c v / (c v + noise) (noisy - expected).
+    The deviations of true counts have the variance c v, with one factor c ≥ 1 for all tables: the one of `_FACTORS`
+    with the largest likelihood of the noisy counts, which have the variance c v + noise (empirical Bayes; Efron and
+    Morris 1973). Then the estimate is expected + c v / (c v + noise) (noisy - expected).
 
     Parameters
     ----------

@@ -164,7 +164,8 @@ class PrivateHaplotypeModel(HaplotypeModel):
             odd = np.flatnonzero(ours != theirs)
             if len(odd):
                 raise DataError(
-                    f"The public people have another {name} at site {int(odd[0]) + 1}: {theirs[odd[0]]}, not {ours[odd[0]]}."
+                    f"The public people have another {name} at site {int(odd[0]) + 1}: {theirs[odd[0]]}, "
+                    f"not {ours[odd[0]]}."
                 )
         if (people.phased, people.ploidy) != (public.phased, public.ploidy):
             raise DataError(
