@@ -163,8 +163,8 @@ def as_markdown(result: dict[str, Any]) -> str:
         lines += [
             f"### {case.title}",
             "",
-            f"{of_case['train']:,} training people, {of_case['sites']:,} sites, {of_case['public']:,} public people and "
-            f"{of_case['holdout']:,} held-out people; delta {DELTA:g}. Measured {of_case['date'][:10]}.",
+            f"{of_case['train']:,} training people, {of_case['sites']:,} sites, {of_case['public']:,} public people "
+            f"and {of_case['holdout']:,} held-out people; delta {DELTA:g}. Measured {of_case['date'][:10]}.",
             "",
             "| model | epsilon | " + " | ".join((*ROWS, POOL, FOUND)) + " |",
             "|---|--:|" + "--:|" * (len(ROWS) + 2),

@@ -121,7 +121,9 @@ def _table(columns: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
 
 def noisy(tables: Sequence[np.ndarray], sigma: int) -> list[np.ndarray]:
     """Return tables with discrete Gaussian noise on every count."""
-    return [table + discrete_gaussian(sigma, table.shape) for table in tables]
+    sizes = [table.size for table in tables]
+    noise = np.split(discrete_gaussian(sigma, (sum(sizes),)), np.cumsum(sizes)[:-1])
+    return [table + part.reshape(table.shape) for table, part in zip(tables, noise, strict=True)]
 
 
 def release_people(rows: Rows, budget: PrivacyBudget, share: float) -> np.ndarray:
@@ -139,9 +141,9 @@ def release_templates(rows: Rows, edges: np.ndarray, budget: PrivacyBudget, shar
     per, blocks = rows.rows_per_person, len(edges) - 1
     sigma = budget.spend("haplotypes of blocks", share, squared_sensitivity(blocks, per))
     least = budget.threshold(sigma, per * blocks)
+    exact = exact_patterns(rows.states, edges)
     templates = []
-    for patterns, counts in exact_patterns(rows.states, edges):
-        (counts,) = noisy([counts], sigma)
+    for (patterns, _), counts in zip(exact, noisy([counts for _, counts in exact], sigma), strict=True):
         frequent = np.flatnonzero(counts >= least)
         frequent = frequent[np.argsort(-counts[frequent], kind="stable")]
         ref = np.zeros((1, patterns.shape[1]), dtype=np.int8)
