@@ -15,7 +15,7 @@ from ..generator import OnEvent
 from ..rows import Rows, rows_of
 from .blocks import Blocks, find_blocks
 from .calibration import rake
-from .code_model import CodeModel
+from .code_model import CodeModel, fit_code_model
 from .context_tree import empty_context_tree
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
@@ -27,6 +27,8 @@ from .private_counts import SHARES, exact_codes, exact_transitions, release_coun
 from .private_estimates import PublicCounts, estimate_chain, estimate_emission
 
 BLOCK_SITES = 64
+_PUBLIC_CARRIERS, _PUBLIC_COVERAGE = 2, 0.9  # of the blocks of public people: longer than those of a cohort, less noise
+_RUN_CARRIERS = 3  # public people who must carry a run of codes
 _BY_LABEL = 40  # transitions are counted by label if the smallest label has so many rows for each unit of noise
 
 
@@ -126,13 +128,21 @@ class PrivateHaplotypeModel(HaplotypeModel):
         n_people = release_people(rows, budget, shares["people"])
         n_rows = n_people.astype(np.float64) * rows.rows_per_person
         self.label_counts_ = {name: int(n) for name, n in zip(rows.label_names, n_people, strict=True)}
+        tree = None
         if public is None:
             edges = block_edges(rows, self.block_sites)
             templates = release_templates(rows, edges, budget, shares["patterns"])
             prior = [np.eye(rows.n_states, dtype=np.float32)[t] for t in templates]
             blocks, transitions = Blocks(edges, templates, prior), None
         else:
-            blocks = find_blocks(public.states, public.row_person, breaks=rows.breaks, states=rows.n_states)
+            blocks = find_blocks(
+                public.states,
+                public.row_person,
+                breaks=rows.breaks,
+                states=rows.n_states,
+                min_carriers=_PUBLIC_CARRIERS,
+                coverage=_PUBLIC_COVERAGE,
+            )
             codes = blocks.encode(public.states).astype(np.int64)
             everybody = np.zeros(len(codes), dtype=np.int64)
             transitions = PublicCounts(
@@ -140,6 +150,10 @@ class PrivateHaplotypeModel(HaplotypeModel):
                 [table[0] for table in exact_codes(codes, everybody, blocks.sizes, 1)],
                 [table[0] for table in exact_transitions(codes, everybody, blocks.sizes, 1)],
             )
+            model = fit_code_model(
+                codes, everybody, public.row_person, blocks.sizes, 1, _RUN_CARRIERS, local_ancestry=False
+            )
+            tree = model.context_tree.shared_by(len(n_rows))
         sigma = np.sqrt(len(blocks) / shares["transitions"]) * rows.rows_per_person * budget.noise_multiplier
         by_label = bool(n_rows.min() >= _BY_LABEL * sigma)
         noisy = release_counts(rows, blocks, budget, shares, by_label=by_label)
@@ -147,7 +161,7 @@ class PrivateHaplotypeModel(HaplotypeModel):
         self.blocks_ = estimate_emission(noisy, blocks, chain.pooled_code_counts)
         sizes, n_labels = self.blocks_.sizes, len(n_rows)
         self.code_model_ = CodeModel(
-            chain, empty_context_tree(len(sizes)), no_admixture(n_labels), no_ancestry(sizes, n_labels)
+            chain, tree or empty_context_tree(len(sizes)), no_admixture(n_labels), no_ancestry(sizes, n_labels)
         )
         self.exclusive_sites_ = ExclusiveSites([], []) if public is None else ExclusiveSites.of(public)
         self.sampler_ = rake(CodeSampler.of(self.code_model_), self.seed)
