@@ -21,7 +21,7 @@ from scipy.stats import beta, norm
 
 import pgcgan
 from pgcgan import Genotypes, PrivateHaplotypeModel
-from pgcgan.errors import DataError, MissingExtra, UsageError
+from pgcgan.errors import DataError, MissingExtra, ModelError, UsageError
 from pgcgan.generators.haplotype import private_counts, private_model
 from pgcgan.generators.haplotype.blocks import Blocks
 from pgcgan.generators.haplotype.discrete_gaussian import LARGEST_SIGMA, discrete_gaussian
@@ -312,6 +312,11 @@ def test_a_directory_gives_the_same_people_and_states_the_guarantee(
         "transitions between blocks": 3 * per**2,
         "alleles by code": 60 * per**2,
     }
+    metadata = json.loads((target / "model.json").read_text())
+    for damaged in ({"privacy": {**stated, "epsilon": 0.1}}, {"privacy": {}}, {}):
+        (target / "model.json").write_text(json.dumps({**metadata, "details": damaged}))
+        with pytest.raises(ModelError, match="damaged"):
+            pgcgan.load(target)
     card = (target / "MODEL_CARD.md").read_text()
     assert "(3, 1e-06)-differential privacy" in card
     assert "one person with all haplotypes" in card

@@ -16,7 +16,7 @@ from ..rows import Rows, rows_of
 from .blocks import Blocks, find_blocks
 from .calibration import rake
 from .code_model import CodeModel, fit_code_model
-from .context_tree import empty_context_tree
+from .context_tree import ContextTree, empty_context_tree
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
 from .local_ancestry import no_admixture
@@ -40,8 +40,8 @@ class PrivateHaplotypeModel(HaplotypeModel):
     be the same for both cohorts, are: the sites, the names of the labels, phase and ploidy, all parameters, and the
     public people, if there are any. The number of people is not public.
 
-    The fit releases noisy counts (`private_counts`), and nothing else reads the people: no run of codes, no local or
-    person ancestry, no temperature, no exclusive sites but those of public people.
+    The fit releases noisy counts (`private_counts`), and nothing else reads the people: no local or person ancestry, no
+    temperature, no runs of codes and no exclusive sites but those of public people.
 
     Parameters
     ----------
@@ -128,41 +128,20 @@ class PrivateHaplotypeModel(HaplotypeModel):
         n_people = release_people(rows, budget, shares["people"])
         n_rows = n_people.astype(np.float64) * rows.rows_per_person
         self.label_counts_ = {name: int(n) for name, n in zip(rows.label_names, n_people, strict=True)}
-        tree = None
         if public is None:
             edges = block_edges(rows, self.block_sites)
             templates = release_templates(rows, edges, budget, shares["patterns"])
             prior = [np.eye(rows.n_states, dtype=np.float32)[t] for t in templates]
-            blocks, transitions = Blocks(edges, templates, prior), None
+            blocks, known, tree = Blocks(edges, templates, prior), None, empty_context_tree(len(templates))
         else:
-            blocks = find_blocks(
-                public.states,
-                public.row_person,
-                breaks=rows.breaks,
-                states=rows.n_states,
-                min_carriers=_PUBLIC_CARRIERS,
-                coverage=_PUBLIC_COVERAGE,
-            )
-            codes = blocks.encode(public.states).astype(np.int64)
-            everybody = np.zeros(len(codes), dtype=np.int64)
-            transitions = PublicCounts(
-                len(codes),
-                [table[0] for table in exact_codes(codes, everybody, blocks.sizes, 1)],
-                [table[0] for table in exact_transitions(codes, everybody, blocks.sizes, 1)],
-            )
-            model = fit_code_model(
-                codes, everybody, public.row_person, blocks.sizes, 1, _RUN_CARRIERS, local_ancestry=False
-            )
-            tree = model.context_tree.shared_by(len(n_rows))
+            blocks, known, tree = _learn_from_public(public, rows, len(n_rows))
         sigma = np.sqrt(len(blocks) / shares["transitions"]) * rows.rows_per_person * budget.noise_multiplier
         by_label = bool(n_rows.min() >= _BY_LABEL * sigma)
         noisy = release_counts(rows, blocks, budget, shares, by_label=by_label)
-        chain = estimate_chain(noisy, n_rows, transitions)
+        chain = estimate_chain(noisy, n_rows, known)
         self.blocks_ = estimate_emission(noisy, blocks, chain.pooled_code_counts)
         sizes, n_labels = self.blocks_.sizes, len(n_rows)
-        self.code_model_ = CodeModel(
-            chain, tree or empty_context_tree(len(sizes)), no_admixture(n_labels), no_ancestry(sizes, n_labels)
-        )
+        self.code_model_ = CodeModel(chain, tree, no_admixture(n_labels), no_ancestry(sizes, n_labels))
         self.exclusive_sites_ = ExclusiveSites([], []) if public is None else ExclusiveSites.of(public)
         self.sampler_ = rake(CodeSampler.of(self.code_model_), self.seed)
         self.privacy_ = {**budget.statement(), "public": _public_facts(public)}
@@ -211,6 +190,9 @@ class PrivateHaplotypeModel(HaplotypeModel):
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         super()._restore(arrays, details)
         self.privacy_ = details["privacy"]
+        self._facts()  # a statement that lacks something is none
+        if (self.privacy_["epsilon"], self.privacy_["delta"]) != (self.epsilon, self.delta):
+            raise ValueError(f"it states epsilon {self.privacy_['epsilon']}, and was fitted with {self.epsilon}")
 
 
 def block_edges(rows: Rows, block_sites: int) -> np.ndarray:
@@ -219,6 +201,27 @@ def block_edges(rows: Rows, block_sites: int) -> np.ndarray:
     starts = [0, *rows.breaks]
     cuts = [np.arange(start, end, block_sites) for start, end in zip(starts, ends, strict=True)]
     return np.concatenate([*cuts, [len(rows.variants)]])
+
+
+def _learn_from_public(public: Rows, rows: Rows, n_labels: int) -> tuple[Blocks, PublicCounts, ContextTree]:
+    """Return blocks, counts and a context tree of public people; of the cohort, the sites alone are used."""
+    blocks = find_blocks(
+        public.states,
+        public.row_person,
+        breaks=rows.breaks,
+        states=rows.n_states,
+        min_carriers=_PUBLIC_CARRIERS,
+        coverage=_PUBLIC_COVERAGE,
+    )
+    codes, sizes = blocks.encode(public.states).astype(np.int64), blocks.sizes
+    everybody = np.zeros(len(codes), dtype=np.int64)
+    counts = PublicCounts(
+        len(codes),
+        [table[0] for table in exact_codes(codes, everybody, sizes, 1)],
+        [table[0] for table in exact_transitions(codes, everybody, sizes, 1)],
+    )
+    model = fit_code_model(codes, everybody, public.row_person, sizes, 1, _RUN_CARRIERS, local_ancestry=False)
+    return blocks, counts, model.context_tree.shared_by(n_labels)
 
 
 def _public_facts(public: Rows | None) -> list[str]:
