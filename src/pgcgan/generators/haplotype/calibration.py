@@ -63,6 +63,9 @@ def choose_inverse_temperature(
     real = np.maximum(rows.at(rows.of_people(people)), 0)
     sites = np.unique(np.linspace(0, real.shape[1] - 1, _COMPARED).astype(int))
     centre, components = axes
+    variance = ((real - centre) @ components.T).var(axis=0)
+    a = real[:, sites].astype(np.float32)
+    among_real = nearest_distances(a)
 
     def is_too_diverse(inverse_temperature: float) -> bool:
         trial = replace(sampler, inverse_temperature=inverse_temperature)
@@ -70,11 +73,11 @@ def choose_inverse_temperature(
             trial = rake(trial, seed, _RAKED_ROWS // 4)
         codes = trial.draw_people(rows.label[people], per, np.random.default_rng([seed, 8]))
         synthetic = blocks.decode(codes.reshape(-1, codes.shape[2]), np.random.default_rng([seed, 9]))
-        variance, synthetic_variance = (((x - centre) @ components.T).var(axis=0) for x in (real, synthetic))
+        synthetic_variance = ((synthetic - centre) @ components.T).var(axis=0)
         if (synthetic_variance / np.maximum(variance, 1e-12)).mean() > 1.03:
             return False
-        a, b = (x[:, sites].astype(np.float32) for x in (real, synthetic))
-        aa_truth = (nearest_distances(a, b) > nearest_distances(a)).mean()
+        b = synthetic[:, sites].astype(np.float32)
+        aa_truth = (nearest_distances(a, b) > among_real).mean()
         aa_syn = (nearest_distances(b, a) > nearest_distances(b)).mean()
         return bool(aa_truth - max(aa_syn, 0.5) > 0.02)
 

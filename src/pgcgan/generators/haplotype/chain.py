@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+_MOST_TABLE = 2_000_000  # probabilities of a block
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -41,6 +43,7 @@ class Chain:
     frequency_weight: float = 0.0
     pooled_transition_counts: list[np.ndarray] = field(init=False, repr=False)
     pooled_code_counts: list[np.ndarray] = field(init=False, repr=False)
+    _tables: dict[int, np.ndarray] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pooled_transition_counts", [p.sum(axis=0) for p in self.transition_counts])
@@ -49,6 +52,7 @@ class Chain:
     def reweighted(self, **weights: float) -> Chain:
         """Return the chain with other weights; it shares the counts, which are by far the larger part."""
         chain = copy.copy(self)
+        object.__setattr__(chain, "_tables", {})
         for name, weight in weights.items():
             object.__setattr__(chain, name, weight)
         return chain
@@ -62,6 +66,23 @@ class Chain:
         frequency = (pooled + 1 / len(pooled)) / (pooled.sum() + 1)
         counts, weight = self.code_counts[block], np.float32(max(self.frequency_weight, 1e-3))
         return (counts + weight * frequency) / (counts.sum(axis=1, keepdims=True) + weight)
+
+    def probabilities(self, block: int, previous: np.ndarray, label: np.ndarray) -> np.ndarray:
+        """Return P_l(· | previous): float32, shape (rows, codes of the block); parameters as in `log_probs`.
+
+        They are looked up in a table of all previous codes and labels where that is of a reasonable size.
+        """
+        n_labels, before, codes = self.transition_counts[block].shape
+        if n_labels * (before + 1) * codes > _MOST_TABLE:
+            return np.exp(self.log_probs(block, previous, label))
+        if block not in self._tables:
+            # the last row of a label is that of an unknown code, -1
+            every = np.tile(np.append(np.arange(before), -1), n_labels)
+            of_label = np.repeat(np.arange(n_labels), before + 1)
+            table = np.exp(self.log_probs(block, every, of_label)).reshape(n_labels, before + 1, codes)
+            self._tables[block] = table
+        looked_up: np.ndarray = self._tables[block][label, previous if block else 0]
+        return looked_up
 
     def log_probs(
         self,

@@ -101,7 +101,7 @@ class NextCodePredictor:
         row, source = self._row[first], self._source[first]
         run_of = {order: index[row] for order, index in run.items()}
         if leave_out is None:
-            probability = np.exp(self._chain.log_probs(block, last[row], source))
+            probability = self._chain.probabilities(block, last[row], source)
             return self._context_tree.refine(block, probability, run_of, source), which
         weights = self._context_tree.leave_out_weights(block, run, self.label, leave_out)
         weights = {order: weight[row] for order, weight in weights.items()}
