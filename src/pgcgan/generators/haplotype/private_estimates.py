@@ -186,5 +186,6 @@ def estimate_emission(noisy: NoisyCounts, blocks: Blocks, code_counts: list[np.n
     for others in shrink(tables, expected, variance, noise):
         others = np.clip(others, 0, 1)
         others /= np.maximum(others.sum(axis=2, keepdims=True), 1)
-        emission.append(np.concatenate([1 - others.sum(axis=2, keepdims=True), others], axis=2).astype(np.float32))
+        zero = np.maximum(1 - others.sum(axis=2, keepdims=True), 0)  # a sum of floats may pass 1 by a little
+        emission.append(np.concatenate([zero, others], axis=2).astype(np.float32))
     return replace(blocks, emission=emission)

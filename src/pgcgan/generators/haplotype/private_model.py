@@ -168,7 +168,7 @@ class PrivateHaplotypeModel(HaplotypeModel):
         unlabelled = Genotypes(public.calls, public.variants, public.samples, labels, public.phased)
         return rows_of(unlabelled, ("public",))
 
-    def estimate(self, people: Genotypes) -> Estimate | None:
+    def estimate(self, people: Genotypes) -> Estimate | None:  # type: ignore[override]
         """Return None: the fit counts once and takes little more memory than the people."""
         return None
 
