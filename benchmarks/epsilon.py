@@ -29,7 +29,7 @@ from pgcgan.generators.generator import Generator
 from pgcgan.generators.haplotype.discrete_gaussian import discrete_gaussian
 from pgcgan.generators.haplotype.privacy_budget import PrivacyBudget
 from pgcgan.generators.haplotype.private_counts import squared_sensitivity
-from pgcgan.metrics import MEASURES, figure
+from pgcgan.metrics import MEASURES, NotComputable, figure
 from pgcgan.metrics.comparison import Comparison
 from pgcgan.metrics.informed_membership import attack
 from pgcgan.metrics.preparation import prepare
@@ -124,15 +124,18 @@ def independent(train: Genotypes, epsilon: float | None, seed: int) -> Independe
 def measure(train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: int) -> dict[str, Any]:
     """Return value and floor of each row, and the figures of the informed attack with the pool."""
     comparison, _ = prepare(train, synthetic, holdout, LABEL, seed)
-    rows = [
-        row
-        for _, metrics, function, _ in MEASURES
-        if {name for name, _ in metrics} & set(ROWS)
-        for row in function(comparison)
-        if row.metric in ROWS and row.label == "all"
-    ]
-    values = {row.metric: short(row.value) for row in rows} | informed(train, synthetic, holdout, seed)
-    return {"values": values, "floors": {row.metric: short(row.floor) for row in rows}}
+    values: dict[str, float | None] = dict.fromkeys(ROWS)
+    floors = dict(values)
+    for _, metrics, function, _ in MEASURES:
+        if not {name for name, _ in metrics} & set(ROWS):
+            continue
+        try:
+            rows = [row for row in function(comparison) if row.metric in ROWS and row.label == "all"]
+        except NotComputable:  # too few sites for far pairs
+            continue
+        values |= {row.metric: short(row.value) for row in rows}
+        floors |= {row.metric: short(row.floor) for row in rows}
+    return {"values": values | informed(train, synthetic, holdout, seed), "floors": floors}
 
 
 def informed(train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: int) -> dict[str, float | None]:
