@@ -13,6 +13,7 @@ from ..errors import UsageError
 
 _READING = Group("Reading", help="How a file is read; each error names the option that accepts what it refuses.")
 _NETWORKS = Group("Options of the networks", help="For --model gan and paper.")
+_PRIVACY = Group("Differential privacy", help="A haplotype model with a guarantee for each person.")
 _BASELINES = Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote.")
 
 # a file name may be "-" (standard input or output), which is not an option
@@ -58,6 +59,21 @@ class NetworkOptions:
     """auto (the default: a GPU if there is one), cpu or cuda."""
     threads: int | None = None
     """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores."""
+
+
+@Parameter(name="*", group=_PRIVACY)
+@dataclass(frozen=True)
+class PrivacyOptions:
+    """The guarantee of a private haplotype model."""
+
+    epsilon: float | None = None
+    """Fit with (epsilon, delta)-differential privacy of each person: 1 is strong, 10 weak. Sites, names of labels and
+    parameters count as public."""
+    delta: float | None = None
+    """1e-6 by default; far less than 1 / people."""
+    public: str | None = None
+    """Phased genotypes of people whose privacy need not be protected, with all sites of the cohort: far more faithful
+    where the cohort is small."""
 
 
 @Parameter(name="*", group=_BASELINES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +11,8 @@ from ..errors import DataError, UsageError
 from ..runtime.memory import out_of_memory
 from .app import app
 from .files import output_free, read_train
-from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, Reading, named_values
+from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, PrivacyOptions, Reading, named_values
+from .private_training import privacy_parameters, read_public
 from .processes import beside, number, several
 from .progress import progress, say
 
@@ -35,6 +35,7 @@ def train(
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     network: NetworkOptions | None = None,
     baseline: BaselineOptions | None = None,
+    privacy: PrivacyOptions | None = None,
     windows: int | None = None,
     executor: str | None = None,
     resume: bool = False,
@@ -74,8 +75,10 @@ def train(
     force
         Replace a model that exists; it stays until the new one is complete.
     """
-    from ..registry import NETWORKS
+    from ..registry import NETWORKS, create
 
+    reading = reading or Reading()
+    private = privacy_parameters(privacy, model, windows, reading)
     if several() and model not in NETWORKS:
         raise UsageError(
             "torchrun trains one network (--model gan or paper) in several processes; --windows has --executor for "
@@ -96,17 +99,19 @@ def train(
         raise UsageError("--executor goes with --windows.")
     if resume and model not in NETWORKS:
         raise UsageError("--resume is for --model gan, --model paper and --windows: other models have no checkpoints.")
-    generator = _generator(model, label or ["super_pop"], seed, settings, network, baseline)
+    parameters = {**check_options(model, network, baseline), **named_values(settings or []), **private}
+    generator = create("private-haplotype" if private else model, label or ["super_pop"], seed=seed, **parameters)
     if not resume and number() == 0:
         output_free(output, force)
-    people = read_train(vcf, panel, split, reading or Reading(), generator.label)
+    people = read_train(vcf, panel, split, reading, generator.label)
+    public = read_public(privacy, people, reading)
     estimate = say_estimates(generator, people)
     try:
         with progress("training") as on_event:
             if model in NETWORKS:
                 _fit_network(generator, people, output, resume, force, on_event)
             else:
-                generator.fit(people, on_event=on_event)
+                generator.fit(people, on_event=on_event, **({} if public is None else {"public": public}))
     except MemoryError as error:
         expected = "" if estimate is None else f" ({estimate})"
         raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None
@@ -114,21 +119,7 @@ def train(
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
     if generator.expected_leak_ is not None:
         say(str(generator.expected_leak_))
-    say(f"{model} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
-
-
-def _generator(
-    model: str,
-    label: Sequence[str],
-    seed: int,
-    settings: Sequence[str] | None,
-    network: NetworkOptions | None,
-    baseline: BaselineOptions | None,
-) -> Generator:
-    """Return the generator that the options describe, its parameters checked."""
-    from ..registry import create
-
-    return create(model, label, seed=seed, **check_options(model, network, baseline), **named_values(settings or []))
+    say(f"{generator.name} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
 def check_options(model: str, network: NetworkOptions | None, baseline: BaselineOptions | None) -> dict[str, Any]:
