@@ -1,8 +1,8 @@
-"""train --epsilon: the options of differential privacy, and the public people."""
+"""train --private and --epsilon: what the options of privacy mean, and the public people."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
@@ -15,28 +15,35 @@ if TYPE_CHECKING:
 
 def privacy_parameters(
     privacy: PrivacyOptions | None, model: str, windows: int | None, reading: Reading
-) -> dict[str, Any]:
-    """Return the parameters of the private model; none if no guarantee is asked for.
+) -> tuple[str, dict[str, Any]]:
+    """Return the family to fit, and the parameters that the options of privacy set.
 
     Raises
     ------
     UsageError
         If an option has no meaning beside another one, or would reveal what the guarantee protects.
     """
-    if privacy is None or privacy.epsilon is None:
-        if privacy is not None:
-            given = "--delta" if privacy.delta is not None else "--public"
-            raise UsageError(f"{given} goes with --epsilon.")
-        return {}
+    given = {name: v for name, v in asdict(privacy).items() if v is not None} if privacy is not None else {}
+    if not given:
+        return model, {}
+    first = "--private" if "private" in given else "--epsilon"
     if model != "haplotype" or windows is not None:
         other = f"--model {model}" if windows is None else "--windows"
-        raise UsageError(f"--epsilon has no meaning with {other}: it fits a private haplotype model.")
+        raise UsageError(f"{first} has no meaning with {other}: it fits one haplotype model.")
+    if "private" in given:
+        if len(given) > 1:
+            raise UsageError(
+                f"--private sets a target for an attack, and --{[*given][1]} is for a guarantee; choose one."
+            )
+        return model, given
+    if "epsilon" not in given:
+        raise UsageError(f"--{next(iter(given))} goes with --epsilon.")
     if reading.min_maf is not None:
         raise UsageError(
             "--min-maf chooses sites by the frequencies of the cohort, which --epsilon protects; choose them by a "
             "public panel, for example with bcftools view -T, and leave --min-maf out."
         )
-    return {"epsilon": privacy.epsilon} | ({} if privacy.delta is None else {"delta": privacy.delta})
+    return "private-haplotype", {name: given[name] for name in ("epsilon", "delta") if name in given}
 
 
 def read_public(privacy: PrivacyOptions | None, people: Genotypes, reading: Reading) -> Genotypes | None:

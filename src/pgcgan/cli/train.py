@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -78,7 +79,7 @@ def train(
     from ..registry import NETWORKS, create
 
     reading = reading or Reading()
-    private = privacy_parameters(privacy, model, windows, reading)
+    family, private = privacy_parameters(privacy, model, windows, reading)
     if several() and model not in NETWORKS:
         raise UsageError(
             "torchrun trains one network (--model gan or paper) in several processes; --windows has --executor for "
@@ -100,21 +101,14 @@ def train(
     if resume and model not in NETWORKS:
         raise UsageError("--resume is for --model gan, --model paper and --windows: other models have no checkpoints.")
     parameters = {**check_options(model, network, baseline), **named_values(settings or []), **private}
-    generator = create("private-haplotype" if private else model, label or ["super_pop"], seed=seed, **parameters)
+    generator = create(family, label or ["super_pop"], seed=seed, **parameters)
     if not resume and number() == 0:
         output_free(output, force)
     people = read_train(vcf, panel, split, reading, generator.label)
     public = read_public(privacy, people, reading)
     estimate = say_estimates(generator, people)
-    try:
-        with progress("training") as on_event:
-            if model in NETWORKS:
-                _fit_network(generator, people, output, resume, force, on_event)
-            else:
-                generator.fit(people, on_event=on_event, **({} if public is None else {"public": public}))
-    except MemoryError as error:
-        expected = "" if estimate is None else f" ({estimate})"
-        raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None
+    network_files = {"directory": output, "resume": resume, "force": force} if model in NETWORKS else {}
+    _fit(generator, people, estimate, {**network_files, **({} if public is None else {"public": public})})
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
     if generator.expected_leak_ is not None:
@@ -157,9 +151,16 @@ def say_estimates(generator: Generator, people: Genotypes) -> Estimate | None:
     return estimate
 
 
-def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:
-    """Train a network with checkpoints in the output directory; after Ctrl-C, name the option that continues."""
+def _fit(generator: Generator, people: Genotypes, estimate: Estimate | None, options: Mapping[str, Any]) -> None:
+    """Fit the generator; after Ctrl-C, name the option that continues, and without memory, what was expected."""
     try:
-        generator.fit(people, directory=output, resume=resume, force=force, on_event=on_event)
+        with progress("training") as on_event:
+            generator.fit(people, on_event=on_event, **options)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"training stopped; the same command with --resume continues from {output}") from None
+        if "directory" not in options:
+            raise
+        again = f"the same command with --resume continues from {options['directory']}"
+        raise KeyboardInterrupt(f"training stopped; {again}") from None
+    except MemoryError as error:
+        expected = "" if estimate is None else f" ({estimate})"
+        raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None
