@@ -403,6 +403,10 @@ def test_without_the_accountant_the_extra_is_named(people: Genotypes, monkeypatc
         ("--epsilon 1 --windows 100", ["--epsilon", "--windows"]),
         ("--epsilon 1 --min-maf 0.01", ["--min-maf", "--epsilon"]),
         ("--epsilon 0", ["epsilon", "0.01"]),
+        ("--private 0.6 --epsilon 1", ["--private", "--epsilon"]),
+        ("--private 0.6 --model gan", ["--private", "--model gan"]),
+        ("--private 0.6 --windows 100", ["--private", "--windows"]),
+        ("--private 2", ["private is 2", "0 to 1"]),
         ("--epsilon 1 --public public.vcf.gz", ["public.vcf.gz", "--public", "2 of"]),
     ],
 )
