@@ -15,7 +15,7 @@ Run = Callable[[str], tuple[int, str, str]]  # status, standard output, standard
 
 def people_of(path: Path) -> Counter[str]:
     """Count the samples of a VCF by the label in their names."""
-    return Counter(name.split("_")[1] for name in cyvcf2.VCF(str(path)).samples)
+    return Counter(name.split("-")[1] for name in cyvcf2.VCF(str(path)).samples)
 
 
 def train_samples(folder: Path) -> list[str]:

@@ -19,7 +19,7 @@ from pgcgan.cli import main
 from pgcgan.runtime.files import LOCK
 
 TINY: dict[str, Any] = {
-    "steps": 3, "batch": 16, "width": 8, "critic_width": 16, "threads": 1, "calibrate": False, "context_tree": False,
+    "steps": 3, "batch": 16, "width": 8, "critic_width": 16, "threads": 1, "calibrate": False, "longest_run": 1,
     "inverse_temperature": 1.0,
 }  # fmt: skip
 EVALUATED = "--real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --synthetic synthetic.vcf.gz"

@@ -120,7 +120,8 @@ def _as_zarr_3(source: Path, target: Path) -> None:
 
 # ---- damage ---------------------------------------------------------------------------------------------------------
 
-_NUMBERS = (b"0", b"-1", b"1e999", b"NaN", b"99999999999999999999", b"2147483648", b"1.5", b"null", b"[]", b'""', b"{}")
+_NUMBERS = (b"0", b"-1", b"1e999", b"NaN", b"99999999999999999999", b"2147483648", b"1.5", b"null", b"[]", b'""', b"{}",
+            "²".encode(), "٣".encode(), b"1_0", b"9" * 400, b"9" * 5000, b"%d" % (1 << 62))  # fmt: skip
 _TEXTS = (
     b"\x00",
     b"\xff\xfe",
@@ -132,7 +133,16 @@ _TEXTS = (
     "😀".encode(),
     b",",
     b"./.|.",
+    b"\\ud800",
+    b"\x1b[31m",
+    "\u202e\x9b".encode(),
+    b"\xed\xa0\x80",
 )
+_VALUES = (
+    None, True, -1, 0, 2**31, 2**63, 10**400, 0.5, 1e308, "", "\ud800", "\x1b[31m\n", "²", "../..", "a" * 3000,
+    [], {}, [[]], {"float": "nan"},
+)  # fmt: skip
+_LONG_INTEGERS = (0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**48, 2**63 - 1, 2**63, 2**64 - 1)
 _INTEGERS = (0, 1, 255, 127, 128, 2**15 - 1, 2**31 - 1, 2**31, 2**32 - 1)
 
 
@@ -175,8 +185,47 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
     return bytes(out)
 
 
+def damaged_json(data: bytes, dice: random.Random) -> bytes:
+    """Return JSON that still is JSON, of which one to three values, or their names, are others."""
+    content = json.loads(data)
+    for _ in range(dice.choice((1, 1, 2, 3))):
+        node = content
+        while True:
+            keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+            if not keys:
+                break
+            key = dice.choice(keys)
+            if isinstance(node[key], dict | list) and node[key] and dice.random() < 0.8:
+                node = node[key]
+                continue
+            kind = dice.randrange(6)
+            if kind == 0:
+                del node[key]
+            elif kind == 1 and isinstance(node, dict):
+                node[dice.choice(("", "\ud800", "a\nb", "\x1b"))] = node.pop(key)
+            elif kind == 2 and isinstance(node, list):
+                node.append(node[key])
+            else:
+                node[key] = dice.choice(_VALUES)
+            break
+    return json.dumps(content).encode()
+
+
+def damaged_index(data: bytes, dice: random.Random) -> bytes:
+    """Return an index of which one to three of the numbers are others: counts, levels, bins, offsets."""
+    out = bytearray(data)
+    for _ in range(dice.choice((1, 1, 2, 3))):
+        at, width = 4 * dice.randrange(1, len(out) // 4 - 1), dice.choice((4, 8))
+        out[at : at + width] = dice.choice(_LONG_INTEGERS).to_bytes(8, "little")[:width]
+    return bytes(out)
+
+
 def damaged_file(name: str, data: bytes, dice: random.Random) -> bytes:
     """Damage a file as it is, or what is packed in it, with a right checksum around it."""
+    if data[:1] == b"{" and dice.random() < 0.5:
+        return damaged_json(data, dice)
+    if name.endswith((".tbi", ".csi")) and dice.random() < 0.5:
+        return gzip.compress(damaged_index(gzip.decompress(data), dice), compresslevel=1)
     packed = data[:2] == b"\x1f\x8b"
     if packed and dice.random() < 0.8:
         return gzip.compress(damaged(gzip.decompress(data), dice), compresslevel=1)
@@ -270,7 +319,7 @@ def one_input(target: str, number: int, folder: Path) -> str:
             read_target(target, folder, file, dice)
         except PgcganError as error:
             text = str(error)
-            if "\n" in text or not text.endswith((".", ")")) or len(text) > 2000:
+            if "\n" in text or not text.endswith((".", ")")) or len(text) > 500 or set("\x1b\x9b\u202e") & set(text):
                 return f"not one sentence: {text[:300]!r}"
             return "refused"
         except OSError as error:

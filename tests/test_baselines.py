@@ -141,10 +141,16 @@ def test_a_genetic_map_sets_the_switches(form: str, tmp_path: Path) -> None:
     ("text", "facts"),
     [
         ("pos\tchr\tcM\n1\t7\t0\n", r"contig '1'.*: 7"),
-        ("pos\tcM\n1\t0\n2\tx\n", "line 2 .*'2 x'"),
+        ("pos\tcM\n1\t0\n2\tx\n", "line 3 .*'2 x'"),
         ("pos\tcM\n", "no positions"),
         ("a\tb\n", r"position\(bp\).*map\(cm\).* a, b"),
         ("", "no line"),
+        ("pos\tcM\n1\t0\n2\tnan\n", "line 3 .*'2 nan'"),
+        ("pos\tcM\n1\t0\n2\tinf\n", "line 3 .*'2 inf'"),
+        ("pos\tcM\n-1\t0\n", "line 2 .*'-1 0'"),
+        (f"pos\tcM\n{10**30}\t0\n", "line 2 "),
+        ("pos\tcM\n1000\t1.5\n2000\t1.25\n", "1.5 at 1000 to 1.25 at 2000"),
+        ("2 . 0 1\n2 . 0.5 10000\n", r"contig '1'.*: 2"),
     ],
 )
 def test_what_is_no_genetic_map(text: str, facts: str, tmp_path: Path) -> None:
@@ -157,6 +163,13 @@ def test_what_is_no_genetic_map(text: str, facts: str, tmp_path: Path) -> None:
         change()
         with pytest.raises(DataError, match=str(path)):
             LiStephens(genetic_map=path).fit(two_templates())
+
+
+def test_a_map_of_one_contig_is_not_taken_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "map.txt"
+    path.write_text("pos\tcM\n1\t0\n2000\t1\n")
+    with pytest.raises(DataError, match="names no contig.* 1, 2"):
+        LiStephens(genetic_map=path).fit(two_templates(contigs=["1", "1", "2", "2", "2"]))
 
 
 def test_mutation_of_the_mosaic() -> None:

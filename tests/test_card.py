@@ -46,6 +46,7 @@ def test_it_agrees_with_the_model_directory(saved: Path, train: Genotypes) -> No
         "Data",
         "Labels",
         "How it was made",
+        "What it gives away",
         "Evaluation",
         "Limits",
     ]

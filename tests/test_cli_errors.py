@@ -41,7 +41,7 @@ ERRORS: list[tuple[str, list[str]]] = [
     (f"{TRAIN} -o new --set coverage=2", ["coverage", "2", "0 to 1"]),
     (f"{TRAIN} -o new --set layers=2", ["'layers'", "min_carriers", "coverage"]),
     (f"{TRAIN} -o new --model smote --label disease", ["'disease'", "pop, super_pop, gender", "--panel"]),
-    (f"{TRAIN} -o new --model smote --split short.tsv", ["118", "short.tsv", "AFR_0003", "--intersect"]),
+    (f"{TRAIN} -o new --model smote --split short.tsv", ["118", "short.tsv", "AFR-0003", "--intersect"]),
     (f"{TRAIN} -o new --model smote --split other.tsv --intersect", ["120", "'train'", "other.tsv"]),
     (f"{TRAIN} -o new --model smote --min-maf 0.7", ["min_maf", "0.7", "0 to 0.5"]),
     ("train none.vcf.gz --panel cohort.panel.tsv --model smote -o new", ["none.vcf.gz"]),
@@ -75,6 +75,9 @@ ERRORS: list[tuple[str, list[str]]] = [
     (f"{EVALUATE} --synthetic synthetic.vcf.gz --split all.tsv", ["all.tsv", "'train'", "--split"]),
     (f"{EVALUATE} --synthetic synthetic.vcf.gz -o new.txt", ["new.txt", ".html", ".json"]),
     (f"{EVALUATE} --synthetic synthetic.vcf.gz --threshold 'AF RMSE=1'", ["--threshold", "--gate"]),
+    (f"{EVALUATE} --synthetic synthetic.vcf.gz --shadow 2", ["--shadow", "--model"]),
+    (f"{EVALUATE} --synthetic synthetic.vcf.gz --times 20", ["--times", "--model"]),
+    (f"{EVALUATE} --synthetic synthetic.vcf.gz --model smote.model --times 0", ["--times is 0", "1 or more"]),
     (f"{EVALUATE} --synthetic synthetic.vcf.gz --gate --threshold AF", ["--threshold 'AF'", "METRIC"]),
     ("report none.json -o new.html", ["none.json"]),
     ("report split.tsv -o new.html", ["split.tsv", "JSON"]),
@@ -146,8 +149,8 @@ def test_a_reader_that_goes_away_is_no_error(prepared: Path) -> None:
 # ---- what is imported, and when -----------------------------------------------------------------------------------
 
 COMMANDS = (
-    "card", "compare", "completion", "convert", "demo", "evaluate", "fetch", "generate", "info", "report", "simulate",
-    "train", "windows",
+    "card", "compare", "completion", "convert", "demo", "estimate", "evaluate", "fetch", "generate", "info", "report",
+    "simulate", "train", "windows",
 )  # fmt: skip
 
 

@@ -163,7 +163,7 @@ def test_long_runs_are_followed_where_several_people_share_them() -> None:
             total -= log_probs[rows[known], codes[known, b]].sum()
         return total / len(codes)
 
-    chain = fit_code_model(codes, label, person, SIZES, 2, 2, context_tree=False, local_ancestry=False)
+    chain = fit_code_model(codes, label, person, SIZES, 2, 2, longest_run=1, local_ancestry=False)
     assert nats(model) < nats(chain) - 1.0
     # nothing is gained from codes without memory, and nothing is lost
     random = np.random.default_rng(2)
@@ -253,7 +253,7 @@ def test_arrays_of_other_blocks_are_refused(valid_arrays: dict[str, np.ndarray])
 
 def test_without_runs_a_code_model_is_the_chain() -> None:
     codes, label, person = copied(1)
-    model = fit_code_model(codes, label, person, SIZES, 2, 2, context_tree=False, local_ancestry=False)
+    model = fit_code_model(codes, label, person, SIZES, 2, 2, longest_run=1, local_ancestry=False)
     predictor = model.predictor(label)
     for b in range(len(SIZES)):
         expected = model.chain.log_probs(b, codes[:, b - 1], label)

@@ -75,8 +75,8 @@ def test_labels_and_names() -> None:
     assert Counter(cohort.label("pop"))["AFR1"] == 331
     assert all(pop[:3] == sup for pop, sup in zip(cohort.label("pop"), cohort.label("super_pop"), strict=True))
     assert set(cohort.label("gender")) == {"female", "male"}
-    assert cohort.samples[0] == "AFR_0001"
-    assert cohort.samples[661] == "AMR_0001"
+    assert cohort.samples[0] == "AFR-0001"
+    assert cohort.samples[661] == "AMR-0001"
 
 
 def test_the_same_seed_gives_the_same_people() -> None:
@@ -100,7 +100,7 @@ def test_populations() -> None:
         "AFR": 80,
         "EUR": 10,
     }
-    assert simulate(1, length=50_000, populations=["AMR"]).samples.tolist() == ["AMR_0001"]
+    assert simulate(1, length=50_000, populations=["AMR"]).samples.tolist() == ["AMR-0001"]
 
 
 @pytest.mark.parametrize(

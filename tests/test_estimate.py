@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import pgcgan
 from pgcgan import cli
 from pgcgan.errors import DataError
-from pgcgan.generators.estimate import Estimate
+from pgcgan.generators.estimate import Estimate, ExpectedLeak
+from pgcgan.generators.haplotype import find_blocks
+from pgcgan.generators.haplotype.leak import estimate_leak
 from pgcgan.genotypes import Genotypes
+from pgcgan.numerics import roc_auc
 from pgcgan.runtime.memory import available_bytes, resident_bytes
 
 MEASURE = """
@@ -141,3 +145,71 @@ def test_what_does_not_fit_is_refused_before_the_start(
     assert cli.main(line) == 0
     first = capsys.readouterr().err.splitlines()[0]
     assert first.startswith(f"{cohort.n_variants} sites, 150 people, 300 haplotypes: about ")
+
+
+# ---- the expected leak --------------------------------------------------------------------------------------------
+
+
+def test_the_expected_leak_is_that_of_the_likelihood_ratio_attack() -> None:
+    generator = np.random.default_rng(3)
+    sites, people = 300, 200
+    p = generator.uniform(0.2, 0.8, sites)
+    aucs = []
+    for _ in range(20):
+        members, others = (generator.random((people, 2, sites)) < p for _ in range(2))
+        released = members.mean(axis=(0, 1))
+        weights = (released - p) / (p * (1 - p))
+        aucs.append(roc_auc(*(((x - p) @ weights).sum(axis=1) for x in (members, others))))
+    assert ExpectedLeak(sites, 2 * people).auc == pytest.approx(np.mean(aucs), abs=0.01)
+
+
+def test_how_many_people_lower_the_expected_leak() -> None:
+    leak = ExpectedLeak(5161, 4004)  # HLA
+    assert leak.auc == pytest.approx(norm.cdf(np.sqrt(5161 / 4004)))
+    for auc in (0.55, 0.6, 0.8):
+        needed = leak.people_for(auc)
+        assert needed == np.ceil(5161 / norm.ppf(auc) ** 2 / 2)
+        assert ExpectedLeak(5161, 2 * needed).auc <= auc < ExpectedLeak(5161, 2 * needed - 2).auc
+    assert f"{leak.people_for():,} people" in str(leak)
+    assert "0.87 (5,161 free frequencies, 4,004 haplotypes" in str(leak)
+
+
+def test_a_part_of_the_sites_foretells_the_free_frequencies(cohort: Genotypes, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = cohort.select(sites=slice(0, 100))
+    model = pgcgan.HaplotypeModel(min_carriers=4, inverse_temperature=1.0, run_carriers=6).fit(small)
+    assert estimate_leak(small, model.label, model.parameters()) == model.expected_leak_
+    blocks = model.blocks_
+    assert model.expected_leak_ == ExpectedLeak(sum(len(t) for t in blocks.templates) - len(blocks), 300)
+    assert estimate_leak(small, ("super_pop",), pgcgan.LiStephens().parameters()) is None
+    monkeypatch.setattr("pgcgan.generators.haplotype.leak._WINDOWS", 4)
+    monkeypatch.setattr("pgcgan.generators.haplotype.leak._MOST_SITES", 80)
+    rows, person = cohort.haplotypes(), np.repeat(np.arange(150), 2)
+    label = np.repeat(np.unique(cohort.label("super_pop").astype(str), return_inverse=True)[1], 2)
+    exact = find_blocks(rows, person, min_carriers=4, label=label)
+    guess = estimate_leak(cohort, model.label, model.parameters())
+    assert cohort.n_variants > 400 and f"320 of {cohort.n_variants} sites" in str(guess)
+    assert guess.free_frequencies == pytest.approx(sum(exact.sizes) - len(exact), rel=0.2)
+
+
+def test_the_leak_is_printed_before_and_after_a_training_and_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cohort: Genotypes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pgcgan.write(cohort.select(sites=slice(0, 60)), "c.vcf.gz")
+    assert cli.main(["estimate", "c.vcf.gz", "--panel", "c.panel.tsv"]) == 0
+    first = capsys.readouterr().err.splitlines()
+    assert cli.main(["train", "c.vcf.gz", "--panel", "c.panel.tsv", "-o", "m"]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("expected leak")]
+    leak = pgcgan.load("m").expected_leak_
+    assert lines == [str(leak), str(leak)] and lines[0] == first[1]  # so few sites are all looked at
+    stored = json.loads(Path("m/model.json").read_text())["expected_leak"]
+    assert stored == pgcgan.load("m").facts()["expected leak"]
+    assert stored["AUC"] == pytest.approx(norm.cdf(np.sqrt(leak.free_frequencies / 300)), abs=1e-4)
+    card = Path("m/MODEL_CARD.md").read_text()
+    assert f"{stored['AUC']:.4g}, from {leak.free_frequencies} free frequencies of 300 haplotypes" in card
+    assert cli.main(["train", "c.vcf.gz", "--panel", "c.panel.tsv", "-o", "w", "--windows", "50"]) == 0
+    of_windows = pgcgan.load("w")
+    parts = [json.loads(path.read_text()) for path in Path("w/windows").glob("*/model.json")]
+    total = sum(part["expected_leak"]["free frequencies"] for part in parts)
+    assert parts and of_windows.expected_leak_ == ExpectedLeak(total, 300)
+    assert str(of_windows.expected_leak_) in capsys.readouterr().err

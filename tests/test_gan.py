@@ -59,8 +59,8 @@ def chain(rows: int = 400) -> tuple[CodeModel, np.ndarray, np.ndarray]:
     for b, size in enumerate(SIZES):
         codes[:, b] = np.where(random.random(rows) < 0.6, (before + label) % size, random.integers(size, size=rows))
         before = codes[:, b]
-    options = {"context_tree": False, "local_ancestry": False}
-    return fit_code_model(codes, label, np.arange(rows) // 2, SIZES, 2, 3, **options), codes, label
+    model = fit_code_model(codes, label, np.arange(rows) // 2, SIZES, 2, 3, longest_run=1, local_ancestry=False)
+    return model, codes, label
 
 
 def sampler_with(correlation: np.ndarray) -> TiltSampler:
@@ -299,7 +299,7 @@ def test_the_correlation_of_mates_is_found_again() -> None:
         (cohort(ploidy=1), {}),
         (cohort(labels=1), {}),
         (cohort(people=12, sites=3), {}),
-        (cohort(), {"context_tree": True, "local_ancestry": True, "min_carriers": 2}),
+        (cohort(), {"longest_run": 32, "min_carriers": 2}),
         (cohort(), {"loss": "wgan-gp"}),
         (cohort(), {"loss": "wgan", "penalty": 0.0}),
         (cohort(sites=1), {}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ Parts = tuple[Genotypes, Genotypes, Genotypes]
 
 @pytest.fixture(scope="module")
 def parts() -> Parts:
-    """Return train, fresh people in the place of artificial ones, and held-out people, of one simulation."""
+    """Return train, fresh people in the place of synthetic ones, and held-out people, of one simulation."""
     people = pgcgan.simulate(600, length=250_000, seed=11).select(min_maf=0.02)
     order = np.random.default_rng(0).permutation(600)
     train, fresh, holdout = (people.select(samples=np.sort(order[k])) for k in np.split(np.arange(600), [240, 480]))
@@ -47,7 +49,15 @@ def judged(parts: Parts, synthetic: Genotypes) -> tuple[Evaluation, Gate]:
 def test_fresh_people_of_the_same_simulation_pass(parts: Parts) -> None:
     found, gate = judged(parts, with_calls(parts[1], parts[1].calls))
     assert gate.passed, str(gate)
-    assert str(gate) == f"gate passed: all {len(THRESHOLDS)} checks"
+    lines = str(gate).splitlines()
+    assert lines[0] == f"gate passed: all {len(gate.checks)} checks"
+    # too few held-out people have the rarest haplotypes: 6 of 60
+    left_out = {*THRESHOLDS} - {check.metric for check in gate.checks}
+    assert left_out <= {f"{POOL}, rarest tenth", f"{PANEL}, rarest tenth"}
+    used = {name: people["used"] for name, people in found.provenance["people"].items()}  # matched label by label
+    for fact in (f"{used['synthetic']} synthetic", f"{used['train'] + 120} candidates (pool)", "60 other people"):
+        assert fact in lines[1]
+    assert "several sets" in lines[2]
     for metric in ("exact copies", "near copies", "copied people"):
         row = found.get(metric)
         assert row.low <= row.floor <= row.high
@@ -77,13 +87,13 @@ def test_lost_linkage_fails_on_fidelity_alone(parts: Parts) -> None:
     _, gate = judged(parts, with_calls(train, apart))
     failed = {check.metric for check in gate.failures}
     assert {"LD RMSE", "AA_truth", "C2ST AUC, gradient boosting"} <= failed
-    assert not failed & {"membership AUC", "exact copies", "near copies", "copied people", "privacy loss"}
+    assert not failed & {POOL, PANEL, "membership AUC", "exact copies", "near copies", "copied people"}
 
 
 def test_what_cannot_be_computed_fails_and_says_so(parts: Parts) -> None:
     gate = judge(evaluate(parts[0], with_calls(parts[1], parts[1].calls)))
     reasons = {check.metric: check.reason for check in gate.failures}
-    assert reasons["membership AUC"] == "cannot be computed: needs held-out people (holdout=…, --split)"
+    assert reasons[POOL] == "cannot be computed: needs held-out people (holdout=…, --split)"
     assert reasons["AF RMSE"] == "the limit 2x is relative to the floor, and there is none (no held-out people)"
     assert reasons[HELD_OUT] == "0 people is below 50"
 
@@ -99,7 +109,10 @@ def verdict(row: Row, limit: str) -> bool:
     return gate.passed
 
 
-AUC = Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5", 0.52, 0.6)
+POOL, PANEL = "informed membership AUC, pool", "informed membership AUC, panel"
+AUC = Row("privacy", "C2ST AUC", "all", 0.56, 0.5, "0.5", 0.52, 0.6)
+LEAK = Row("privacy", POOL, "all", 0.62, 0.5, "0.5", 0.58, 0.66)
+RARE = Row("privacy", f"{POOL}, rarest tenth", "all", 0.7, 0.5, "0.5", 0.55, 0.85)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +120,13 @@ AUC = Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5", 0.52, 0.6)
     [
         (AUC, "0.53", False),
         (AUC, "0.57", True),
-        (Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5", 0.49, 0.63), "0.53", True),  # holds chance
-        (Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5"), "0.53", False),  # no interval, no excuse
+        (replace(AUC, low=0.49, high=0.63), "0.53", True),  # holds chance
+        (replace(AUC, low=None, high=None), "0.53", False),  # no interval, no excuse
+        (LEAK, "0.65", False),  # the upper end counts
+        (replace(LEAK, high=0.64), "0.65", True),
+        (replace(LEAK, low=0.49), "0.65", False),  # chance is no excuse for the mean of all
+        (RARE, "0.8", False),
+        (replace(RARE, low=0.45), "0.8", True),  # but for few people
         (Row("linkage", "LD RMSE", "all", 0.019, 0.01), "2x", True),
         (Row("linkage", "LD RMSE", "all", 0.021, 0.01), "2x", False),
         (Row("linkage", "LD r", "all", 0.94, 0.95, "higher"), "0.9", True),
@@ -127,6 +145,31 @@ AUC = Row("privacy", "membership AUC", "all", 0.56, 0.5, "0.5", 0.52, 0.6)
 )
 def test_a_row_against_a_limit(row: Row, limit: str, passed: bool) -> None:
     assert verdict(row, limit) is passed
+
+
+def checked(*rows: Row, **provenance: object) -> dict[str, bool]:
+    """Return which of the checks of attacks pass, by metric."""
+    gate = judge(Evaluation(rows, {}, dict(provenance)))
+    return {check.metric: check.passed for check in gate.checks if check.metric.startswith("informed")}
+
+
+def test_the_worst_label_is_judged_on_its_own() -> None:
+    labels = [replace(LEAK, label=label, high=high) for label, high in (("A", 0.6), ("B", 0.76), ("C", 0.55))]
+    fine = replace(LEAK, high=0.6)
+    assert checked(fine, *labels)[f"{POOL}, worst label"] is False
+    assert checked(fine, labels[0], labels[2])[f"{POOL}, worst label"] is True
+    message = str(judge(Evaluation((fine, *labels), {}, {})))
+    assert f"  {POOL}, worst label: B: 0.760 is above 0.750" in message and "--private" in message
+    assert "--epsilon" in message and "more training people" in message and "fewer synthetic people" in message
+    assert f"{POOL}, worst label" not in checked(fine)  # of one label there is no worst
+
+
+def test_the_stronger_attack_counts_if_more_people_are_public() -> None:
+    both = replace(LEAK, metric=f"{POOL}, all synthetic people", value=0.7, high=0.74)
+    assert checked(replace(LEAK, high=0.6))[POOL] is True
+    assert checked(replace(LEAK, high=0.6), both)[POOL] is False
+    rare = replace(RARE, high=0.7), replace(RARE, metric=f"{POOL}, all synthetic people, rarest tenth", high=0.9)
+    assert checked(*rare)[f"{POOL}, rarest tenth"] is False
 
 
 @pytest.mark.parametrize("limit", ["", "x", "2 x", "..", "0.6..0.4", "0.5%", "nan", "--1", "on"])
@@ -148,4 +191,4 @@ def test_every_default_can_be_read_and_names_a_row(parts: Parts) -> None:
     rows = {row.metric for row in evaluate(small[0], with_calls(small[1], small[1].calls), holdout=small[2]).rows}
     for metric, threshold in THRESHOLDS.items():
         assert parse_limit(metric, threshold.limit) is not None
-        assert metric == HELD_OUT or metric in rows
+        assert metric == HELD_OUT or metric.removesuffix(", worst label").removesuffix(", rarest tenth") in rows

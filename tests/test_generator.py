@@ -50,7 +50,7 @@ def test_people_are_those_asked_for(model: Generator, train: Genotypes) -> None:
     people = model.sample({"SAS": 3, "AFR": 130}, seed=1, prefix="T")
     assert Counter(people.label("super_pop")) == {"AFR": 130, "SAS": 3}
     assert set(people.labels) == {"super_pop"}
-    assert people.samples[[0, 129, 130]].tolist() == ["T_AFR_000001", "T_AFR_000130", "T_SAS_000001"]
+    assert people.samples[[0, 129, 130]].tolist() == ["T-AFR-000001", "T-AFR-000130", "T-SAS-000001"]
     assert people.variants.equals(train.variants)
     assert dict(people.variants.contig_lengths) == dict(train.variants.contig_lengths)
     assert people.phased
@@ -150,7 +150,7 @@ def test_several_label_columns(name: str, train: Genotypes, tmp_path: Path) -> N
     pairs = Counter(zip(train.label("super_pop"), train.label("gender"), strict=True))
     assert model.label_counts_ == {f"{a}/{b}": n for (a, b), n in sorted(pairs.items())}
     people = model.sample({"EUR/female": 4, "AFR/male": 2})
-    assert people.samples[[0, 5]].tolist() == ["SYN_AFR_male_000001", "SYN_EUR_female_000004"]
+    assert people.samples[[0, 5]].tolist() == ["SYN-AFR-male-000001", "SYN-EUR-female-000004"]
     labels = zip(people.label("super_pop"), people.label("gender"), strict=True)
     assert Counter(labels) == {("EUR", "female"): 4, ("AFR", "male"): 2}
     again = pgcgan.load(model.save(tmp_path / "m"))
@@ -271,6 +271,9 @@ BOUNDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "haplotype": {
         "min_carriers": (0, 2.5, True, "3", None),
         "run_carriers": (-1, 1.0),
+        "min_deviations": (0, 2.5),
+        "min_transitions": (0, 2.5),
+        "private": (-0.1, 1.1, "yes"),
         "coverage": (-0.1, 1.1, math.nan, "all", None),
         "max_sites": (0, 16.0),
         "max_codes": (0, 32_768),

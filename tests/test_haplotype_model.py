@@ -114,6 +114,43 @@ def test_templates_and_blocks_have_the_sizes_given(train: Genotypes) -> None:
             assert len(np.unique(person[(rows[:, left:right] == template).all(axis=1)])) >= 10
 
 
+def test_rare_variants_leave_the_haplotype_of_their_carrier_and_keep_their_frequency() -> None:
+    # two templates of 30 and 10 rows; site 3 differs in one row of the first, site 5 in 8 rows of the second
+    rows = np.zeros((40, 6), dtype=np.int8)
+    rows[30:, :3] = 1
+    rows[0, 3] = 1
+    rows[30:38, 5] = 1
+    person = np.arange(40)
+    own = find_blocks(rows, person, min_carriers=2, coverage=0.5, min_deviations=1)
+    shared = find_blocks(rows, person, min_carriers=2, coverage=0.5, min_deviations=2)
+    assert len(own) == len(shared) == 1
+    assert [t.tolist() for t in own.templates] == [t.tolist() for t in shared.templates]
+    carrier, other = own.encode(rows)[[0, 20], 0]
+    np.testing.assert_array_equal(own.encode(rows), shared.encode(rows))
+    assert carrier == other
+    counts = np.bincount(own.encode(rows)[:, 0], minlength=len(own.templates[0]))
+    # every haplotype that the variant's carrier does not have has it as often as the carrier's
+    np.testing.assert_allclose(shared.emission[0][:, 3, 1], 1 / 40)
+    np.testing.assert_allclose(own.emission[0][carrier, 3, 1], 1 / counts[carrier])
+    for blocks in (own, shared):
+        np.testing.assert_allclose(counts @ blocks.emission[0][:, :, 1], rows.sum(axis=0), rtol=1e-5)
+
+
+def test_a_transition_of_few_haplotypes_is_forgotten(train: Genotypes) -> None:
+    common = HaplotypeModel(seed=1, min_transitions=8, calibrate=False).fit(train).code_model_
+    every = HaplotypeModel(seed=1, calibrate=False).fit(train).code_model_
+    forgotten = 0
+    for b, (kept, all_of_them) in enumerate(
+        zip(common.chain.pooled_transition_counts, every.chain.pooled_transition_counts, strict=True)
+    ):
+        assert kept[kept > 0].tolist() == all_of_them[kept > 0].tolist(), b
+        forgotten += int(((kept == 0) & (all_of_them > 0)).sum())
+        assert (all_of_them[kept == 0] < 8).all()
+    assert forgotten
+    counts = [of.count for lengths in common.context_tree.runs for of in lengths.values()]
+    assert all((count[count > 0] >= 8).all() for count in counts)
+
+
 def test_calibration_meets_the_frequencies_of_the_labels(model: HaplotypeModel, train: Genotypes) -> None:
     assert any(bias.any() for bias in model.sampler_.label_bias)
     label = np.repeat(np.arange(5), 2000)

@@ -284,8 +284,8 @@ ERRORS = {
     "duplicate": (
         "legend",
         LEGEND2.replace("11", "10"),
-        "{hap}: record 6:10 A>C occurs a second time (the same contig, position, REF and ALT C); duplicates='drop' "
-        "(--duplicates drop) keeps the first.",
+        "{hap}: record 6:10 A>C occurs a second time (the same contig, position, REF and ALT C, and the same ID or "
+        "none); duplicates='drop' (--duplicates drop) keeps the first, and IDs of their own keep both.",
     ),
     "samples header": (
         "samples",

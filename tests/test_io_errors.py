@@ -71,8 +71,8 @@ RECORDS = {
     ),
     "duplicate": (
         vcf("10 A C 0|1 0|1", "10 A G 0|1 0|1", "10 A C 0|1 0|1"),
-        "record 6:10 A>C occurs a second time (the same contig, position, REF and ALT C); duplicates='drop' "
-        "(--duplicates drop) keeps the first.",
+        "record 6:10 A>C occurs a second time (the same contig, position, REF and ALT C, and the same ID or none); "
+        "duplicates='drop' (--duplicates drop) keeps the first, and IDs of their own keep both.",
     ),
     "out of order": (
         vcf("10 A C 0|1 0|1", "9 A G 0|1 0|1"),
@@ -133,11 +133,11 @@ def test_calls_of_more_than_two_alleles_and_records_without_gt(tmp_path):
 TEXTS = {
     "": (
         "is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with nothing: it is empty); accepted: "
-        ".vcf, .vcf.gz, .vcf.bgz, .bcf."
+        ".vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, .trees, .npz."
     ),
     "sample pop\n": (
         "is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with 'sample pop\\n'); accepted: "
-        ".vcf, .vcf.gz, .vcf.bgz, .bcf."
+        ".vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, .trees, .npz."
     ),
     HEADER: (
         "has no header line '#CHROM POS ID REF ALT QUAL FILTER INFO FORMAT samples…' (tab-separated) after its '##' "
@@ -247,7 +247,10 @@ def test_regions_and_samples_that_are_not_there(tmp_path, form):
     if form == ".vcf":
         (tmp_path / "x.vcf").write_bytes(gzip.decompress(path.read_bytes()))
         path = tmp_path / "x.vcf"
-    assert message_of(path, region="chr6:1-5") == "holds no record that starts in the region chr6:1-5; its contigs: 6."
+    assert message_of(path, region="chr6:1-5") == (
+        "holds no record that starts in the region chr6:1-5; its contigs: 6; the contig is named 6 there: "
+        "--region 6:1-5."
+    )
     assert (
         message_of(path, region="6:500-900") == "holds no record that starts in the region 6:500-900; its contigs: 6."
     )

@@ -60,9 +60,9 @@ def test_what_cannot_be_planned(n: object, facts: str) -> None:
 
 def test_names() -> None:
     plan = {"EUR": 2, "EUR/GBR": 1, "SAS": 1}
-    assert sample_names(plan).tolist() == ["SYN_EUR_000001", "SYN_EUR_000002", "SYN_EUR_GBR_000001", "SYN_SAS_000001"]
+    assert sample_names(plan).tolist() == ["SYN-EUR-000001", "SYN-EUR-000002", "SYN-EUR-GBR-000001", "SYN-SAS-000001"]
     # "A/B" and "A_B" share a stem: still no name twice
-    assert sample_names({"A/B": 2, "A_B": 1}, "x").tolist() == ["x_A_B_000001", "x_A_B_000002", "x_A_B_000003"]
+    assert sample_names({"A/B": 2, "A_B": 1}, "x").tolist() == ["x-A-B-000001", "x-A-B-000002", "x-A-B-000003"]
     for prefix in ("my people", "", "a/b"):
         with pytest.raises(UsageError, match=f"{prefix!r}"):
             sample_names(plan, prefix)

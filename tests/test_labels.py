@@ -6,10 +6,12 @@ import collections
 import csv
 import logging
 
+import numpy as np
 import pytest
 
-from pgcgan import read, read_panel, read_split
+from pgcgan import read, read_panel, read_split, write
 from pgcgan.errors import DataError, UsageError
+from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.io.panel import POPULATION_MAPS, THOUSAND_GENOMES
 
 # As the 1000 Genomes Project publishes it: the header ends in two tabs, the rows do not.
@@ -137,7 +139,8 @@ TABLES = {
     "": "{} is empty; a header line and a line for each sample are needed.",
     "sample pop\n": "{} has a header but no samples.",
     "name pop\na b\n": (
-        "{} has no sample column; accepted names: sample, sample_id, IID, #IID, Individual ID; its columns: name, pop."
+        "{} has no sample column; accepted names: sample, sample_id, SampleID, Sample name, IID, #IID, Individual ID; "
+        "its columns: name, pop."
     ),
     "sample\na\n": "{} has no label column beside 'sample'.",
     "sample pop pop\na b c\n": "{} has columns of the same name: pop.",
@@ -241,3 +244,53 @@ def test_a_panel_and_a_file_of_other_people(file):
     with pytest.raises(UsageError) as usage:
         read(path, population_map="1000g")
     assert str(usage.value) == ("population_map (--population-map) needs a panel (--panel) whose populations it maps.")
+
+
+# ---- what is written is read back ---------------------------------------------------------------------------------
+
+
+def one(labels: dict, samples: tuple = ("s0", "s1")) -> Genotypes:
+    """Two people at a site."""
+    sites = Variants(["6"], [10], ["a"], ["A"], ["C"])
+    return Genotypes(np.array([[[0, 1], [1, 1]]], dtype=np.int8), sites, samples, labels, phased=False)
+
+
+ODD = ["A\u2028B", "A\x85B", "A\x0bB", "A\x0cB", "A\x1cB", "A\xa0B", "\u00e4/b", "##x", '"A', "0", "-9", "None"]
+NOT_KNOWN = ["NA", ".", "nan", "NaN", ""]
+BLANK_ENDS = [" A", "A ", "\xa0A", "A\u2028", "A\x1c"]
+
+
+@pytest.mark.parametrize("suffix", [".vcf.gz", ".bcf", ".bed", ".pgen", ".npz", ".vcz"])
+def test_labels_that_are_written_come_back(tmp_path, suffix):
+    for i, value in enumerate(ODD):
+        people = one({"pop": [value, "B"], f"x{value}y": ["C", value]})
+        write(people, tmp_path / f"{i}{suffix}")
+        assert read(tmp_path / f"{i}{suffix}", tmp_path / f"{i}.panel.tsv").equals(people), value
+    for value in NOT_KNOWN + BLANK_ENDS:
+        with pytest.raises(DataError, match="pop"):
+            write(one({"pop": [value, "B"]}), tmp_path / f"new{suffix}")
+    for name in BLANK_ENDS:
+        with pytest.raises(DataError, match="label"):
+            write(one({name: ["A", "B"]}), tmp_path / f"new{suffix}")
+        with pytest.raises(DataError, match="sample name"):
+            write(one({}, (name, "b")), tmp_path / f"new{suffix}")
+    assert not list(tmp_path.glob("new*"))
+
+
+@pytest.mark.parametrize("column", ["sample", "father", "Maternal ID"])
+def test_a_label_that_a_panel_has_another_meaning_for(tmp_path, column):
+    with pytest.raises(DataError, match=column):
+        write(one({column: ["A", "B"]}), tmp_path / "x.vcf")
+
+
+def test_a_nul_in_a_name_is_refused():
+    for labels, samples in (({"pop": ["A\0", "A"]}, ("a", "b")), ({}, ("a\0", "a"))):
+        with pytest.raises(DataError, match=r"\\x00"):
+            one(labels, samples)
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ","])
+def test_cells_are_cut_at_separators_only(tmp_path, separator):
+    lines = ["sample pop", *(f"s{i} {value}" for i, value in enumerate(ODD[:6]))]
+    (tmp_path / "p.tsv").write_bytes("\n".join(line.replace(" ", separator) for line in lines).encode())
+    assert list(read_panel(tmp_path / "p.tsv")["pop"].values()) == ODD[:6]

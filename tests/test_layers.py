@@ -17,9 +17,11 @@ import pgcgan
 ROOT = Path(pgcgan.__file__).parent
 # as in CONTRIBUTING.md, from the bottom; __init__ is the front door, above everything, and imports on first use only
 LAYERS = (
-    ("errors", "numerics", "provenance"),
-    ("regions", "runtime"),
+    ("text",),
+    ("errors", "numerics"),
+    ("families", "provenance", "regions", "runtime"),
     ("genotypes",),
+    ("site_keys",),
     ("labels", "io"),
     (
         *("generators/card", "generators/estimate", "generators/rows", "generators/store"),

@@ -1,20 +1,24 @@
-"""The informed membership attack: controls with a known answer, counts by hand, and the expected leak by simulation."""
+"""The informed membership attack: controls with a known answer, counts by hand, and the figure."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import msprime
 import numpy as np
 import pytest
-from scipy.stats import norm
+from sklearn.metrics import roc_curve
 
 from pgcgan.metrics.comparison import Cohort, Comparison
 from pgcgan.metrics.informed_membership import (
     METRICS,
+    SHADOWS,
     WIDTHS,
+    Trial,
     attack,
-    expected_leak,
     informed_attacks,
     knowledge,
+    roc_at,
     window_codes,
 )
 from pgcgan.metrics.rows import NotComputable, Row
@@ -138,15 +142,44 @@ def test_counts_leave_out_the_own_haplotypes() -> None:
     assert panel[1, 8] == 1 and panel[1, 2] == 1  # five of the reference carry 7, one carries 8
 
 
-def test_the_expected_leak_is_that_of_the_likelihood_ratio_attack() -> None:
-    generator = np.random.default_rng(3)
-    sites, people = 300, 200
-    p = generator.uniform(0.2, 0.8, sites)
-    aucs = []
-    for _ in range(20):
-        members, others = (generator.random((people, 2, sites)) < p for _ in range(2))
-        released = members.mean(axis=(0, 1))
-        weights = (released - p) / (p * (1 - p))
-        aucs.append(roc_auc(*(((x - p) @ weights).sum(axis=1) for x in (members, others))))
-    assert expected_leak(sites, 2 * people) == pytest.approx(np.mean(aucs), abs=0.01)
-    assert expected_leak(5161, 4004) == pytest.approx(norm.cdf(np.sqrt(5161 / 4004)))
+# ---- shadow models and the figure ---------------------------------------------------------------------------------
+
+
+def mosaic(calls: np.ndarray, seed: int) -> np.ndarray:
+    """Return people whose haplotypes are pieces of 50 sites of these people's haplotypes: a generator that leaks."""
+    random = np.random.default_rng(seed)
+    rows = calls.reshape(len(calls), -1)
+    pieces = [rows[k : k + 50][:, random.integers(rows.shape[1], size=rows.shape[1])] for k in range(0, len(rows), 50)]
+    return np.concatenate(pieces).reshape(calls.shape)
+
+
+def test_shadow_models_teach_the_attack_without_a_member(calls: np.ndarray) -> None:
+    """Weights learned on mosaics of other people find the training people of a mosaic, and nobody in real people."""
+    shadows = []
+    for seed in (1, 2):
+        part = np.sort(np.random.default_rng(seed).permutation(900)[:350])
+        shadows.append((Cohort(mosaic(calls[:, part], seed), None, True), np.isin(np.arange(900), part)))
+    train, holdout = calls[:, :350], calls[:, 350:]
+    leaking = compared(train, mosaic(train, 3), holdout, shadows=shadows)
+    rows = by_metric(leaking)
+    name = "informed membership AUC, pool, shadow models"
+    assert rows[name].low > 0.6
+    assert rows[name].value == pytest.approx(rows["informed membership AUC, pool"].value, abs=0.08)
+    unseen = np.random.default_rng(4).permutation(550)
+    other, rest = holdout[:, unseen[:350]], holdout[:, unseen[350:]]
+    order = np.concatenate([np.arange(350), 350 + unseen[350:]])
+    control = compared(train, other, rest, shadows=[(cohort, member[order]) for cohort, member in shadows])
+    (trial,) = attack(control, SHADOWS)
+    assert roc_auc(*trial.of(np.ones(len(order), dtype=bool))) == pytest.approx(0.5, abs=0.06)
+
+
+def test_the_curve_is_that_of_scikit_learn() -> None:
+    random = np.random.default_rng(5)
+    member = np.arange(700) < 400
+    scores = random.normal(size=700) + 0.8 * member
+    trial = Trial(scores, member, None, np.zeros(700, dtype=bool))
+    fpr, tpr, _ = roc_curve(member, scores, drop_intermediate=False)
+    last = np.append(np.diff(fpr) > 0, True)  # the highest of several at one rate
+    grid = np.array([0.001, 0.01, 0.1, 0.5, 1])
+    assert roc_at([trial], grid) == pytest.approx(np.interp(grid, fpr[last], tpr[last]))
+    assert roc_at([trial, replace(trial, scores=-scores)], grid)[-1] == 1

@@ -16,7 +16,9 @@ from pgcgan.io import read, write
 
 text = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=6)
 allele = text.filter(lambda s: "," not in s)
-label = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n\0"), min_size=1, max_size=6)
+label = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n\0"), min_size=1, max_size=6).filter(
+    lambda value: value == value.strip() and value not in (".", "NA", "NaN", "nan", "sample", "father", "mother")
+)  # others are refused, see test_labels.py
 
 
 @st.composite
@@ -141,7 +143,7 @@ def test_policies_of_haploid_calls_half_calls_and_duplicates(tmp_path):
         "accepts it."
     )
     assert read(tmp_path / "i.npz", half_calls="missing").equals(one())
-    twice = Variants(["6", "6", "X"], [10, 10, 5], ["a", "b", "."], ["A"] * 3, ["C", "C", "T"])
+    twice = Variants(["6", "6", "X"], [10, 10, 5], ["a", "a", "."], ["A"] * 3, ["C", "C", "T"])
     write(one(variants=twice), tmp_path / "d.npz", force=True)
     with pytest.raises(DataError, match=r"d\.npz, site 1 \(from 0\): 6:10 A>C occurs a second time, after .*site 0"):
         read(tmp_path / "d.npz")
@@ -249,7 +251,7 @@ def test_no_file_and_names_that_numpy_would_change(tmp_path):
     assert str(caught.value) == f"There is no file {tmp_path / 'x.npz'}."
     with pytest.raises(DataError) as caught:
         write(one(samples=["p0", "p1\0"]), tmp_path / "x.npz")
-    assert str(caught.value) == ("The name 'p1\\x00' cannot be written: numpy drops the null characters at its end.")
+    assert "'p1\\x00'" in str(caught.value) and "numpy drops" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -113,7 +113,7 @@ def test_names_of_any_kind_come_back(tmp_path_factory, data, contig):
     )  # fmt: skip
     columns = [data.draw(st.lists(kind, min_size=n_sites, max_size=n_sites)) for kind in (names, alleles, alleles)]
     people = data.draw(st.lists(names.filter(lambda s: s != "0"), min_size=n_people, max_size=n_people, unique=True))
-    given_ = Genotypes(pairs(counts), Variants([contig] * n_sites, range(n_sites), *columns), people, {}, False)
+    given_ = Genotypes(pairs(counts), Variants([contig] * n_sites, range(1, n_sites + 1), *columns), people, {}, False)
     path = tmp_path_factory.mktemp("names") / "n.bed"
     write(given_, path)
     assert read(path).equals(given_)
@@ -166,15 +166,13 @@ def test_the_panel_is_checked_before_the_sites_are_read(tmp_path):
 
 
 def test_duplicates_are_refused_or_dropped(tmp_path, caplog):
-    bim = ["6 a 0 10 G A", "6 b 0 10 T A", "6 c 0 10 G A", "6 d 0 11 G A", "6 e 0 11 G A", "X f 0 11 G A"]
+    bim = ["6 a 0 10 G A", "6 b 0 10 T A", "6 a 0 10 G A", "6 d 0 11 G A", "6 . 0 11 G A", "X f 0 11 G A"]
     path = store(tmp_path, COUNTS[:6], bim=bim)
     bim_file = path.with_suffix(".bim")
     with pytest.raises(DataError) as caught:
         read(path)
-    assert str(caught.value) == (
-        f"{bim_file}, line 3: 6:10 A>G occurs a second time, after {bim_file}, line 1; duplicates='drop' "
-        "(--duplicates drop) keeps the first."
-    )
+    for fact in (f"{bim_file}, line 3: 6:10 A>G", f"{bim_file}, line 1,", "duplicates='drop' (--duplicates drop)"):
+        assert fact in str(caught.value)
     with caplog.at_level(logging.WARNING):
         got = read(path, duplicates="drop")
     assert got.variants.id.tolist() == ["a", "b", "d", "f"]

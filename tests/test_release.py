@@ -1,17 +1,21 @@
-"""Rejecting near-copies: distances by brute force, exact counts, the same people again."""
+"""Rejecting near-copies: distances by brute force, exact counts; earlier releases; shadow models."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pgcgan.errors import DataError, UsageError
+import pgcgan
+from pgcgan.errors import DataError, ModelError, UsageError
 from pgcgan.generators.baselines import SMOTE, LiStephens
 from pgcgan.genotypes import Genotypes
-from pgcgan.release import sample_apart
+from pgcgan.metrics import evaluate
+from pgcgan.release import Release, further_people, read_releases, recorded, sample_apart, shadow_models
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def test_nobody_is_nearer_than_asked_and_counts_are_exact(
     sites = distance * train.n_variants if distance < 1 else distance
     assert nearest(made, train).min() >= sites
     assert Counter(made.label("super_pop")) == counts
-    assert made.samples[0] == "SYN_AFR_000001" and made.samples[-1] == "SYN_EUR_000030"
+    assert made.samples[0] == "SYN-AFR-000001" and made.samples[-1] == "SYN-EUR-000030"
     # those kept are the first ones far enough of those that the generator makes, and the others were refused
     expected = 0
     for label, count in counts.items():
@@ -84,3 +88,71 @@ def test_people_without_the_sites_or_the_phase_are_refused(mosaic: LiStephens, t
         sample_apart(mosaic, 3, train.select(sites=slice(1, None)), 1)
     with pytest.raises(DataError, match="real people are unphased"):
         sample_apart(mosaic, 3, train.without_phase(), 1)
+
+
+# ---- earlier releases ---------------------------------------------------------------------------------------------
+
+
+def test_releases_are_counted_and_generated_again(mosaic: LiStephens, tmp_path: Path) -> None:
+    directory = mosaic.save(tmp_path / "m")
+    with recorded(directory, first := Release.of(mosaic, {"EUR": 5, "AFR": 2}, 3)) as others:
+        assert others == []
+    with recorded(directory, second := Release.of(mosaic, {"EUR": 4}, 3, start=3)) as others:
+        assert others == [first]
+    # of the people 1 to 5 and 4 to 7 of EUR, 1 to 3 are in the first release alone
+    further = further_people(mosaic, [first], second)
+    for label, count in (("EUR", 3), ("AFR", 2)):
+        expected = mosaic.sample({label: count}, seed=3)
+        assert np.array_equal(further.calls[:, further.label("super_pop") == label], expected.calls)
+    assert further.n_samples == 5
+    assert further_people(mosaic, [second], second) is None
+    assert read_releases(directory) == [first, second]
+    assert pgcgan.load(directory).sample(4).equals(mosaic.sample(4))
+    with recorded(directory, first) as others:  # the same people again
+        assert others == [second]
+    assert read_releases(directory) == [second, first]
+
+
+def test_a_release_that_fails_is_not_recorded_and_two_at_once_are_refused(mosaic: LiStephens, tmp_path: Path) -> None:
+    directory = mosaic.save(tmp_path / "m")
+    release = Release.of(mosaic, 10, 0)
+    with pytest.raises(KeyError), recorded(directory, release):
+        with pytest.raises(UsageError, match=str(os.getpid())), recorded(directory, release):
+            pass
+        raise KeyError
+    assert read_releases(directory) == []
+    with recorded(directory, release):
+        pass
+    mosaic.save(directory, force=True)  # another model of the same name
+    assert read_releases(directory) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"releases": [{"seed": 1, "people": {"EUR": 1.5}, "before": {"EUR": 0}}]}']
+)
+def test_a_damaged_record_is_refused(mosaic: LiStephens, tmp_path: Path, text: str) -> None:
+    directory = mosaic.save(tmp_path / "m")
+    (directory / "releases.json").write_text(text)
+    with pytest.raises(ModelError, match="releases.json"):
+        read_releases(directory)
+
+
+# ---- shadow models ------------------------------------------------------------------------------------------------
+
+
+def test_shadow_models_know_as_many_people_of_each_label(cohort: Genotypes) -> None:
+    people = cohort.select(sites=slice(0, 150))
+    train, holdout = people.split(0.6, by="super_pop", seed=1)
+    generator = LiStephens("super_pop", seed=1, segment_length=100_000.0).fit(train)
+    shadows = shadow_models(generator, train, holdout, 2, seed=1)
+    label = dict(zip(people.samples, people.label("super_pop"), strict=True))
+    for shadow in shadows:
+        assert Counter(label[name] for name in shadow.members) == Counter(train.label("super_pop"))
+        assert Counter(shadow.synthetic.label("super_pop")) == Counter(train.label("super_pop"))
+        assert shadow.members & set(holdout.samples) and shadow.members & set(train.samples)
+    assert shadows[0].members != shadows[1].members
+    synthetic = generator.sample(generator.label_counts_, seed=9)
+    rows = evaluate(train, synthetic, holdout=holdout, shadows=shadows)
+    assert rows.get("informed membership AUC, pool, shadow models").low > 0.6  # long pieces of training haplotypes
+    assert rows.provenance["shadow models"] == 2
+    assert "pool, shadow models" in rows.figures["informed_roc"]["curves"]

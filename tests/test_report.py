@@ -18,6 +18,7 @@ from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
 from pgcgan.report import findings, headline, render, write_figures, write_report
+from pgcgan.report.figures import figures
 from pgcgan.report.plots import DARK, HUES, LIGHT
 from pgcgan.report.verdict import Finding
 
@@ -305,14 +306,22 @@ def test_the_verdict_on_a_cloud_of_its_own() -> None:
     assert "Many real people are nearer to a synthetic person than to any real one" in words.text
 
 
+WEAK = "by nearest distance alone, a weak attack"
+
+
 @pytest.mark.parametrize(
     ("value", "floor", "low", "line"),
     [
-        (0.011, 0.010, 0.47, "Like real people; no leak detected by the attacks tried"),
-        (0.100, 0.010, 0.47, "Unlike real people in most respects; no leak detected by the attacks tried"),
-        (0.011, 0.010, 0.52, "Like real people; training membership can be detected"),
-        (0.011, 0.010, 0.51, "Like real people; a slight leak detected"),
-        (0.011, None, None, "Fidelity not judged, because there are no held-out people; privacy not measured"),
+        (0.011, 0.010, 0.47, f"Like real people; no leak was detected {WEAK} (AUC 0.520)"),
+        (0.100, 0.010, 0.47, f"Unlike real people in most respects; no leak was detected {WEAK} (AUC 0.520)"),
+        (0.011, 0.010, 0.52, f"Like real people; training membership can be detected {WEAK} (AUC 0.550)"),
+        (0.011, 0.010, 0.51, f"Like real people; a slight leak was detected {WEAK} (AUC 0.520)"),
+        (
+            0.011,
+            None,
+            None,
+            "Fidelity not judged, because there are no held-out people; what they give away was not measured",
+        ),
     ],
 )
 def test_the_headline(value: float, floor: float | None, low: float | None, line: str) -> None:
@@ -333,7 +342,37 @@ def test_the_headline(value: float, floor: float | None, low: float | None, line
 def test_the_verdict_on_privacy_goes_by_the_interval(low: float, high: float, sentence: str) -> None:
     text = by_heading(Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", low, high))["Privacy"].text
     assert sentence in text
-    assert text.endswith("does not prove privacy.")
+    assert text.endswith("no attack proves privacy.")
+
+
+def test_the_headline_names_the_attacker_who_finds_most() -> None:
+    distance = Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", 0.49, 0.54)
+    pool = Row("privacy", "informed membership AUC, pool", "all", 0.873, 0.5, "0.5", 0.86, 0.89)
+    panel = Row("privacy", "informed membership AUC, panel", "all", 0.639, 0.5, "0.5", 0.61, 0.66)
+    rarest = replace(pool, metric="informed membership AUC, pool, rarest tenth", value=0.966)
+    rate = Row("privacy", "informed membership TPR at 1 % FPR, pool", "all", 0.329, 0.01, "0.01")
+    rows = (distance, panel, pool, rarest, rate)
+    line = headline(Evaluation(rows, {}, {}))
+    assert line.endswith("detected with the genotypes of all candidates (AUC 0.873)")
+    text = by_heading(*rows)["Privacy"].text
+    assert "rarest haplotypes: AUC 0.966" in text and "32.9 % of the training people" in text
+    # where nothing was found, the attack that knew most is named
+    calm = replace(pool, value=0.5, low=0.47, high=0.53)
+    assert "no leak was detected with the genotypes of all" in headline(Evaluation((distance, calm), {}, {}))
+
+
+def test_the_curves_have_a_logarithmic_axis_of_false_positives(evaluation: Evaluation) -> None:
+    """Points of the drawn curve: at equal factors of the false positive rate they are equally far apart."""
+    grid = [0.001, 0.01, 0.1, 1.0]
+    data = {"informed_roc": {"fpr": grid, "curves": {"pool": [0.1, 0.3, 0.6, 1.0]}}}
+    (drawn,) = [f for f in figures(Evaluation((), data, {})) if f.key == "membership"]
+    (panel,) = drawn.values
+    assert [s["name"] for s in panel["series"]] == ["pool"]
+    (pool,) = panel["series"]
+    assert np.diff(pool["px"]) == pytest.approx(np.diff(pool["px"])[0], abs=0.2)
+    assert (pool["x"], pool["y"]) == (grid, [0.1, 0.3, 0.6, 1.0])
+    (whole,) = [f for f in figures(evaluation) if f.key == "membership"]
+    assert {"pool", "panel", "pool, copies", "nearest distance", "chance"} <= {s.name for s in whole.legend}
 
 
 def test_copies_are_named_where_the_attacks_detect_nothing() -> None:

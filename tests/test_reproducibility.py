@@ -33,7 +33,7 @@ def test_a_thousand_and_then_more_are_those_of_one_call(fitted: Generator) -> No
     for first, then in ((1000, 400), (512, 1), (511, 3), (64, 700), (1, 63), (0, 1400)):
         part = fitted.sample({"EUR": then}, seed=7, start=first)
         assert part.equals(whole.select(samples=np.arange(first, first + then)))
-        assert part.samples[0] == f"SYN_EUR_{first + 1:06d}"
+        assert part.samples[0] == f"SYN-EUR-{first + 1:06d}"
 
 
 def test_a_start_counts_in_each_label_that_is_named(fitted: Generator) -> None:
@@ -70,9 +70,9 @@ def test_the_plan_of_the_rest_and_the_plan_before_make_the_whole_plan(counts, n,
 def test_starts_that_cannot_be(fitted: Generator) -> None:
     with pytest.raises(UsageError, match="-1.* 0 or more"):
         fitted.sample(5, start=-1)
-    with pytest.raises(UsageError, match="'A_B'.* SYN_A_B_"):
+    with pytest.raises(UsageError, match="'A_B'.* SYN-A-B-"):
         sample_names({"A/B": 2, "A_B": 1}, before={"A/B": 3, "A_B": 3})
-    assert sample_names({"A_B": 2}, before={"A_B": 3}).tolist() == ["SYN_A_B_000004", "SYN_A_B_000005"]
+    assert sample_names({"A_B": 2}, before={"A_B": 3}).tolist() == ["SYN-A-B-000004", "SYN-A-B-000005"]
 
 
 def test_another_label_beside_them_changes_nobody(fitted: Generator) -> None:

@@ -285,6 +285,7 @@ METADATA: dict[str, tuple[Any, ...]] = {
     "seed": (-1, 1.5, True),
     "parameters": ([], {"more": 1}, {}),
     "details": ([], None),
+    "expected_leak": ([], {}, {"free frequencies": -1}, {"free frequencies": 1.5}),
     "provenance": ("pgcgan", None),
     "files": ([], {}),
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .generators.haplotype import HaplotypeModel, PrivateHaplotypeModel
     from .genome import GenomeModel
     from .genotypes import Genotypes, Variants, concat
-    from .io import read, read_panel, read_split, write
+    from .io import read, read_panel, read_parents, read_split, write
     from .metrics import Evaluation, evaluate
     from .provenance import VERSION as __version__
     from .registry import load
@@ -32,6 +32,7 @@ _HOME = {
     "read": "io",
     "write": "io",
     "read_panel": "io",
+    "read_parents": "io",
     "read_split": "io",
     "simulate": "simulation",
     "fetch": "thousand_genomes",

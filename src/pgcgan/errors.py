@@ -1,18 +1,29 @@
 """Errors that a user can act on.
 
 Each message is one sentence or two: the value, the place, the accepted choices and the way out. The command line
-prints it without a traceback and exits with `exit_code`.
+prints it without a traceback and exits with `exit_code`. Messages are on one line, not longer than `text.MESSAGE`, and
+hold neither what a terminal obeys nor the keys of an address, whatever names they are made of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .text import sentence, visible_lines, without_secrets
+
 
 class PgcganError(Exception):
     """Anything that the user can put right; everything else is a defect of ours and keeps its traceback."""
 
     exit_code = 2
+
+    def __init__(self, message: str):
+        super().__init__(self.shown(message))
+
+    @staticmethod
+    def shown(message: str) -> str:
+        """Return a message as it is shown."""
+        return sentence(message)
 
 
 class DataError(PgcganError):
@@ -31,6 +42,11 @@ class GateFailed(PgcganError):
     """What is to be released does not hold what the gate asks for; the message names every check that failed."""
 
     exit_code = 3
+
+    @staticmethod
+    def shown(message: str) -> str:
+        """Return a message of several lines, one for each check."""
+        return visible_lines(without_secrets(message))
 
 
 class MissingExtra(PgcganError):

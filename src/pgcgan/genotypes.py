@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError, listed
-from .regions import parse_region
+from .families import families, first_part
+from .regions import MAX_POSITION, named_otherwise, parse_region
 
 MISSING = -1
 
@@ -22,6 +23,9 @@ def _strings(values: Any, what: str) -> np.ndarray:
     array = np.array([str(v) for v in values], dtype=object)
     if array.ndim != 1:
         raise DataError(f"{what} must be one-dimensional, got shape {array.shape}.")
+    if "\0" in "".join(array):
+        name = next(value for value in array if "\0" in value)
+        raise DataError(f"{what} has {name!r} with a NUL character, which numpy drops at the end of a name.")
     array.flags.writeable = False
     return array
 
@@ -52,9 +56,14 @@ class Variants:
     assembly: str | None = None
 
     def __post_init__(self) -> None:
-        position = np.array(self.position, dtype=np.int64)
-        if position.ndim != 1:
-            raise DataError(f"variants.position must be one-dimensional, got shape {position.shape}.")
+        given = np.asarray(self.position)
+        if given.ndim != 1:
+            raise DataError(f"variants.position must be one-dimensional, got shape {given.shape}.")
+        off = np.flatnonzero((given < 0) | (given > MAX_POSITION))
+        if len(off):
+            end = "start at 1" if given[off[0]] < 0 else f"end at {MAX_POSITION}"
+            raise DataError(f"Variant {off[0]} has the position {given[off[0]]}; positions {end}.")
+        position = np.array(given, dtype=np.int64)
         position.flags.writeable = False
         object.__setattr__(self, "position", position)
         for name in ("contig", "id", "ref", "alt"):
@@ -62,12 +71,7 @@ class Variants:
             if len(values) != len(position):
                 raise DataError(f"variants.{name} has {len(values)} entries, variants.position has {len(position)}.")
             object.__setattr__(self, name, values)
-        if len(position) and position.min() < 0:
-            first = int(np.flatnonzero(position < 0)[0])
-            raise DataError(f"Variant {first} has the position {position[first]}; positions start at 1.")
-        lengths = dict(self.contig_lengths)
-        for contig in dict.fromkeys(self.contig):
-            lengths.setdefault(contig, None)
+        lengths = {**self.contig_lengths, **{c: None for c in self.contig if c not in self.contig_lengths}}
         object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
 
     def __len__(self) -> int:
@@ -316,12 +320,19 @@ class Genotypes:
         if contig not in set(self.variants.contig):
             raise DataError(
                 f"Region {region!r}: there is no variant on contig {contig!r}; contigs with variants: "
-                f"{listed(dict.fromkeys(self.variants.contig))}."
+                f"{listed(dict.fromkeys(self.variants.contig))}{named_otherwise(region, self.variants.contig)}."
             )
         inside = (self.variants.contig == contig) & (self.variants.position >= start)
         return inside if end is None else inside & (self.variants.position <= end)
 
-    def split(self, fraction: float = 0.8, *, by: str | None = None, seed: int = 0) -> tuple[Genotypes, Genotypes]:
+    def split(
+        self,
+        fraction: float = 0.8,
+        *,
+        by: str | None = None,
+        seed: int = 0,
+        parents: Mapping[str, Sequence[str]] | None = None,
+    ) -> tuple[Genotypes, Genotypes]:
         """Split the people at random into two sets that share nobody.
 
         Parameters
@@ -332,6 +343,8 @@ class Genotypes:
             Label column to stratify by.
         seed : int
             The same seed gives the same split.
+        parents : mapping of str to sequence of str, optional
+            The known parents of people, as of `read_parents`: families stay together.
 
         Returns
         -------
@@ -346,11 +359,8 @@ class Genotypes:
         if not 0 < fraction < 1:
             raise DataError(f"The fraction to split is {fraction}; accepted: between 0 and 1.")
         strata = self.label(by) if by is not None else np.full(self.n_samples, "", dtype=object)
-        generator = np.random.default_rng(seed)
-        first = np.zeros(self.n_samples, dtype=bool)
-        for value in np.unique(strata):
-            people = np.flatnonzero(strata == value)
-            first[generator.permutation(people)[: round(fraction * len(people))]] = True
+        family = families({name: (parents or {}).get(name, ()) for name in self.samples})
+        first = first_part(list(family.values()), strata.tolist(), fraction, np.random.default_rng(seed))
         if first.all() or not first.any():
             raise DataError(f"Splitting {self.n_samples} people by {fraction} leaves one side empty; give more people.")
         return self.select(samples=first), self.select(samples=~first)

@@ -13,8 +13,11 @@ import numpy as np
 
 from .errors import DataError, UsageError, listed
 from .genotypes import Genotypes, Variants
+from .runtime.memory import available_bytes
 
 JOIN = "/"
+MOST_PEOPLE = 1 << 40
+_NAME_BYTES = 250  # that the name and the labels of a person take in memory
 
 
 def label_groups(labels: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarray:
@@ -144,14 +147,17 @@ def plan_from(
 def _count(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise UsageError(f"{what} is {value!r}; accepted: a whole number, 0 or more.")
+    if value > MOST_PEOPLE:
+        raise UsageError(f"{what} is too large; accepted: a whole number up to {MOST_PEOPLE}.")
     return int(value)
 
 
 def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[str, int] | None = None) -> np.ndarray:
-    """Return `PREFIX_EUR_000001`, … in the order of the plan; numbers restart at each label, behind those before.
+    """Return `PREFIX-EUR-000001`, … in the order of the plan; numbers restart at each label, behind those before.
 
-    Whatever is not a letter, digit, "-", "." or "_" in a label becomes "_", because some formats take nothing
-    else in a sample name. Labels that become equal by that share one numbering, so that names stay unique.
+    Whatever is not a letter, digit, "-" or "." in a label becomes "-", because some formats take nothing else in a
+    sample name, and PLINK 1.9 takes "_" for the end of a family ID. Labels that become equal by that share one
+    numbering, so that names stay unique.
 
     Raises
     ------
@@ -161,17 +167,23 @@ def sample_names(plan: Mapping[str, int], prefix: str = "SYN", before: Mapping[s
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]+", prefix):
         raise UsageError(f"The prefix is {prefix!r}; accepted: letters, digits, '-', '.' and '_', at least one.")
+    needed, available = _NAME_BYTES * sum(plan.values()), available_bytes()
+    if available is not None and needed > available:
+        raise UsageError(
+            f"The names of {sum(plan.values())} people alone take {needed / 1e9:.1f} GB, and memory has "
+            f"{available / 1e9:.1f} GB; generate fewer at a time (--start)."
+        )
     names: list[str] = []
     used: dict[str, int] = {}
     for label, count in plan.items():
-        stem = re.sub(r"[^A-Za-z0-9._-]", "_", label)
+        stem = re.sub(r"[^A-Za-z0-9.-]", "-", label)
         if before and stem in used:
             raise UsageError(
-                f"People of {label!r} share the names {prefix}_{stem}_… with another label, so that their numbers "
+                f"People of {label!r} share the names {prefix}-{stem}-… with another label, so that their numbers "
                 "depend on how many of the other are made; go on from a start with one of the two at a time."
             )
         start = used.get(stem, 0) + (before or {}).get(label, 0)
-        names.extend(f"{prefix}_{stem}_{number:06d}" for number in range(start + 1, start + count + 1))
+        names.extend(f"{prefix}-{stem}-{number:06d}" for number in range(start + 1, start + count + 1))
         used[stem] = start + count
     return np.array(names, dtype=object)
 

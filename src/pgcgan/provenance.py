@@ -11,20 +11,35 @@ import shlex
 import sys
 from typing import Any
 
+from .errors import UsageError
+from .text import visible, whole_number, without_secrets
+
+_LAST_SECOND = 253402300799  # of the year 9999
+
 VERSION = importlib.metadata.version("pgcgan")
 
 
 def command_line() -> str:
-    """Return the command that runs now, as a shell would take it (`pgcgan train …`, or `python script.py`)."""
+    """Return the command that runs now, as a shell would take it (`pgcgan train …`, or `python script.py`).
+
+    It stands in headers, cards and JSON, so that it holds no key of an address and nothing that is not UTF-8.
+    """
     argv = sys.argv or ["python"]
     name = os.path.basename(argv[0]) or "python"
-    return shlex.join([*(["python", "-m", "pgcgan"] if name == "__main__.py" else [name]), *argv[1:]])
+    words = [*(["python", "-m", "pgcgan"] if name == "__main__.py" else [name]), *argv[1:]]
+    return visible(shlex.join(without_secrets(word) for word in words))
 
 
 def now() -> str:
     """Return the time in UTC, ISO 8601, whole seconds; `SOURCE_DATE_EPOCH` is honoured: files can be repeated."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.datetime.fromtimestamp(int(epoch), datetime.UTC) if epoch else datetime.datetime.now(datetime.UTC)
+    if epoch:
+        seconds = whole_number(epoch, _LAST_SECOND)
+        if seconds is None:
+            raise UsageError(f"SOURCE_DATE_EPOCH is {epoch[:40]!r}; accepted: whole seconds from 0 to {_LAST_SECOND}.")
+        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    else:
+        moment = datetime.datetime.now(datetime.UTC)
     return moment.replace(microsecond=0).isoformat()
 
 

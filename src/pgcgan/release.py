@@ -1,18 +1,25 @@
-"""Generate synthetic people for release: near-copies of training people are rejected."""
+"""Generate synthetic people for release: near-copies are rejected, earlier releases counted, shadow models fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import DataError, UsageError
+from .errors import DataError, ModelError, UsageError
+from .generators.store import RELEASES, read_json, write_json
 from .genotypes import Genotypes, Variants, concat
 from .io.sites import site_rows
-from .labels import label_columns, plan_counts, sample_names
+from .labels import label_columns, label_groups, plan_counts, plan_from, sample_names
+from .metrics import Shadow
 from .metrics.comparison import Cohort
 from .numerics import allele_differences
+from .runtime.files import held
 
 if TYPE_CHECKING:
     from .generators.generator import Generator
@@ -161,3 +168,156 @@ def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
             f"is {variants.name(int(absent[0]))}; specify the file that the model was trained on."
         )
     return np.ascontiguousarray(real.calls[rows])
+
+
+# ---- earlier releases ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Release:
+    """People of a model that were released: enough to generate them again.
+
+    Parameters
+    ----------
+    seed : int
+        Of `Generator.sample`.
+    people : dict of str to int
+        How many of each label.
+    before : dict of str to int
+        How many of each label come before them.
+    """
+
+    seed: int
+    people: dict[str, int]
+    before: dict[str, int]
+
+    @classmethod
+    def of(cls, generator: Generator, n: int | Mapping[str, int], seed: int, start: int = 0) -> Release:
+        """Return the release of `generator.sample(n, seed=seed, start=start)`."""
+        people, before = plan_from(n, generator.label_counts_, start)
+        return cls(seed, dict(people), {name: before.get(name, 0) for name in people})
+
+    def numbers(self) -> dict[tuple[int, str], set[int]]:
+        """Return the numbers of the people by seed and label; equal numbers are the same person."""
+        return {
+            (self.seed, name): set(range(self.before[name], self.before[name] + count))
+            for name, count in self.people.items()
+        }
+
+
+def further_people(generator: Generator, others: Sequence[Release], release: Release) -> Genotypes | None:
+    """Generate the people of other releases again, without those that a release has too; None if nobody is left.
+
+    Of a release with a minimum distance, the people who were refused are taken for those in their place.
+    """
+    numbers: dict[tuple[int, str], set[int]] = {}
+    for other in others:
+        for key, people in other.numbers().items():
+            numbers[key] = numbers.get(key, set()) | people
+    parts: list[Genotypes] = []
+    for (seed, name), people in numbers.items():
+        wanted = np.array(sorted(people - release.numbers().get((seed, name), set())), dtype=np.int64)
+        if len(wanted):
+            first, last = int(wanted[0]), int(wanted[-1])
+            drawn = generator.sample({name: last - first + 1}, seed=seed, start=first, prefix=f"FURTHER{len(parts)}")
+            parts.append(drawn.select(samples=wanted - first))
+    return concat(parts) if parts else None
+
+
+def read_releases(directory: str | os.PathLike[str]) -> list[Release]:
+    """Return what was released of the model in a directory, from its file of releases.
+
+    Raises
+    ------
+    ModelError
+        If the file is damaged.
+    """
+    path = Path(directory, RELEASES)
+    if not path.exists():
+        return []
+    content = read_json(path)
+    try:
+        releases = [Release(**release) for release in content["releases"]]
+        for release in releases:
+            counts = (release.seed, *release.people.values(), *release.before.values())
+            if release.people.keys() != release.before.keys() or not all(type(n) is int and n >= 0 for n in counts):
+                raise ValueError("a release is not one")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ModelError(
+            f"{path} is damaged, so it is not known how many people were released; put it right from the releases, or "
+            "train the model again."
+        ) from None
+    return releases
+
+
+@contextmanager
+def recorded(directory: str | os.PathLike[str], release: Release) -> Iterator[list[Release]]:
+    """Lock a model directory while people are released; yield the other releases, and record this one at the end.
+
+    Nothing is recorded if an error ends the block. The same people released again are the same release.
+
+    Raises
+    ------
+    UsageError
+        If another process releases people of the model, or the directory cannot be written.
+    ModelError
+        If the file of releases is damaged.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(directory))
+        except OSError as error:
+            reason = f"{directory} cannot be written ({error.strerror})"
+            raise UsageError(f"{reason}; a release is recorded there.") from None
+        others = [other for other in read_releases(directory) if other != release]
+        yield others
+        write_json(Path(directory, RELEASES), {"releases": [asdict(other) for other in (*others, release)]})
+
+
+# ---- shadow models ------------------------------------------------------------------------------------------------
+
+
+def shadow_models(
+    generator: Generator,
+    train: Genotypes,
+    holdout: Genotypes,
+    models: int,
+    *,
+    seed: int = 0,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> list[Shadow]:
+    """Fit a generator again to other random parts of all real people, for the attack that learns from such models.
+
+    Each part has as many people of each label as the training people.
+
+    Parameters
+    ----------
+    generator : Generator
+        Its family and parameters are used, not what it learned.
+    train, holdout : Genotypes
+        The pool.
+    models : int
+        How many to fit.
+    seed : int
+        Random seed of the parts and of the models.
+    on_event : callable, optional
+        Called with {"stage", "fraction", "detail"} before each fit.
+    """
+    pool = concat([train, holdout])
+    of_pool = label_groups(pool.labels, generator.label).astype(str)
+    of_train = label_groups(train.labels, generator.label).astype(str)
+    shadows = []
+    for number in range(models):
+        if on_event is not None:
+            detail = f"{number + 1} of {models}"
+            on_event({"stage": "shadow models", "fraction": number / models, "detail": detail})
+        random = np.random.default_rng([seed, 16, number])
+        part = [
+            random.permutation(np.flatnonzero(of_pool == name))[: np.count_nonzero(of_train == name)]
+            for name in np.unique(of_train)
+        ]
+        people = pool.select(samples=np.sort(np.concatenate(part)))
+        shadow = type(generator)(generator.label, seed=seed + number + 1, **generator.parameters()).fit(people)
+        synthetic = shadow.sample(shadow.label_counts_, seed=seed + number + 1)
+        shadows.append(Shadow(synthetic, frozenset(map(str, people.samples))))
+    return shadows

@@ -83,7 +83,7 @@ def simulate(
     genotypes = Genotypes(
         calls,
         variants,
-        np.array([f"{name}_{i:0{max(4, len(str(plan[name])))}d}" for name in plan for i in range(1, plan[name] + 1)]),
+        np.array([f"{name}-{i:0{max(4, len(str(plan[name])))}d}" for name in plan for i in range(1, plan[name] + 1)]),
         {
             "pop": np.repeat(list(sizes), list(sizes.values())),
             "super_pop": np.repeat(list(plan), list(plan.values())),

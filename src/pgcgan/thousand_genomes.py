@@ -13,13 +13,14 @@ import pysam
 
 from .errors import DataError, UsageError, listed
 from .io import remote
-from .io.bgzf import opened
+from .io.bgzf import MAX_LINE, SAMPLE_BYTES, lines_of, opened
 from .io.index import index_of, region_start
 from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
 from .regions import parse_region
 from .runtime.files import whole_files
+from .text import visible, whole_number, without_secrets
 
 MIRROR = "https://ftp.1000genomes.ebi.ac.uk/vol1/ftp"  # also: https://1000genomes.s3.amazonaws.com
 _SUFFIXES = (".vcf.gz", ".vcf.bgz")
@@ -141,7 +142,7 @@ def fetch(
     contig = f"{wanted.prefix}{chromosome}"
     span = contig if region.rpartition(":")[0] == "" else f"{contig}:{region.rpartition(':')[2]}"
     origin = {
-        "Source": url,
+        "Source": without_secrets(url),
         "SourceRelease": f"1000 Genomes {release}, {wanted.build}",
         "SourceSize": facts.size,
         "SourceETag": facts.etag,
@@ -151,7 +152,7 @@ def fetch(
         "Version": VERSION,
         "Command": " ".join((command or command_line()).split()),
     }
-    added = [f"##pgcgan{key}={value}\n" for key, value in origin.items() if value is not None]
+    added = [f"##pgcgan{key}={visible(str(value))}\n" for key, value in origin.items() if value is not None]
     header = _header(url)
     samples = parse_header([line.decode(errors="replace").rstrip("\r\n") for line in header], url).samples
     _compare(samples, panel, wanted.people.get(chromosome, wanted.people["*"]), url, table)
@@ -219,7 +220,7 @@ def _first(base: str, wanted: Release, names: list[str]) -> tuple[str, remote.Ab
 
 
 def _rows(text: bytes, url: str, chromosome: str) -> dict[str, dict[str, str]]:
-    lines = [line.split() for line in text.decode("utf-8-sig", "replace").splitlines() if line.strip()]
+    lines = [line.split() for line in text.decode("utf-8-sig", "replace").split("\n") if line.strip()]
     header = lines[0] if lines else []
     if header[:4] == ["sample", "pop", "super_pop", "gender"]:
         rows = {f[0]: dict(zip(PANEL_COLUMNS, f[1:4], strict=True)) for f in lines[1:] if len(f) >= 4}
@@ -281,9 +282,9 @@ def _records(
     offset = None if index is None else region_start(index, contig, first, last)
     if offset is not None:
         with opened(url, offset) as stream:
-            for line in stream:
+            for line in lines_of(stream, url, MAX_LINE + SAMPLE_BYTES * n_samples):
                 fields = line.split(b"\t", 2)
-                position = int(fields[1]) if len(fields) == 3 and fields[1].isdigit() else None
+                position = whole_number(fields[1].decode("latin-1")) if len(fields) == 3 else None
                 if position is None or line.count(b"\t") != n_samples + 8 or not line.endswith(b"\n"):
                     raise DataError(
                         f"{url}: the line {line[:40].decode('latin-1')!r}… is not a record of {n_samples} people; the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import logging
 import os
 import signal
@@ -14,22 +15,27 @@ from typing import TextIO
 from cyclopts import CycloptsError
 
 from ..errors import GateFailed, PgcganError
+from ..runtime.memory import out_of_memory
+from ..text import sentence
 from . import (  # the commands
     card,
     compare,
     completion,
     convert,
     demo,
+    estimate,
     evaluate,
     fetch,
     generate,
     info,
     report,
     simulate,
+    split,
     train,
     windows,
 )
 from .app import app
+from .forms import right_form
 from .processes import with_others
 
 __all__ = [
@@ -39,6 +45,7 @@ __all__ = [
     "completion",
     "convert",
     "demo",
+    "estimate",
     "evaluate",
     "fetch",
     "generate",
@@ -46,6 +53,7 @@ __all__ = [
     "main",
     "report",
     "simulate",
+    "split",
     "train",
     "windows",
 ]
@@ -53,7 +61,14 @@ __all__ = [
 # 128 + the signal, as shells have it
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
-OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)  # and not of what we did there
+OF_THE_PLACE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EIO,
+    errno.EBADF,
+)  # and not of what we did there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,8 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         sys.argv = ["pgcgan", *arguments]  # provenance says what ran
+    _prepare_streams()
     notes = logging.StreamHandler()  # what the library goes on with, but the user should know
-    notes.setFormatter(logging.Formatter("pgcgan: note: %(message)s"))
+    notes.setFormatter(_Notes("pgcgan: note: %(message)s"))
     logging.getLogger("pgcgan").addHandler(notes)
     try:
         with with_others(sys.argv[1:]):
@@ -88,15 +104,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{' '.join(str(error).split())} (pgcgan --help)", 2)
+        return _fail(f"{' '.join(str(error).split())}{right_form(sys.argv[1:])} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
-        print(f"pgcgan: {stop if str(stop) else 'interrupted'}", file=sys.stderr)
+        print(f"pgcgan: {sentence(str(stop)) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output has gone (head): nothing is wrong, and nobody is there to be told
         _let_go(sys.stdout, sys.stderr)
         return PIPE_CLOSED
+    except MemoryError as error:
+        _release(error)
+        return _fail(out_of_memory(error), 2)
+    except (RuntimeError, ImportError) as error:
+        # neither torch nor the loader of libraries has a class for it
+        if not any(words in str(error) for words in ("allocate memory", "failed to map segment")):
+            raise
+        return _fail(out_of_memory(error), 2)
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            return _fail(out_of_memory(error), 2)
         if error.errno not in OF_THE_PLACE and error.filename is None:
             raise
         _let_go(sys.stdout)
@@ -126,5 +152,32 @@ def _release(error: BaseException) -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"pgcgan: error: {message}", file=sys.stderr)
+    print(f"pgcgan: error: {sentence(message)}", file=sys.stderr)
     return status
+
+
+class _Notes(logging.Formatter):
+    """Notes on one line, as errors are."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a note."""
+        return sentence(super().format(record))
+
+
+def _prepare_streams() -> None:
+    """Let standard output and error take any character, and fail in a sentence where the shell has closed them.
+
+    A file that is opened later would otherwise get the number of a closed stream, and what is printed would go there.
+    """
+    for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_RDWR)):  # reading 0 and writing to 1 fail
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            raw = io.FileIO(number, "w", closefd=False)
+            setattr(sys, name, io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace"))
+        elif isinstance(stream, io.TextIOWrapper):  # whatever the locale: the files that are written are UTF-8 too
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")

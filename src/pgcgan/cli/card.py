@@ -7,7 +7,7 @@ from typing import Annotated
 from .app import app
 from .files import output_free, read_evaluation, write_text
 from .options import FILE, OUTPUT
-from .progress import say
+from .progress import say, show
 
 
 @app.command
@@ -40,6 +40,6 @@ def card(
     rows = read_evaluation(evaluation).rows if evaluation is not None else ()
     text = model_card(load(model).facts(), [(r.metric, r.value, r.floor) for r in rows if r.label == "all"])
     if output is None:
-        print(text, end="")
+        show(text.rstrip("\n"))
     else:
         say(f"written: {write_text(output, text, force)}")

@@ -7,11 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..text import visible, visible_json
 from .app import app
 from .evaluate import with_remarks
 from .files import output_free, read_evaluation, write_text
 from .options import FILE
-from .progress import say
+from .progress import say, show
 
 
 @app.command
@@ -43,13 +44,13 @@ def compare(
 
     if json_output is not None:
         output_free(json_output, force, standard_output=True)
-    names = Path(first).stem, Path(second).stem
+    names = visible(Path(first).stem), visible(Path(second).stem)
     if names[0] == names[1]:
-        names = first, second
+        names = visible(first), visible(second)
     comparison = compare(read_evaluation(first), read_evaluation(second), names)
     if json_output == "-":
-        print(comparison.to_json())
+        print(visible_json(comparison.to_json()))
         return
-    print(with_remarks(comparison.table(per_label), comparison.remarks))
+    show(with_remarks(comparison.table(per_label), comparison.remarks))
     if json_output is not None:
         say(f"written: {write_text(json_output, comparison.to_json() + chr(10), force)}")

@@ -11,7 +11,7 @@ from .app import app
 from .evaluate import evaluate
 from .generate import generate
 from .options import OUTPUT, NetworkOptions, Reading
-from .progress import say
+from .progress import say, show
 from .simulate import simulate
 from .train import train
 
@@ -94,4 +94,4 @@ def demo(
         seed=seed,
         force=force,
     )
-    print(f"The report: {report}")
+    show(f"The report: {report}")

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
+from ..text import visible, visible_json
 from .app import app
-from .files import at_sites_of, divided, names, output_free, panel_beside, read_options, write_text
+from .files import (
+    at_sites_of,
+    divided,
+    names,
+    note_relatives,
+    output_free,
+    panel_beside,
+    read_options,
+    with_asked_labels,
+    write_text,
+)
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
-from .progress import progress, say
+from .progress import progress, say, show
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
-    from ..metrics import Evaluation
+    from ..metrics import Evaluation, Shadow
 
 
 @app.command
@@ -37,6 +49,8 @@ def evaluate(
     beside: list[str] | None = None,
     augment: str | None = None,
     model: str | None = None,
+    shadow: int = 0,
+    times: int = 1,
     gate: bool = False,
     thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
     reading: Reading | None = None,
@@ -54,8 +68,8 @@ def evaluate(
     synthetic
         The synthetic genotypes.
     split
-        A table with the columns sample and split: train was trained on, everybody else is held out. Without it,
-        noise floors and privacy metrics are not computed.
+        A table with the columns sample and split: train was trained on, everybody else is held out; auto: as train
+        --split auto divided the panel. Without it, noise floors and privacy metrics are not computed.
     synthetic_panel
         Labels of the synthetic people; by default NAME.panel.tsv beside NAME.vcf.gz.
     label
@@ -76,6 +90,11 @@ def evaluate(
         A label value: also measure how much a classifier gains from its synthetic people where it has few real ones.
     model
         The model directory of these people: the report shows the training curves of a conditional GAN.
+    shadow
+        With --model and --split: fit so many such models to other random parts of the real people, and attack with what
+        they teach.
+    times
+        With --model: also attack so many times the people, the others drawn from the model.
     gate
         Check the limits of a release; if one fails, the exit status is 3.
     thresholds
@@ -93,32 +112,76 @@ def evaluate(
     if thresholds and not gate:
         raise UsageError("--threshold goes with --gate.")
     limits = parsed_thresholds(thresholds)
+    _check_attacks(shadow, times, model, split)
     others = {name: _other_model(name) for name in beside or ()}
-    history = getattr(load(model), "history_", []) if model is not None else None
+    generator = load(model) if model is not None else None
     _check_outputs(output, json_output, figures, force)
     how = reading or Reading()
     labels = synthetic_panel or panel_beside(synthetic)
     generated = read(synthetic, labels)
     if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
-    people = at_sites_of(read(real, panel, **read_options(how)), generated)
-    train, holdout = (people, None) if split is None else divided(people, split, how.intersect)
+    everywhere = read(real, panel, **read_options(how))
+    people = at_sites_of(everywhere, generated)
+    people, generated = (with_asked_labels(each, label or ()) for each in (people, generated))
+    train, holdout = (people, None) if split is None else divided(people, split, how.intersect, panel)
     if holdout is not None and not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
+    relatives = None if holdout is None else note_relatives(panel, train.samples, holdout.samples)
+    more = _more(generator, generated, times, seed) if generator and times > 1 else None
+    shadows = _shadows(generator, train, holdout, shadow, seed) if generator and holdout and shadow else ()
+    options: dict[str, Any] = {"label": label, "augment": augment, "more": more, "shadows": shadows, "seed": seed}
     with progress("evaluating") as on_event:
-        evaluation = evaluate(
-            train, generated, holdout=holdout, label=label, augment=augment, seed=seed, on_event=on_event
-        )
+        evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
+    evaluation = _with_remarks(evaluation, relatives, _site_remark(everywhere.n_variants, people.n_variants))
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
-    if history is not None:
-        evaluation = evaluation.with_training(history)
+    if generator is not None:
+        evaluation = evaluation.with_training(getattr(generator, "history_", []))
     verdict = judge(evaluation, limits) if gate else None
     _write(evaluation, output, json_output, figures, per_label, force)
     if verdict is not None:
         if not verdict.passed:
             raise GateFailed(str(verdict))
         say(str(verdict))
+
+
+def _check_attacks(shadow: int, times: int, model: str | None, split: str | None) -> None:
+    """Raise UsageError if an option of the attacks lacks another, or is out of bounds."""
+    if shadow < 0 or times < 1:
+        raise UsageError(f"--shadow is {shadow} and --times is {times}; accepted: 0 or more, and 1 or more.")
+    if ((shadow or times > 1) and model is None) or (shadow and split is None):
+        raise UsageError("--shadow needs --model and --split, and --times needs --model.")
+
+
+def _more(generator: Generator, generated: Genotypes, times: int, seed: int) -> Genotypes:
+    """Return further people of the model, so that there are so many times the people of a file in all."""
+    counts = {name: (times - 1) * count for name, count in _counts_of(generated, generator.label).items()}
+    with progress("generating"):
+        # unlike seeds that people choose, so that nobody is drawn twice
+        drawn = generator.sample(counts, seed=1_000_003 + seed, prefix="FURTHER")
+    return at_sites_of(drawn, generated)
+
+
+def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models: int, seed: int) -> Sequence[Shadow]:
+    """Return the people of so many shadow models."""
+    from ..release import shadow_models
+
+    with progress("shadow models") as on_event:
+        return shadow_models(generator, train, holdout, models, seed=seed, on_event=on_event)
+
+
+def _site_remark(real: int, common: int) -> str | None:
+    """Return the remark that the synthetic people lack some of the real sites, if they do."""
+    if common == real:
+        return None
+    return f"The synthetic file has {common:,} of the {real:,} real sites; the others are not compared."
+
+
+def _with_remarks(evaluation: Evaluation, *given: str | None) -> Evaluation:
+    """Return an evaluation with some remarks, None aside, before its own."""
+    remarks = [*(remark for remark in given if remark is not None), *evaluation.provenance["remarks"]]
+    return replace(evaluation, provenance={**evaluation.provenance, "remarks": remarks})
 
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
@@ -169,9 +232,9 @@ def _write(
 ) -> None:
     """Print the table, or JSON, and write what is asked for."""
     if json_output == "-":
-        print(evaluation.to_json())
+        print(visible_json(evaluation.to_json()))
     else:
-        print(printed(evaluation, per_label))
+        show(printed(evaluation, per_label))
     written: list[Path] = []
     if json_output not in (None, "-"):
         written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
@@ -210,7 +273,7 @@ def printed(evaluation: Evaluation, per_label: bool) -> str:
 
 def with_remarks(table: str, remarks: Sequence[str]) -> str:
     """Return a table with the remarks on it."""
-    return table + ("\n" + "".join(f"\n- {remark}" for remark in remarks) if remarks else "")
+    return table + ("\n" + "".join(f"\n- {visible(remark)}" for remark in remarks) if remarks else "")
 
 
 def form_of(output: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
+from ..regions import plain_contig
 from ..runtime import files as runtime_files
+from ..runtime.inputs import read_regular
 from .options import Reading
 
 if TYPE_CHECKING:
@@ -21,43 +24,131 @@ def read_options(reading: Reading) -> dict[str, Any]:
     return asdict(reading)
 
 
-def read_train(vcf: str, panel: str, split: str | None, reading: Reading) -> Genotypes:
+def read_train(vcf: str, panel: str, split: str | None, reading: Reading, label: Sequence[str]) -> Genotypes:
     """Return the people to train on: those of the split, at the sites that are common among them."""
     from ..io import read
 
     # the others are not even read; frequencies are those of the people trained on
     options = read_options(reading)
+    held_out: list[str] = []
     if split is not None:
-        options["samples"] = train_names(split, reading.intersect)
+
+        def choose(present: list[str]) -> list[str]:
+            train, rest = _parts(present, split, reading.intersect, panel)
+            held_out.extend(rest)
+            return train
+
+        options["samples"] = choose
     people = read(vcf, panel, **options)
     if not people.n_variants:
         raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
-    return people
+    note_relatives(panel, people.samples, held_out)
+    return with_asked_labels(people, label)
 
 
-def train_names(split: str, intersect: bool) -> Callable[[list[str]], list[str]]:
+def asked_labels(labels: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+    """Return label columns, and those asked for by the name that they have in a pedigree file (`Population`)."""
+    from ..io.panel import PEDIGREE, plain
+
+    own = {name: PEDIGREE.get(plain(name), "") for name in asked if name not in labels}
+    return {**labels, **{name: labels[column] for name, column in own.items() if column in labels}}
+
+
+def with_asked_labels(people: Genotypes, asked: Sequence[str]) -> Genotypes:
+    """Return people with the labels of `asked_labels`."""
+    labels = asked_labels(people.labels, asked)
+    return people if len(labels) == len(people.labels) else people.with_labels(labels)
+
+
+def train_names(split: str, intersect: bool, panel: str | None) -> Callable[[list[str]], list[str]]:
     """Return what chooses, of the people in a file, those for training."""
-    return lambda present: _parts(present, split, intersect)[0]
+    noted = False
+
+    def choose(present: list[str]) -> list[str]:
+        nonlocal noted
+        train, rest = _parts(present, split, intersect, panel)
+        if panel is not None and not noted:
+            noted = True
+            note_relatives(panel, train, rest)
+        return train
+
+    return choose
 
 
-def names_of(split: str, intersect: bool) -> Callable[[list[str]], list[str]]:
+def names_of(split: str, intersect: bool, panel: str | None) -> Callable[[list[str]], list[str]]:
     """Return what chooses, of the people in a file, those of the split."""
-    return lambda present: [name for part in _parts(present, split, intersect) for name in part]
+    return lambda present: [name for part in _parts(present, split, intersect, panel) for name in part]
 
 
-def divided(people: Genotypes, split: str, intersect: bool) -> tuple[Genotypes, Genotypes]:
+def divided(people: Genotypes, split: str, intersect: bool, panel: str | None) -> tuple[Genotypes, Genotypes]:
     """Return those for training and everybody else."""
     import numpy as np
 
-    train, rest = _parts(list(people.samples), split, intersect)
+    train, rest = _parts(list(people.samples), split, intersect, panel)
     return people.select(samples=train), people.select(samples=np.array(rest, dtype=object))
 
 
-def _parts(samples: Sequence[str], split: str, intersect: bool) -> tuple[list[str], list[str]]:
-    """Return the names of those for training and of everybody else in the split."""
+def note_relatives(panel: str, train: Collection[str], held_out: Collection[str]) -> str | None:
+    """Print, and return, how many held-out people have relatives among the training people, if any have."""
+    from ..families import relatives_remark
+    from ..io import read_parents
+
+    remark = relatives_remark(read_parents(panel), train, held_out) if len(held_out) else None
+    if remark is not None:
+        logging.getLogger("pgcgan").warning("%s", remark)
+    return remark
+
+
+def split_of(split: str, panel: str | None) -> dict[str, str]:
+    """Return the part of each person: of a table, or with "auto" of the panel, families together."""
     from ..io import read_split
 
-    part = read_split(split)
+    if split != "auto" or Path(split).exists():
+        return read_split(split)
+    if panel is None:
+        raise UsageError("--split auto needs --panel, whose people it divides.")
+    return automatic_split(panel)
+
+
+def automatic_split(panel: str, share: float = 0.8, by: str | None = None, seed: int = 0) -> dict[str, str]:
+    """Divide the people of a panel at random, in the same way each time; families stay together.
+
+    Parameters
+    ----------
+    panel : str
+    share : float
+        Of the people, for training.
+    by : str, optional
+        Label column in each of whose values the share is met; by default pop, super_pop or none.
+    seed : int
+
+    Raises
+    ------
+    UsageError, DataError
+        If the share is off, there is no such column, or one part would be empty.
+    """
+    import numpy as np
+
+    from ..families import families, first_part
+    from ..io import read_panel, read_parents
+
+    if not 0 < share < 1:
+        raise UsageError(f"The share of training people (--share) is {share}; accepted: between 0 and 1.")
+    labels = read_panel(panel, labels_needed=False)
+    column = by or next((name for name in ("pop", "super_pop") if name in labels), None)
+    if column is not None and column not in labels:
+        raise UsageError(f"{panel} has no label {column!r} (--by); its labels: {listed(labels)}.")
+    family = families(read_parents(panel))
+    strata = [""] * len(family) if column is None else [labels[column][name] for name in family]
+    train = first_part(list(family.values()), strata, share, np.random.default_rng(seed))
+    if train.all() or not train.any():
+        raise DataError(f"Splitting the {len(family)} people of {panel} by {share} leaves one part empty.")
+    return {name: "train" if chosen else "test" for name, chosen in zip(family, train, strict=True)}
+
+
+def _parts(samples: Sequence[str], split: str, intersect: bool, panel: str | None) -> tuple[list[str], list[str]]:
+    """Return the names of those for training and of everybody else in the split."""
+    part = split_of(split, panel)
     absent = [name for name in samples if name not in part]
     if absent and not intersect:
         raise DataError(f"{len(absent)} samples are not in {split}: {listed(absent, 3)}; --intersect leaves them out.")
@@ -67,16 +158,29 @@ def _parts(samples: Sequence[str], split: str, intersect: bool) -> tuple[list[st
     return train, [name for name in samples if part.get(name, "train") != "train"]
 
 
-def at_sites_of(real: Genotypes, made: Genotypes) -> Genotypes:
-    """Return the real people at the sites of the synthetic ones, which may be fewer (a region, a frequency filter)."""
-    import numpy as np
+def at_sites_of(real: Genotypes, synthetic: Genotypes) -> Genotypes:
+    """Return the real people at the sites of the synthetic ones, which may be fewer (a region, a frequency filter).
 
-    from ..io.sites import site_rows
+    Raises
+    ------
+    DataError
+        If they have no site in common.
+    """
+    from ..io.sites import at_sites, site_rows
 
-    rows = site_rows(real.variants, made.variants)
-    mask = np.zeros(real.n_variants, dtype=bool)
-    mask[rows[rows >= 0]] = True
-    return real if mask.all() else real.select(sites=mask)
+    rows = site_rows(real.variants, synthetic.variants)
+    common = rows[rows >= 0]
+    if len(common):
+        return at_sites(real, common)
+    own, other = (list(dict.fromkeys(people.variants.contig)) for people in (real, synthetic))
+    renamed = set(map(plain_contig, own)) & set(map(plain_contig, other))
+    advice = "the contigs are named in two ways: rename those of one file with `bcftools annotate --rename-chrs`"
+    if set(own) & set(other) or not renamed:
+        advice = "give files of the same region and assembly, with the same REF and ALT"
+    raise DataError(
+        f"The real and the synthetic people have no site in common: contigs {listed(own)} and {listed(other)}; "
+        f"{advice}."
+    )
 
 
 def panel_beside(path: str) -> str:
@@ -97,10 +201,12 @@ def read_evaluation(path: str) -> Evaluation:
     """Return the evaluation of a JSON file."""
     from ..metrics import Evaluation
 
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise UsageError(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
     try:
-        return Evaluation.from_json(Path(path).read_text(encoding="utf-8"))
+        return Evaluation.from_json(read_regular(path).decode())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except UnicodeDecodeError:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
+from ..text import whole_number
 from .app import app
-from .files import at_sites_of, divided, genotypes_free, names, read_options
+from .files import (
+    asked_labels,
+    at_sites_of,
+    divided,
+    genotypes_free,
+    names,
+    note_relatives,
+    read_options,
+    split_of,
+)
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
 from .progress import progress, say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
 
@@ -57,7 +70,7 @@ def generate(
     counts
         A number (shared out like the training people) or LABEL=COUNT, as often as needed; counts are exact.
     like
-        As many of each label as in this panel file.
+        As many of each label as in this panel file; --population-map applies to it.
     split
         With --like: count only people with split = train in this table. With --real: they were trained on, the others
         held out.
@@ -67,7 +80,8 @@ def generate(
         Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
         1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
     release
-        Evaluate the people against --real, and write them only if the gate passes; else the exit status is 3.
+        Attack and evaluate the people against --real, together with all that were released of this model before, and
+        write them only if the gate passes; else the exit status is 3.
     real
         The real genotypes, those trained on and those held out.
     panel
@@ -83,25 +97,22 @@ def generate(
         How many people come before these: -n 1000, then -n 9000 --start 1000, are the people of -n 10000. With counts
         by label, that many of each label.
     prefix
-        People are named PREFIX_LABEL_000001, ….
+        People are named PREFIX-LABEL-000001, ….
     force
         Replace files that exist.
     """
-    from ..io import read, write
+    from ..io import write
     from ..provenance import command_line
     from ..registry import load
     from .windows import in_windows, write_genome
 
     _check_counts(counts, like, balance, split, real)
-    _check_release(min_distance, release, real, panel, split, thresholds, reading, start)
+    _check_release(min_distance, release, real, panel, split, thresholds, reading, start, like)
     limits = parsed_thresholds(thresholds)
     genotypes_free(output, force)
     generator = load(model)
-    wanted = _wanted(generator, counts, like, split)
-    known = None
-    if real is not None:
-        known = read(real, panel, **read_options(reading or Reading()))
-        known, unseen = (known, None) if split is None else divided(known, split, (reading or Reading()).intersect)
+    wanted = _wanted(generator, counts, like, split, reading)
+    known, unseen = _real_people(real, panel, split, reading or Reading())
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
     if executor is not None and (not in_windows(generator) or min_distance is not None or release):
@@ -122,9 +133,27 @@ def generate(
         people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
     if release:
         assert known is not None and unseen is not None
-        _stop_at_gate(known, unseen, people, generator.label, limits, seed)
-    written = write(people, output, **keep)
+        written = _release(model, generator, (known, unseen), people, (wanted, start), limits, output, keep)
+    else:
+        written = write(people, output, **keep)
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _real_people(
+    real: str | None, panel: str | None, split: str | None, reading: Reading
+) -> tuple[Genotypes | None, Genotypes | None]:
+    """Return the people of --real, those trained on and those held out, or None."""
+    from ..io import read
+
+    if real is None:
+        return None, None
+    people = read(real, panel, **read_options(reading))
+    if split is None:
+        return people, None
+    train, holdout = divided(people, split, reading.intersect, panel)
+    if panel is not None:
+        note_relatives(panel, train.samples, holdout.samples)
+    return train, holdout
 
 
 def _check_counts(
@@ -145,13 +174,13 @@ def _check_counts(
 
 
 def _wanted(
-    generator: Generator, counts: list[str] | None, like: str | None, split: str | None
+    generator: Generator, counts: list[str] | None, like: str | None, split: str | None, reading: Reading | None
 ) -> int | dict[str, int]:
     """Return how many people to generate: by -n, by --like, or what --balance fills up."""
     if counts:
         return _counts(counts)
     if like is not None:
-        return _composition(like, split, generator.label)
+        return _composition(like, split, generator.label, None if reading is None else reading.population_map)
     most = max(generator.label_counts_.values())
     wanted = {name: most - count for name, count in generator.label_counts_.items()}
     if not any(wanted.values()):
@@ -211,6 +240,7 @@ def _check_release(
     thresholds: list[str] | None,
     reading: Reading | None,
     start: int,
+    like: str | None,
 ) -> None:
     """Raise UsageError if an option has no meaning without another."""
     if release and (real is None or panel is None or split is None):
@@ -219,8 +249,11 @@ def _check_release(
         raise UsageError("--min-distance needs --real: the people that the model was trained on.")
     if real is not None and not release and min_distance is None:
         raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
-    if reading not in (None, Reading(unphased=True)) and real is None:
-        raise UsageError("The reading options are for the file of --real, which is not given.")
+    if reading is not None and real is None:
+        if reading.population_map is not None and like is None:
+            raise UsageError("--population-map goes with --like or --real, whose populations it maps.")
+        if replace(reading, unphased=False, population_map=None) != Reading():
+            raise UsageError("The reading options are for the file of --real, which is not given.")
     for name, given in (("--panel", panel), ("--threshold", thresholds)):
         if given is not None and not release:
             raise UsageError(f"{name} goes with --release.")
@@ -230,23 +263,43 @@ def _check_release(
         )
 
 
-def _stop_at_gate(
-    train: Genotypes, holdout: Genotypes, made: Genotypes, label: Sequence[str], limits: dict[str, str], seed: int
-) -> None:
-    """Evaluate people before they are written; raise GateFailed if the gate does not pass."""
+def _release(
+    model: str,
+    generator: Generator,
+    real: tuple[Genotypes, Genotypes],
+    people: Genotypes,
+    wanted: tuple[int | dict[str, int], int],
+    limits: dict[str, str],
+    output: str,
+    keep: dict[str, Any],
+) -> list[Path]:
+    """Write people who pass the gate together with all people released before; raise GateFailed if they do not."""
+    from ..io import write
     from ..metrics import evaluate
     from ..metrics.gate import judge
+    from ..release import Release, further_people, recorded
 
-    train, holdout = at_sites_of(train, made), at_sites_of(holdout, made)
-    with progress("evaluating") as on_event:
-        verdict = judge(evaluate(train, made, holdout=holdout, label=label, seed=seed, on_event=on_event), limits)
-    if not verdict.passed:
-        raise GateFailed(f"{verdict}\n  nothing was written")
-    say(str(verdict))
+    train, holdout = (at_sites_of(part, people) for part in real)
+    release = Release.of(generator, wanted[0], keep["seed"], wanted[1])
+    with recorded(model, release) as others:
+        more = further_people(generator, others, release)
+        with progress("evaluating") as on_event:
+            options: dict[str, Any] = {"label": generator.label, "seed": keep["seed"], "on_event": on_event}
+            verdict = judge(evaluate(train, people, holdout=holdout, more=more, **options), limits)
+        if not verdict.passed:
+            raise GateFailed(f"{verdict}\n  nothing was written")
+        say(str(verdict))
+        written = write(people, output, **keep)
+    count = people.n_samples + (more.n_samples if more is not None else 0)
+    say(f"released from {model} so far: {count:,} people in {len(others) + 1} sets; sets of one model add up")
+    return written
 
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:
     if len(given) == 1 and "=" not in given[0]:
+        if not re.fullmatch(r"[0-9]+", given[0]):
+            name = re.split(r"[:, ]", given[0])[0] or "EUR"
+            raise UsageError(f"-n {given[0]}: accepted are one number (-n 1000), or LABEL=COUNT (-n {name}=1000).")
         return _whole(given[0], given[0])
     wanted: dict[str, int] = {}
     for item in given:
@@ -260,21 +313,24 @@ def _counts(given: Sequence[str]) -> int | dict[str, int]:
 
 
 def _whole(text: str, item: str) -> int:
-    if not re.fullmatch(r"[0-9]+", text):
-        raise UsageError(f"-n {item}: {text!r} is not a whole number, 0 or more.")
-    return int(text)
+    from ..labels import MOST_PEOPLE
+
+    number = whole_number(text, MOST_PEOPLE)
+    if number is None:
+        raise UsageError(f"-n {item}: {text!r} is not a whole number from 0 to {MOST_PEOPLE}.")
+    return number
 
 
-def _composition(panel: str, split: str | None, columns: Sequence[str]) -> dict[str, int]:
+def _composition(panel: str, split: str | None, columns: Sequence[str], population_map: str | None) -> dict[str, int]:
     import numpy as np
 
-    from ..io import read_panel, read_split
+    from ..io import read_panel
     from ..labels import label_groups
 
-    table = read_panel(panel)
+    table = asked_labels(read_panel(panel, population_map), columns)
     samples = list(next(iter(table.values())))
     if split is not None:
-        part = read_split(split)
+        part = split_of(split, panel)
         samples = [name for name in samples if part.get(name) == "train"]
         if not samples:
             raise DataError(f"Nobody in {panel} is 'train' in {split}.")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import UsageError
+from ..text import visible, visible_json
 from .app import app
 from .files import read_options
 from .options import FILE, Reading
+from .progress import show
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes
@@ -55,14 +57,14 @@ def info(
     else:
         facts = _facts_of_genotypes(read(path, panel, **read_options(reading or Reading())))
     if json_output:
-        print(json.dumps(facts, indent=1, ensure_ascii=False))
+        print(visible_json(json.dumps(facts, indent=1, ensure_ascii=False)))
         return
     for name, value in facts.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{k} {v}" for k, v in value.items())
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
-        print(f"{name}: {value}")
+        show(visible(f"{name}: {value}"))
 
 
 def _facts_of_here() -> dict[str, Any]:
@@ -78,11 +80,9 @@ def _facts_of_here() -> dict[str, Any]:
 def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
     import numpy as np
 
-    position, contig = genotypes.variants.position, genotypes.variants.contig
-    spans = {}
-    for name in dict.fromkeys(contig):
-        here = position[contig == name]
-        spans[name] = f"{here.min()}-{here.max()} ({len(here)} sites)"
+    from ..site_keys import contig_spans
+
+    spans = {name: f"{first}-{last} ({n} sites)" for name, first, last, n in contig_spans(genotypes.variants)}
     frequency = genotypes.allele_frequency()
     minor = np.minimum(frequency, 1 - frequency)
     called = genotypes.calls >= 0

@@ -106,7 +106,7 @@ def named_values(settings: Sequence[str]) -> dict[str, Any]:
             raise UsageError(f"--set {text!r} cannot be read; accepted: NAME=VALUE, for example min_carriers=5.")
         try:
             values[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             values[name] = value
     return values
 

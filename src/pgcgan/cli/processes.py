@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 
 from ..errors import PgcganError
+from ..text import whole_number
 
 
 def number() -> int:
@@ -27,7 +28,8 @@ def beside() -> int:
 
 def _variable(name: str, otherwise: int) -> int:
     text = os.environ.get(name, "")
-    return int(text) if text.isdigit() else otherwise
+    number = whole_number(text)
+    return otherwise if number is None else number
 
 
 @contextlib.contextmanager

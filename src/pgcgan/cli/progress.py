@@ -8,12 +8,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..text import visible, visible_lines, without_secrets
+
 SECONDS_BETWEEN_LINES = 10.0  # where standard error is not a terminal
 
 
 def say(text: str) -> None:
     """Say something on standard error: standard output is for what was asked for (a table, JSON, a VCF)."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible_lines(without_secrets(text)), file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print a result of several lines on standard output; names in it cannot reach the terminal as commands."""
+    print(visible_lines(without_secrets(text)))
 
 
 @contextlib.contextmanager
@@ -23,14 +30,15 @@ def progress(what: str) -> Iterator[Callable[[dict[str, Any]], None]]:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-        with Progress(
-            *columns, TextColumn("{task.fields[detail]}"), console=Console(stderr=True), transient=True
-        ) as bar:
+        columns = BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+        what_is_done = TextColumn("{task.description}", markup=False)
+        detail_of_it = TextColumn("{task.fields[detail]}", markup=False)
+        with Progress(what_is_done, *columns, detail_of_it, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=1.0, detail="")
 
             def live(event: dict[str, Any]) -> None:
                 name, fraction, detail = _described(event)
+                name, detail = visible(name), visible(detail)
                 bar.update(task, completed=fraction, description=name or what, detail=detail)
 
             yield live

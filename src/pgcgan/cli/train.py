@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
+from ..runtime.memory import out_of_memory
 from .app import app
 from .files import output_free, read_train
 from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, PrivacyOptions, Reading, named_values
@@ -16,6 +17,7 @@ from .processes import beside, number, several
 from .progress import progress, say
 
 if TYPE_CHECKING:
+    from ..generators.estimate import Estimate
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
 
@@ -55,7 +57,8 @@ def train(
     label
         Label column of the panel, super_pop by default; repeat it for several.
     split
-        A table with the columns sample and split: only people with split = train are used.
+        A table with the columns sample and split: only people with split = train are used. auto divides the panel
+        8 to 2, stratified by population, families together, in the same way for evaluate.
     model
         haplotype (closed form, the default), gan (the conditional GAN), paper (the network of the PG-cGAN paper), or a
         baseline. li-stephens and smote keep the training people in the model directory.
@@ -100,16 +103,22 @@ def train(
     generator = create("private-haplotype" if private else model, label or ["super_pop"], seed=seed, **parameters)
     if not resume and number() == 0:
         output_free(output, force)
-    people = read_train(vcf, panel, split, reading)
+    people = read_train(vcf, panel, split, reading, generator.label)
     public = read_public(privacy, people, reading)
-    _check_memory(generator, people)
-    with progress("training") as on_event:
-        if model in NETWORKS:
-            _fit_network(generator, people, output, resume, force, on_event)
-        else:
-            generator.fit(people, on_event=on_event, **({} if public is None else {"public": public}))
+    estimate = say_estimates(generator, people)
+    try:
+        with progress("training") as on_event:
+            if model in NETWORKS:
+                _fit_network(generator, people, output, resume, force, on_event)
+            else:
+                generator.fit(people, on_event=on_event, **({} if public is None else {"public": public}))
+    except MemoryError as error:
+        expected = "" if estimate is None else f" ({estimate})"
+        raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
+    if generator.expected_leak_ is not None:
+        say(str(generator.expected_leak_))
     say(f"{generator.name} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
@@ -132,8 +141,9 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 _ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
 
 
-def _check_memory(generator: Generator, people: Genotypes) -> None:
-    """Print the expected cost of the training; raise DataError if it does not fit into memory."""
+def say_estimates(generator: Generator, people: Genotypes) -> Estimate | None:
+    """Print the expected cost and leak of the training; return the cost, or raise DataError if memory is too small."""
+    from ..generators.haplotype.leak import estimate_leak
     from ..runtime.memory import available_bytes
 
     estimate = generator.estimate(people)
@@ -141,6 +151,10 @@ def _check_memory(generator: Generator, people: Genotypes) -> None:
         available = available_bytes()
         estimate.check(None if available is None else available // beside())
         say(str(estimate))
+    leak = estimate_leak(people, generator.label, generator.parameters())
+    if leak is not None:
+        say(str(leak))
+    return estimate
 
 
 def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:

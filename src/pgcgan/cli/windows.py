@@ -11,7 +11,7 @@ from ..errors import UsageError
 from .app import app
 from .files import names, names_of, output_free, panel_beside, train_names
 from .options import FILE, OUTPUT, Reading, named_values
-from .progress import progress, say
+from .progress import progress, say, show
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Plan, Source
@@ -142,11 +142,11 @@ def evaluate_genome(
     options = {k: v for k, v in asdict(how).items() if k not in ("region", "min_maf")}
     generator = GenomeModel.load(model)
     generated = Source(synthetic, synthetic_panel or panel_beside(synthetic))
-    people = Source(real, panel, options, None if split is None else names_of(split, how.intersect))
-    train = None if split is None else train_names(split, how.intersect)
+    people = Source(real, panel, options, None if split is None else names_of(split, how.intersect, panel))
+    train = None if split is None else train_names(split, how.intersect, panel)
     with progress("evaluating") as on_event:
         evaluation = evaluate(generator, people, generated, train=train, label=label, seed=seed, on_event=on_event)
-    print(printed(evaluation, per_label))
+    show(printed(evaluation, per_label))
     if output is not None:
         say(f"written: {write_evaluation(evaluation, output, force)}")
 
@@ -161,8 +161,11 @@ def finish(model: str, /) -> None:
         A model directory whose windows are all fitted.
     """
     from ..genome import finish
+    from ..registry import load
 
-    say(f"finished: {finish(model)}")
+    done = finish(model)
+    leak = load(done).expected_leak_
+    say(f"finished: {done}" + (f"; {leak}" if leak is not None else ""))
 
 
 def train_windows(
@@ -184,6 +187,7 @@ def train_windows(
     from ..genome import finish as finished
     from ..genome import fit_windows, make_plan
     from ..genome import train as train_genome
+    from ..registry import load
     from ..runtime.executors import executor
 
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
@@ -195,6 +199,9 @@ def train_windows(
             say(_described(made, output))
             fit_windows(output, executor=runs, on_event=on_event)
             finished(output)
+    leak = load(output).expected_leak_
+    if leak is not None:
+        say(str(leak))
     say(f"trained in windows: {output}")
 
 
@@ -254,7 +261,7 @@ def _given(
     if read.region is not None:
         raise UsageError("--region has no meaning with --windows; leave it out, or train on the region alone.")
     options = {k: v for k, v in asdict(read).items() if k != "region"}
-    samples = None if split is None else train_names(split, read.intersect)
+    samples = None if split is None else train_names(split, read.intersect, panel)
     source = Source(vcf, panel, options, samples)
     return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
 

@@ -1,10 +1,72 @@
-"""The expected cost of a training, known before it starts: peak memory and time."""
+"""What a training is expected to cost, known before it starts: memory, time, and what it will give away."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 from ..errors import DataError
+
+TARGET = 0.6  # AUC of the expected attack that a keeper of a cohort may aim at
+
+
+@dataclass(frozen=True)
+class ExpectedLeak:
+    """How well the best-informed attacker is expected to detect training people, from the number of counts kept.
+
+    Let p̂_j be M free frequencies (sites, or haplotypes of blocks) estimated from n haplotypes, and p_j the true ones,
+    which the attacker knows. The linear term of the log-likelihood ratio that a haplotype x contributed to p̂ is
+    Λ = Σ_j (x_j - p_j)(p̂_j - p_j) / (p_j (1 - p_j)). If x did not contribute, Λ has mean 0 and variance
+    Σ_j (p̂_j - p_j)² / (p_j (1 - p_j)) ≈ M / n, because var(p̂_j) = p_j (1 - p_j) / n. If it did, p̂_j contains
+    x_j / n, which adds Σ_j (x_j - p_j)² / (n p_j (1 - p_j)) ≈ M / n to the mean. The scores of the two haplotypes of a
+    person add up: the means differ by 2 M / n, the standard deviation is √(2 M / n), so d' = √(2 M / n). Two normal
+    distributions of equal variance at this distance give AUC = Φ(d' / √2) = Φ(√(M / n)) (for single sites: Homer et
+    al. 2008; Sankararaman et al. 2009). A person of one row (haploid, or unphased) has half of both, which gives the
+    same AUC if n is twice the number of people there, too.
+
+    Parameters
+    ----------
+    free_frequencies : int
+        M: block haplotypes less blocks, because the frequencies of a block add up to 1.
+    haplotypes : int
+        n: twice the number of training people.
+    sites : str
+        Which sites M was extrapolated from; empty if it is exact.
+    """
+
+    free_frequencies: int
+    haplotypes: int
+    sites: str = ""
+
+    @property
+    def auc(self) -> float:
+        """Φ(√(M / n))."""
+        return NormalDist().cdf(math.sqrt(self.free_frequencies / self.haplotypes))
+
+    def people_for(self, auc: float = TARGET) -> int:
+        """Return how many training people bring the expected AUC down to this, with as many free frequencies."""
+        return math.ceil(self.free_frequencies / NormalDist().inv_cdf(auc) ** 2 / 2)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the figures for `model.json`, the card and `pgcgan info`."""
+        return {
+            "AUC": round(self.auc, 4),
+            "free frequencies": self.free_frequencies,
+            "haplotypes": self.haplotypes,
+            f"people for AUC {TARGET:g}": self.people_for(),
+        }
+
+    def __str__(self) -> str:
+        people, needed = self.haplotypes // 2, self.people_for()
+        enough = f"below {TARGET:g} with more than {needed:,} people" if needed >= people else f"below {TARGET:g}"
+        source = f" (estimated from {self.sites})" if self.sites else ""
+        return (
+            f"expected leak{source}: the best-informed attacker on the counts recognises training people with an AUC "
+            f"of about {self.auc:.2f} ({self.free_frequencies:,} free frequencies, {self.haplotypes:,} haplotypes; "
+            f"chance is 0.5); {enough}"
+        )
 
 
 @dataclass(frozen=True)

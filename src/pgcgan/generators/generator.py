@@ -15,7 +15,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -24,14 +24,16 @@ from ..genotypes import Genotypes, Variants, concat
 from ..labels import assemble, plan_from
 from ..provenance import provenance
 from ..runtime.threads import single_thread
+from ..site_keys import contig_spans
+from ..text import LARGEST, is_unicode
 from . import store
 from .card import model_card
+from .estimate import Estimate, ExpectedLeak
 from .rows import Rows, calls_of, rows_of
 
-if TYPE_CHECKING:
-    from .estimate import Estimate
-
 OnEvent = Callable[[dict[str, Any]], None]
+
+_LARGEST_SEED = (1 << 128) - 1
 
 
 class Generator(ABC):
@@ -149,6 +151,10 @@ class Generator(ABC):
                 raise UsageError(f"{name} is {value!r}; accepted: {described}.")
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"{name} is {value}; accepted: a finite number.")
+            if isinstance(value, str) and not is_unicode(value):
+                raise UsageError(f"{name} is {value!r}, which is not UTF-8 and cannot be kept in a model.")
+            if isinstance(value, int) and abs(value) > LARGEST:
+                raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
         self._check()
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
@@ -205,7 +211,7 @@ class Generator(ABC):
             The same seed gives the same people: a person depends on the seed, the label and the number alone, and not
             on how many others are asked for.
         prefix : str
-            People are named `PREFIX_EUR_000001`.
+            People are named `PREFIX-EUR-000001`.
         start : int
             How many people come before these, of each label if counts are given by label. 1,000 people and then 9,000
             from 1,000 on are the same as 10,000 at once.
@@ -263,14 +269,19 @@ class Generator(ABC):
 
     # ---- files ------------------------------------------------------------------------------------------------
 
+    @property
+    def expected_leak_(self) -> ExpectedLeak | None:
+        """What exact counts of haplotype blocks are expected to give away; None for a family without them."""
+        blocks = getattr(self, "blocks_", None)
+        if blocks is None or "min_carriers" not in self.parameter_names():  # counts with noise give away less
+            return None
+        return ExpectedLeak(sum(blocks.sizes) - len(blocks), 2 * sum(self.label_counts_.values()))
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of a fitted model: people, labels, sites, parameters, how it was made."""
         self._check_fitted()
-        contig, position = self.variants_.contig, self.variants_.position
-        spans = {
-            str(name): f"{position[contig == name].min()}-{position[contig == name].max()}"
-            for name in dict.fromkeys(contig)
-        }
+        leak = self.expected_leak_
+        spans = {name: f"{first}-{last}" for name, first, last, _ in contig_spans(self.variants_)}
         return {
             "kind": "model",
             "model": self.name,
@@ -285,6 +296,7 @@ class Generator(ABC):
             "holds training rows": self.holds_training_rows,
             "parameters": self._changed(),
             **self._facts(),
+            **({} if leak is None else {"expected leak": leak.facts()}),
             "provenance": self._provenance,
         }
 
@@ -329,6 +341,7 @@ class Generator(ABC):
             "seed": int(self.seed),
             "parameters": self.parameters(),
             "details": self._details(),
+            "expected_leak": None if self.expected_leak_ is None else self.expected_leak_.facts(),
             "provenance": dict(provenance or self._provenance),
         }
         card = None if provenance is not None else model_card(self.facts(), measured)
@@ -383,3 +396,5 @@ def check_seed(seed: Any) -> None:
     """Raise UsageError if this is not a seed."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
+    if seed > _LARGEST_SEED:
+        raise UsageError(f"The seed is too large; accepted: a whole number up to {_LARGEST_SEED}.")

@@ -23,10 +23,15 @@ from safetensors.numpy import save_file
 from ..errors import DataError, ModelError, UsageError
 from ..genotypes import Variants
 from ..runtime.files import whole_directory, whole_file, write_text
+from ..runtime.inputs import check_regular, open_regular, read_regular
+from ..text import LARGEST, json_content, visible
 
 FORMAT = 3
 MODEL, SITES, ARRAYS, CARD = "model.json", "sites.json", "arrays.safetensors", "MODEL_CARD.md"
 CHECKPOINT, RUN, LOG = "training.safetensors", "run.json", "log.jsonl"  # of a training that has not finished
+_MOST_PEOPLE = 1 << 40  # of a label
+_MADE_TEXTS = ("pgcgan", "python", "command", "date", "source", "window")  # of the provenance
+RELEASES = "releases.json"  # people released of this model; written after it, so it has no digest
 PLAN = "plan"  # of a genome whose windows are being fitted
 
 
@@ -85,7 +90,7 @@ def write_model(
     for name, array in arrays.items():
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ModelError(f"The model holds values of {name} that are not numbers; it is not written.")
-    unfinished = (SITES, ARRAYS, CARD, CHECKPOINT, RUN, LOG)
+    unfinished = (SITES, ARRAYS, CARD, CHECKPOINT, RUN, LOG, RELEASES)
     with whole_directory(path, MODEL, others=unfinished, force=force) as folder:
         columns = {name: getattr(variants, name).tolist() for name in ("contig", "position", "id", "ref", "alt")}
         contigs = {"contig_lengths": dict(variants.contig_lengths), "assembly": variants.assembly}
@@ -167,22 +172,34 @@ def _damaged(directory: Path, error: Exception) -> ModelError:
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raise ValueError or KeyError if an entry that all families have is absent or of another type."""
-    counts = metadata["label_counts"]
+    counts, leak = metadata["label_counts"], metadata["expected_leak"]
     right = {
         "model": isinstance(metadata["model"], str),
         "label": _are_texts(metadata["label"]) and len(metadata["label"]) > 0,
-        "label_counts": isinstance(counts, dict) and len(counts) > 0 and all(_is_whole(n, 1) for n in counts.values()),
+        "label_counts": isinstance(counts, dict)
+        and len(counts) > 0
+        and all(_is_whole(n, 1, _MOST_PEOPLE) for n in counts.values()),
         "phased": isinstance(metadata["phased"], bool),
         "ploidy": _is_whole(metadata["ploidy"], 1, 2),
         "seed": _is_whole(metadata["seed"], 0),
         "parameters": isinstance(metadata["parameters"], dict),
         "details": isinstance(metadata["details"], dict),
-        "provenance": isinstance(metadata["provenance"], dict),
+        "expected_leak": leak is None
+        or (isinstance(leak, dict) and _is_whole(leak.get("free frequencies"), 0, LARGEST)),
+        "provenance": _is_provenance(metadata["provenance"]),
         "files": isinstance(metadata["files"], dict),
     }
     for name, is_right in right.items():
         if not is_right:
             raise ValueError(f"{MODEL} has {name}: {_shortened(metadata[name])}")
+
+
+def _is_provenance(made: Any) -> bool:
+    """True if what is said of how a model was made is of the types that its card and its facts show."""
+    if not isinstance(made, dict) or not all(isinstance(made.get(name, ""), str) for name in _MADE_TEXTS):
+        return False
+    versions = made.get("libraries", {})
+    return isinstance(versions, dict) and _are_texts(list(versions.values()))
 
 
 def read_variants(directory: Path) -> Variants:
@@ -197,13 +214,13 @@ def read_variants(directory: Path) -> Variants:
     if not isinstance(sites, dict):
         raise ValueError(f"{SITES} is not a JSON object")
     position = sites["position"]
-    if not (isinstance(position, list) and position and all(_is_whole(p, 0, 2**63 - 1) for p in position)):
+    if not (isinstance(position, list) and position and all(_is_whole(p, 0, LARGEST) for p in position)):
         raise ValueError(f"{SITES} has positions that are not whole numbers")
     for name in ("contig", "id", "ref", "alt"):
         if not _are_texts(sites[name]) or len(sites[name]) != len(position):
             raise ValueError(f"{SITES} does not have a text in {name} for each of {len(position)} positions")
     lengths = sites["contig_lengths"]
-    if not isinstance(lengths, dict) or not all(n is None or _is_whole(n, 0) for n in lengths.values()):
+    if not isinstance(lengths, dict) or not all(n is None or _is_whole(n, 0, LARGEST) for n in lengths.values()):
         raise ValueError(f"{SITES} has contig_lengths: {_shortened(lengths)}")
     if not (sites["assembly"] is None or isinstance(sites["assembly"], str)):
         raise ValueError(f"{SITES} has assembly: {_shortened(sites['assembly'])}")
@@ -252,11 +269,11 @@ def _are_texts(values: Any) -> bool:
 
 def _shortened(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
+    return visible(text if len(text) <= 60 else f"{text[:60]}…")
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -274,17 +291,13 @@ def read_json(path: Path) -> Any:
         If the file is absent or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return json_content(read_regular(path).decode())
     except FileNotFoundError:
         raise ModelError(f"{path.parent} has no {path.name}: it is not a finished pgcgan model.") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ModelError(f"{path} is damaged ({str(error).partition(';')[0]}); train the model again.") from None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], text: Mapping[str, str] | None = None) -> None:
@@ -313,6 +326,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def read_arrays_and_text(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read the arrays of a safetensors file and the text beside them; raises as `read_arrays`."""
     try:
+        check_regular(path)
         with safe_open(str(path), framework="numpy") as file:
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})

@@ -28,6 +28,14 @@ class AncestryMixture:
     mean: list[list[float]]
     root: list[list[list[float]]]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a file says what no mixture is."""
+        share, mean, root = (np.asarray(part, dtype=np.float64) for part in (self.share, self.mean, self.root))
+        groups, axes = len(share), mean.shape[-1] if mean.ndim == 2 else -1
+        fits = share.ndim == 1 and groups > 0 and mean.shape == (groups, axes) and root.size == groups * axes * axes
+        if not fits or not all(np.isfinite(part).all() for part in (share, mean, root)):
+            raise ValueError(f"an ancestry of the shapes {share.shape}, {mean.shape} and {root.shape}")
+
     def draw(self, people: int, random: np.random.Generator) -> np.ndarray:
         """Draw the ancestry of people: float32, shape (people, axes)."""
         last = len(self.share) - 1

@@ -6,17 +6,18 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, ModelError, UsageError, listed
 from ..generators import store
+from ..generators.estimate import ExpectedLeak
 from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel
 from ..provenance import VERSION
 from ..runtime.executors import Executor, Serial
+from ..runtime.files import make_folder, workspace
 from ..runtime.threads import single_thread
 from .plan import WINDOWS, Plan, Source, make_plan
 from .scan import digest
@@ -149,10 +150,9 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
         model = HaplotypeModel(list(plan.label), seed=plan.seed, **plan.parameters)
         model.fit(people, ancestry=Plan.ancestry(directory), overlap=window.overlap)
         place = Path(directory, WINDOWS, window.name)
-        partial = place.with_name(f".{window.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(exist_ok=True)
-        try:
+        make_folder(place.parent)
+        with workspace(place.parent) as folder:
+            partial = Path(folder, window.name)
             # time and command stand in the model file of the genome: windows are the same whoever fits them
             made = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
             model.save(partial, provenance=made)
@@ -161,8 +161,6 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
                 shutil.rmtree(place, ignore_errors=True)
             with contextlib.suppress(OSError):  # somebody else was first, with the same
                 os.rename(partial, place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     if not _there(plan, directory, window.name):
         raise UsageError(f"{place} cannot be written.")
     return True
@@ -210,12 +208,20 @@ def finish(directory: str | os.PathLike[str]) -> Path:
                 "ancestry": [dataclasses.asdict(mixture) for mixture in plan.mixtures],
                 "windows": [dataclasses.asdict(window) for window in plan.windows],
             },
+            "expected_leak": _expected_leak(plan, folder),
             "provenance": dict(plan.made),
             "files": {},
         },
     )
     Plan.drop(directory)
     return folder
+
+
+def _expected_leak(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Return what the counts of all windows are expected to give away; those of overlaps count twice."""
+    windows = [store.read_json(folder / WINDOWS / window.name / store.MODEL) for window in plan.windows]
+    free = sum(window["expected_leak"]["free frequencies"] for window in windows)
+    return ExpectedLeak(free, 2 * sum(plan.label_counts.values())).facts()
 
 
 def _left_over(folder: Path) -> Sequence[str]:

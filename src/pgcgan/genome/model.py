@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from ..errors import ModelError, UsageError
+from ..errors import DataError, ModelError, UsageError
 from ..generators import store
+from ..generators.estimate import ExpectedLeak
 from ..generators.generator import Generator, OnEvent, check_seed
 from ..genotypes import Genotypes, Variants
 from ..io import write, writer_of
@@ -22,6 +23,7 @@ from ..io.scratch import Stored, StoredCalls
 from ..labels import label_columns, plan_from, sample_names
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import whole_directory, workspace
+from ..runtime.inputs import check_regular
 from .ancestry import AncestryMixture
 from .fitting import NAME, train
 from .plan import WINDOWS, Source, Window
@@ -135,7 +137,11 @@ class GenomeModel(Generator):
         self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
         self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
         self.windows_ = [Window(**window) for window in details["windows"]]
+        if not self.windows_ or [window.index for window in self.windows_] != list(range(1, 1 + len(self.windows_))):
+            raise ValueError("its windows are not numbered from 1 on")
         self._ancestry = [AncestryMixture(**mixture) for mixture in details["ancestry"]]
+        leak = metadata["expected_leak"]
+        self._free_frequencies = None if leak is None else leak["free frequencies"]
         if len(self._ancestry) != len(self.label_counts_):
             raise ValueError(f"there is no ancestry for each of {len(self.label_counts_)} labels")
         for window in self.windows_:
@@ -149,12 +155,18 @@ class GenomeModel(Generator):
         lengths: dict[str, int | None] = {}
         assembly = None
         for window in self.windows_:
-            sites = store.read_json(self.directory_ / WINDOWS / window.name / store.SITES)
+            place = self.directory_ / WINDOWS / window.name
+            try:
+                sites = store.read_variants(place)
+                if len(sites) != window.sites:
+                    raise ValueError(f"it has {len(sites)} sites instead of {window.sites}")
+            except (KeyError, ValueError, DataError) as error:
+                raise ModelError(f"{place} is damaged ({str(error).rstrip('.')}); train the model again.") from None
             for name, values in columns.items():
-                values += sites[name][window.overlap :]
-            for contig, length in sites["contig_lengths"].items():
+                values += getattr(sites, name)[window.overlap :].tolist()
+            for contig, length in sites.contig_lengths.items():
                 lengths[contig] = lengths.get(contig) or length
-            assembly = sites["assembly"]
+            assembly = sites.assembly
         return Variants(
             **{n: np.array(v, dtype=object) for n, v in columns.items()}, contig_lengths=lengths, assembly=assembly
         )
@@ -181,9 +193,17 @@ class GenomeModel(Generator):
                 site += own
         return seams, middles
 
+    @property
+    def expected_leak_(self) -> ExpectedLeak | None:
+        """What the counts of all windows are expected to give away; None for a model that has not counted them."""
+        if self._free_frequencies is None:
+            return None
+        return ExpectedLeak(self._free_frequencies, 2 * sum(self.label_counts_.values()))
+
     def facts(self) -> dict[str, Any]:
         """Return what there is to know of the model."""
         self._check_fitted()
+        leak = self.expected_leak_
         return {
             "kind": "model",
             "model": self.name,
@@ -199,6 +219,7 @@ class GenomeModel(Generator):
             "holds training rows": False,
             "parameters": self._changed(),
             "axes of ancestry": self._details_of_file["axes"],
+            **({} if leak is None else {"expected leak": leak.facts()}),
             "provenance": self._provenance,
         }
 
@@ -300,7 +321,7 @@ class GenomeModel(Generator):
         if Path(path).absolute() == self.directory_.absolute():
             return Path(path)
         with whole_directory(path, store.MODEL, others=(WINDOWS, store.PLAN), force=force) as folder:
-            shutil.copytree(self.directory_ / WINDOWS, folder / WINDOWS)
+            shutil.copytree(self.directory_ / WINDOWS, folder / WINDOWS, copy_function=_copy_regular)
             shutil.copyfile(self.directory_ / store.MODEL, folder / store.MODEL)
         return Path(path)
 
@@ -330,3 +351,9 @@ class GenomeModel(Generator):
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         """Do nothing: the arrays are those of the windows."""
+
+
+def _copy_regular(source: str, target: str) -> None:
+    """Copy a file of a model; a device has no end."""
+    check_regular(source)
+    shutil.copyfile(source, target)

@@ -23,7 +23,9 @@ from ..io import read
 from ..io.index import index_of
 from ..io.vcf_write import VCF_SUFFIXES
 from ..provenance import provenance
+from ..runtime.files import make_folder
 from ..runtime.threads import single_thread
+from ..text import LARGEST, is_unicode, without_secrets
 from .ancestry import AncestryMixture, fit_mixtures
 from .breakpoints import BESIDE, SEARCHED, even_breakpoints, linkage_across, thinned_rows
 from .scan import GenomeScan, joined_checksums
@@ -95,6 +97,12 @@ class Window:
     last: int
     sites: int
     overlap: int
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a file says what no window is."""
+        numbers = (self.index, self.first, self.last, self.sites, self.overlap)
+        if not isinstance(self.contig, str) or not all(type(n) is int and 0 <= n <= LARGEST for n in numbers):
+            raise ValueError(f"a window of {numbers} on {self.contig!r}")
 
     @property
     def name(self) -> str:
@@ -169,7 +177,7 @@ class Plan:
             metadata["windows"] = [Window(**window) for window in metadata["windows"]]
             metadata["mixtures"] = [AncestryMixture(**mixture) for mixture in metadata["mixtures"]]
             return cls(**metadata)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
                 f"{folder / _METADATA} is not a whole plan ({error}); make it again with --force."
             ) from None
@@ -233,6 +241,11 @@ def make_plan(
     if size < LEAST_SITES:
         raise UsageError(f"Windows of {size} sites (--windows) are too small; accepted: {LEAST_SITES} or more.")
     _check_parameters(label, seed, parameters)
+    for path in map(str, filter(None, (source.path, source.panel))):
+        if without_secrets(path) != path:
+            raise UsageError(f"{path} holds a key, which a plan would keep on disk; download the file, and name that.")
+        if not is_unicode(path):
+            raise UsageError(f"The name {path} is not UTF-8 and cannot be kept in a plan; rename the file.")
     check_index(source.path)
     folder = Path(directory)
     _make_room(folder, force)
@@ -266,7 +279,7 @@ def make_plan(
     described = repr((digests, windows, plan.label, seed, sorted(parameters.items()), scan.samples)).encode()
     mark = hashlib.sha256(described + ancestry.z.tobytes() + ancestry.spread.tobytes())
     plan = dataclasses.replace(plan, identity=mark.hexdigest())
-    (folder / _PLAN).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / _PLAN)
     store.write_arrays(folder / _PLAN / _ANCESTRY, {"z": ancestry.z, "spread": ancestry.spread})
     # last: without it there is no plan
     store.write_json(folder / _PLAN / _METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
@@ -314,6 +327,10 @@ def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, 
             f"accepted: {accepted}."
         )
     HaplotypeModel(label, seed=seed, **parameters).check_parameters()
+    if parameters.get("private"):
+        raise UsageError(
+            f"private is {parameters['private']}; windows (--windows) accept 0 alone: what they give away adds up."
+        )
 
 
 def check_index(path: str) -> None:
@@ -332,7 +349,8 @@ def _make_room(folder: Path, force: bool) -> None:
             f"{folder} holds a model, finished or begun ({', '.join(existing)}); choose another directory, --force to "
             "replace it, or --resume to go on with it."
         )
-    for name in (store.MODEL, f"{_PLAN}/{_METADATA}"):  # without these it is no model, and no plan
+    # without the first two it is no model, and no plan
+    for name in (store.MODEL, f"{_PLAN}/{_METADATA}", store.RELEASES):
         (folder / name).unlink(missing_ok=True)
     for name in (_PLAN, WINDOWS):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import ModelError, UsageError
 from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel
 from ..runtime.threads import single_thread
@@ -82,6 +82,8 @@ def draw_contig(
     for window in windows:
         with single_thread():
             model = HaplotypeModel.load(Path(directory, WINDOWS, window.name))
+            if (len(model.variants_), len(model.label_counts_) > label) != (window.sites, True):
+                raise ModelError(f"The window {window.name} of {directory} is that of another model; train it again.")
             left = before[len(before) - window.overlap :] if before is not None and window.overlap else None
             people = np.full(len(ancestry), label)
             own = model.draw(people, randoms[window.index], ancestry=ancestry, left=left)[window.overlap :]

@@ -18,7 +18,7 @@ from ..genotypes import Genotypes
 from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
 from .npz import NPZ_SUFFIXES, read_npz, write_npz
 from .outputs import folder_of
-from .panel import PANEL_COLUMNS, read_panel, read_split
+from .panel import PANEL_COLUMNS, family_names, read_panel, read_parents, read_split
 from .plink1 import PLINK1_SUFFIXES, read_plink1, write_plink1
 from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .ploidy import warn_of_doubled_men
@@ -31,7 +31,17 @@ from .vcf_write import VCF_SUFFIXES, write_vcf
 from .vcfzarr import VCFZARR_SUFFIXES, read_vcfzarr
 from .vcfzarr_write import write_vcfzarr
 
-__all__ = ["FORMATS", "PANEL_COLUMNS", "Policies", "common_sites", "read", "read_panel", "read_split", "write"]
+__all__ = [
+    "FORMATS",
+    "PANEL_COLUMNS",
+    "Policies",
+    "common_sites",
+    "read",
+    "read_panel",
+    "read_parents",
+    "read_split",
+    "write",
+]
 
 # Suffixes of a format -> its reader and its writer; None where a format is not written.
 # A reader takes (path, *, choose, region, policies): choose, given the people of the file, returns those wanted, in the
@@ -46,6 +56,20 @@ FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., lis
     IMPUTE_SUFFIXES: (read_impute, write_impute),
     VCFZARR_SUFFIXES: (read_vcfzarr, write_vcfzarr),
     TREES_SUFFIXES: (read_trees, None),
+}
+
+
+# Suffixes of files that are not read -> what to do
+_OTHER_FORMATS = {
+    **dict.fromkeys((".ped", ".map"), "`plink1.9 --file {stem} --make-bed --out {stem}` makes a .bed of PLINK text"),
+    **dict.fromkeys((".tped", ".tfam"), "`plink1.9 --tfile {stem} --make-bed --out {stem}` makes a .bed of it"),
+    ".bgen": "`plink2 --bgen {stem}.bgen ref-first --sample {stem}.sample --make-pgen --out {stem}` makes a .pgen",
+    ".gen": "`plink2 --data {stem} ref-first --make-pgen --out {stem}` makes a .pgen of it",
+    **dict.fromkeys((".haps", ".haps.gz"), "`bcftools convert --hapsample2vcf {stem}` makes a VCF of it"),
+    **dict.fromkeys((".bim", ".fam"), "give {stem}.bed, to which it belongs"),
+    **dict.fromkeys((".pvar", ".pvar.zst", ".psam"), "give {stem}.pgen, to which it belongs"),
+    **dict.fromkeys((".legend", ".legend.gz", ".samples"), "give {stem}.hap or {stem}.hap.gz, to which it belongs"),
+    **dict.fromkeys((".tbi", ".csi"), "give {stem}, whose index it is"),
 }
 
 
@@ -137,6 +161,7 @@ def read(
         wanted = _wanted(present, [people] if isinstance(people, str) else people, source)
         return wanted if columns is None else _in_both(present, wanted, columns, source, str(panel), intersect)
 
+    _check_other_format(source)
     # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which reports what it holds if it is none.
     reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
     if reader is not read_vcf and is_address(source):
@@ -147,6 +172,15 @@ def read(
     if haploid != "diploid":
         warn_of_doubled_men(genotypes, source)
     return genotypes if min_maf is None else common_sites(genotypes, min_maf)
+
+
+def _check_other_format(source: str) -> None:
+    """Raise a DataError for a file that belongs to another one, or is of a format that another program converts."""
+    for suffix, advice in _OTHER_FORMATS.items():
+        if source.endswith(suffix) and os.path.isfile(source):
+            accepted = ", ".join(s for suffixes in FORMATS for s in suffixes)
+            stem = source.removesuffix(suffix)
+            raise DataError(f"{source} is not read as it is; {advice.format(stem=stem)}. Accepted: {accepted}.")
 
 
 def common_sites(genotypes: Genotypes, min_maf: float) -> Genotypes:
@@ -186,14 +220,18 @@ def _in_both(
         parts.append(f"samples only in {source}: {len(unlabelled)} ({listed(unlabelled, 3)})")
     if absent:
         parts.append(f"samples only in {panel}: {len(absent)} ({listed(absent, 3)})")
-    if parts and not intersect:
-        raise DataError(f"There are {'; '.join(parts)}; intersect=True (--intersect) goes on with those in both.")
     both = [s for s in wanted if s in labelled]
+    if not both and not intersect:
+        advice = family_names(unlabelled, absent) or "; a panel of these people is needed"
+        raise DataError(f"There are {'; '.join(parts)}, and nobody is in both{advice}.")
     if not both:
         raise DataError(
             f"{source} and {panel} have no sample in common: the file has {listed(wanted, 3)}, "
-            f"the panel has {listed(labelled and sorted(labelled), 3)}."
+            f"the panel has {listed(labelled and sorted(labelled), 3)}{family_names(unlabelled, absent)}."
         )
+    if parts and not intersect:
+        advice = "; intersect=True (--intersect) goes on with those in both"
+        raise DataError(f"There are {'; '.join(parts)}{advice}{family_names(unlabelled, absent)}.")
     if parts:
         log.warning("%s; going on with the %d in both.", "; ".join(parts), len(both))
     return both

@@ -13,24 +13,29 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..text import whole_number
 from .records import ABSENT, Site, Table, structured
 from .scratch import People, site_blocks
 
 _PIECE = 1 << 16  # bytes copied at a time
 _BLOCK = 1 << 19  # numbers of calls decoded at a time: they stay in the cache of the processor
+_MOST_HEADER = 1 << 26  # bytes
+_MOST_CONTIGS = 1 << 22  # that a header may number
 _PLACE = 8  # bytes of a record's contig and position
 
 
 def read_header(stream: BufferedReader, start: bytes, source: str) -> bytes:
     """Return the bytes of the header of a BCF stream whose first five bytes are `start`."""
-    header = start + stream.read(4)
+    header = bytearray(start + stream.read(4))
     left = int.from_bytes(header[5:], "little")
+    if left > _MOST_HEADER:
+        raise DataError(f"{source} has a header of {left} bytes, more than {_MOST_HEADER}: it is damaged.")
     while left and (part := stream.read(min(left, _PIECE))):  # a damaged size may be gigabytes
         header += part
         left -= len(part)
     if header[:4] != b"BCF\2" or len(header) < 9 or left:
         raise DataError(f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`.")
-    return header
+    return bytes(header)
 
 
 def header_lines(header: bytes) -> list[str]:
@@ -44,7 +49,8 @@ def contig_names(lines: Sequence[str]) -> list[str]:
     for line in lines:
         if line.startswith("##contig=<"):
             fields = structured(line)
-            names[int(fields["IDX"]) if fields.get("IDX", "").isdigit() else len(names)] = fields.get("ID", "")
+            number = whole_number(fields.get("IDX", ""), _MOST_CONTIGS)
+            names[len(names) if number is None else number] = fields.get("ID", "")
     return [names.get(number, "") for number in range(1 + max(names, default=-1))] if len(names) < 1 << 20 else []
 
 

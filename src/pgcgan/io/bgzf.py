@@ -12,7 +12,6 @@ import contextlib
 import gzip
 import io
 import os
-import stat
 import zlib
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -20,12 +19,15 @@ from typing import Any, NoReturn
 import pysam
 
 from ..errors import DataError
+from ..runtime.inputs import open_regular
 from . import remote
 from .remote import named
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BUFFER = 1 << 16
 _PIECE = 1 << 20  # bytes deflated at a time
+MAX_LINE = 1 << 25  # bytes of a line, what there is for each sample aside
+SAMPLE_BYTES = 256  # of a record, for each sample: what its line may have more
 
 pysam.set_verbosity(0)  # htslib would write to standard error
 
@@ -128,8 +130,37 @@ def _opened_on_server(url: str, virtual_offset: int) -> Iterator[io.BufferedRead
             raise DataError(f"{named(url)} is truncated or damaged; fetch it again.") from None
 
 
+def lines_of(stream: io.BufferedIOBase, path: str, most: int = MAX_LINE) -> Iterator[bytes]:
+    """Yield the lines of a stream, none of which may be longer than `most`: a few bytes inflate to gigabytes.
+
+    Raises
+    ------
+    DataError
+        If one is longer.
+    """
+    while line := stream.readline(most + 1):
+        if len(line) > most:
+            raise DataError(f"{named(path)} has a line of more than {most} bytes: it is damaged, or was made to harm.")
+        yield line
+
+
 def _is_bgzip(head: bytes) -> bool:
     return head[:4] == EOF_BLOCK[:4] and head[12:14] == b"BC"
+
+
+def check_indexable(path: str) -> None:
+    """Raise a DataError if a file on the disk is not bgzip, so that the index beside it is that of another one."""
+    if remote.is_address(path):
+        return
+    with open_regular(path) as file:
+        head = file.read(18)
+    if not _is_bgzip(head):
+        form = "compressed with gzip, not bgzip" if head[:2] == EOF_BLOCK[:2] else "not compressed"
+        new = f"{path.removesuffix('.gz').removesuffix('.vcf')}.bgzip.vcf.gz"
+        raise DataError(
+            f"{path} is {form}, so that no index can belong to it; `bcftools view -Oz -o {new} {path} && tabix -p vcf "
+            f"{new}` makes a file and its index, or move the index away to read {path} from the start."
+        )
 
 
 def _refuse_index(path: str) -> NoReturn:
@@ -142,10 +173,14 @@ def _refuse_index(path: str) -> NoReturn:
 def _check_readable(path: str) -> None:
     """Raise a DataError if a file cannot be opened, or is a bgzip file without its last block."""
     if path == "-":
+        try:
+            os.read(0, 0)  # pysam crashes where it is closed
+        except OSError as error:
+            raise DataError(f"Standard input cannot be read: {error.strerror}.") from None
         return
     try:
-        with open(path, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        with open_regular(path, pipes=True) as file:
+            if not file.seekable():
                 return
             head = file.read(18)
             file.seek(max(0, os.fstat(file.fileno()).st_size - len(EOF_BLOCK)))

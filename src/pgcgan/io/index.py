@@ -7,6 +7,7 @@ eight ended the process; htslib 1.24).
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import struct
 import zlib
@@ -15,8 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError
+from ..runtime.inputs import read_regular
 from . import remote
 from .records import log
+
+_MOST_INFLATED = 20  # bytes of an index for each byte of its file, if it is not small
+_FREE = 1 << 24
+_MOST_OFFSET = (1 << 63) - 1  # that a file can be read from
 
 
 def index_of(path: str) -> str | None:
@@ -73,13 +79,23 @@ def region_start(index: str, contig: str, start: int, end: int | None, contigs: 
         If the index cannot be read.
     """
     try:
-        data = remote.contents(index) if remote.is_address(index) else Path(index).read_bytes()
-        return _first_chunk(gzip.decompress(data), contig, contigs or [], start - 1, end)
+        data = remote.contents(index) if remote.is_address(index) else read_regular(index)
+        return _first_chunk(_inflated(data), contig, contigs or [], start - 1, end)
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
         raise DataError(
             f"The index {remote.named(index)} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "
             "`bcftools index -f` (VCF, BCF)."
         ) from None
+
+
+def _inflated(data: bytes) -> bytes:
+    """Return the content of an index; raise ValueError if it is much larger than that of any index."""
+    most = max(_MOST_INFLATED * len(data), _FREE)
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it inflates to more than {most} bytes")
+    return content
 
 
 class _Contig(NamedTuple):
@@ -145,4 +161,6 @@ def _lowest(contig: _Contig, first: int, last: int, shift: int, depth: int) -> i
         chunks += [chunk for number, (_, inside) in contig.bins.items() if low <= number <= high for chunk in inside]
         offset, width = offset + (1 << (3 * level)), width - 3
     starts = [max(begin, floor) for begin, end in chunks if end > floor]
+    if starts and min(starts) > _MOST_OFFSET:
+        raise ValueError(f"it points at the offset {min(starts)}")
     return min(starts) if starts else None

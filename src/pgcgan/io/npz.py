@@ -15,6 +15,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..genotypes import MISSING, Genotypes, Variants
+from ..runtime.inputs import open_regular
+from ..text import visible, without_secrets
 from .outputs import check_writable, outputs
 from .records import Policies
 from .scratch import People, site_blocks
@@ -94,7 +96,7 @@ def read_npz(
 def _load(source: str) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     try:
-        with open(source, "rb") as stream:
+        with open_regular(source) as stream:
             head = stream.read(6)
         if head[:4] != b"PK\3\4" and head != b"\x93NUMPY":
             raise ValueError(f"it begins with the bytes {head[:4].hex(' ') or '(none)'}, a .npz file with 50 4b 03 04")
@@ -160,6 +162,8 @@ def check_members(stored: np.lib.npyio.NpzFile) -> None:
             except (SyntaxError, tokenize.TokenError, RecursionError, TypeError):  # of its parser
                 raise ValueError(f"the header of {member.filename} cannot be read") from None
             behind = member.file_size - stream.tell()
+        if not all(type(length) is int and length >= 0 for length in shape):  # True is 1 to numpy's parser
+            raise ValueError(f"{member.filename} has the shape {shape}")
         needed = math.prod(shape) * kind.itemsize
         if kind.hasobject:  # numpy refuses to unpickle
             continue
@@ -224,7 +228,7 @@ def write_npz(
         "phased": np.bool_(genotypes.phased),
     }
     if command is not None:
-        arrays["command"] = np.array(command, dtype=np.str_)
+        arrays["command"] = np.array(visible(without_secrets(command)), dtype=np.str_)
     if seed is not None:
         arrays["seed"] = np.int64(seed)
     with outputs(genotypes, target, ".npz", force=force) as (workspace, written):

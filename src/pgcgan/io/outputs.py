@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..genotypes import Variants
 from ..runtime.files import whole_files
-from .panel import PANEL_COLUMNS
+from ..text import repeated, visible
+from .panel import EMPTY, FATHER, MOTHER, PANEL_COLUMNS, plain
 from .scratch import People
 
 
@@ -113,12 +115,18 @@ def check_writable(genotypes: People) -> None:
             f"Variant {variants.name(i)} comes after {variants.name(i - 1)}: sort the variants before writing."
         )
     if len(set(runs)) < len(runs):
-        contig = next(c for i, c in enumerate(runs) if c in runs[:i])
+        contig = repeated(runs)[0]
         raise DataError(f"The variants of contig {contig} are not together: sort the variants before writing.")
     for i in np.flatnonzero(variants.alt == ".").tolist():
         if (genotypes.calls[i : i + 1] > 0).any():
             name = variants.name(i)
             raise DataError(f"Variant {name} has no ALT allele, but people carry one; give it a name before writing.")
+    odd = next(
+        (name for name in variants.contig_lengths if re.search(r'[\s,<>"\\]', name) or visible(name) != name), ""
+    )
+    if odd or visible(variants.assembly or "") != (variants.assembly or ""):
+        what = f"contig {odd!r}" if odd else f"assembly {variants.assembly!r}"
+        raise DataError(f"The {what} cannot be written: no header holds its blanks, line ends, quotes or brackets.")
     named: dict[str, Iterable[str]] = {
         "contig": runs,
         "id": variants.id,
@@ -128,6 +136,7 @@ def check_writable(genotypes: People) -> None:
         "label": genotypes.labels,
         **{f"label {column!r}": values for column, values in genotypes.labels.items()},
     }
+    _check_come_back(genotypes)
     for name, values in named.items():
         # Blanks are allowed in sample names and labels; elsewhere some readers split the line at them.
         bad = r"[\t\r\n]" if name.startswith(("sample", "label")) else r"[\s,]" if name in ("ref", "alt") else r"\s"
@@ -139,3 +148,30 @@ def check_writable(genotypes: People) -> None:
                 raise DataError(
                     f"The {name} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
                 )
+
+
+def _check_come_back(genotypes: People) -> None:
+    """Raise a DataError for a label or sample name that is not read back from a panel file as it is."""
+    for column, values in {"": genotypes.samples, **genotypes.labels}.items():
+        label = "sample name" if not column else f"label {column!r}"
+        for value in dict.fromkeys([column, *values]):
+            if value != value.strip():
+                raise DataError(
+                    f"The {label} {value!r} cannot be written: the blanks at its ends would be lost; rename it."
+                )
+        empty = next((value for value in values if value and value in EMPTY), None) if column else None
+        if empty is not None:
+            raise DataError(
+                f"The {label} has the value {empty!r}, which tables have where nothing is known; rename it before "
+                "writing."
+            )
+    taken = [name for name in genotypes.labels if name == "sample" or plain(name) in (*FATHER, *MOTHER)]
+    if taken:
+        raise DataError(f"A label cannot be called {taken[0]!r}: in a panel file that is no label; rename it.")
+
+
+def check_positions(variants: Variants, target: str) -> None:
+    """Raise a DataError if a position is 0, which PLINK takes for unknown."""
+    if not variants.position.all():
+        name = variants.name(int((variants.position == 0).argmax()))
+        raise DataError(f"Variant {name} cannot be written to {target}: PLINK takes the position 0 for unknown.")

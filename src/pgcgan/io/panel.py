@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ..errors import DataError, UsageError, listed
-from .table import Row, numbered_lines, refuse
+from ..text import repeated
+from .table import Row, numbered_lines, refuse, split_at_blanks
 
 PANEL_COLUMNS = ("pop", "super_pop", "gender")  # the order of a 1000 Genomes panel, behind `sample`
-SAMPLE_COLUMNS = ("sample", "sample_id", "IID", "#IID", "Individual ID")
+SAMPLE_COLUMNS = ("sample", "sample_id", "SampleID", "Sample name", "IID", "#IID", "Individual ID")
+FATHER = ("paternalid", "fatherid", "father", "pat")  # names of columns as `plain` returns them
+MOTHER = ("maternalid", "motherid", "mother", "mat")
+_FAM = ["FID", "IID", "PAT", "MAT", "SEX", "PHENOTYPE"]  # the columns of a .fam, which has no header
+PEDIGREE = {  # the columns of pedigree files that are labels
+    "population": "pop",
+    "populationcode": "pop",
+    "superpopulation": "super_pop",
+    "superpopulationcode": "super_pop",
+    "gender": "gender",
+    "sex": "gender",
+}
+_NO_LABELS = {  # the other columns of such files
+    *("familyid", "phenotype", "relationship", "siblings", "secondorder", "thirdorder", "children", "othercomments"),
+    *("biosampleid", "populationname", "superpopulationname", "populationelasticid", "datacollections"),
+}
+_SEXES = {"1": "male", "2": "female", "male": "male", "female": "female", "m": "male", "f": "female"}
 _POPULATION_COLUMNS = ("pop", "population", "Population")
-_EMPTY = {"", ".", "NA", "NaN", "nan"}
+EMPTY = {"", ".", "NA", "NaN", "nan"}
+_NOBODY = {*EMPTY, "0", "-9", "None", "none", "unknown"}  # a parent who is not known
 
 # Phase 3 of the 1000 Genomes Project (2015): 26 populations in five super-populations. CHD is in its pedigree file
 # only; nobody of it was sequenced in phase 3.
@@ -37,20 +56,26 @@ POPULATION_MAPS = {
 def read_panel(
     path: str | os.PathLike[str],
     population_map: str | os.PathLike[str] | Mapping[str, str] | None = None,
+    *,
+    labels_needed: bool = True,
 ) -> dict[str, dict[str, str]]:
     """Read the labels of people.
 
     Parameters
     ----------
     path : path
-        One of: a 1000 Genomes panel (`sample pop super_pop gender`, tabs or blanks); a 1000 Genomes pedigree file
-        (tabs, with `Individual ID` and `Population`), of which population, super-population and gender are taken; any
-        table with a header, separated by tabs, commas or blanks, with a column named sample, sample_id, IID, #IID or
-        Individual ID. An http or https address is read over the network.
+        One of: a 1000 Genomes panel (`sample pop super_pop gender`, tabs or blanks); a pedigree file with a header, as
+        the 1000 Genomes Project and IGSR have them, whose population, super-population and sex are called pop,
+        super_pop and gender; a .fam, whose six columns have no header, of which the family ID and the sex are taken;
+        any table with a header, separated by tabs, commas or blanks, with a column named sample, sample_id, SampleID,
+        Sample name, IID, #IID or Individual ID (in any case). Columns of parents are not labels; see `read_parents`.
+        An http or https address is read over the network.
     population_map : {"1000g", "pg-cgan"}, path or mapping, optional
         Makes `super_pop` from the population: "1000g" (the default for a pedigree file) is the project's own map,
         "pg-cgan" counts ACB and ASW as AMR as the PG-cGAN paper did, a path names a table of two columns, population
         and super-population.
+    labels_needed : bool
+        A table without a column of labels is an error.
 
     Returns
     -------
@@ -68,22 +93,18 @@ def read_panel(
     source = os.fspath(path)
     header, table = _table(source)
     sample_at = _sample_column(header, table, source)
-    pedigree = "Individual ID" in header and "Population" in header
-    if pedigree:
-        taken = {"Population": "pop", "Gender": "gender"}
-        columns = {new: header.index(name) for name, new in taken.items() if name in header}
-    else:
-        columns = {name: i for i, name in enumerate(header) if i != sample_at}
-    if not columns:
+    pedigree = _is_pedigree(header, sample_at)
+    columns = _label_columns(header, table, sample_at)
+    if not columns and labels_needed:
         raise DataError(f"{source} has no label column beside {header[sample_at]!r}.")
     labels: dict[str, dict[str, str]] = {}
     for name, at in columns.items():
         values = labels.setdefault(name, {})
         for number, row in table:
             sample, value = row[sample_at], row[at]
-            if pedigree and name == "gender":
-                value = {"1": "male", "2": "female"}.get(value, "unknown")
-            if value in _EMPTY:
+            if name == "gender" and value and (pedigree or header is _FAM):
+                value = _SEXES.get(value.lower(), "unknown")
+            if value in EMPTY:
                 refuse(
                     source,
                     number,
@@ -96,9 +117,80 @@ def read_panel(
                     number,
                     f"sample {sample} occurs twice with different labels, {name} {values[sample]!r} and {value!r}.",
                 )
-    if pedigree or population_map is not None:
+    if (pedigree and "super_pop" not in labels) or population_map is not None:
         labels = _with_super_population(labels, "1000g" if population_map is None else population_map, source)
     return labels
+
+
+def read_parents(path: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Read who the parents of people are.
+
+    Parameters
+    ----------
+    path : path
+        A panel, see `read_panel`. Columns of parents are `Paternal ID` and `Maternal ID`, `FatherID` and `MotherID`,
+        `father` and `mother`, or `PAT` and `MAT`, in any case, or those of a .fam.
+
+    Returns
+    -------
+    dict of str to list of str
+        The known parents of each person of the table, none where there are no such columns.
+    """
+    source = os.fspath(path)
+    header, table = _table(source)
+    sample_at = _sample_column(header, table, source)
+    at = [i for i, name in enumerate(header) if i != sample_at and plain(name) in (*FATHER, *MOTHER)]
+    return {row[sample_at]: [row[i] for i in at if row[i] not in _NOBODY] for _, row in table}
+
+
+def family_names(names: Iterable[str], others: Collection[str]) -> str:
+    """Return what to do where names are those of others with a family ID before them (FID_IID), or nothing."""
+
+    def without_family(name: str) -> list[str]:
+        return [name[i + 1 :] for i, character in enumerate(name) if character == "_"]
+
+    for given, wanted, where in ((names, others, "file"), (others, names, "panel")):
+        known = set(wanted)
+        pairs = [(name, own) for name in given for own in without_family(name) if own in known]
+        if pairs:
+            name, own = pairs[0]
+            advice = "`bcftools reheader --samples`, or `plink2 --export vcf id-paste=iid`, writes names without it"
+            if where == "panel":
+                advice = "take it out of the panel's names"
+            return f"; {len(pairs)} names in the {where} look like FID_IID ({name} for {own}): {advice}"
+    return ""
+
+
+def plain(name: str) -> str:
+    """Return the letters and digits of the name of a column, in lower case."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _is_pedigree(header: list[str], sample_at: int) -> bool:
+    """True if a table has the columns of a pedigree file or of IGSR, and not those that `write` gives a panel."""
+    names = set(map(plain, header))
+    people = plain(header[sample_at]) in ("individualid", "sampleid", "samplename")
+    return people and ("populationcode" in names or ("population" in names and bool(names & {*FATHER})))
+
+
+def _label_columns(header: list[str], table: list[Row], sample_at: int) -> dict[str, int]:
+    """Return the places of the labels in a table."""
+    if header is _FAM:
+        return {"gender": 4} | ({"FID": 0} if _groups(table, 0) else {})
+    pedigree = _is_pedigree(header, sample_at)
+    columns: dict[str, int] = {}
+    for i, name in enumerate(header):
+        word = plain(name)
+        if i == sample_at or word in (*FATHER, *MOTHER) or (pedigree and word in _NO_LABELS):
+            continue
+        columns.setdefault(PEDIGREE.get(word, name) if pedigree else name, i)
+    return columns
+
+
+def _groups(table: list[Row], at: int) -> bool:
+    """True if a column of a .fam puts people together: several values, each of several people."""
+    values = [row[at] for _, row in table]
+    return 1 < len(set(values)) <= len(values) / 2
 
 
 def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -129,7 +221,7 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
     split: dict[str, str] = {}
     for number, row in table:
         sample, part = row[sample_at], row[at]
-        if part in _EMPTY:
+        if part in EMPTY:
             refuse(source, number, f"the split is empty for sample {sample}.")
         if split.setdefault(sample, part) != part:
             refuse(source, number, f"sample {sample} is in two splits, {split[sample]!r} and {part!r}.")
@@ -183,7 +275,7 @@ def _population_map(given: str | os.PathLike[str] | Mapping[str, str]) -> Mappin
         )
     pairs: dict[str, str] = {}
     for number, line in numbered_lines(name):
-        fields = line.replace(",", " ").split()
+        fields = split_at_blanks(line.replace(",", " "))
         if not fields or (number == 1 and fields[0].lower() in ("pop", "population")):
             continue
         if len(fields) != 2:
@@ -212,15 +304,18 @@ def _table(source: str) -> tuple[list[str], list[Row]]:
         if len(cells) < len(texts):
             raise DataError(f"{source} has a quoted cell of several lines.")
     else:
-        cells = [line.split() for line in texts]
+        cells = [split_at_blanks(line) for line in texts]
     cells = [[cell.strip() for cell in row] for row in cells]
     header = cells[0]
     # The header of the published 1000 Genomes panel ends in two tabs.
     while header and not header[-1]:
         header.pop()
-    twice = [name for name in dict.fromkeys(header) if header.count(name) > 1]
+    if _is_fam(cells):
+        return _FAM, [(number, row) for (number, _), row in zip(lines, cells, strict=True)]
+    twice = repeated(header)
     if twice:
-        raise DataError(f"{source} has columns of the same name: {listed(twice)}.")
+        person = "" if any(plain(name) in _SAMPLE_NAMES for name in header) else _no_header(header)
+        raise DataError(f"{source} has columns of the same name: {listed(twice)}{person}.")
     table = [(number, row) for (number, _), row in zip(lines, cells, strict=True)][1:]
     for number, row in table:
         if any(row[len(header) :]):
@@ -231,15 +326,39 @@ def _table(source: str) -> tuple[list[str], list[Row]]:
     return header, table
 
 
+def _is_fam(cells: list[list[str]]) -> bool:
+    """True if rows are those of a .fam: six columns, the fifth a code of the sex, the sixth a number."""
+    return not any(plain(name) in _SAMPLE_NAMES for name in cells[0]) and all(
+        len(row) == 6 and row[4] in ("0", "1", "2", "-9", "NA") and re.fullmatch(r"-?[0-9.]+|NA", row[5])
+        for row in cells
+    )
+
+
+def _no_header(header: list[str]) -> str:
+    return (
+        f"; the first line must name the columns ('sample pop super_pop'), and {' '.join(header[:4])!r} looks like a "
+        "person: put a header before it"
+    )
+
+
+_SAMPLE_NAMES = tuple(dict.fromkeys(map(plain, SAMPLE_COLUMNS)))
+
+
 def _sample_column(header: list[str], table: list[Row], source: str) -> int:
-    for name in SAMPLE_COLUMNS:
-        if name in header:
-            at = header.index(name)
+    names = [plain(name) for name in header]
+    for name in _SAMPLE_NAMES:
+        if name in names:
+            at = names.index(name)
             nameless = next((number for number, row in table if not row[at]), None)
             if nameless is not None:
-                refuse(source, nameless, f"it has no sample name in column {name!r}.")
+                refuse(source, nameless, f"it has no sample name in column {header[at]!r}.")
             return at
     raise DataError(
         f"{source} has no sample column; accepted names: {', '.join(SAMPLE_COLUMNS)}; its columns: "
-        f"{listed(header, 10)}."
+        f"{listed(header, 10)}{_no_header(header) if _recurs(header, table) else ''}."
     )
+
+
+def _recurs(header: list[str], table: list[Row]) -> bool:
+    """True if a cell of the first line is there in other lines too, as values are and names of columns are not."""
+    return any(row[i] == name for _, row in table for i, name in enumerate(header))

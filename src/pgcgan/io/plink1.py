@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError, listed
 from ..genotypes import Genotypes, Variants
-from .outputs import check_writable, outputs
+from .outputs import check_positions, check_writable, outputs
 from .ploidy import as_men_are
 from .records import Policies
 from .scratch import People, empty_calls
@@ -70,6 +70,7 @@ def read_plink1(
         policies=policies or Policies(),
         place=lambda i: f"{stem}.bim, line {lines[i]}",
         sort=f"sort the files with `plink1.9 --bfile {stem} --keep-allele-order --make-bed --out NEW`",
+        zero_is_unknown=True,
     )
     calls = empty_calls((len(keep), len(samples), 2))
     if sample_major:
@@ -212,6 +213,7 @@ def _check(genotypes: People, target: str) -> None:
             "haploid='diploid' (--haploid diploid), which doubles them, or write another format."
         )
     variants = genotypes.variants
+    check_positions(variants, target)
     for name, values, bad in (
         ("ref", variants.ref, _UNKNOWN),
         ("alt", variants.alt, ("0",)),

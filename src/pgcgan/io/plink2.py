@@ -17,7 +17,8 @@ import numpy as np
 
 from ..errors import DataError, MissingExtra, UsageError
 from ..genotypes import MISSING, Genotypes
-from .outputs import check_writable, outputs
+from ..runtime.inputs import open_regular
+from .outputs import check_positions, check_writable, outputs
 from .ploidy import SEX_LABELS, SEXES, haploid_people
 from .pvar import NOT_LABELS, UNKNOWN, Sites, is_number, read_psam, read_pvar
 from .records import ABSENT, Policies, Site, Table
@@ -72,7 +73,7 @@ def read_plink2(
 def _counts(pgen: str) -> tuple[int, int]:
     """Return the number of variants and of samples in the header."""
     try:
-        with open(pgen, "rb") as stream:
+        with open_regular(pgen) as stream:
             head = stream.read(12)
     except FileNotFoundError:
         raise DataError(f"There is no file {pgen}.") from None
@@ -305,6 +306,7 @@ def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:
     if bad is not None:
         raise DataError(f"The sample name {bad!r} cannot be written to a .psam: it is 0, begins with #, or has blanks.")
     variants = genotypes.variants
+    check_positions(variants, "a .pvar")
     if variants.position.max() > _MAX_POSITION:
         i = int(variants.position.argmax())
         raise DataError(f"Variant {variants.name(i)} cannot be written to a .pvar: positions end at {_MAX_POSITION}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -100,6 +101,16 @@ def _blocks(rows: np.ndarray, n_samples: int) -> Iterator[np.ndarray]:
     return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
+def _rows_of(
+    variants: Variants, contigs: Mapping[str, np.ndarray | bool | None], n_samples: int
+) -> Iterator[tuple[np.ndarray, np.ndarray | bool | None]]:
+    """Yield the rows of each contig in parts, and who is haploid there; in one pass, however many contigs there are."""
+    changes = np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1
+    for begin, end in pairwise([0, *changes.tolist(), len(variants)]):
+        for some in _blocks(np.arange(begin, end), n_samples) if end > begin else ():
+            yield some, contigs[variants.contig[begin]]
+
+
 def as_men_are(
     calls: np.ndarray, variants: Variants, male: np.ndarray, samples: Sequence[str], source: str, accept: bool
 ) -> np.ndarray:
@@ -134,17 +145,16 @@ def as_men_are(
     if accept or all(who is None for who in contigs.values()):
         return calls
     seen: dict[int, str] = {}
-    for contig, who in contigs.items():
-        for some in _blocks(np.flatnonzero(variants.contig == contig), len(samples)):
-            if len(seen) == 2:
-                break
-            part = calls[some]
-            called = (part >= 0).all(axis=2)
-            single = np.zeros_like(called) if who is None else called & (part[..., 0] == part[..., 1]) & who
-            for ploidy, people in ((1, single), (2, called & ~single)):
-                if ploidy not in seen and people.any():
-                    v, s = np.argwhere(people)[0]
-                    seen[ploidy] = f"{samples[s]} at {variants.name(int(some[v]))}"
+    for some, who in _rows_of(variants, contigs, len(samples)):
+        part = calls[some]
+        called = (part >= 0).all(axis=2)
+        single = np.zeros_like(called) if who is None else called & (part[..., 0] == part[..., 1]) & who
+        for ploidy, people in ((1, single), (2, called & ~single)):
+            if ploidy not in seen and people.any():
+                v, s = np.argwhere(people)[0]
+                seen[ploidy] = f"{samples[s]} at {variants.name(int(some[v]))}"
+        if len(seen) == 2:
+            break
     if len(seen) == 2:
         raise DataError(
             f"{source}: sample {seen[1]} is haploid, sample {seen[2]} is diploid; haploid='diploid' (--haploid "

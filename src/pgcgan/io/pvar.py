@@ -9,8 +9,9 @@ import numpy as np
 
 from ..errors import DataError, listed
 from ..regions import parse_region
+from ..text import repeated
 from .ploidy import SEXES
-from .records import Site
+from .records import UNKNOWN_POSITION, Site
 from .table import numbered_lines, position, refuse, rows, sample_names
 from .vcf import contig_table
 
@@ -62,7 +63,7 @@ def read_psam(psam: str) -> People:
             refuse(psam, table[0][0], f"it has {len(header)} columns instead of {len(columns)}.")
     if "IID" not in columns:
         raise DataError(f"{psam} has no column IID; its columns: {listed(columns, 10)}.")
-    twice = [c for c in dict.fromkeys(columns) if columns.count(c) > 1]
+    twice = repeated(columns)
     if twice:
         raise DataError(f"{psam} has columns of the same name: {listed(twice)}.")
     samples = sample_names(psam, table, columns.index("IID"))
@@ -123,13 +124,15 @@ def read_pvar(pvar: str, region: str | None) -> Sites:
         place_on = position(pvar, number, position_text)
         seen[contig] = None
         if bounds is None or (contig == bounds[0] and bounds[1] <= place_on <= (last or place_on)):
+            if not place_on:
+                refuse(pvar, number, f"{identifier} has {UNKNOWN_POSITION}.")
             alts = () if alt == "." else tuple(alt.split(","))
             sites.append(Site(contig, place_on, identifier, ref, alts))
             index.append(len(n_alleles))
         n_alleles.append(2 + alt.count(","))
     if place is None:
         raise DataError(f"{pvar} has no header line '#CHROM POS ID REF ALT'.")
-    lengths, assembly = contig_table(meta)
+    lengths, assembly = contig_table(meta, pvar)
     lengths.update((contig, None) for contig in seen if contig not in lengths)
     human = not any(line.startswith("##chrSet") for line in meta)
     return Sites(sites, index, np.array(n_alleles, dtype=np.int64), lengths, assembly, human)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import re
@@ -13,7 +14,9 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
-from ..regions import parse_region
+from ..regions import MAX_POSITION, named_otherwise, parse_region
+from ..site_keys import is_another
+from ..text import whole_number
 from .scratch import empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have
@@ -27,24 +30,46 @@ POLICIES = {
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")  # of a VCF, before FORMAT and samples
 
-MAX_POSITION = (1 << 62) - 1  # sums of two fit into int64
+_MOST_ALTS = 10_000  # of a record that is split
+
+UNKNOWN_POSITION = (
+    "the position 0, which PLINK writes for an unknown one; models need positions: set them (`plink1.9 --update-map`, "
+    "`plink2 --update-map`), or leave such variants out by their IDs (--exclude)"
+)
+
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no name of a site has such a character
 
 log = logging.getLogger("pgcgan.io")
 
 
 def position_of(text: str) -> int | None:
     """Return the position that a column says, or None if it is not a whole number from 0 to `MAX_POSITION`."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        return None
-    return int(text) if int(text) <= MAX_POSITION else None
+    return whole_number(text, MAX_POSITION)
 
 
 def structured(line: str) -> dict[str, str]:
-    """Return the fields of a header line `##KEY=<ID=…,Description="…">`."""
+    """Return the fields of a header line `##KEY=<ID=…,Description="…">`, in time proportional to its length."""
     fields = {}
-    for key, value in re.findall(r'([^<,=]+)=("(?:[^"\\]|\\.)*"|[^,>]*)', line.partition("=")[2]):
-        fields[key] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+    text, at = line.partition("=<")[2].rpartition(">")[0], 0
+    while (equals := text.find("=", at)) >= 0:
+        key, at = text[at:equals].rpartition(",")[2], equals + 1
+        if text[at : at + 1] == '"':
+            fields[key], at = _quoted(text, at + 1)
+        else:
+            comma = text.find(",", at)
+            end = len(text) if comma < 0 else comma
+            fields[key], at = text[at:end], end
     return fields
+
+
+def _quoted(text: str, at: int) -> tuple[str, int]:
+    """Return a text in quotes that begins at a place, without its escapes, and the place behind it."""
+    characters = []
+    while at < len(text) and text[at] != '"':
+        at += text[at] == "\\"
+        characters.append(text[at : at + 1])
+        at += 1
+    return "".join(characters), at + 1
 
 
 @dataclass(frozen=True)
@@ -61,7 +86,8 @@ class Policies:
         Haploid calls beside diploid ones are an error, or doubled to homozygous. A file of haploid calls only is read
         as it is under "error".
     duplicates : {"error", "drop"}
-        For a second record with the same contig, position, REF and ALT.
+        For a second record with the same contig, position, REF, ALT and ID. Records that differ by ID alone (alleles of
+        HLA genes) are variants of their own; one without an ID repeats any of them.
     unphased : bool
         Read every call as an unordered pair, whatever its separator says.
     """
@@ -125,7 +151,7 @@ class Table:
         self._sites: list[Site] = []
         self._last: Site | None = None
         self._contigs: set[str] = set()
-        self._here: set[tuple[str, str]] = set()  # REF and ALT of the records at the present position
+        self._here: dict[tuple[str, str], set[str]] = {}  # IDs of the records at the present position by REF and ALT
         # Witnesses: the first heterozygous call with (True) and without phase, the first call of each ploidy.
         self._het: dict[bool, str] = {}
         self._ploidy: dict[int, str] = {}
@@ -139,6 +165,7 @@ class Table:
     def place(self, site: Site) -> Literal["take", "skip", "end"]:
         """Check the order of a record, and return what to do with it: take its calls, skip it, or end."""
         last = self._last
+        self._check_names(site)
         if last is not None and site.contig == last.contig:
             if site.position < last.position:
                 self.refuse(site, f"comes after {last}: positions go back; sort the file with `bcftools sort`.")
@@ -150,6 +177,8 @@ class Table:
             self._contigs.add(site.contig)
         if last is None or (site.contig, site.position) != (last.contig, last.position):
             self._here.clear()
+        elif site.position == 0:
+            self.refuse(site, f"has, as the record before it, {UNKNOWN_POSITION}.")
         self._last = site
         if self._bounds is not None:
             contig, start, end = self._bounds
@@ -162,10 +191,21 @@ class Table:
         if len(site.alts) > 1:
             if self.policies.multiallelic == "error":
                 self.refuse(site, f"has {len(site.alts)} ALT alleles; {_way_out('multiallelic')} accepts it.")
+            if len(site.alts) > _MOST_ALTS:  # each becomes a record of all samples
+                self.refuse(site, f"has {len(site.alts)} ALT alleles; accepted: up to {_MOST_ALTS}.")
             if self.policies.multiallelic == "drop":
                 self._dropped.setdefault("records with several ALT alleles", []).append(str(site))
                 return "skip"
         return "take"
+
+    def _check_names(self, site: Site) -> None:
+        fields = site.contig, site.id, site.ref, *site.alts
+        if not all(fields) or CONTROL.search("".join(fields)):
+            shown = " ".join(map(ascii, (site.contig, site.position, site.id, site.ref, ",".join(site.alts))))
+            raise DataError(
+                f"{self.source}: the record {shown} (contig, position, ID, REF, ALT) has an empty name or a control "
+                "character in it; '.' stands for an ID or ALT that is not there."
+            )
 
     def row(self) -> np.ndarray:
         """Return the row that the next record will occupy: int8, shape (samples, 2), to be written in place."""
@@ -184,8 +224,9 @@ class Table:
         shape = (max(len(self._sites) + more, len(self._calls) * 3 // 2), *self._calls.shape[1:])
         if not isinstance(self._calls, np.memmap) and not too_large(math.prod(shape)):
             # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
-            self._calls.resize(shape, refcheck=False)
-            return
+            with contextlib.suppress(MemoryError):
+                self._calls.resize(shape, refcheck=False)
+                return
         larger = empty_calls(shape)
         larger[: len(self._calls)] = self._calls
         self._calls = larger
@@ -291,15 +332,13 @@ class Table:
             )
 
     def _is_new(self, site: Site, alt: str) -> bool:
-        key = (site.ref, alt)
-        if key not in self._here:
-            self._here.add(key)
+        if is_another(site.id, self._here.setdefault((site.ref, alt), set())):
             return True
         if self.policies.duplicates == "error":
             self.refuse(
                 site,
-                f"occurs a second time (the same contig, position, REF and ALT {alt}); "
-                f"{_way_out('duplicates')} keeps the first.",
+                f"occurs a second time (the same contig, position, REF and ALT {alt}, and the same ID or none); "
+                f"{_way_out('duplicates')} keeps the first, and IDs of their own keep both.",
             )
         self._dropped.setdefault("duplicate records", []).append(str(site))
         return False
@@ -348,8 +387,9 @@ class Table:
             dropped = sum(map(len, self._dropped.values()))
             if dropped:
                 where += f" that is kept ({dropped} dropped)"
-            contigs = listed(contig_lengths or sorted(self._contigs))
-            raise DataError(f"{self.source} holds no record{where}; its contigs: {contigs}.")
+            contigs = contig_lengths or sorted(self._contigs)
+            advice = "" if self.region is None else named_otherwise(self.region, contigs)
+            raise DataError(f"{self.source} holds no record{where}; its contigs: {listed(contigs)}{advice}.")
         if isinstance(self._calls, np.memmap):
             self._calls = self._calls[: len(self._sites)]
         else:

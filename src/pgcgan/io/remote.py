@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..errors import DataError, UsageError
 from ..provenance import VERSION
+from ..text import whole_number, without_secrets
 from .records import log
 
 FIRST_BLOCK, LARGEST_BLOCK = 1 << 16, 1 << 23  # bytes asked for at a time: doubled from block to block
@@ -51,9 +52,7 @@ class About(NamedTuple):
 
 def named(path: str) -> str:
     """Return what messages call an input: of an address without its query, which may hold a key."""
-    if path == "-":
-        return "standard input"
-    return path.partition("?")[0] + "?…" if "?" in path and is_address(path) else path
+    return "standard input" if path == "-" else without_secrets(path)
 
 
 def is_address(path: str) -> bool:
@@ -80,10 +79,27 @@ def is_address(path: str) -> bool:
         raise UsageError(
             f"The address {path} cannot be read; accepted: http:// and https://{other.get(scheme.lower(), '')}."
         )
-    _, at, host = rest.lstrip("/").partition("/")[0].rpartition("@")
-    if at:
-        raise UsageError(f"An address at {host} holds a user name or a password; give it without them.")
+    _check_server(path)
     return True
+
+
+def _check_server(url: str) -> None:
+    """Raise a UsageError unless an address names a server, and neither a user nor a password."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port, user = parts.hostname, parts.port, "@" in parts.netloc
+    except ValueError:
+        raise UsageError(f"The address {_without_server(url)} names no server and port that can be.") from None
+    if user:
+        raise UsageError(f"An address at {host} holds a user name or a password; give it without them.")
+    if not host or port == 0:
+        raise UsageError(f"The address {_without_server(url)} names no server and port that can be.")
+
+
+def _without_server(url: str) -> str:
+    """Return an address that cannot be taken apart, so that nobody knows where a password would be."""
+    scheme, _, rest = url.partition("://")
+    return without_secrets(f"{scheme}://…@{rest.rpartition('@')[2]}" if "@" in rest else url)
 
 
 def beside(url: str, suffix: str) -> str:
@@ -201,7 +217,7 @@ class RemoteFile(io.RawIOBase):
     def _part(self, answer: Any, begin: int, size: int) -> bytes:
         """Return the bytes of an answer to a request for a range."""
         sent = answer.headers.get("Content-Range", "")
-        match = re.match(r"bytes (\d+)-(\d+)/", sent)
+        match = re.match(r"bytes ([0-9]{1,18})-([0-9]{1,18})/", sent)
         if match is None or int(match[1]) != begin or int(match[2]) >= begin + size:
             raise DataError(
                 f"{named(self.url)} cannot be read: asked for the bytes {begin} to {begin + size - 1}, the server "
@@ -238,7 +254,7 @@ def _about(answer: Any) -> About:
         size = headers.get("Content-Range", "").rpartition("/")[2]
     else:
         size = headers.get("Content-Length", "")
-    return About(int(size) if size.isdecimal() else None, headers.get("ETag"), headers.get("Last-Modified"))
+    return About(whole_number(size), headers.get("ETag"), headers.get("Last-Modified"))
 
 
 def _ask(url: str, first: int, last: int) -> Any:

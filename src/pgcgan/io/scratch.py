@@ -6,6 +6,7 @@ temporary file without a name, a bit an allele, which the system removes with th
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -41,7 +42,8 @@ def empty_calls(shape: tuple[int, int, int]) -> np.ndarray:
     """
     size = math.prod(shape)
     if not too_large(size):
-        return np.empty(shape, dtype=np.int8)
+        with contextlib.suppress(MemoryError):
+            return np.empty(shape, dtype=np.int8)
     folder = tempfile.gettempdir()
     log.info("%.1f GB of genotypes are kept in a temporary file in %s.", size / 1e9, folder)
     try:

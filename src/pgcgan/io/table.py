@@ -6,13 +6,23 @@ An error names the file and the line.
 from __future__ import annotations
 
 import io
+import os
+import re
 from collections.abc import Iterable, Iterator
-from typing import NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from ..errors import DataError, MissingExtra
-from .bgzf import opened
+from ..runtime.inputs import open_regular
+from .bgzf import lines_of, opened
 from .records import MAX_POSITION, position_of
 from .remote import contents, is_address, named
+
+_MOST_INFLATED = 100  # bytes in memory for each byte of a file; real tables take fewer than 50
+_ZST_WINDOW = 1 << 27  # bytes: what `zstd` itself accepts without a further option
+_ZST_PIECE = 1 << 9  # compressed bytes inflated at a time: they make 16 megabytes at most
+_FREE = 1 << 24  # bytes in memory from which on that is looked at
+_LINE = 100  # bytes that a line takes in memory besides its characters
+_OTHER_BLANKS = re.compile(r"[^\S \t]")
 
 Row = tuple[int, list[str]]  # the number of a line, from 1, and its fields
 
@@ -33,21 +43,31 @@ def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
         If zstandard is not installed and needed.
     """
     if is_address(path):
-        yield from _decoded(path, io.BytesIO(contents(path)))
+        yield from _decoded(path, lines_of(io.BytesIO(contents(path)), path))
     elif path.endswith(".zst"):
         yield from _decoded(path, _zst_lines(path))
     else:
         with opened(path) as stream:
-            yield from _decoded(path, stream)
+            yield from _decoded(path, lines_of(stream, path))
 
 
 def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    most = _MOST_INFLATED * os.stat(path).st_size if os.path.isfile(path) else None
+    inflated = 0
     for number, line in enumerate(lines, start=1):
+        inflated += len(line) + _LINE
+        if most is not None and inflated > max(most, _FREE):
+            refuse(path, number, f"the file inflates to more than {_MOST_INFLATED} times its size: it is no table.")
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             refuse(path, number, f"the byte {error.object[error.start]:#04x} is not UTF-8 text.")
         yield number, text.rstrip("\r\n")
+
+
+def split_at_blanks(line: str) -> list[str]:
+    """Return what stands between blanks and tabs; other characters that Unicode counts as blanks are part of names."""
+    return re.findall(r"[^ \t]+", line) if _OTHER_BLANKS.search(line) else line.split()
 
 
 def rows(path: str, columns: str | None = None, *, comment: str | None = None) -> Iterator[Row]:
@@ -71,7 +91,7 @@ def rows(path: str, columns: str | None = None, *, comment: str | None = None) -
     names = None if columns is None else columns.split(", ")
     width = None if names is None else len(names)
     for number, line in numbered_lines(path):
-        fields = line.split()
+        fields = split_at_blanks(line)
         if not fields or (comment is not None and line.startswith(comment)):
             continue
         if width is None:
@@ -104,29 +124,49 @@ def sample_names(path: str, table: Iterable[Row], column: int, advice: str = "")
     return list(lines)
 
 
+class _Zst(io.RawIOBase):
+    """The inflated bytes of a .zst file, of which few are in memory at a time."""
+
+    file: BinaryIO
+
+    def __init__(self, decompressor: Any):
+        self._decompressor = decompressor
+        self._frame: Any = None
+        self._left, self._ready = b"", memoryview(b"")
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the first part of the buffer; raises EOFError where the file ends within a frame."""
+        while not self._ready:
+            data = self._left or self.file.read(_ZST_PIECE)
+            if not data:
+                if self._frame is not None:
+                    raise EOFError
+                return 0
+            self._frame = self._frame or self._decompressor.decompressobj()
+            self._ready = memoryview(self._frame.decompress(data))
+            self._left = self._frame.unused_data if self._frame.eof else b""
+            self._frame = None if self._frame.eof else self._frame
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+
 def _zst_lines(path: str) -> Iterator[bytes]:
     try:
         import zstandard
     except ImportError:
         raise MissingExtra("zstandard", "plink", "Reading .zst files") from None
-    decompressor = zstandard.ZstdDecompressor()
-    frame = decompressor.decompressobj()
-    inside = False
-    rest = b""
+    inflating: Any = _Zst(zstandard.ZstdDecompressor(max_window_size=_ZST_WINDOW))
     try:
-        with open(path, "rb") as stream:
-            while data := stream.read(1 << 20):
-                while data:
-                    rest += frame.decompress(data)
-                    inside = not frame.eof
-                    data = frame.unused_data if frame.eof else b""
-                    if frame.eof:
-                        frame = decompressor.decompressobj()
-                *whole, rest = rest.split(b"\n")
-                yield from whole
+        with open_regular(path) as inflating.file, io.BufferedReader(inflating) as stream:
+            yield from lines_of(stream, path)
     except zstandard.ZstdError as error:
         raise DataError(f"{path} is damaged: {error}; fetch it again.") from None
-    if inside:
-        raise DataError(f"{path} is truncated: the compressed data stop in the middle; fetch it again.")
-    if rest:
-        yield rest
+    except EOFError:
+        raise DataError(f"{path} is truncated: the compressed data stop in the middle; fetch it again.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened: {error.strerror}.") from None

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import DataError
 from ..genotypes import Genotypes
 from ..regions import parse_region
+from ..runtime.inputs import check_regular
 from .records import ABSENT, Policies, Site, Table
 
 TREES_SUFFIXES = (".trees",)
@@ -48,6 +49,7 @@ def read_trees(
     unreadable = tskit.FileFormatError, tskit.VersionTooNewError, tskit.VersionTooOldError, tskit.LibraryError
     source = os.fspath(path)
     try:
+        check_regular(source)
         ts = tskit.load(source)
     except FileNotFoundError:
         raise DataError(f"There is no file {source}.") from None

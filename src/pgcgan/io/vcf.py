@@ -7,6 +7,7 @@ or missing calls take a second vectorised path, the rest (alleles above 9, more 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
+from ..text import repeated, whole_number
 from . import bcf
-from .bgzf import opened
+from .bgzf import MAX_LINE, SAMPLE_BYTES, check_indexable, lines_of, opened
 from .index import index_of, region_start
 from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of, structured
 from .remote import named
@@ -29,6 +31,8 @@ _PHASED_WORD = 0x09307C30
 _UNPHASED_WORD = 0x09302F30
 _TAB, _COLON, _DOT, _ZERO, _PIPE, _SLASH = b"\t:.0|/"
 _SEPARATOR = b"\t"
+_MOST_HEADER = 1 << 26  # bytes of a header, the space that lines take in memory counted in
+_LINE = 64  # bytes that a line takes in memory besides its characters
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def read_vcf(
             if region is not None and index is None:
                 log.info("%s has no index: read from the start to find %s.", source, region)
             if region is not None and index is not None:
+                check_indexable(name)
                 offset = region_start(index, *parse_region(region), bcf.contig_names(lines) if binary else None)
                 records = None if offset is None else stack.enter_context(opened(name, offset))
             if records is not None and binary:
@@ -101,18 +106,23 @@ def _bcf_parts(records: BufferedReader, region: str | None, contigs: list[str]) 
 
 
 def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
-    line = start + stream.readline()
+    line = start + next(lines_of(stream, source), b"")
     if not line.startswith(b"##fileformat=VCF"):
         shown = repr(line[:24].decode("latin-1")) if line else "nothing: it is empty"
         raise DataError(
             f"{source} is not a VCF or BCF file (a VCF begins with '##fileformat=VCF', this with {shown}); "
-            "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf."
+            "accepted: .vcf, .vcf.gz, .vcf.bgz, .bcf; by their names also .bed, .pgen, .hap, .hap.gz, .vcz, .zarr, "
+            ".trees, .npz."
         )
-    lines = []
-    while line.startswith(b"##"):
-        lines.append(line.decode().rstrip("\r\n"))
-        line = stream.readline()
-    return [*lines, line.decode().rstrip("\r\n")]
+    lines, size = [], 0
+    for each in itertools.chain([line], lines_of(stream, source)):
+        lines.append(each.decode().rstrip("\r\n"))
+        if not each.startswith(b"##"):
+            return lines
+        size += len(each) + _LINE
+        if size > _MOST_HEADER:
+            raise DataError(f"{source} has more than {len(lines) - 1} header lines, of {size} bytes: it is damaged.")
+    return [*lines, ""]
 
 
 def parse_header(lines: Sequence[str], source: str) -> Header:
@@ -132,14 +142,22 @@ def parse_header(lines: Sequence[str], source: str) -> Header:
     samples = columns[9:]
     if not samples:
         raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
-    twice = [s for s in dict.fromkeys(samples) if samples.count(s) > 1] if len(set(samples)) < len(samples) else []
+    if "" in samples:
+        raise DataError(f"{source} has an empty name for sample {samples.index('') + 1} in its header.")
+    twice = repeated(samples)
     if twice:
         raise DataError(f"{source} names samples more than once in its header: {listed(twice)}.")
-    return Header(samples, *contig_table(lines))
+    return Header(samples, *contig_table(lines, source))
 
 
-def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | None]:
-    """Return the contigs with their lengths, and the assembly, of the `##` lines of a VCF or .pvar."""
+def contig_table(lines: Sequence[str], source: str) -> tuple[dict[str, int | None], str | None]:
+    """Return the contigs with their lengths, and the assembly, of the `##` lines of a VCF or .pvar.
+
+    Raises
+    ------
+    DataError
+        If a length is made of digits, but is not a whole number that a position can be.
+    """
     lengths: dict[str, int | None] = {}
     assembly = reference = None
     for line in lines:
@@ -147,7 +165,12 @@ def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | Non
             fields = structured(line)
             if "ID" in fields:
                 length = fields.get("length", "")
-                lengths[fields["ID"]] = int(length) if length.isdigit() else None
+                lengths[fields["ID"]] = whole_number(length, MAX_POSITION)
+                if lengths[fields["ID"]] is None and length.isdigit():
+                    raise DataError(
+                        f"{source}: the contig {fields['ID'][:40]} has the length {length[:40]!r}, which is not a "
+                        f"whole number from 0 to {MAX_POSITION}."
+                    )
                 assembly = assembly or fields.get("assembly")
         elif line.startswith("##reference="):
             reference = line.partition("=")[2].strip('"') or None
@@ -156,7 +179,7 @@ def contig_table(lines: Sequence[str]) -> tuple[dict[str, int | None], str | Non
 
 def _fill(table: Table, stream: BufferedReader, n: int, chosen: np.ndarray | None) -> None:
     tokens: dict[bytes, tuple[int, int, bool]] = {}
-    for line in stream:
+    for line in lines_of(stream, table.source, MAX_LINE + SAMPLE_BYTES * n):
         head = line.rstrip(b"\r\n").split(b"\t", 9)
         if len(head) < 10:
             if not line.strip():
@@ -224,11 +247,20 @@ def _decode(
     columns = text.split(_SEPARATOR)
     parsed = []
     for i in range(n) if chosen is None else chosen.tolist():
-        token = (columns[i].split(b":") + [b""] * gt)[gt] or b"."
+        token = _token(table, site, columns[i], gt, i, chosen)
         if token not in tokens:
             tokens[token] = _parse_call(table, site, token, i, chosen)
         parsed.append(tokens[token])
     table.add(site, np.array([p[:2] for p in parsed], dtype=np.int32), np.array([p[2] for p in parsed]))
+
+
+def _token(table: Table, site: Site, column: bytes, gt: int, i: int, chosen: np.ndarray | None) -> bytes:
+    """Return the GT of a sample column; fields at the end may be left out, but the column is not empty."""
+    fields = column.split(b":")
+    if len(fields) > gt and not fields[gt]:
+        sample = table.samples[i if chosen is None else chosen.tolist().index(i)]
+        table.refuse(site, f"has an empty call of sample {sample}; '.' stands for a missing one.")
+    return fields[gt] if len(fields) > gt else b"."
 
 
 def _decode_single_digits(

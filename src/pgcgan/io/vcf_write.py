@@ -20,6 +20,7 @@ import pysam
 from ..errors import DataError
 from ..genotypes import Variants
 from ..provenance import VERSION
+from ..text import visible, without_secrets
 from . import bcf
 from .bgzf import write_bgzip
 from .outputs import check_writable, outputs
@@ -53,6 +54,9 @@ def write_vcf(
         return []
     name = os.path.basename(target)
     suffix = next(s for s in sorted(VCF_SUFFIXES, key=len, reverse=True) if name.endswith(s))
+    if suffix == ".bcf" and not genotypes.variants.position.all():
+        name = genotypes.variants.name(int((genotypes.variants.position == 0).argmax()))
+        raise DataError(f"Variant {name} cannot be written: the index of a BCF has no position 0; write a .vcf.")
     last = _last_position(genotypes.variants) if suffix != ".vcf" else 0
     beside = None if suffix == ".vcf" else name + (".csi" if suffix == ".bcf" or last > _TBI_END else ".tbi")
     # An index of an earlier file under this name would be taken for ours, so that it counts as an output too.
@@ -76,6 +80,11 @@ def _last_position(variants: Variants) -> int:
     if ends.max() > _END:
         name = variants.name(int(ends.argmax()))
         raise DataError(f"Variant {name} cannot be written: positions of an indexed file end at {_END}; write a .vcf.")
+    for contig, length in variants.contig_lengths.items():
+        if (length or 0) > _END:  # an index of a BCF has levels for it, each eight times as large as the one before
+            raise DataError(
+                f"Contig {contig} has the length {length}: positions of an indexed file end at {_END}; write a .vcf."
+            )
     return int(ends.max())
 
 
@@ -120,7 +129,7 @@ def origin_lines(genotypes: People, command: str | None, seed: int | None) -> li
     variants = genotypes.variants
     lines = [f"##source=pgcgan {VERSION}"]
     if command is not None:
-        lines.append(f"##pgcganCommand={' '.join(command.split())}")
+        lines.append(f"##pgcganCommand={visible(without_secrets(' '.join(command.split())))}")
     if seed is not None:
         lines.append(f"##pgcganSeed={seed}")
     for contig, length in variants.contig_lengths.items():

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
+from ..text import repeated
 from .records import ABSENT, Policies, Site, Table
 from .zarr_store import FLAG, TEXT, WHOLE, Store, decoded
 
@@ -59,8 +60,7 @@ def _people(
         raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
     column = dict(zip(present, there.tolist(), strict=True))
     if len(column) < len(present):
-        twice = [s for s in column if present.count(s) > 1]
-        raise DataError(f"{source} names samples more than once in sample_id: {listed(twice)}.")
+        raise DataError(f"{source} names samples more than once in sample_id: {listed(repeated(present))}.")
     samples = present if choose is None else list(choose(present))
     if samples == present and len(present) == n:
         return samples, None

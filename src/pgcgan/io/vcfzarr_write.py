@@ -17,6 +17,7 @@ import numpy as np
 
 from ..genotypes import Variants
 from ..provenance import VERSION
+from ..text import visible, without_secrets
 from .outputs import check_writable, outputs
 from .scratch import People
 from .vcfzarr import VCFZARR_SUFFIXES
@@ -133,7 +134,7 @@ def _write_folder(genotypes: People, folder: str, command: str | None, seed: int
 def _attributes(variants: Variants, command: str | None, seed: int | None) -> dict[str, Any]:
     lines = []
     if command is not None:
-        lines.append(["pgcganCommand", " ".join(command.split())])
+        lines.append(["pgcganCommand", visible(without_secrets(" ".join(command.split())))])
     if seed is not None:
         lines.append(["pgcganSeed", str(seed)])
     if variants.assembly is not None:

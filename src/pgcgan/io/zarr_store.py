@@ -10,13 +10,14 @@ import math
 import os
 import zipfile
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, MissingExtra
+from ..runtime.inputs import check_regular, open_regular
 
 WHOLE, FLAG, TEXT = "iu", "b", "TUSO"
 _KINDS = {WHOLE: "whole numbers", FLAG: "bool", TEXT: "text"}
@@ -25,6 +26,7 @@ _DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError
             MemoryError, SystemError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 _METADATA = (".zarray", "zarr.json")  # of zarr format 2 and 3
 _BLOSC_HEADER = 16
+_MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array
 
 
 class Store:
@@ -39,8 +41,10 @@ class Store:
         try:
             store = source
             if source.endswith(".zip"):
+                check_regular(source)
                 self._zip = zipfile.ZipFile(source)
                 store = zarr.storage.ZipStore(source, mode="r")
+            self._check_metadata("")
             self._buffer = zarr.buffer.cpu.NDBuffer
             self._root = zarr.open_group(store, mode="r", use_consolidated=False)
             self._names = self._listed()
@@ -63,6 +67,12 @@ class Store:
             elif not kinds and name.startswith(("call_", "variant_", "sample_", "contig_")):
                 raise DataError(f"{self.source}: the array {name} has no metadata (.zarray); fetch the file again.")
         return names
+
+    def _check_metadata(self, name: str) -> None:
+        """Raise an OSError if metadata of a group or an array are a pipe or a device, which zarr would read."""
+        for part in (".zgroup", ".zattrs", ".zmetadata", *_METADATA) if self._zip is None else ():
+            with suppress(FileNotFoundError):
+                check_regular(os.path.join(self.source, name, part))
 
     def __enter__(self) -> Store:
         return self
@@ -90,12 +100,18 @@ class Store:
     def opened(self, name: str) -> Any:
         """Return an array of any kind."""
         try:
+            self._check_metadata(name)
             array = self._root[name]
             codecs = [*array.filters, *array.compressors]
+            grid = array.shards or array.chunks
         except _DAMAGED as error:
             raise DataError(f"{self.source}: the metadata of the array {name} are damaged: {_said(error)}.") from None
         if any("pickle" in str(getattr(codec, "codec_id", "")) for codec in codecs):
             raise DataError(f"{self.source}: the array {name} is pickled, which would run what it holds; not read.")
+        # a chunk is allocated whole: one that is larger than all there is was made to harm
+        size, whole = math.prod(grid) * array.dtype.itemsize, math.prod(array.shape) * array.dtype.itemsize
+        if min(grid, default=1) < 1 or size > max(_MOST_CHUNK, 2 * whole):
+            raise DataError(f"{self.source}: the array {name} has chunks of {tuple(grid)} in the shape {array.shape}.")
         return array
 
     def array(self, name: str, kinds: str, shape: tuple[int | None, ...]) -> Any:
@@ -168,7 +184,7 @@ class Store:
                 with closing(self._zip.open(key)) as stream:
                     head = stream.read(_BLOSC_HEADER if blosc else 0)
             else:
-                with open(os.path.join(self.source, key), "rb") as file:
+                with open_regular(os.path.join(self.source, key)) as file:
                     size = os.fstat(file.fileno()).st_size
                     head = file.read(_BLOSC_HEADER if blosc else 0)
         except (FileNotFoundError, KeyError):

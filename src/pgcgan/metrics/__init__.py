@@ -18,10 +18,10 @@ from ..provenance import provenance
 from . import frequency, haplotypes, informed_membership, linkage, privacy, structure, utility
 from .comparison import Comparison
 from .evaluation import Evaluation, figure
-from .preparation import prepare
+from .preparation import Shadow, prepare
 from .rows import NotComputable, Row
 
-__all__ = ["Evaluation", "NotComputable", "Row", "evaluate", "figure"]
+__all__ = ["Evaluation", "NotComputable", "Row", "Shadow", "evaluate", "figure"]
 
 Measure = tuple[str, tuple[tuple[str, str], ...], Callable[[Comparison], list[Row]], bool]
 OnEvent = Callable[[dict[str, Any]], None]
@@ -66,6 +66,8 @@ def evaluate(
     holdout: Genotypes | None = None,
     label: str | Sequence[str] | None = None,
     augment: str | None = None,
+    more: Genotypes | None = None,
+    shadows: Sequence[Shadow] = (),
     seed: int = 0,
     on_event: OnEvent | None = None,
 ) -> Evaluation:
@@ -89,6 +91,12 @@ def evaluate(
     augment : str, optional
         A label value: also measure what a classifier gains from its synthetic people if it has few real ones
         (`utility.augmentation`; about ten classifiers are trained).
+    more : Genotypes, optional
+        Further people of the same generator that are public too, or will be: the informed attacks then also use all of
+        them. More synthetic people than training people have the same effect.
+    shadows : sequence of Shadow, optional
+        People of generators that were fitted to other parts of train and holdout (`release.shadow_models`): one more
+        informed attack learns its weights from them, and knows no member.
     seed : int
         Random seed; the same seed gives the same numbers.
     on_event : callable, optional
@@ -104,7 +112,7 @@ def evaluate(
         If the sets do not have the same sites or ploidy, train and holdout share people, a label column is absent, or
         a set is empty.
     """
-    comparison, matching = prepare(train, synthetic, holdout, label, seed)
+    comparison, matching = prepare(train, synthetic, holdout, label, seed, more, shadows)
     measures: tuple[Measure, ...] = MEASURES
     if augment is not None:
         if augment not in comparison.by_label:

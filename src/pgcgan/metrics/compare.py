@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..text import visible
 from .evaluation import Evaluation, aligned, figure
 from .rows import Row
 
@@ -78,7 +79,7 @@ class EvaluationComparison:
         return aligned(lines, numeric)
 
     def __str__(self) -> str:
-        return self.table() + "".join(f"\n- {remark}" for remark in self.remarks)
+        return self.table() + "".join(f"\n- {visible(remark)}" for remark in self.remarks)
 
     def to_json(self) -> str:
         """Return everything as one JSON object."""

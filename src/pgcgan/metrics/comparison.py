@@ -5,7 +5,7 @@ A *row* is a haplotype (0/1) when all cohorts are phased, else the dosages of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -145,7 +145,10 @@ class Comparison:
     index : dict of str to array of int, optional
         Indices of the people of this label in the cohorts of the parent, by cohort name.
     released : Cohort, optional
-        All synthetic people given, before matching; by default the matched ones.
+        All synthetic people given, before matching, and further ones of their generator; by default the matched ones.
+    shadows : sequence of (Cohort, array of bool), optional
+        Synthetic people of generators that were fitted to other parts of the real people, and which of train and
+        holdout, in this order, were in that part.
     """
 
     def __init__(
@@ -161,6 +164,7 @@ class Comparison:
         parent: Comparison | None = None,
         index: dict[str, np.ndarray] | None = None,
         released: Cohort | None = None,
+        shadows: Sequence[tuple[Cohort, np.ndarray]] = (),
     ):
         self.train = train
         self.synthetic = synthetic
@@ -172,6 +176,7 @@ class Comparison:
         self.parent = parent
         self.index = index or {}
         self.released = released or synthetic
+        self.shadows = shadows
         self.figures: dict[str, Any] = {}
         self._cache: dict[Any, Any] = {}
 

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
+from ..text import json_content, visible
+from .document import check_provenance, check_row
 from .rows import Row
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class Evaluation:
         return aligned(lines, {"value", "floor"})
 
     def __str__(self) -> str:
-        remarks = "".join(f"\n- {remark}" for remark in self.provenance.get("remarks", []))
+        remarks = "".join(f"\n- {visible(remark)}" for remark in self.provenance.get("remarks", []))
         return self.table() + ("\n" + remarks if remarks else "")
 
     def _repr_html_(self) -> str:
@@ -147,16 +149,14 @@ class Evaluation:
             If the text is not such an object.
         """
         try:
-            content = json.loads(text, object_hook=_number)
+            content = _with_numbers(json_content(text))
             rows = tuple(Row(**row) for row in content["rows"])
             figures, provenance = content["figures"], content["provenance"]
             if not isinstance(figures, dict) or not isinstance(provenance, dict):
                 raise TypeError("figures and provenance must be objects")
+            check_provenance(provenance)
             for at, row in enumerate(rows):
-                texts = (row.topic, row.metric, row.label, row.aim, row.note)
-                numbers = (row.value, row.floor, row.low, row.high)
-                if not all(isinstance(t, str) for t in texts) or not all(n is None or _is_number(n) for n in numbers):
-                    raise TypeError(f"row {at} has a value of another type")
+                check_row(row, at)
             return cls(rows, figures, provenance)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
@@ -175,12 +175,13 @@ def _finite(content: Any) -> Any:
     return content
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _number(content: dict[str, Any]) -> Any:
-    return float(content["float"]) if content.keys() == {"float"} else content
+def _with_numbers(content: Any) -> Any:
+    """Return what `_finite` was given: numbers that are not finite instead of the objects that stand for them."""
+    if isinstance(content, dict):
+        if content.keys() == {"float"}:
+            return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content["float"]]
+        return {key: _with_numbers(value) for key, value in content.items()}
+    return [_with_numbers(value) for value in content] if isinstance(content, list) else content
 
 
 def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
@@ -193,6 +194,7 @@ def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
     numeric : collection of str
         Heads of the columns of numbers.
     """
+    lines = [[visible(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = [head in numeric for head in lines[0]]
     rows = []

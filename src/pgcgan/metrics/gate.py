@@ -11,6 +11,10 @@ A limit is written as text, the same on the command line, in JSON and in the doc
 ``-0.01``             the floor less .01 (at least, where the aim is ``higher``)
 ``off``               not checked
 ====================  ==================================================
+
+Attacks are judged by the upper end of their interval, so that a leak does not pass by luck. The people with the rarest
+haplotypes, and the label that is attacked best, are judged on their own. If further people of the same generator were
+evaluated, the attack that uses all of them counts where it is stronger.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from .evaluation import Evaluation, figure
 from .rows import Row
 
 HELD_OUT = "held-out people"
+_POOL, _PANEL = (f"informed membership AUC, {attacker}" for attacker in ("pool", "panel"))
+_WORST = ", worst label"
 
 
 @dataclass(frozen=True)
@@ -41,23 +47,35 @@ class Threshold:
         Reason for the limit.
     by_chance : bool
         True if a value beyond the limit passes when its interval contains the null.
+    upper : bool
+        True if the upper end of the interval is judged instead of the value.
     """
 
     limit: str
     null: float | None
     why: str
     by_chance: bool = True
+    upper: bool = False
 
 
+_ATTACKED = "upper end; real people give .5, and an upper end of about .53 with 500 held out, .6 with 100"
+_WEAK = "upper end; a weak attack, for what it finds without haplotypes; real people give .5"
+_GROUP = "upper end; left out or passed by chance where few people are judged"
+_PRICE = "less leak has this price"
 # Between two sets of real people, the ratio to the floor lies between .5 and 2.5 in the noisiest rows (maxima,
 # heterozygosity), which are therefore not checked; for the RMSE of frequencies and of r² it was below 1.6 in every
 # simulation tried.
 THRESHOLDS: dict[str, Threshold] = {
     HELD_OUT: Threshold("50..", None, "with fewer, attacks cannot detect a leak"),
-    "membership AUC": Threshold("0.53", 0.5, "guessing gives .5"),
-    "membership TPR at 1 % FPR": Threshold("0.02", 0.01, "guessing gives .01"),
-    "frequency attack AUC": Threshold("0.6", 0.5, "guessing gives .5; accurate frequencies leak a little"),
-    "privacy loss": Threshold("0.03", 0.0, "unseen people give 0"),
+    _POOL: Threshold("0.65", 0.5, _ATTACKED, by_chance=False, upper=True),
+    f"{_POOL}, rarest tenth": Threshold("0.75", 0.5, _GROUP, upper=True),
+    f"{_POOL}{_WORST}": Threshold("0.75", 0.5, _GROUP, upper=True),
+    "informed membership TPR at 1 % FPR, pool": Threshold("0.1", 0.01, _GROUP, upper=True),
+    _PANEL: Threshold("0.65", 0.5, _ATTACKED, by_chance=False, upper=True),
+    f"{_PANEL}, rarest tenth": Threshold("0.75", 0.5, _GROUP, upper=True),
+    f"{_PANEL}{_WORST}": Threshold("0.75", 0.5, _GROUP, upper=True),
+    "membership AUC": Threshold("0.6", 0.5, _WEAK, by_chance=False, upper=True),
+    "frequency attack AUC": Threshold("0.65", 0.5, _WEAK, by_chance=False, upper=True),
     "exact copies": Threshold("+0.01", None, "unseen people share common haplotypes: the floor"),
     "near copies": Threshold("+0.01", None, "unseen people come near by chance: the floor"),
     "copied people": Threshold(
@@ -67,11 +85,19 @@ THRESHOLDS: dict[str, Threshold] = {
         by_chance=False,
     ),
     "AF RMSE": Threshold("2x", None, "two sets of real people differ by the floor, seldom by 1.6 times it"),
-    "LD RMSE": Threshold("2x", None, "two sets of real people differ by the floor, seldom by 1.6 times it"),
-    "AA_truth": Threshold("~0.1", None, "real people give the floor: .5, less where many haplotypes are equal"),
-    "AA_syn": Threshold("~0.1", None, "real people give the floor: .5, less where many haplotypes are equal"),
-    "C2ST AUC, gradient boosting": Threshold("0.6", None, "two sets of real people give .5"),
+    "LD RMSE": Threshold("3x", None, f"real people: the floor, seldom 1.6 times it; independent sites: 11x; {_PRICE}"),
+    "AA_truth": Threshold("~0.4", None, f"real people give the floor, independent sites .5 more; {_PRICE}"),
+    "AA_syn": Threshold("~0.4", None, f"real people give the floor, independent sites .5 less; {_PRICE}"),
+    "C2ST AUC, gradient boosting": Threshold("0.75", None, f"real people give .5, independent sites 1; {_PRICE}"),
 }
+
+
+_ATTACKS = ("informed membership", "membership", "frequency attack")
+WAYS_OUT = (
+    "  ways out: train --private or train --epsilon, more training people, or fewer synthetic people (-n); "
+    "pgcgan estimate prints what to expect"
+)
+ADD_UP = "  this holds for these people alone: several sets from one model, or the model itself, give away more"
 
 
 @dataclass(frozen=True)
@@ -103,9 +129,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """The result of the gate: all checks."""
+    """The result of the gate.
+
+    Parameters
+    ----------
+    checks : tuple of Check
+    attacked : str
+        What was attacked, and what the attackers knew.
+    """
 
     checks: tuple[Check, ...]
+    attacked: str = ""
 
     @property
     def passed(self) -> bool:
@@ -119,18 +153,25 @@ class Gate:
 
     def __str__(self) -> str:
         if self.passed:
-            return f"gate passed: all {len(self.checks)} checks"
-        lines = [f"gate failed: {len(self.failures)} of {len(self.checks)} checks"]
-        lines += [f"  {check.metric}: {check.reason}" for check in self.failures]
+            lines = [f"gate passed: all {len(self.checks)} checks"]
+        else:
+            lines = [f"gate failed: {len(self.failures)} of {len(self.checks)} checks"]
+            lines += [f"  {check.metric}: {check.reason}" for check in self.failures]
+        lines += [f"  {self.attacked}"] * bool(self.attacked)
+        if any(check.metric.startswith(_ATTACKS) for check in self.failures):
+            lines.append(WAYS_OUT)
+        elif self.passed:
+            lines.append(ADD_UP)
         return "\n".join(lines)
 
 
 def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -> Gate:
     """Check an evaluation against the limits of a release.
 
-    A value passes within its limit. Beyond the limit it still passes if its 95 % interval contains the null (except for
-    copied people), because it is then compatible with chance; the check of `held-out people` keeps intervals short. A
-    metric that could not be computed fails.
+    A value passes within its limit. Beyond the limit it still passes if its 95 % interval contains the null, because it
+    is then compatible with chance; the check of `held-out people` keeps intervals short. Attacks are judged by the
+    upper end of the interval, and neither they (on all people) nor copied people have the excuse of chance. A metric
+    that could not be computed fails.
 
     Parameters
     ----------
@@ -145,6 +186,7 @@ def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -
     """
     limits = {metric: threshold.limit for metric, threshold in THRESHOLDS.items()}
     rows = {row.metric: row for row in evaluation.rows if row.label == "all"}
+    rows |= {metric: row for metric in limits if (row := _strongest(evaluation.rows, metric)) is not None}
     for metric, limit in (thresholds or {}).items():
         if metric not in limits and metric not in rows:
             raise UsageError(
@@ -156,9 +198,45 @@ def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -
         bounds = parse_limit(metric, limit)
         if bounds is not None and metric == HELD_OUT:
             checks.append(_people_check(evaluation, limit, bounds))
-        elif bounds is not None:
+        elif bounds is not None and (metric in (thresholds or {}) or _is_judged(metric, rows.get(metric))):
             checks.append(_row_check(metric, rows.get(metric), limit, bounds))
-    return Gate(tuple(checks))
+    return Gate(tuple(checks), _attacked(evaluation.provenance))
+
+
+def _strongest(rows: Sequence[Row], metric: str) -> Row | None:
+    """Return the row of a check: the worst label, and if further people were evaluated, with them or without."""
+    plain, by_label = metric.removesuffix(_WORST), metric.endswith(_WORST)
+    group = ", rarest tenth" if plain.endswith(", rarest tenth") else ""
+    names = (plain, f"{plain.removesuffix(group)}, all synthetic people{group}")
+    of_metric = [row for row in rows if row.metric in names and (row.label != "all") == by_label]
+    known = [row for row in of_metric if row.value is not None]
+    return max(known, key=_upper) if known else next(iter(of_metric), None)
+
+
+def _upper(row: Row) -> float:
+    """Return the upper end of the interval, or the value if there is none."""
+    value = row.value if row.high is None else row.high
+    assert value is not None
+    return value
+
+
+def _is_judged(metric: str, row: Row | None) -> bool:
+    """True unless the check is of a part of the people that is too small to attack, or of labels where there is one."""
+    return THRESHOLDS[metric].why != _GROUP or (row is not None and row.value is not None)
+
+
+def _attacked(provenance: Mapping[str, Any]) -> str:
+    """Return what was attacked and what the attackers knew, for the message."""
+    people = {name: counts["used"] for name, counts in (provenance.get("people") or {}).items()}
+    if "holdout" not in people or "synthetic" not in people:
+        return ""
+    more = provenance.get("further synthetic people")
+    together = f" and {more:,} further ones of the same model" if more else ""
+    return (
+        f"attacked: {people['synthetic']:,} synthetic people{together}, with the genotypes of all "
+        f"{people['train'] + people['holdout']:,} candidates (pool), or of {people['holdout'] // 2:,} other people "
+        "(panel); an attacker who knows more finds more"
+    )
 
 
 def _row_check(metric: str, row: Row | None, limit: str, bounds: Bounds) -> Check:
@@ -171,13 +249,19 @@ def _row_check(metric: str, row: Row | None, limit: str, bounds: Bounds) -> Chec
         reason = f"the limit {limit} is relative to the floor, and there is none (no held-out people)"
         return Check(metric, limit, False, row.value, None, null, row.low, row.high, reason)
     low, high = bounds.range(row.floor, row.aim)
-    inside = _inside(row.value, low, high)
-    reason = figure(row.value) + ("" if inside else f" is {_beyond(row.value, low, high)}")
+    judged = _upper(row) if default is not None and default.upper else row.value
+    inside = _inside(judged, low, high)
+    reason = figure(judged) + ("" if inside else f" is {_beyond(judged, low, high)}")
+    if not inside and judged != row.value and row.low is not None and null is not None and row.low <= null:
+        reason += ", which more held-out people may lower"
+    if metric.endswith(_WORST):
+        reason = f"{row.label}: {reason}"
     real = "" if null is None else f"real people: {figure(null)}"
     by_chance = False
     if row.low is not None and row.high is not None:
         by_chance = null is not None and row.low <= null <= row.high and (default is None or default.by_chance)
-        reason += f" (interval {figure(row.low)} … {figure(row.high)}" + (f", {real})" if real else ")")
+        value = "" if judged == row.value else f"{figure(row.value)}, "
+        reason += f" ({value}interval {figure(row.low)} … {figure(row.high)}" + (f", {real})" if real else ")")
     elif real:
         reason += f" ({real})"
     return Check(metric, limit, inside or by_chance, row.value, row.floor, null, row.low, row.high, reason)
@@ -234,6 +318,7 @@ class Bounds:
         return self.low, self.high
 
 
+_LONGEST = 60  # characters of a limit
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
 
 
@@ -247,6 +332,8 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
     """
     if text == "off":
         return None
+    if len(text) > _LONGEST:
+        raise UsageError(f"The threshold {text[:_LONGEST]!r}… of {metric!r} has {len(text)} characters; give fewer.")
     if re.fullmatch(_NUMBER, text):
         return Bounds(plain=float(text))
     if match := re.fullmatch(rf"({_NUMBER})x", text):

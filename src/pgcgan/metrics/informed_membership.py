@@ -13,25 +13,24 @@ people, scores membership. Two attackers differ in their reference:
 - *panel*: half of the held-out people. Training people and the other half are judged; then the halves are exchanged.
 - *pool*: everybody but the person judged, members and others, whose membership is unknown.
 
-Weights learned from members detect what a generator gives away of all of them, but hardly a few copies among many
+Weights learned from members detect what a generator gives away of all of them, but miss a few copies among many
 people. So the pool attacks with a second set of weights, *copies*, which need no member: they distinguish the synthetic
-people, counted in S as they are, from the same people left out of S.
+people, counted in S as they are, from the same people left out of S. With *shadow models*, the weights of the pool are
+learned from generators that the attacker fitted to other parts of the pool; they need no member of the real one either.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 from ..numerics import fill_missing, roc_auc
-from .comparison import Comparison
-from .privacy import true_positive_rate
+from .comparison import Cohort, Comparison
+from .privacy import roc_curve, true_positive_rate
 from .resampling import interval
 from .rows import NotComputable, Row, RowBuilder
 
@@ -42,34 +41,15 @@ MIN_JUDGED = 20  # people of either kind
 RATES = (0.01, 0.001)  # false positive rates
 RAREST = 0.1
 ATTACKERS = ("pool", "panel", "pool, copies")
+SHADOWS = "pool, shadow models"
+ALL_PEOPLE = "all synthetic people"
 _NAME = "informed membership"
+_GRID = np.geomspace(0.001, 1, 61)  # false positive rates of the figure
 METRICS = tuple(
     (f"{_NAME} {quantity}, {attacker}", aim)
     for attacker in ATTACKERS
     for quantity, aim in (("AUC", "0.5"), ("TPR at 1 % FPR", "0.01"), ("TPR at 0.1 % FPR", "0.001"))
 )
-
-
-def expected_leak(parameters: int, haplotypes: int) -> float:
-    """Return the AUC Φ(√(M / n)) that the best-informed attacker reaches against exactly released frequencies.
-
-    Let p̂_j be M free frequencies (sites, or haplotypes of blocks) estimated from n haplotypes, and p_j the true ones,
-    which the attacker knows. The linear term of the log-likelihood ratio that a haplotype x contributed to p̂ is
-    Λ = Σ_j (x_j - p_j)(p̂_j - p_j) / (p_j (1 - p_j)). If x did not contribute, Λ has mean 0 and variance
-    Σ_j (p̂_j - p_j)² / (p_j (1 - p_j)) ≈ M / n, because var(p̂_j) = p_j (1 - p_j) / n. If it did, p̂_j contains
-    x_j / n, which adds Σ_j (x_j - p_j)² / (n p_j (1 - p_j)) ≈ M / n to the mean. The scores of the two haplotypes of a
-    person add up: the means differ by 2 M / n, the standard deviation is √(2 M / n), so d' = √(2 M / n). Two normal
-    distributions of equal variance at this distance give AUC = Φ(d' / √2) = Φ(√(M / n)) (for single sites: Homer et
-    al. 2008; Sankararaman et al. 2009).
-
-    Parameters
-    ----------
-    parameters : int
-        M: free frequencies that the model keeps; for blocks, the number of block haplotypes minus that of blocks.
-    haplotypes : int
-        n: haplotypes of the training people, two a person.
-    """
-    return NormalDist().cdf(math.sqrt(parameters / haplotypes))
 
 
 # ---- features -----------------------------------------------------------------------------------------------------
@@ -199,6 +179,21 @@ def copy_scores(features: np.ndarray, with_self: np.ndarray, without_self: np.nd
     )
 
 
+def shadow_scores(features: np.ndarray, examples: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Return membership scores by a logistic regression that was fitted to shadow models: shape (people,).
+
+    Parameters
+    ----------
+    features : array of float, shape (people, features)
+        Of the people judged, counted in the release.
+    examples : array of float, shape (people of all shadow models, features)
+        Of the same people, counted in the people of each shadow model.
+    member : array of bool, shape (people of all shadow models,)
+        Whether the shadow model was fitted to the person.
+    """
+    return np.asarray(_regression().fit(examples, member).decision_function(features))
+
+
 def _regression() -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -241,7 +236,7 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
     ----------
     comparison : Comparison
         With held-out people.
-    attacker : {"pool", "panel", "pool, copies"}
+    attacker : {"pool", "panel", "pool, copies", "pool, shadow models"}
     every : bool
         True to use all synthetic people given, not only as many as training people.
     """
@@ -263,6 +258,13 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
         if attacker.endswith("copies"):
             synthetic = (knowledge(released, reference, released, width, in_released=k).features for k in (False, True))
             scores = copy_scores(known.features, *synthetic)
+        elif attacker == SHADOWS:
+            examples = [
+                knowledge(judged, reference, _codes(people, comparison.seed), width, in_reference=True).features
+                for people, _ in comparison.shadows
+            ]
+            of_shadows = np.concatenate([member for _, member in comparison.shadows])
+            scores = shadow_scores(known.features, np.concatenate(examples), of_shadows)
         else:
             scores = cross_fitted_scores(known.features, member, comparison.seed)
         label = None
@@ -280,31 +282,44 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
 
 
 def _cohort_codes(comparison: Comparison, name: str) -> list[np.ndarray]:
+    return _codes(comparison.released if name == "released" else comparison.cohort(name), comparison.seed)
+
+
+def _codes(cohort: Cohort, seed: int) -> list[np.ndarray]:
     """Return the codes of a cohort; a missing call takes the most common allele of its site."""
-    cohort = comparison.released if name == "released" else comparison.cohort(name)
     values = cohort.values
     if cohort.missing:
         values = np.rint(fill_missing(values.T)).astype(np.int8).T
-    return window_codes(values, comparison.seed)
+    return window_codes(values, seed)
 
 
 def informed_attacks(comparison: Comparison) -> list[Row]:
     """Attack membership with a reference of real people: AUC and true positives at 1 % and 0.1 % false positives.
 
     Overall, by label, and for the tenth of people with the rarest haplotypes. If more synthetic people were given than
-    there are training people, the attack is repeated with all of them. The definition of the attack is in
-    `metrics.informed_membership`. Intervals resample people, not the fit of the weights; the floor is chance.
+    there are training people, or further ones, the attack is repeated with all of them. The definition of the attack is
+    in `metrics.informed_membership`. Intervals resample people, not the fit of the weights; the floor is chance.
     """
     comparison.cohort("holdout")
     comparison.require(2 * MIN_JUDGED)
     builder = RowBuilder(comparison.label, "privacy")
-    for attacker in ATTACKERS:
+    curves = {}
+    for attacker in (*ATTACKERS, *([SHADOWS] if comparison.shadows else ())):
         trials = attack(comparison, attacker)
         _add_attack(builder, trials, attacker, comparison)
-        if comparison.released.n_people > comparison.synthetic.n_people:
+        curves[attacker] = roc_at(trials).round(5).tolist()
+        if comparison.released.n_people > comparison.synthetic.n_people and attacker != SHADOWS:
             trials = attack(comparison, attacker, every=True)
-            _add_attack(builder, trials, f"{attacker}, all synthetic people", comparison)
+            _add_attack(builder, trials, f"{attacker}, {ALL_PEOPLE}", comparison)
+            curves[f"{attacker}, {ALL_PEOPLE}"] = roc_at(trials).round(5).tolist()
+    comparison.figures["informed_roc"] = {"fpr": _GRID.round(6).tolist(), "curves": curves}
     return builder.rows
+
+
+def roc_at(trials: Sequence[Trial], false_positives: np.ndarray = _GRID) -> np.ndarray:
+    """Return the true positive rates at these false positive rates, the mean of the trials."""
+    curves = [roc_curve(*trial.of(np.ones(len(trial.member), dtype=bool))) for trial in trials]
+    return np.mean([np.interp(false_positives, *curve) for curve in curves], axis=0)
 
 
 def _add_attack(builder: RowBuilder, trials: Sequence[Trial], suffix: str, comparison: Comparison) -> None:

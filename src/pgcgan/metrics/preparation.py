@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,27 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
 from ..labels import label_groups
+from ..site_keys import differ_by_id
 from .comparison import MAX_BYTES, MAX_PEOPLE, Cohort, Comparison
 
 PREFERRED_LABEL = "super_pop"
 _CHUNK_SITES = 4096
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """Synthetic people of a generator that was fitted to another part of the real people: an attack learns from them.
+
+    Parameters
+    ----------
+    synthetic : Genotypes
+        At the sites of the people compared.
+    members : frozenset of str
+        Names of the real people, of train and holdout together, that the generator was fitted to.
+    """
+
+    synthetic: Genotypes
+    members: frozenset[str]
 
 
 def prepare(
@@ -22,12 +40,14 @@ def prepare(
     holdout: Genotypes | None,
     label: str | Sequence[str] | None,
     seed: int,
+    more: Genotypes | None = None,
+    shadows: Sequence[Shadow] = (),
 ) -> tuple[Comparison, dict[str, Any]]:
     """Return the matched cohorts, and what was matched, for the provenance of the evaluation.
 
     Parameters
     ----------
-    train, synthetic, holdout, label, seed
+    train, synthetic, holdout, label, seed, more, shadows
         As in `evaluate`.
 
     Raises
@@ -50,6 +70,10 @@ def prepare(
     if not sites.any():
         raise DataError("No site has a call in every set; there is nothing to compare.")
     cohorts = {n: _cohort(g, labels[n], used[n], sites, phased) for n, g in given.items()}
+    for name, genotypes in [("further synthetic", more), *(("shadow", shadow.synthetic) for shadow in shadows)]:
+        if genotypes is not None:
+            _check_sites(name, train, genotypes)
+    released = synthetic.calls if more is None else np.concatenate([synthetic.calls, more.calls], axis=1)
     comparison = Comparison(
         cohorts["train"],
         cohorts["synthetic"],
@@ -57,13 +81,16 @@ def prepare(
         position=train.variants.position[sites],
         contig=train.variants.contig[sites],
         seed=seed,
-        released=_cohort(synthetic, None, np.arange(synthetic.n_samples), sites, phased),
+        released=Cohort(released if sites.all() else released[sites], None, phased),
+        shadows=[_shadow(shadow, given, used, sites, phased, seed) for shadow in shadows],
     )
     return comparison, {
         "label": list(columns),
         "sites": int(sites.sum()),
         "phased": phased,
         "people": {n: {"given": g.n_samples, "used": len(used[n])} for n, g in given.items()},
+        **({} if more is None else {"further synthetic people": more.n_samples}),
+        **({"shadow models": len(shadows)} if shadows else {}),
         "people_by_label": {n: _counts(labels[n], used[n]) for n in given},
         "remarks": remarks,
     }
@@ -96,6 +123,16 @@ def _cohort(
     return Cohort(calls, None if labels is None else labels[people], phased)
 
 
+def _shadow(
+    shadow: Shadow, given: dict[str, Genotypes], used: dict[str, np.ndarray], sites: np.ndarray, phased: bool, seed: int
+) -> tuple[Cohort, np.ndarray]:
+    """Return as many people of a shadow model as are used of the synthetic ones, and who of the real people it knew."""
+    order = np.random.default_rng([seed, 520]).permutation(shadow.synthetic.n_samples)
+    people = np.sort(order[: len(used["synthetic"])])
+    names = [given[name].samples[i] for name in ("train", "holdout") if name in given for i in used[name]]
+    return _cohort(shadow.synthetic, None, people, sites, phased), np.array([name in shadow.members for name in names])
+
+
 def _check(given: dict[str, Genotypes]) -> None:
     train = given["train"]
     for name, genotypes in given.items():
@@ -123,13 +160,16 @@ def _check_sites(name: str, train: Genotypes, genotypes: Genotypes) -> None:
     differs = np.zeros(shared, dtype=bool)
     for field in ("contig", "position", "ref", "alt"):
         differs |= getattr(a, field)[:shared] != getattr(b, field)[:shared]
+    several = np.flatnonzero(differ_by_id(a)[:shared] | differ_by_id(b)[:shared])
+    differs[several] |= a.id[several] != b.id[several]
     advice = (
         "The sets must have the same sites in the same order: keep the common ones first "
         "(Genotypes.select, bcftools isec), or generate from a model that was trained on these sites."
     )
     if differs.any():
         first = int(np.flatnonzero(differs)[0])
-        raise DataError(f"Site {first + 1} is {a.name(first)} in train and {b.name(first)} in {name}. {advice}")
+        ids = f" (IDs {a.id[first]} and {b.id[first]})" if first in several else ""
+        raise DataError(f"Site {first + 1} is {a.name(first)} in train and {b.name(first)} in {name}{ids}. {advice}")
     if len(a) != len(b):
         longer, where = (a, "train") if len(a) > len(b) else (b, name)
         raise DataError(

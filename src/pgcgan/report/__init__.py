@@ -26,7 +26,7 @@ __all__ = ["findings", "headline", "render", "write_figures", "write_report"]
 STANDING = {"good": ("✓", "like real"), "fair": ("~", "near"), "poor": ("✗", "deviate")}
 BY_LABEL = (
     "AF RMSE", "LD RMSE", "3-point r within labels", "PCA variance ratio", "AA_truth", "AA_syn",
-    "membership AUC", "TSTR accuracy", "label fidelity",
+    "informed membership AUC, pool", "TSTR accuracy", "label fidelity",
 )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from .plots import HUES, SET_SHAPES, Axis, Figure, Plot, Series, padded
 SETS = {"train": "training", "holdout": "held-out", "synthetic": "synthetic"}
 MOST_LABELS = 12  # panels of allele frequencies
 LEAST_RATIO = 0.25
+LEAST_RATE = 0.001  # of false positives
+INFORMED = "informed membership AUC, pool"
 _GUIDE = ""  # a series without a name is not in the legend
 TOPICS = (("frequency", "linkage"), ("structure", "haplotypes", "utility"))
 
@@ -27,9 +29,9 @@ def figures(evaluation: Evaluation) -> list[Figure]:
     Parameters
     ----------
     evaluation : Evaluation
-        Its `figures` may have: pca, allele_frequency, sfs, ld_decay, ld_matrix, nearest, membership_roc, baselines
-        ({name: rows as in the JSON}), augmentation ({"label", "score", "kept": [...], "curves": {name: [...]}}) and
-        training ({"step": [...], "curves": {name: [...]}}).
+        Its `figures` may have: pca, allele_frequency, sfs, ld_decay, ld_matrix, nearest, membership_roc, informed_roc
+        ({"fpr", "curves": {attacker: [...]}}), baselines ({name: rows as in the JSON}), augmentation ({"label",
+        "score", "kept": [...], "curves": {name: [...]}}) and training ({"step": [...], "curves": {name: [...]}}).
     """
     data = evaluation.figures
     drawn = [_errors(evaluation.rows)]
@@ -40,9 +42,9 @@ def figures(evaluation: Evaluation) -> list[Figure]:
         ("ld_decay", _ld_decay),
         ("sfs", _sfs),
         ("nearest", _nearest),
-        ("membership_roc", _roc),
     ):
         drawn.append(draw(data[key]) if data.get(key) else None)
+    drawn.append(_roc(data.get("membership_roc") or {}, data.get("informed_roc") or {}))
     drawn.append(_frontier(evaluation.rows, data.get("baselines") or {}))
     drawn.append(_augmentation(data["augmentation"]) if data.get("augmentation") else None)
     drawn.append(_training(data["training"]) if data.get("training") else None)
@@ -263,7 +265,9 @@ def _sfs(data: Mapping[str, Any]) -> Figure:
 # ---- linkage ------------------------------------------------------------------------------------------------------
 
 
-def _ld_decay(data: Mapping[str, Any]) -> Figure:
+def _ld_decay(data: Mapping[str, Any]) -> Figure | None:
+    if not data["distance"]:  # too few pairs for any bin
+        return None
     names = [n for n in SETS if n in data]
     distance = data["distance"]
     low, high = min(distance), max(distance)
@@ -313,20 +317,28 @@ def _nearest(data: Mapping[str, Any]) -> Figure:
     return Figure("nearest", "Distance to the nearest training row", caption, [plot])
 
 
-def _roc(data: Mapping[str, Any]) -> Figure:
+def _roc(by_distance: Mapping[str, Any], informed: Mapping[str, Any]) -> Figure | None:
+    grid = informed.get("fpr") or np.geomspace(LEAST_RATE, 1, 61).tolist()
+    curves: dict[str, Sequence[float]] = dict(informed.get("curves") or {})
+    if by_distance:
+        curves["nearest distance"] = np.interp(grid, by_distance["fpr"], by_distance["tpr"]).tolist()
+    if not curves:
+        return None
     plot = Plot(
-        Axis("false positive rate", 0, 1),
+        Axis("false positive rate", LEAST_RATE, 1, log=True),
         Axis("true positive rate", 0, 1),
         [
-            Series("chance", "guide", "guide", [0, 1], [0, 1]),
-            Series("attack by distance", "synthetic", "curve", data["fpr"], data["tpr"]),
+            Series("chance", "guide", "guide", grid, grid),
+            *(Series(name, f"hue{k % HUES}", "curve", grid, curve) for k, (name, curve) in enumerate(curves.items())),
         ],
-        "ROC curve of the membership attack",
+        "ROC curves of the membership attacks, with a logarithmic axis of false positive rates",
     )
     caption = (
-        "Training rows detected by their distance to the nearest synthetic row. On the diagonal, no leak is detected."
+        "Share of the training people detected, by the share of other people wrongly accused. The attackers have the "
+        "synthetic people and the genotypes of all candidates (pool) or of other people (panel), or look for the "
+        "nearest synthetic haplotype. On the dashed curve an attack guesses."
     )
-    return Figure("membership", "Membership attack", caption, [plot])
+    return Figure("membership", "Membership attacks", caption, [plot])
 
 
 def typical_error(rows: Sequence[Row]) -> tuple[float, int] | None:
@@ -339,8 +351,11 @@ def _frontier(rows: Sequence[Row], baselines: Mapping[str, Any]) -> Figure | Non
     points: list[tuple[str, str, int, Row, float]] = []
     count = 0
     every = [("this set", rows), *((str(n), [Row(**r) for r in given]) for n, given in baselines.items())]
+    overall = {r.metric: r.value for r in rows if r.label == "all"}
+    informed = overall.get(INFORMED) is not None
     for k, (name, given) in enumerate(every):
-        attack = next((r for r in given if r.metric == "membership AUC" and r.label == "all"), None)
+        metric = INFORMED if informed else "membership AUC"
+        attack = next((r for r in given if r.metric == metric and r.label == "all"), None)
         typical = typical_error(given)
         if attack is None or attack.value is None or typical is None:
             continue
@@ -357,8 +372,9 @@ def _frontier(rows: Sequence[Row], baselines: Mapping[str, Any]) -> Figure | Non
         series.append(Series(name, style, "points", [attack.value], [error], shape, notes, [attack.low], [attack.high]))
     ends = [v for *_, a, _ in points for v in (a.value, a.low, a.high) if v is not None]
     top = max(3.0, 1.3 * max(t for *_, t in points))
+    attacker = "of the informed attack (pool)" if informed else "by distance"
     plot = Plot(
-        Axis("membership AUC by distance: .5 is chance", min(0.44, *ends) - 0.01, max(0.7, *ends) + 0.01),
+        Axis(f"membership AUC {attacker}: .5 is chance", min(0.44, *ends) - 0.01, max(0.7, *ends) + 0.01),
         Axis("median error, times that of real people", min(0.7, 0.8 * min(t for *_, t in points)), top, log=True),
         series,
         "Median error against membership AUC",

@@ -10,12 +10,16 @@ from typing import Any
 from ..metrics import Evaluation, Row, figure
 
 SETS = {"train": "training people", "synthetic": "synthetic people", "holdout": "held-out people"}
+INFORMED = "informed membership AUC, "
+# what the attacker has beside the synthetic people; the strongest attack that was tried gives the headline
 ATTACKS = {
-    "informed membership AUC, pool": "Informed membership attack, with the genotypes of all candidates",
-    "informed membership AUC, panel": "Informed membership attack, with a reference panel of other people",
-    "informed membership AUC, pool, copies": "Informed membership attack, in search of copies",
-    "membership AUC": "Membership attack by distance",
-    "frequency attack AUC": "Membership attack by allele frequencies",
+    f"{INFORMED}pool, all synthetic people": "with the genotypes of all candidates, on all synthetic people",
+    f"{INFORMED}pool": "with the genotypes of all candidates",
+    f"{INFORMED}pool, shadow models": "with the genotypes of all candidates and shadow models",
+    f"{INFORMED}panel": "with a panel of other people",
+    f"{INFORMED}pool, copies": "with the genotypes of all candidates, in search of copies",
+    "membership AUC": "by nearest distance alone, a weak attack",
+    "frequency attack AUC": "by allele frequencies alone, a weak attack",
 }
 
 
@@ -86,13 +90,22 @@ def _privacy_headline(overall: Sequence[Row]) -> str:
     rows = [r for r in overall if r.topic == "privacy"]
     attacks = [r for r in rows if r.metric in ATTACKS and r.value is not None]
     if not attacks:
-        return "privacy not measured"
-    leaking = [r.standing for r in attacks if (r.low if r.low is not None else r.value or 0) > 0.5]
+        return "what they give away was not measured"
+    best = max(attacks, key=lambda r: (_least(r) > 0.5, _least(r)))
+    leaking = [r.standing for r in attacks if _least(r) > 0.5]
+    if not leaking:  # what an attack did not find says most if it knew most
+        best = min(attacks, key=lambda r: list(ATTACKS).index(r.metric))
+    attack = f"{ATTACKS[best.metric]} (AUC {figure(best.value)})"
     if set(leaking) - {"good"}:
-        return "training membership can be detected"
+        return f"training membership can be detected {attack}"
     if any(r.standing == "poor" for r in rows):
         return "some synthetic people are too near to training people"
-    return "a slight leak detected" if leaking else "no leak detected by the attacks tried"
+    return f"a slight leak was detected {attack}" if leaking else f"no leak was detected {attack}"
+
+
+def _least(row: Row) -> float:
+    """Return the lower end of the interval, or the value if there is none."""
+    return row.low if row.low is not None else row.value or 0.0
 
 
 # ---- people -------------------------------------------------------------------------------------------------------
@@ -259,19 +272,25 @@ def _privacy(overall: Mapping[str, Row]) -> Finding:
         text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
         return Finding("Privacy", None, text)
     sentences = [_attack_sentence(row) for row in attacks]
-    loss, detected = overall.get("privacy loss"), overall.get("membership TPR at 1 % FPR")
+    rarest = overall.get(f"{INFORMED}pool, rarest tenth")
+    detected = overall.get("informed membership TPR at 1 % FPR, pool")
+    if rarest and rarest.value is not None:
+        sentences.append(f"In the tenth of people with the rarest haplotypes: AUC {_with_interval(rarest)}.")
+    if detected and detected.value is not None:
+        share = f"{100 * detected.value:.1f} %"
+        sentences.append(
+            f"The attacker with all genotypes finds {share} of the training people at 1 % false accusations."
+        )
+    loss = overall.get("privacy loss")
     if loss and loss.value is not None:
         sentences.append(f"Privacy loss: {_with_interval(loss)}; ideal is 0.")
-    if detected and detected.value is not None and detected.low is not None and detected.low > 0.01:
-        share = f"{100 * detected.value:.1f} %"
-        sentences.append(f"The distance attack detects {share} of the training rows at 1 % false positives.")
     copies = overall.get("exact copies")
     if copies and copies.value is not None and copies.floor is not None:
         shares = f"{100 * copies.value:.2g} % of the synthetic rows", f"{100 * copies.floor:.2g} % of the held-out rows"
         sentences.append(f"{shares[0]} and {shares[1]} equal a training row.")
     sentences += _other_deviations(rows, (*ATTACKS, "informed membership", "membership", "privacy loss"))
     sentences.append("All this holds only if the generator never saw the held-out people.")
-    sentences.append("Attacks can detect a leak; failing to detect one does not prove privacy.")
+    sentences.append("Attacks can detect a leak; an attacker who knows more finds more, and no attack proves privacy.")
     standing = _worst(r.standing for r in rows)
     leaks = any(r.low is not None and r.low > 0.5 for r in attacks)
     return Finding("Privacy", "fair" if leaks and standing == "good" else standing, " ".join(sentences))
@@ -279,7 +298,7 @@ def _privacy(overall: Mapping[str, Row]) -> Finding:
 
 def _attack_sentence(row: Row) -> str:
     """Return the result of one attack, judged by its interval."""
-    result = f"{ATTACKS[row.metric]}: AUC {_with_interval(row)}; chance is .5"
+    result = f"Attack {ATTACKS[row.metric]}: AUC {_with_interval(row)}; chance is .5"
     if row.low is None or row.high is None:
         return f"{result}."
     if row.low > 0.5:

@@ -16,11 +16,13 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from .inputs import read_regular
 
 LOCK = ".lock"
 _REPLACED = ".replaced"  # in a workspace: the folder of what is removed with it
@@ -90,6 +92,9 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
     UsageError
         If they cannot be written. The old files are then as they were, unless it happened while files were renamed.
     """
+    for path in paths:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a rename would replace /dev/null
+            raise UsageError(f"{path} is a device or a pipe, which no file can replace; give a name for a file.")
     try:
         with contextlib.ExitStack() as stack:
             folders = {
@@ -171,6 +176,22 @@ def whole_directory(
                 directory.rmdir()
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder of ours, with those above it, unless it is there; one that is a link is refused, and not filled.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be made, or is a link.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link to another folder, which is not written to; remove it.")
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text file whole or not at all.
 
@@ -180,7 +201,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         If it cannot be written.
     """
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _follow_umask(path: Path) -> None:
@@ -237,7 +258,7 @@ def held(directory: str | os.PathLike[str]) -> Iterator[None]:
             break
         except BlockingIOError:
             with contextlib.suppress(FileNotFoundError):  # it ended a moment ago: try again
-                process = Path(path).read_text(encoding="ascii", errors="replace").strip()
+                process = read_regular(path)[:20].decode("ascii", errors="replace").strip()
                 raise UsageError(
                     f"{os.fspath(directory)} is being written by another run (process {process or 'unknown'}); wait "
                     "until it has ended, or choose another directory."
@@ -257,7 +278,8 @@ def held(directory: str | os.PathLike[str]) -> Iterator[None]:
 def _locked(path: str, wait: bool) -> int:
     """Return a descriptor of a file that this process has locked and that is still there under its name.
 
-    The file is never opened through a symbolic link.
+    The file is never opened through a symbolic link, and is a regular file of one name: whoever can write beside a lock
+    could otherwise have another file emptied.
 
     Raises
     ------
@@ -267,8 +289,11 @@ def _locked(path: str, wait: bool) -> int:
         If the file cannot be opened, or went while the lock was waited for.
     """
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
+            about = os.fstat(lock)
+            if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+                raise OSError(errno.EMLINK, "its lock file is a link or a device; remove it", path)
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             there = os.lstat(path)
         except FileNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -20,7 +21,8 @@ def resident_bytes() -> int:
 def available_bytes(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Return the memory that this process may have in all: what it holds and what is free; None if that is unknown.
 
-    The least of what the system has free and what the limit of a control group (a container, a batch job) leaves.
+    The least of what the system has free, what the limit of a control group (a container, a batch job) leaves, and what
+    the limit of the process (`ulimit -v`) does.
 
     Parameters
     ----------
@@ -42,7 +44,29 @@ def available_bytes(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cg
         except (OSError, ValueError):
             continue
         free.append(max(0, most - held + int(statistics.get(cache, 0))))  # the cache of files gives way
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if allowed != resource.RLIM_INFINITY:
+        free.append(max(0, allowed - _mapped_bytes()))
     return resident_bytes() + min(free) if free else None
+
+
+def out_of_memory(error: BaseException) -> str:
+    """Return one sentence for memory that ran out: what was asked for, if the error says it, held and allowed."""
+    asked = " ".join(str(error).split()).rstrip(".")
+    available = available_bytes()
+    allowed = "" if available is None else f", and may hold {available / 1e9:.2f} GB"
+    return (
+        f"Memory ran out{f' ({asked[:160]})' if asked else ''}: the process holds {resident_bytes() / 1e9:.2f} GB"
+        f"{allowed}; read fewer sites or people (--region, --min-maf, --split), or allow it more (ulimit -v)."
+    )
+
+
+def _mapped_bytes() -> int:
+    """Return the address space of this process, which `ulimit -v` limits."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return resident_bytes()
 
 
 def _control_groups(proc: Path, cgroups: Path) -> Iterator[tuple[Path, str, str, str]]:

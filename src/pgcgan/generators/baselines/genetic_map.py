@@ -2,82 +2,137 @@
 
 from __future__ import annotations
 
-import gzip
+import math
 import os
+import re
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...errors import DataError, listed
 from ...genotypes import Variants
+from ...io.table import numbered_lines
+from ...regions import plain_contig
 
 _POSITION = ("pos", "position", "position(bp)", "bp")
 _CENTIMORGAN = ("cm", "map(cm)", "genetic_map(cm)")
 _CONTIG = ("chr", "chrom", "#chr", "#chrom", "chromosome", "contig")
+_MOST_DIGITS = 18  # that fit into int64
+
+
+@dataclass(frozen=True)
+class GeneticMap:
+    """Positions and centimorgans, sorted by position within each contig.
+
+    Parameters
+    ----------
+    source : str
+        The file, for messages.
+    contigs : list of str or None
+        That of each line; None where the map does not name it.
+    positions : array of int64
+    centimorgans : array of float64
+    """
+
+    source: str
+    contigs: np.ndarray | None
+    positions: np.ndarray
+    centimorgans: np.ndarray
+
+    def of_contig(self, contig: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return positions and centimorgans of one contig.
+
+        Raises
+        ------
+        DataError
+            If there are none, or centimorgans decrease.
+        """
+        own = np.ones(len(self.positions), dtype=bool) if self.contigs is None else self.contigs == plain_contig(contig)
+        if not own.any():
+            raise DataError(
+                f"{self.source} has no line for contig {contig!r}, on which the data have sites; contigs of the map: "
+                f"{listed(dict.fromkeys(() if self.contigs is None else self.contigs))}."
+            )
+        order = np.lexsort((self.centimorgans[own], self.positions[own]))
+        at, cm = self.positions[own][order], self.centimorgans[own][order]
+        falls = np.flatnonzero(np.diff(cm) < 0)
+        if len(falls):
+            i = int(falls[0])
+            raise DataError(
+                f"{self.source}: on contig {contig} the centimorgans fall from {cm[i]:g} at {at[i]} to {cm[i + 1]:g} "
+                f"at {at[i + 1]}; a genetic map never decreases."
+            )
+        return at, cm
 
 
 def map_distance(path: str | os.PathLike[str], sites: Variants, rate: float) -> np.ndarray:
-    """Return the Morgans between neighbouring sites, shape (variants - 1,), from a genetic map."""
-    contigs, positions, centimorgans = _read_map(path)
+    """Return the Morgans between neighbouring sites, shape (variants - 1,), from a genetic map.
+
+    Raises
+    ------
+    DataError
+        If the file is not a genetic map, lacks a contig of the sites, or is of one contig and the sites of several.
+    """
+    genetic_map = read_map(path)
     distance = np.abs(np.diff(sites.position)) * rate
-    for contig in dict.fromkeys(sites.contig):
-        own = np.ones(len(positions), bool) if contigs is None else contigs == contig.removeprefix("chr")
-        if not own.any():
-            raise DataError(
-                f"{path} has no line for contig {contig!r}; contigs there: {listed(dict.fromkeys(contigs or ()))}."
-            )
-        order = np.argsort(positions[own], kind="stable")
-        at, cm = positions[own][order], centimorgans[own][order]
+    contigs = list(dict.fromkeys(sites.contig))
+    if genetic_map.contigs is None and len(contigs) > 1:
+        raise DataError(
+            f"{genetic_map.source} names no contig, and the data have sites on {listed(contigs)}; give a map with a "
+            f"column {_CONTIG[0]}."
+        )
+    for contig in contigs:
+        at, cm = genetic_map.of_contig(contig)
         here = np.flatnonzero(sites.contig == contig)
         position = sites.position[here]
         # beyond its ends the map goes on at the plain rate
         outside = (position - np.clip(position, at[0], at[-1])) * rate
-        morgans = np.interp(position, at, cm) / 100 + outside
-        distance[here[:-1]] = np.maximum(np.diff(morgans), 0)
+        distance[here[:-1]] = np.diff(np.interp(position, at, cm) / 100 + outside)
     return distance
 
 
-def _read_map(path: str | os.PathLike[str]) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    try:
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt") if zipped else open(path, encoding="utf-8") as stream:
-            lines = [line.replace(",", " ").split() for line in stream if line.strip()]
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except (OSError, UnicodeDecodeError, EOFError):
-        raise DataError(f"{path} cannot be read as a genetic map (text or gzip).") from None
-    header = [name.lower() for name in lines[0]] if lines else []
-    columns = [
+def read_map(path: str | os.PathLike[str]) -> GeneticMap:
+    """Read a genetic map.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or a line has no position and no finite centimorgans.
+    """
+    lines = _lines(path)
+    header = [name.lower() for name in lines[0][1]] if lines else []
+    at, cm, contig = (
         next((header.index(n) for n in names if n in header), None) for names in (_POSITION, _CENTIMORGAN, _CONTIG)
-    ]
-    at, cm, contig = columns
+    )
     if at is None and cm is None and len(header) == 4 and header[3].isdigit():
         at, cm, contig = 3, 2, 0  # PLINK .map: contig, id, centimorgans, position
     elif at is None or cm is None:
         raise DataError(
             f"{path} is not a genetic map: its header needs a position (one of {', '.join(_POSITION)}) and "
-            f"centimorgans (one of {', '.join(_CENTIMORGAN)}), and it has {listed(lines[0]) if lines else 'no line'}."
+            f"centimorgans (one of {', '.join(_CENTIMORGAN)}), and it has "
+            f"{listed(lines[0][1]) if lines else 'no line'}."
         )
     else:
         lines = lines[1:]
-    try:
-        positions = np.array([int(row[at]) for row in lines], dtype=np.int64)
-        centimorgans = np.array([float(row[cm]) for row in lines])
-        names = None if contig is None else np.array([row[contig].removeprefix("chr") for row in lines], dtype=object)
-    except (ValueError, IndexError):
-        bad = next(i for i, row in enumerate(lines, start=1) if not _is_map_row(row, at, cm))
-        raise DataError(
-            f"{path}: line {bad} behind the header has no position and centimorgans: {' '.join(lines[bad - 1])!r}."
-        ) from None
-    if not len(positions):
+    if not lines:
         raise DataError(f"{path} has a header but no positions.")
-    return names, positions, centimorgans
+    positions, centimorgans, contigs = [], [], []
+    for number, row in lines:
+        try:
+            place, distance = row[at], float(row[cm])
+            contigs.append("" if contig is None else plain_contig(row[contig]))
+        except (ValueError, IndexError):
+            place, distance = "", math.nan
+        if not re.fullmatch(rf"[0-9]{{1,{_MOST_DIGITS}}}", place) or not math.isfinite(distance):
+            raise DataError(
+                f"{path}, line {number} has no position and no finite centimorgans: {' '.join(row)[:60]!r}."
+            )
+        positions.append(int(place))
+        centimorgans.append(distance)
+    names = None if contig is None else np.array(contigs, dtype=object)
+    return GeneticMap(os.fspath(path), names, np.array(positions, dtype=np.int64), np.array(centimorgans))
 
 
-def _is_map_row(row: list[str], at: int, cm: int) -> bool:
-    try:
-        int(row[at])
-        float(row[cm])
-    except (ValueError, IndexError):
-        return False
-    return True
+def _lines(path: str | os.PathLike[str]) -> list[tuple[int, list[str]]]:
+    """Return the numbers and the fields of the lines that are not blank."""
+    return [(n, line.replace(",", " ").split()) for n, line in numbered_lines(os.fspath(path)) if line.strip()]

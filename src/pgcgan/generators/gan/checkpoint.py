@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ...errors import ModelError
+from ...text import json_content
 from .. import store
 
 
@@ -46,7 +47,7 @@ def join_state(tensors: Mapping[str, torch.Tensor], skeleton: str) -> Any:
             return [fill(child) for child in value]
         return value
 
-    return fill(json.loads(skeleton))
+    return fill(json_content(skeleton))
 
 
 def write_state(path: Path, state: Any) -> None:

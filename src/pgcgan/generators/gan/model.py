@@ -18,6 +18,7 @@ from ..haplotype import exclusive_sites as exclusive_module
 from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks
 from ..haplotype.calibration import choose_inverse_temperature, rake
 from ..haplotype.code_model import CodeModel, fit_code_model
+from ..haplotype.context_tree import ORDERS
 from ..haplotype.exclusive_sites import ExclusiveSites
 from ..haplotype.model import principal_components
 from ..rows import Rows
@@ -38,9 +39,9 @@ class PGcGAN(AdversarialModel):
 
     The probabilities of the next code given the codes before are counted in the training people, as in
     `HaplotypeModel`. A generator network turns noise and label into an addition to their logarithms, block by block,
-    and is trained against a critic of haplotypes. Untrained it draws from the counts alone; it learns what they forget,
-    such as ancestry along a chromosome. With `context_tree=False` the counts are a chain, and most is left to the
-    network. Noise and label are multiplied as in PG-cGAN (Chen, Mowlaei, Shi 2020).
+    and is trained against a critic of haplotypes. Untrained it draws from the counts alone, which know the last few
+    blocks; it learns what they forget, such as ancestry along a chromosome. Noise and label are multiplied, as in
+    PG-cGAN (Chen, Mowlaei, Shi 2020).
 
     Parameters
     ----------
@@ -75,13 +76,10 @@ class PGcGAN(AdversarialModel):
         code: augmentation for small cohorts.
     min_carriers : int
         People who must carry a pattern of a block for it to become a template.
-    coverage : float
-        Share of the haplotypes that the templates of a block cover at least.
-    max_sites, max_codes : int
-        Most sites and most templates of a block.
-    context_tree, local_ancestry : bool
-        Whether the network tilts the haplotype model with its long runs of codes, and with stretches from other labels,
-        instead of the chain alone.
+    min_deviations, min_transitions, coverage, max_sites, max_codes
+        As in `HaplotypeModel`.
+    longest_run : int
+        Blocks of the longest runs of codes whose successors are counted, up to 32. With 1, the network tilts a chain.
     calibrate : bool
         Whether to rake the code frequencies of each label to those of its training people.
     inverse_temperature : float
@@ -134,11 +132,12 @@ class PGcGAN(AdversarialModel):
         critic_width: int = 64,
         crossover: float = 0.0,
         min_carriers: int = 3,
+        min_deviations: int = 20,
+        min_transitions: int = 1,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
-        context_tree: bool = True,
-        local_ancestry: bool = False,
+        longest_run: int = 4,
         calibrate: bool = True,
         inverse_temperature: float = 0.0,
         validation: float = 0.05,
@@ -152,8 +151,8 @@ class PGcGAN(AdversarialModel):
         self.loss, self.penalty, self.penalty_interval, self.clip = loss, penalty, penalty_interval, clip
         self.temperature, self.average, self.width, self.critic_width = temperature, average, width, critic_width
         self.crossover, self.min_carriers, self.coverage = crossover, min_carriers, coverage
-        self.max_sites, self.max_codes, self.context_tree = max_sites, max_codes, context_tree
-        self.local_ancestry = local_ancestry
+        self.min_deviations, self.min_transitions = min_deviations, min_transitions
+        self.max_sites, self.max_codes, self.longest_run = max_sites, max_codes, longest_run
         self.calibrate, self.inverse_temperature = calibrate, inverse_temperature
         self.validation, self.patience, self.threads = validation, patience, threads
         self.device, self.checkpoint_seconds = device, checkpoint_seconds
@@ -175,6 +174,9 @@ class PGcGAN(AdversarialModel):
                 "critic_width": (16, 1024),
                 "crossover": (0, 1),
                 "min_carriers": (1, np.inf),
+                "min_deviations": (1, np.inf),
+                "min_transitions": (1, np.inf),
+                "longest_run": (1, ORDERS[-1]),
                 "coverage": (0, 1),
                 "max_sites": (1, np.inf),
                 "max_codes": (1, MOST_CODES),
@@ -195,6 +197,7 @@ class PGcGAN(AdversarialModel):
             breaks=rows.breaks,
             states=rows.n_states,
             min_carriers=self.min_carriers,
+            min_deviations=max(self.min_deviations, self.min_carriers),
             coverage=self.coverage,
             max_sites=self.max_sites,
             max_codes=self.max_codes,
@@ -208,9 +211,9 @@ class PGcGAN(AdversarialModel):
             self.blocks_.sizes,
             len(rows.label_names),
             round(4 * self.min_carriers / 3),
-            context_tree=self.context_tree,
-            local_ancestry=self.local_ancestry,
-        )
+            longest_run=self.longest_run,
+            local_ancestry=False,
+        ).without_rare_transitions(codes, self.min_transitions)
         self.exclusive_sites_ = ExclusiveSites.of(rows)
         people = np.random.default_rng([self.seed, 1]).permutation(len(rows.label))
         validation = np.sort(rows.of_people(people[: round(self.validation * len(people))]))

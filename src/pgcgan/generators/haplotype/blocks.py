@@ -143,6 +143,7 @@ def find_blocks(
     breaks: Sequence[int] = (),
     states: int = 2,
     min_carriers: int = 3,
+    min_deviations: int = 20,
     coverage: float = 0.97,
     max_sites: int = 128,
     max_codes: int = 256,
@@ -165,6 +166,15 @@ def find_blocks(
         Sites that start a new block (the first site of each contig).
     states : int
         2 for haplotypes, 3 for dosages.
+    min_carriers : int
+        People who must carry a pattern of a block for it to become a template.
+    min_deviations : int
+        Haplotypes of a template that must differ from it at a site for the template to keep their share; smaller shares
+        are those of all templates together.
+    coverage : float
+        Share of the rows that the templates of a block cover at least.
+    max_sites, max_codes : int
+        Most sites and most templates of a block.
     label : array of int, shape (rows,), optional
         Label of each row, for the likelihoods.
     """
@@ -179,12 +189,12 @@ def find_blocks(
             length, block_templates = _longest(
                 rows, person, left, min(end - left, max_sites), length, min_carriers, coverage, max_codes
             )
-            block = _with_emission(rows, left, left + length, block_templates, states)
+            block = _with_emission(rows, left, left + length, block_templates, states, min_deviations)
             if length > 1 and _sites_predict_better(rows[:, left : left + length], block, states, label):
                 for site in range(left, left + length):
                     alone, _ = _templates(rows[:, site : site + 1], person, min_carriers)
                     templates.append(alone)
-                    emission += _with_emission(rows, site, site + 1, alone, states).emission
+                    emission += _with_emission(rows, site, site + 1, alone, states, min_deviations).emission
                     edges.append(site + 1)
             else:
                 templates.append(block_templates)
@@ -194,11 +204,15 @@ def find_blocks(
     return Blocks(np.array(edges), templates, emission)
 
 
-def _with_emission(rows: np.ndarray, left: int, right: int, templates: np.ndarray, states: int) -> Blocks:
+def _with_emission(
+    rows: np.ndarray, left: int, right: int, templates: np.ndarray, states: int, min_deviations: int
+) -> Blocks:
     """Return one block of these templates, as if its sites were all there are."""
     part = rows[:, left:right]
     block = Blocks(np.array([0, right - left]), [templates], [])
-    return Blocks(block.edges, [templates], [_emission(part, block.encode(part)[:, 0], templates, states)])
+    return Blocks(
+        block.edges, [templates], [_emission(part, block.encode(part)[:, 0], templates, states, min_deviations)]
+    )
 
 
 def _sites_predict_better(part: np.ndarray, block: Blocks, states: int, label: np.ndarray) -> bool:
@@ -284,14 +298,23 @@ def _templates(part: np.ndarray, person: np.ndarray, min_carriers: int) -> tuple
     return np.ascontiguousarray(patterns[order]), float(counts[order].sum() / complete.sum()) if usable else 0.0
 
 
-def _emission(part: np.ndarray, codes: np.ndarray, templates: np.ndarray, states: int) -> np.ndarray:
-    """Return P(state | code) at each site: the states of the rows that have the code."""
+def _emission(
+    part: np.ndarray, codes: np.ndarray, templates: np.ndarray, states: int, min_deviations: int
+) -> np.ndarray:
+    """Return P(state | code) at each site: the states of the rows that have the code.
+
+    Where fewer rows than `min_deviations` differ from their template, how often rows differ is counted over all such
+    templates together: a rare variant stays as frequent as it is, but not on the haplotype of who carries it.
+    """
     known = codes >= 0
     onehot = np.zeros((len(templates), known.sum()), dtype=np.float32)
     onehot[codes[known], np.arange(known.sum())] = 1
-    probability = np.empty((*templates.shape, states), dtype=np.float32)
+    counts = np.stack([onehot @ (part[known] == state).astype(np.float32) for state in range(states)], axis=2)
+    is_template = templates[:, :, None] == np.arange(states)
+    few = np.where(is_template, 0, counts).sum(axis=2) < min_deviations
     for state in range(states):
-        probability[:, :, state] = onehot @ (part[known] == state).astype(np.float32)
-    total = probability.sum(axis=2, keepdims=True)
-    template = templates[:, :, None] == np.arange(states)
-    return np.where(total > 0, probability / np.maximum(total, 1), template).astype(np.float32)
+        pooled = few & (templates == state)
+        together = np.where(pooled[:, :, None], counts, 0).sum(axis=0)
+        counts = np.where(pooled[:, :, None], together, counts)
+    total = counts.sum(axis=2, keepdims=True)
+    return np.where(total > 0, counts / np.maximum(total, 1), is_template).astype(np.float32)

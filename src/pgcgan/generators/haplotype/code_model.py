@@ -147,6 +147,30 @@ class CodeModel:
                 predictor.observe(rows[part, b])
         return replace(self, ancestry=PersonAncestry(loadings, known.spread))
 
+    def without_rare_transitions(self, codes: np.ndarray, least: int) -> CodeModel:
+        """Return the model without what few training rows have done: it happens as often as chance has it.
+
+        Parameters
+        ----------
+        codes : array of int, shape (rows, blocks)
+        least : int
+            Rows that must pass from a code to the next for the chain to count it; after a run, rows of the label.
+        """
+        transitions = []
+        for b, counts in enumerate(self.chain.transition_counts):
+            passed = np.zeros(counts.shape[1:], dtype=np.int64)
+            source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
+            both = (codes[:, b] >= 0) & (source >= 0)
+            np.add.at(passed, (source[both], codes[both, b]), 1)
+            transitions.append(np.where(passed >= least, counts, np.float32(0)))
+        chain = replace(self.chain, transition_counts=transitions)
+        runs = [
+            {order: replace(of, count=np.where(of.count >= least, of.count, np.float32(0)))
+             for order, of in lengths.items()}
+            for lengths in self.context_tree.runs
+        ]  # fmt: skip
+        return replace(self, chain=chain, context_tree=replace(self.context_tree, runs=runs))
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the model as arrays for a file; `SCHEMA` says what they are, `from_arrays` takes them back."""
         counts = np.concatenate([transitions.ravel() for transitions in self.chain.transition_counts])
@@ -258,7 +282,7 @@ def fit_code_model(
     n_labels: int,
     min_carriers: int,
     *,
-    context_tree: bool = True,
+    longest_run: int = ORDERS[-1],
     local_ancestry: bool = True,
 ) -> CodeModel:
     """Fit chain, context tree and local ancestry; all weights are chosen by leave-one-out likelihood.
@@ -273,14 +297,16 @@ def fit_code_model(
     n_labels : int
     min_carriers : int
         People who must share a run of codes before it is followed.
-    context_tree, local_ancestry : bool
-        Whether to fit them: without both, the model is the chain.
+    longest_run : int
+        Blocks of the longest runs that are counted; with 1, there is no context tree.
+    local_ancestry : bool
+        Whether to fit it.
     """
     plain = fit_chain(codes, label, sizes, n_labels)
     chain, tree, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, label, sizes)
     enough = (1 - _GAIN) * nats
-    for power in POWERS if context_tree else ():
-        runs, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power)
+    for power in POWERS if longest_run > 1 else ():
+        runs, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power, longest_run)
         trial = fit_shrinkage(fit_chain(codes, label, sizes, n_labels, share), runs, codes, label, sizes)
         if trial[2] < min(nats, enough):
             chain, tree, nats = trial

@@ -240,6 +240,7 @@ def count_runs(
     n_labels: int,
     min_carriers: int,
     power: float,
+    longest: int = ORDERS[-1],
 ) -> tuple[ContextTree, np.ndarray]:
     """Count the codes after each run that enough people carry; `fit_shrinkage` fits the weights later.
 
@@ -255,6 +256,8 @@ def count_runs(
     min_carriers : int
     power : float
         See `ContextTree`.
+    longest : int
+        Blocks of the longest runs that are counted.
 
     Returns
     -------
@@ -273,7 +276,7 @@ def count_runs(
         contexts: dict[int, np.ndarray] = {}
         for order in ORDERS:
             half, earlier = order // 2, b - order // 2
-            if half not in number[b] or earlier < 1 or half not in number[earlier]:
+            if order > longest or half not in number[b] or earlier < 1 or half not in number[earlier]:
                 break
             others = n_runs[earlier][half]
             run, keys, _ = _numbered(number[b][half], number[earlier][half], others, person, min_carriers)

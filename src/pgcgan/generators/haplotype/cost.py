@@ -40,7 +40,7 @@ def expected_cost(rows: Rows, find_blocks: Callable[[Rows, int], Blocks]) -> Est
     predictions = min(8192, n_rows) * most  # for rows that are predicted together
     raked = min(16_384, max(20 * n_rows, 128 * n_labels))
     heaviest = max(
-        8 * (n_labels + 1) * transitions
+        12 * (n_labels + 1) * transitions
         + (8 * blocks + 1000) * n_rows
         + 48 * predictions
         + 8 * min(400_000, n_rows * blocks) * n_labels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -20,13 +21,15 @@ from . import blocks as block_module
 from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks
-from .calibration import choose_inverse_temperature, rake
+from .calibration import MOST_INVERSE_TEMPERATURE, choose_inverse_temperature, rake
 from .code_model import CodeModel, fit_code_model
+from .context_tree import ORDERS
 from .cost import expected_cost
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
 from .membership import choose_min_carriers, least_carriers
 from .person_ancestry import KnownAncestry
+from .private_carriers import choose_carriers
 
 _COMPONENTS, _AXES = 64, 10  # principal components looked at for ancestry, and for the temperature
 _COMPONENT_BYTES = 4_000_000_000  # of the states that principal components are computed from
@@ -46,6 +49,13 @@ class HaplotypeModel(Generator):
     run_carriers : int
         People who must carry a run of codes for it to be followed; 0 chooses the number by a membership attack on
         training people, from a third more than `min_carriers` on.
+    min_deviations : int
+        Haplotypes of a template that must differ from it at a site for the template to keep their share (at least
+        `min_carriers`); smaller shares are those of all templates together, so that a rare variant does not mark the
+        haplotype of its carrier.
+    min_transitions : int
+        Haplotypes that must pass from a code, or from a run of codes in a label, to the next code for that to be
+        counted; rarer transitions happen as often as chance has it.
     coverage : float
         Share of the haplotypes that the templates of a block cover at least.
     max_sites, max_codes : int
@@ -56,9 +66,16 @@ class HaplotypeModel(Generator):
         Whether to rake the code frequencies of each label to those of its training people.
     inverse_temperature : float
         Factor on the log-probabilities of codes; 0 chooses it, from 1 to 1.3, on training people.
+    private : float
+        The AUC that an informed membership attack may reach against as many synthetic people as training people:
+        `min_carriers`, `min_deviations` and `min_transitions` are raised until the attack on left-out training people
+        stays within it.
+        0 keeps them as they are.
 
     Attributes
     ----------
+    min_carriers_ : int
+        `min_carriers`, or more with `private`.
     blocks_ : Blocks
     code_model_ : CodeModel
     exclusive_sites_ : ExclusiveSites
@@ -71,6 +88,7 @@ class HaplotypeModel(Generator):
     least_people = 2
     schema: ClassVar = {
         **block_module.SCHEMA,
+        "blocks.min_carriers": store.Array("int64", (), 1),
         **code_module.SCHEMA,
         **exclusive_module.SCHEMA,
         "calibration.inverse_temperature": store.Array("float64", (), 0),
@@ -84,6 +102,8 @@ class HaplotypeModel(Generator):
         seed: int = 0,
         min_carriers: int = 3,
         run_carriers: int = 0,
+        min_deviations: int = 20,
+        min_transitions: int = 1,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
@@ -91,21 +111,26 @@ class HaplotypeModel(Generator):
         local_ancestry: bool = True,
         calibrate: bool = True,
         inverse_temperature: float = 0.0,
+        private: float = 0.0,
     ):
         super().__init__(label, seed=seed)
         self.min_carriers, self.run_carriers = min_carriers, run_carriers
+        self.min_deviations, self.min_transitions = min_deviations, min_transitions
         self.coverage, self.max_sites, self.max_codes = coverage, max_sites, max_codes
         self.context_tree, self.local_ancestry = context_tree, local_ancestry
-        self.calibrate, self.inverse_temperature = calibrate, inverse_temperature
+        self.calibrate, self.inverse_temperature, self.private = calibrate, inverse_temperature, private
 
     def _check(self) -> None:
         for name, least, most in (
             ("min_carriers", 1, np.inf),
             ("run_carriers", 0, np.inf),
+            ("min_deviations", 1, np.inf),
+            ("min_transitions", 1, np.inf),
             ("coverage", 0, 1),
             ("max_sites", 1, np.inf),
             ("max_codes", 1, MOST_CODES),
             ("inverse_temperature", 0, 10),
+            ("private", 0, 1),
         ):
             if not least <= getattr(self, name) <= most:
                 bounds = f"{least} to {most}" if np.isfinite(most) else f"{least} or more"
@@ -160,7 +185,11 @@ class HaplotypeModel(Generator):
         overlap: int = 0,
     ) -> None:
         say = _reporter(on_event)
-        self.blocks_ = self._find_blocks(rows, overlap)
+        self.min_carriers_ = self.min_carriers
+        if self.private:
+            self.min_carriers_ = choose_carriers(rows, self.min_carriers, self.private, self._synthesise, self.seed)
+            say("membership attack", 0.1)
+        self.blocks_ = self._find_blocks(rows, overlap, self.min_carriers_)
         codes = self.blocks_.encode(rows.states).astype(np.int64)
         say("haplotype blocks", 0.2)
 
@@ -173,6 +202,8 @@ class HaplotypeModel(Generator):
             model = model.with_ancestry(codes.reshape(of_people), rows.label, scores.reshape(of_people), self.seed)
         else:
             model = model.with_known_ancestry(codes.reshape(of_people), rows.label, ancestry)
+        transitions = max(self.min_transitions, self.min_carriers_) if self.private else self.min_transitions
+        model = model.without_rare_transitions(codes, transitions)
         say("person ancestry", 0.8)
 
         sampler = CodeSampler.of(model)
@@ -183,13 +214,26 @@ class HaplotypeModel(Generator):
         self.code_model_, self.exclusive_sites_ = model, ExclusiveSites.of(rows)
         say("calibration", 1.0)
 
-    def _find_blocks(self, rows: Rows, overlap: int) -> Blocks:
+    def _synthesise(self, rows: Rows, carriers: int) -> np.ndarray:
+        """Return the states of as many synthetic rows, of a model with so many carriers fitted to these rows."""
+        trial = copy.copy(self)
+        trial.private, trial.min_carriers = 0.0, carriers
+        trial.min_transitions = max(self.min_transitions, carriers)
+        trial.inverse_temperature = self.inverse_temperature or MOST_INVERSE_TEMPERATURE
+        trial._fit(rows)
+        random = np.random.default_rng([self.seed, 17])
+        codes = trial.sampler_.draw_people(np.sort(rows.label), rows.rows_per_person, random)
+        return trial._decode(codes.reshape(-1, codes.shape[2]), random)
+
+    def _find_blocks(self, rows: Rows, overlap: int, carriers: int = 0) -> Blocks:
+        carriers = carriers or self.min_carriers
         return find_blocks(
             rows.states,
             rows.row_person,
             breaks=sorted({overlap, *rows.breaks} - {0}),
             states=rows.n_states,
-            min_carriers=self.min_carriers,
+            min_carriers=carriers,
+            min_deviations=max(self.min_deviations, carriers),
             coverage=self.coverage,
             max_sites=self.max_sites,
             max_codes=self.max_codes,
@@ -207,13 +251,13 @@ class HaplotypeModel(Generator):
                 self.blocks_.sizes,
                 len(rows.label_names),
                 run_carriers,
-                context_tree=self.context_tree,
+                longest_run=ORDERS[-1] if self.context_tree else 1,
                 local_ancestry=self.local_ancestry,
             )
 
         if self.run_carriers:
             return fit(self.run_carriers)
-        least = least_carriers(self.min_carriers)
+        least = least_carriers(self.min_carriers_)
         model = fit(least)
         if not any(model.context_tree.runs):
             return model
@@ -275,6 +319,7 @@ class HaplotypeModel(Generator):
             "chosen": {
                 "blocks": len(self.blocks_),
                 "codes": sum(self.blocks_.sizes),
+                "carriers of a template": self.min_carriers_,
                 "carriers of a run": self.code_model_.context_tree.min_carriers,
                 "axes of ancestry": self.code_model_.ancestry.axes,
                 "inverse temperature": round(self.sampler_.inverse_temperature, 4),
@@ -284,6 +329,7 @@ class HaplotypeModel(Generator):
     def _arrays(self) -> dict[str, np.ndarray]:
         return {
             **self.blocks_.arrays(),
+            "blocks.min_carriers": np.array(self.min_carriers_),
             **self.code_model_.arrays(),
             **self.exclusive_sites_.arrays(),
             "calibration.inverse_temperature": np.array(self.sampler_.inverse_temperature, dtype=np.float64),
@@ -292,6 +338,7 @@ class HaplotypeModel(Generator):
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         n_labels = len(self.label_counts_)
+        self.min_carriers_ = int(arrays["blocks.min_carriers"])
         self.blocks_ = Blocks.from_arrays(arrays, len(self.variants_), self.n_states)
         sizes = self.blocks_.sizes
         needed = 2 * 4 * n_labels * sum(a * b for a, b in zip([1, *sizes], sizes, strict=False))

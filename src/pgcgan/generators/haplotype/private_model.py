@@ -140,6 +140,7 @@ class PrivateHaplotypeModel(HaplotypeModel):
         noisy = release_counts(rows, blocks, budget, shares, by_label=by_label)
         chain = estimate_chain(noisy, n_rows, known)
         self.blocks_ = estimate_emission(noisy, blocks, chain.pooled_code_counts)
+        self.min_carriers_ = 1  # whoever has what a template holds is hidden by noise
         sizes, n_labels = self.blocks_.sizes, len(n_rows)
         self.code_model_ = CodeModel(chain, tree, no_admixture(n_labels), no_ancestry(sizes, n_labels))
         self.exclusive_sites_ = ExclusiveSites([], []) if public is None else ExclusiveSites.of(public)

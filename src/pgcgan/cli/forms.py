@@ -1,0 +1,28 @@
+"""The usual form of each command, for messages about a command line that cannot be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_FORMS = {
+    "train": "pgcgan train PEOPLE.vcf.gz --panel PANEL.tsv -o MODEL (the panel: columns sample and super_pop)",
+    "generate": "pgcgan generate MODEL -n 1000 -o NEW.vcf.gz",
+    "evaluate": "pgcgan evaluate --real PEOPLE.vcf.gz --panel PANEL.tsv --split SPLIT.tsv --synthetic NEW.vcf.gz",
+    "split": "pgcgan split PANEL.tsv -o SPLIT.tsv",
+    "info": "pgcgan info PEOPLE.vcf.gz --panel PANEL.tsv",
+    "convert": "pgcgan convert PEOPLE.vcf.gz NEW.pgen --panel PANEL.tsv",
+}
+
+
+def right_form(arguments: Sequence[str]) -> str:
+    """Return what to write instead of these arguments, or nothing."""
+    command = arguments[0] if arguments else ""
+    if command == "generate" and "-n" in arguments:
+        at = arguments.index("-n") + 1
+        counts = [word for word in arguments[at : at + 2] if not word.startswith("-")]
+        if len(counts) == 2 and "=" not in counts[0] and re.fullmatch("[0-9]+", counts[1]):
+            return f"; a count by label is written -n {counts[0]}={counts[1]}"
+        if counts and all("=" in word for word in counts):
+            return f"; -n is repeated: {' '.join(f'-n {word}' for word in counts)}"
+    return f"; the usual form: {_FORMS[command]}" if command in _FORMS else ""
