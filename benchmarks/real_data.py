@@ -51,7 +51,7 @@ GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "SMOTE": ("smote", {}),
     "chain alone": ("haplotype", {"context_tree": False, "local_ancestry": False}),
     "haplotype": ("haplotype", {}),
-    "gan": ("gan", {"minutes": 15.0}),
+    "gan": ("gan", {}),
 }
 OURS = ("haplotype", "gan")
 
@@ -59,6 +59,8 @@ ROWS = (
     "AF r", "AF RMSE", "AF RMSE, MAF < 5 %", "LD RMSE", "LD r", "LD decay RMSE", "far pairs r", "3-point r",
     "3-point r within labels", "PCA variance ratio", "sliced Wasserstein", "Fst error", "heterozygosity W1",
     "AA_truth", "AA_syn", "C2ST AUC, gradient boosting", "C2ST AUC, logistic", "TSTR accuracy", "label fidelity",
+    "informed membership AUC, pool", "informed membership TPR at 1 % FPR, pool",
+    "informed membership AUC, pool, rarest tenth", "informed membership AUC, panel",
     "membership AUC", "membership TPR at 1 % FPR", "privacy loss", "exact copies",
 )  # fmt: skip
 LEAKS = (

@@ -19,7 +19,7 @@ from pgcgan.registry import BASELINES, MODELS, NETWORKS
 
 
 def test_every_family_has_its_name() -> None:
-    assert set(BASELINES) | set(NETWORKS) | {"haplotype"} == set(MODELS)
+    assert set(BASELINES) | set(NETWORKS) | {"haplotype", "private-haplotype"} == set(MODELS)
     for name in MODELS:
         if name not in NETWORKS:
             family = registry.family(name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .generators.baselines import SMOTE, IndependentSites, LiStephens, PCAGaussian
     from .generators.gan import PaperGAN, PGcGAN
-    from .generators.haplotype import HaplotypeModel
+    from .generators.haplotype import HaplotypeModel, PrivateHaplotypeModel
     from .genome import GenomeModel
     from .genotypes import Genotypes, Variants, concat
     from .io import read, read_panel, read_parents, read_split, write
@@ -37,6 +37,7 @@ _HOME = {
     "simulate": "simulation",
     "fetch": "thousand_genomes",
     "HaplotypeModel": "generators.haplotype",
+    "PrivateHaplotypeModel": "generators.haplotype",
     "PGcGAN": "generators.gan",
     "PaperGAN": "generators.gan",
     "IndependentSites": "generators.baselines",

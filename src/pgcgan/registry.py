@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "haplotype": ("generators.haplotype", "HaplotypeModel"),
+    "private-haplotype": ("generators.haplotype", "PrivateHaplotypeModel"),
     "gan": ("generators.gan", "PGcGAN"),
     "paper": ("generators.gan", "PaperGAN"),
     "independent": ("generators.baselines", "IndependentSites"),

@@ -13,6 +13,7 @@ from ..errors import UsageError
 
 _READING = Group("Reading", help="How a file is read; each error names the option that accepts what it refuses.")
 _NETWORKS = Group("Options of the networks", help="For --model gan and paper.")
+_PRIVACY = Group("Privacy", help="A haplotype model that gives less away of its training people.")
 _BASELINES = Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote.")
 
 # a file name may be "-" (standard input or output), which is not an option
@@ -58,6 +59,24 @@ class NetworkOptions:
     """auto (the default: a GPU if there is one), cpu or cuda."""
     threads: int | None = None
     """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores."""
+
+
+@Parameter(name="*", group=_PRIVACY)
+@dataclass(frozen=True)
+class PrivacyOptions:
+    """A target for an attack, or a guarantee."""
+
+    private: float | None = None
+    """Keep only what so many people carry that an informed attack on left-out training people finds members with this
+    AUC at most: 0.6 gives away little, 0.7 is more faithful. Not a guarantee."""
+    epsilon: float | None = None
+    """A guarantee, (epsilon, delta)-differential privacy of each person: 1 is strong, 10 weak. Sites, names of labels
+    and parameters count as public."""
+    delta: float | None = None
+    """1e-6 by default; far less than 1 / people."""
+    public: str | None = None
+    """Phased genotypes of people whose privacy need not be protected, with all sites of the cohort: far more faithful
+    where the cohort is small."""
 
 
 @Parameter(name="*", group=_BASELINES)

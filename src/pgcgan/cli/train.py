@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +12,8 @@ from ..errors import DataError, UsageError
 from ..runtime.memory import out_of_memory
 from .app import app
 from .files import output_free, read_train
-from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, Reading, named_values
+from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, PrivacyOptions, Reading, named_values
+from .private_training import privacy_parameters, read_public
 from .processes import beside, number, several
 from .progress import progress, say
 
@@ -35,6 +36,7 @@ def train(
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     network: NetworkOptions | None = None,
     baseline: BaselineOptions | None = None,
+    privacy: PrivacyOptions | None = None,
     windows: int | None = None,
     executor: str | None = None,
     resume: bool = False,
@@ -74,8 +76,10 @@ def train(
     force
         Replace a model that exists; it stays until the new one is complete.
     """
-    from ..registry import NETWORKS
+    from ..registry import NETWORKS, create
 
+    reading = reading or Reading()
+    family, private = privacy_parameters(privacy, model, windows, reading)
     if several() and model not in NETWORKS:
         raise UsageError(
             "torchrun trains one network (--model gan or paper) in several processes; --windows has --executor for "
@@ -96,39 +100,20 @@ def train(
         raise UsageError("--executor goes with --windows.")
     if resume and model not in NETWORKS:
         raise UsageError("--resume is for --model gan, --model paper and --windows: other models have no checkpoints.")
-    generator = _generator(model, label or ["super_pop"], seed, settings, network, baseline)
+    parameters = {**check_options(model, network, baseline), **named_values(settings or []), **private}
+    generator = create(family, label or ["super_pop"], seed=seed, **parameters)
     if not resume and number() == 0:
         output_free(output, force)
-    people = read_train(vcf, panel, split, reading or Reading(), generator.label)
+    people = read_train(vcf, panel, split, reading, generator.label)
+    public = read_public(privacy, people, reading)
     estimate = say_estimates(generator, people)
-    try:
-        with progress("training") as on_event:
-            if model in NETWORKS:
-                _fit_network(generator, people, output, resume, force, on_event)
-            else:
-                generator.fit(people, on_event=on_event)
-    except MemoryError as error:
-        expected = "" if estimate is None else f" ({estimate})"
-        raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None
+    network_files = {"directory": output, "resume": resume, "force": force} if model in NETWORKS else {}
+    _fit(generator, people, estimate, {**network_files, **({} if public is None else {"public": public})})
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
     if generator.expected_leak_ is not None:
         say(str(generator.expected_leak_))
-    say(f"{model} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
-
-
-def _generator(
-    model: str,
-    label: Sequence[str],
-    seed: int,
-    settings: Sequence[str] | None,
-    network: NetworkOptions | None,
-    baseline: BaselineOptions | None,
-) -> Generator:
-    """Return the generator that the options describe, its parameters checked."""
-    from ..registry import create
-
-    return create(model, label, seed=seed, **check_options(model, network, baseline), **named_values(settings or []))
+    say(f"{generator.name} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
 def check_options(model: str, network: NetworkOptions | None, baseline: BaselineOptions | None) -> dict[str, Any]:
@@ -166,9 +151,16 @@ def say_estimates(generator: Generator, people: Genotypes) -> Estimate | None:
     return estimate
 
 
-def _fit_network(generator: Any, people: Genotypes, output: str, resume: bool, force: bool, on_event: Any) -> None:
-    """Train a network with checkpoints in the output directory; after Ctrl-C, name the option that continues."""
+def _fit(generator: Generator, people: Genotypes, estimate: Estimate | None, options: Mapping[str, Any]) -> None:
+    """Fit the generator; after Ctrl-C, name the option that continues, and without memory, what was expected."""
     try:
-        generator.fit(people, directory=output, resume=resume, force=force, on_event=on_event)
+        with progress("training") as on_event:
+            generator.fit(people, on_event=on_event, **options)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"training stopped; the same command with --resume continues from {output}") from None
+        if "directory" not in options:
+            raise
+        again = f"the same command with --resume continues from {options['directory']}"
+        raise KeyboardInterrupt(f"training stopped; {again}") from None
+    except MemoryError as error:
+        expected = "" if estimate is None else f" ({estimate})"
+        raise DataError(f"{out_of_memory(error).rstrip('.')}{expected}.") from None

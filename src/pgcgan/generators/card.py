@@ -34,6 +34,18 @@ SHOWN = (
 )
 
 
+_LIMITS = (
+    "- An attack that finds nothing proves no privacy: do not claim that the people are anonymous. A guarantee is "
+    "given only by a model trained with `--epsilon`.",
+    "- This directory holds the counts that its people are drawn from, and reveals at least as much about who was "
+    "trained on. Where that is private, publish one set of people that passed the gate, and keep the model.",
+)
+_PRIVATE_LIMITS = (
+    "- The guarantee is about one person at a time. It says nothing of what the whole cohort shows, or of relatives "
+    "who are in it together, and a large epsilon promises little.",
+)
+
+
 def model_card(facts: Mapping[str, Any], measured: Sequence[tuple[str, float | None, float | None]] = ()) -> str:
     """Return the model card, in Markdown.
 
@@ -56,6 +68,7 @@ def model_card(facts: Mapping[str, Any], measured: Sequence[tuple[str, float | N
     lines += ["Written by pgcgan when the model was saved. It is for reading; pgcgan never reads it."]
     for heading, content in (
         ("Data", _data(facts)),
+        *([("Guarantee", _guarantee(facts["privacy"]))] if "privacy" in facts else []),
         ("Labels", _labels(facts)),
         ("How it was made", _provenance(facts)),
         ("What it gives away", _expected_leak(facts)),
@@ -72,6 +85,8 @@ def _data(facts: Mapping[str, Any]) -> list[str]:
     content = (
         "**This directory holds the genotypes of the people it was fitted to. Treat it like their data.**"
         if facts["holds training rows"]
+        else "It holds no sample name and no training person, but noisy counts of its cohort: see the guarantee."
+        if "privacy" in facts
         else "It holds no sample name and no training person, but counts of its cohort: see the limits."
     )
     return [
@@ -80,6 +95,19 @@ def _data(facts: Mapping[str, Any]) -> list[str]:
         f"- genotypes: {'phased' if facts['phased'] else 'unphased'}, {ploidy}",
         "",
         content,
+    ]
+
+
+def _guarantee(privacy: Mapping[str, Any]) -> list[str]:
+    return [
+        f"This directory, and everything generated from it, has ({privacy['epsilon']:g}, {privacy['delta']:g})-"
+        f"differential privacy. Unit: {privacy['unit']}.",
+        "",
+        "- numbers of people, here and below: with noise",
+        f"- public, and not protected: {privacy['public']}",
+        f"- spent on: {privacy['spent on']}",
+        "- not covered: an evaluation against the cohort, whatever it is printed on, and other models of the same "
+        "people, whose epsilons add up",
     ]
 
 
@@ -144,10 +172,7 @@ def _limits(facts: Mapping[str, Any]) -> list[str]:
         "- The labels are those of the panel. They describe how people were sampled, not what people are.",
         "- What the training people lack, the model lacks: other populations, other sites, and the combinations of "
         "alleles that only one or two people carry.",
-        "- An attack that finds nothing proves no privacy: do not claim that the people are anonymous. A guarantee is "
-        "given only by a model trained with `--epsilon`.",
-        "- This directory holds the counts that its people are drawn from, and reveals at least as much about who was "
-        "trained on. Where that is private, publish one set of people that passed the gate, and keep the model.",
+        *(_PRIVATE_LIMITS if "privacy" in facts else _LIMITS),
         "- Do not train or choose a model on people and evaluate it against the same people.",
     ]
     if small:

@@ -118,7 +118,7 @@ class PGcGAN(AdversarialModel):
         label: str | Sequence[str] = "super_pop",
         *,
         seed: int = 0,
-        steps: int = 6000,
+        steps: int = 4000,
         minutes: float | None = None,
         batch: int = 64,
         learning_rate: float = 4e-4,

@@ -4,6 +4,9 @@
 codes given their label, `calibration` sets code frequencies and temperature after the fit, `model` puts them together.
 `membership` chooses how many people must carry a run, so that nobody is given away; `exclusive_sites` keeps sites
 consistent that exclude each other.
+
+`private_model` is the model with differential privacy: `private_counts` counts people and adds noise
+(`discrete_gaussian`) within a `privacy_budget`, `private_estimates` turns noisy counts into probabilities.
 """
 
 from .blocks import UNKNOWN, Blocks, find_blocks
@@ -12,6 +15,7 @@ from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
 from .model import HaplotypeModel
 from .person_ancestry import KnownAncestry, known_ancestry, shared_components
+from .private_model import PrivateHaplotypeModel
 
 __all__ = [
     "UNKNOWN",
@@ -21,6 +25,7 @@ __all__ = [
     "ExclusiveSites",
     "HaplotypeModel",
     "KnownAncestry",
+    "PrivateHaplotypeModel",
     "find_blocks",
     "fit_code_model",
     "known_ancestry",

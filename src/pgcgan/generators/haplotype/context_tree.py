@@ -54,6 +54,22 @@ class RunCounts:
     count: np.ndarray
     carriers: np.ndarray
 
+    def shared_by(self, labels: int) -> RunCounts:
+        """Return runs that were counted without labels as those of each of several labels."""
+        context = np.repeat(np.arange(len(self.label_keys)), labels)
+        length = np.diff(self.first)[context]
+        first = np.concatenate([[0], np.cumsum(length)])
+        entry = np.repeat(self.first[context] - first[:-1], length) + np.arange(first[-1])
+        return replace(
+            self,
+            label_keys=self.label_keys[context] * labels + np.tile(np.arange(labels), len(self.label_keys)),
+            labels=labels,
+            first=first,
+            code=self.code[entry],
+            count=self.count[entry],
+            carriers=self.carriers[context],
+        )
+
     def find(self, part: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Return the number of each run, given its parts; -1 where it is not kept."""
         return _index_of(self.keys, part, other, self.others)
@@ -124,6 +140,11 @@ class ContextTree:
         history.append(run)
         if block >= _LOOKED_BACK:
             history[block - _LOOKED_BACK] = {}
+
+    def shared_by(self, labels: int) -> ContextTree:
+        """Return a context tree of one label as that of several labels."""
+        runs = [{order: counts.shared_by(labels) for order, counts in lengths.items()} for lengths in self.runs]
+        return replace(self, runs=runs)
 
     def leave_out_weights(
         self, block: int, run: dict[int, np.ndarray], label: np.ndarray, codes: np.ndarray

@@ -1,0 +1,184 @@
+"""Counts of a private cohort, and their release with noise: the only functions of the private model that see people.
+
+`exact_*` count; a person changes each of their tables by at most the squared sensitivity that stands beside it. All
+that is computed from the released tables afterwards needs no people (post-processing), and costs no privacy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from ..rows import Rows
+from .blocks import Blocks, unique_rows
+from .discrete_gaussian import discrete_gaussian
+from .privacy_budget import PrivacyBudget
+
+# of the budget; what is not released leaves its share to the others
+SHARES = {"people": 0.02, "patterns": 0.23, "codes": 0.15, "transitions": 0.3, "alleles": 0.3}
+
+
+@dataclass(frozen=True)
+class NoisyCounts:
+    """Tables of counts with their noise.
+
+    Parameters
+    ----------
+    codes : list of int64 arrays, shape (labels, codes of the block)
+    codes_sigma : int
+        Standard deviation of the noise on each of them; likewise below.
+    transitions : list of int64 arrays, shape (groups, codes of block b - 1, codes of block b)
+        From the second block on. A group is a label, or there is one group of all people.
+    transitions_sigma : int
+    alleles : list of int64 arrays, shape (codes, sites, states - 1)
+        Rows with a code that have state 1, 2 at a site.
+    alleles_sigma : int
+    """
+
+    codes: list[np.ndarray]
+    codes_sigma: int
+    transitions: list[np.ndarray]
+    transitions_sigma: int
+    alleles: list[np.ndarray]
+    alleles_sigma: int
+
+
+# ---- sensitivity --------------------------------------------------------------------------------------------------
+
+
+def squared_sensitivity(tables: int, rows_per_person: int) -> int:
+    """Return Δ² of some tables to each of which every row of a person adds at most 1, in one place.
+
+    The rows of a person may fall into the same place of every table, which then differs by the number of rows: 2 for a
+    person with two haplotypes. So Δ² = tables × rows², and Δ = 2 √tables.
+
+    The tables are: one a block for patterns and for codes, one a pair of neighbouring blocks for transitions, one a
+    site for alleles.
+    """
+    return tables * rows_per_person**2
+
+
+# ---- exact counts -------------------------------------------------------------------------------------------------
+
+
+def exact_people(label: np.ndarray, n_labels: int) -> np.ndarray:
+    """Count people by label: (labels,). A person adds 1 to one count: Δ² = 1."""
+    return np.bincount(label, minlength=n_labels)
+
+
+def exact_patterns(states: np.ndarray, edges: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the complete patterns of each block and how many rows have each. Δ²: see `squared_sensitivity`."""
+    counted = []
+    for left, right in pairwise(edges.tolist()):
+        part = states[:, left:right]
+        patterns, of_row = unique_rows(part[(part >= 0).all(axis=1)])
+        counted.append((patterns, np.bincount(of_row, minlength=len(patterns))))
+    return counted
+
+
+def exact_codes(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int) -> list[np.ndarray]:
+    """Count rows by label and code in each block. Δ²: see `squared_sensitivity`."""
+    return [_table((label, codes[:, b]), (n_labels, size)) for b, size in enumerate(sizes)]
+
+
+def exact_transitions(codes: np.ndarray, group: np.ndarray, sizes: Sequence[int], n_groups: int) -> list[np.ndarray]:
+    """Count rows by group and the codes of two neighbouring blocks. Δ²: see `squared_sensitivity`."""
+    return [
+        _table((group, codes[:, b - 1], codes[:, b]), (n_groups, sizes[b - 1], sizes[b])) for b in range(1, len(sizes))
+    ]
+
+
+def exact_alleles(states: np.ndarray, codes: np.ndarray, blocks: Blocks, n_states: int) -> list[np.ndarray]:
+    """Count rows by code, site and state (but 0). A missing state counts as that of the row's template.
+
+    Δ²: see `squared_sensitivity`, one table a site.
+    """
+    tables = []
+    for b, templates in enumerate(blocks.templates):
+        known = np.flatnonzero(codes[:, b] >= 0)
+        code = codes[known, b]
+        part = states[known, blocks.edges[b] : blocks.edges[b + 1]]
+        part = np.where(part >= 0, part, templates[code])
+        has_code = np.zeros((len(templates), len(known)), dtype=np.float32)
+        has_code[code, np.arange(len(known))] = 1
+        counts = [np.rint(has_code @ (part == state).astype(np.float32)) for state in range(1, n_states)]
+        tables.append(np.stack(counts, axis=2).astype(np.int64))
+    return tables
+
+
+def _table(columns: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Count rows by several columns; rows with an unknown value (-1) are left out."""
+    known = np.logical_and.reduce([column >= 0 for column in columns])
+    index = np.ravel_multi_index([column[known] for column in columns], shape)
+    return np.bincount(index, minlength=int(np.prod(shape))).reshape(shape)
+
+
+# ---- release ------------------------------------------------------------------------------------------------------
+
+
+def noisy(tables: Sequence[np.ndarray], sigma: int) -> list[np.ndarray]:
+    """Return tables with discrete Gaussian noise on every count."""
+    sizes = [table.size for table in tables]
+    noise = np.split(discrete_gaussian(sigma, (sum(sizes),)), np.cumsum(sizes)[:-1])
+    return [table + part.reshape(table.shape) for table, part in zip(tables, noise, strict=True)]
+
+
+def release_people(rows: Rows, budget: PrivacyBudget, share: float) -> np.ndarray:
+    """Return the noisy number of people of each label, 1 at least."""
+    sigma = budget.spend("people by label", share, 1)
+    return np.maximum(noisy([exact_people(rows.label, len(rows.label_names))], sigma)[0], 1)
+
+
+def release_templates(rows: Rows, edges: np.ndarray, budget: PrivacyBudget, share: float) -> list[np.ndarray]:
+    """Return the patterns of each block whose noisy counts pass the threshold, most frequent first.
+
+    Patterns are searched for among those that occur, so that which ones are counted depends on the cohort; the
+    threshold makes that safe (`PrivacyBudget.threshold`). Where none passes, there is the pattern of REF alleles.
+    """
+    per, blocks = rows.rows_per_person, len(edges) - 1
+    sigma = budget.spend("haplotypes of blocks", share, squared_sensitivity(blocks, per))
+    least = budget.threshold(sigma, per * blocks)
+    exact = exact_patterns(rows.states, edges)
+    templates = []
+    for (patterns, _), counts in zip(exact, noisy([counts for _, counts in exact], sigma), strict=True):
+        frequent = np.flatnonzero(counts >= least)
+        frequent = frequent[np.argsort(-counts[frequent], kind="stable")]
+        ref = np.zeros((1, patterns.shape[1]), dtype=np.int8)
+        templates.append(np.ascontiguousarray(patterns[frequent]) if len(frequent) else ref)
+    return templates
+
+
+def release_counts(
+    rows: Rows, blocks: Blocks, budget: PrivacyBudget, shares: dict[str, float], *, by_label: bool
+) -> NoisyCounts:
+    """Encode people by released blocks and return the noisy counts of codes, transitions and alleles.
+
+    Parameters
+    ----------
+    rows : Rows
+    blocks : Blocks
+        Public, or released before.
+    budget : PrivacyBudget
+    shares : dict of str to float
+        Of the budget: codes, transitions, alleles.
+    by_label : bool
+        Whether transitions are counted label by label, or all people together.
+    """
+    per, sizes, n_labels = rows.rows_per_person, blocks.sizes, len(rows.label_names)
+    codes = blocks.encode(rows.states).astype(np.int64)
+    codes_sigma = budget.spend("codes by label", shares["codes"], squared_sensitivity(len(blocks), per))
+    code_counts = noisy(exact_codes(codes, rows.row_label, sizes, n_labels), codes_sigma)
+    transitions, transitions_sigma = [], 1
+    if len(blocks) > 1:
+        what = "transitions between blocks" + (" by label" if by_label else "")
+        transitions_sigma = budget.spend(what, shares["transitions"], squared_sensitivity(len(blocks) - 1, per))
+        group = rows.row_label if by_label else np.zeros_like(rows.row_label)
+        exact = exact_transitions(codes, group, sizes, n_labels if by_label else 1)
+        transitions = noisy(exact, transitions_sigma)
+    sites = int(blocks.edges[-1])
+    alleles_sigma = budget.spend("alleles by code", shares["alleles"], squared_sensitivity(sites, per))
+    alleles = noisy(exact_alleles(rows.states, codes, blocks, rows.n_states), alleles_sigma)
+    return NoisyCounts(code_counts, codes_sigma, transitions, transitions_sigma, alleles, alleles_sigma)
