@@ -21,6 +21,7 @@ STYLES = {
     "haplotype": ("#d55e00", "#ff8c42", _CIRCLE),
     "tied": ("#a00000", "#ff5a5a", "M-6 -3H6V3H-6z"),
     "private": ("#3a87ad", "#9fd8ff", "M0 -5.5V5.5M-4.8 -2.75L4.8 2.75M-4.8 2.75L4.8 -2.75"),
+    "epsilon": ("#4d7f17", "#9ad14b", "M-5 -4.5L5 0L-5 4.5z"),
     "gan": ("#6b4fa0", "#b79cf0", "M0 -5.2L5 4.2H-5z"),
 }
 PANELS = {
@@ -118,10 +119,10 @@ def _css() -> str:
 
 
 def _legend(shown: Sequence[str]) -> tuple[list[str], int]:
-    """Return the key, and its height: a line for every five generators."""
+    """Return the key, and its height: a line for every four generators."""
     parts = []
     for k, name in enumerate(shown):
-        x, y = 20 + k % 5 * 176, 22 + k // 5 * 22
+        x, y = 20 + k % 4 * 220, 22 + k // 4 * 22
         curve = CURVES[name]
         line = f'<path class="curve" d="M{x} {y}h28"/>' if curve.values else ""
         parts.append(
@@ -129,7 +130,7 @@ def _legend(shown: Sequence[str]) -> tuple[list[str], int]:
             f'<path class="mark" transform="translate({x + 14} {y})" d="{STYLES[name][2]}"/></g>'
             f'<text class="name" x="{x + 36}" y="{y + 4.5}">{escape(curve.title)}</text>'
         )
-    return parts, 22 * -(-len(shown) // 5) + 14
+    return parts, 22 * -(-len(shown) // 4) + 14
 
 
 def _panel(result: dict[str, Any], metric: str, shown: Sequence[str]) -> list[str]:

@@ -62,7 +62,8 @@ CURVES: dict[str, Curve] = {
         "haplotype, transitions too", "haplotype", "min_carriers", (3, 5, 7, 10, 14, 20), also=("min_transitions",)
     ),
     "private": Curve("haplotype, --private", "haplotype", "private", (0.6, 0.7)),
-    "gan": Curve("gan", "gan", "min_carriers", (3, 20), {"minutes": 15.0}),
+    "epsilon": Curve("private haplotype, --epsilon", "private-haplotype", "epsilon", (1.0, 3.0, 10.0)),
+    "gan": Curve("gan", "gan", "min_carriers", (3, 20)),
 }
 
 
