@@ -217,8 +217,8 @@ def measure_curves(
             "seed": seed,
             "fit_seconds": short(time.perf_counter() - began),
         }
-        if hasattr(model, "min_carriers_"):
-            point["carriers"] = model.min_carriers_
+        if CURVES[curve].generator == "haplotype":
+            point["carriers"] = model.facts()["chosen"]["carriers of a template"]
         rows, floors = measure(train, model.sample(model.label_counts_, seed=seed), holdout, seed)
         point |= {"rows": rows, "settings": model.parameters(), "pgcgan": VERSION, "date": now()}
         add_point(result, point, floors)
