@@ -103,7 +103,7 @@ class HaplotypeModel(Generator):
         min_carriers: int = 3,
         run_carriers: int = 0,
         min_deviations: int = 20,
-        min_transitions: int = 1,
+        min_transitions: int = 2,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
