@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cohorts import label_counts
-from frontier import differing, floor_of, measure, numbers, over_seeds
-from real_data import DATA_SETS, DOCUMENT, LABEL, ROOT, DataSet, machine, read_parts, write_result, write_section
+from cohorts import DATA_SETS, LABEL, DataSet, label_counts, read_parts
+from frontier_points import differing, floor_of, mean_of
+from measuring import DOCUMENT, ROOT, machine, numbers, short, write_result, write_section
 
-from pgcgan import Genotypes
+from pgcgan import Genotypes, evaluate
 from pgcgan.errors import DataError, PgcganError
 from pgcgan.metrics import figure
 from pgcgan.provenance import VERSION, now, provenance
@@ -69,6 +69,15 @@ def parts(folder: Path, data: DataSet, inner: bool) -> tuple[Genotypes, Genotype
     """Return who is fitted and who is measured against: two parts of the train people, or train and held-out people."""
     train, holdout = read_parts(folder, data)
     return train.split(INNER_SHARE, by=LABEL, seed=INNER_SEED) if inner else (train, holdout)
+
+
+def measure(
+    train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return value and floor of every row shown."""
+    evaluation = evaluate(train, synthetic, holdout=holdout, label=LABEL, seed=seed)
+    rows = [evaluation.get(name) for name in SHOWN]
+    return {r.metric: short(r.value) for r in rows}, {r.metric: short(r.floor) for r in rows}
 
 
 def start(out: Path, people: str, train: Genotypes, holdout: Genotypes) -> dict[str, Any]:
@@ -199,8 +208,7 @@ def as_markdown(result: dict[str, Any]) -> str:
             runs = [e for e in group if e["variant"] == name]
             cells = [name, ", ".join(f"`{k}={v}`" for k, v in runs[-1]["changed"].items()), str(len(runs))]
             for metric in SHOWN:
-                of_seeds = over_seeds(runs, metric)
-                cells.append(figure(None if of_seeds is None else of_seeds[0]))
+                cells.append(figure(mean_of(runs, metric)))
             cells.append(f"{sum(e['fit_seconds'] for e in runs) / len(runs):.3g}")
             lines.append("| " + " | ".join(cells) + " |")
         changed = {name for e in group for name in e["changed"]}

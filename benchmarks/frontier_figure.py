@@ -1,13 +1,14 @@
-"""The figure of the frontier as SVG: fidelity against membership AUC, one curve a generator."""
+"""The figure of the frontier as SVG: fidelity against informed membership AUC, one curve a generator."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from frontier import AIMS, ATTACK, CURVES, LIMIT, by_value, cell, floor_of, over_seeds, point_name
+from frontier_points import CURVES, LEVELS, POOL, by_value, floor_of, over_seeds, point_name, span_text
 
 # Okabe and Ito's palette, as in the report: colour for a light and a dark background, and the shape of the mark
 _CIRCLE = "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z"
@@ -16,11 +17,12 @@ STYLES = {
     "li-stephens": ("#0072b2", "#5ab4f0", "M-4 -4h8v8h-8z"),
     "pca-gaussian": ("#009e73", "#35c79a", "M0 -5.5L5.5 0L0 5.5L-5.5 0z"),
     "smote": ("#b0568a", "#e79fc6", "M0 5.2L-5 -4.2H5z"),
+    "carriers": ("#8a6900", "#f0d04f", "M0 -5.5V5.5M-5.5 0H5.5"),
     "haplotype": ("#d55e00", "#ff8c42", _CIRCLE),
-    "haplotype-default": ("#a00000", "#ff5a5a", "M-6 -3H6V3H-6z"),
+    "tied": ("#a00000", "#ff5a5a", "M-6 -3H6V3H-6z"),
+    "private": ("#3a87ad", "#9fd8ff", "M0 -5.5V5.5M-4.8 -2.75L4.8 2.75M-4.8 2.75L4.8 -2.75"),
+    "epsilon": ("#4d7f17", "#9ad14b", "M-5 -4.5L5 0L-5 4.5z"),
     "gan": ("#6b4fa0", "#b79cf0", "M0 -5.2L5 4.2H-5z"),
-    "published-gan": ("#8a6900", "#f0d04f", "M0 -5.5V5.5M-4.8 -2.75L4.8 2.75M-4.8 2.75L4.8 -2.75"),
-    "published-rbm": ("#3a87ad", "#9fd8ff", "M0 -5.5V5.5M-5.5 0H5.5"),
 }
 PANELS = {
     "C2ST AUC, gradient boosting": "C2ST AUC, gradient boosting (ideal: 0.5)",
@@ -28,8 +30,19 @@ PANELS = {
     "LD RMSE": "LD RMSE (lower is better)",
     "far pairs r": "far pairs r (higher is better)",
 }
+_HIGHER, _LOGARITHMIC = "far pairs r", "LD RMSE"
 _WIDTH, _PANEL, _HEIGHT = 900, 430, 300  # of the figure, and of a panel with its axes
 _LEFT, _TOP, _ACROSS, _UP = 62, 34, 350, 216  # the plot inside a panel
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A point of a curve: its name, number of seeds, and (mean, least, largest) of both axes."""
+
+    name: str
+    seeds: int
+    attack: tuple[float, float, float]
+    fidelity: tuple[float, float, float]
 
 
 class _Scale:
@@ -42,19 +55,14 @@ class _Scale:
         self.low, self.high = low - pad, high + pad
 
     def bend(self, value: float) -> float:
-        if self.kind == "log":
-            return math.log10(value)
-        # an AUC is seen best near guessing: even steps within .05 of .5, and tenfold ones beyond
-        return math.asinh((value - 0.5) / 0.05) if self.kind == "attack" else value
+        return math.log10(value) if self.kind == "log" else value
 
     def __call__(self, value: float) -> float:
         first, last = self.pixels
         return first + (self.bend(value) - self.low) / (self.high - self.low) * (last - first)
 
     def ticks(self) -> list[float]:
-        if self.kind == "attack":
-            wanted = [0.0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.48, 0.5, 0.52, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0]
-        elif self.kind == "log":
+        if self.kind == "log":
             wanted = [m * 10.0**k for k in range(-8, 2) for m in (1, 1.5, 2, 3, 5)]
         else:
             span = self.high - self.low
@@ -71,12 +79,12 @@ class _Scale:
 
 
 def as_svg(result: dict[str, Any]) -> str:
-    """Return the figure: fidelity against membership AUC, one curve a generator; up and to the left is better."""
+    """Return the figure: a panel for each metric, a curve for each generator; up and to the left is better."""
     shown = [name for name in CURVES if any(p["curve"] == name for p in result["points"])]
     legend, height = _legend(shown)
     rows = -(-len(PANELS) // 2)
     total = height + rows * _HEIGHT + 4
-    name = f"Fidelity against membership AUC, {result['title']}"
+    name = f"Fidelity against informed membership AUC, {result['title']}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {total}" width="{_WIDTH}" height="{total}" '
         f'role="img" aria-label="{escape(name)}">',
@@ -97,10 +105,11 @@ def _css() -> str:
         'text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--soft)}'
         ".name{font-size:13px;fill:var(--ink)}.paper{fill:var(--paper)}.grid{stroke:var(--rule)}"
         ".floor{stroke:var(--ink);stroke-dasharray:7 4}.limit{stroke:var(--ink);stroke-dasharray:2 4}"
+        ".bar{stroke:var(--ink);stroke-width:2}"
         ".curve{fill:none;stroke:currentColor;stroke-width:1.8;stroke-linejoin:round}"
         ".span{stroke:currentColor;stroke-opacity:.6}"
         ".mark{fill:currentColor;stroke:currentColor;stroke-width:1.8}"
-        ".haplotype .curve{stroke-width:3}"
+        ".tied .curve{stroke-width:3}"
     )
     light = "svg{--paper:#fff;--ink:#1b1f24;--soft:#59636e;--rule:#d5dae0}"
     dark = "svg{--paper:#14171b;--ink:#e7eaee;--soft:#a3adb8;--rule:#363d45}"
@@ -110,10 +119,10 @@ def _css() -> str:
 
 
 def _legend(shown: Sequence[str]) -> tuple[list[str], int]:
-    """Return the key, and its height: a line for every five generators."""
+    """Return the key, and its height: a line for every four generators."""
     parts = []
     for k, name in enumerate(shown):
-        x, y = 20 + k % 5 * 176, 22 + k // 5 * 22
+        x, y = 20 + k % 4 * 220, 22 + k // 4 * 22
         curve = CURVES[name]
         line = f'<path class="curve" d="M{x} {y}h28"/>' if curve.values else ""
         parts.append(
@@ -121,54 +130,79 @@ def _legend(shown: Sequence[str]) -> tuple[list[str], int]:
             f'<path class="mark" transform="translate({x + 14} {y})" d="{STYLES[name][2]}"/></g>'
             f'<text class="name" x="{x + 36}" y="{y + 4.5}">{escape(curve.title)}</text>'
         )
-    return parts, 22 * -(-len(shown) // 5) + 14
+    return parts, 22 * -(-len(shown) // 4) + 14
 
 
 def _panel(result: dict[str, Any], metric: str, shown: Sequence[str]) -> list[str]:
-    curves: dict[str, list[tuple[float | None, int, tuple[float, float, float], tuple[float, float, float]]]] = {}
+    curves: dict[str, list[_Mark]] = {}
     for name in shown:
         for value, points in by_value(result, name):
-            attack, found = over_seeds(points, ATTACK), over_seeds(points, metric)
-            if attack is not None and found is not None:
-                curves.setdefault(name, []).append((value, len(points), attack, found))
-    every = [point for points in curves.values() for point in points]
+            attack, fidelity = over_seeds(points, POOL), over_seeds(points, metric)
+            if attack is not None and fidelity is not None:
+                curves.setdefault(name, []).append(_Mark(point_name(name, value), len(points), attack, fidelity))
+    marks = [mark for line in curves.values() for mark in line]
     floor = floor_of(result, metric)
+    bars = _bars(metric) if result["name"] == "frontier-hla" else []
     right, bottom = _LEFT + _ACROSS, _TOP + _UP
-    x = _Scale([0.5, LIMIT, *(v for p in every for v in p[2])], (_LEFT, right), "attack")
-    heights = [*([] if floor is None else [floor]), *(v for p in every for v in p[3])]
+    x = _Scale([0.5, *(level.attack for level in LEVELS), *(v for m in marks for v in m.attack)], (_LEFT, right))
+    heights = [*([] if floor is None else [floor]), *(y for _, _, y in bars), *(v for m in marks for v in m.fidelity)]
     # the better end is up in every panel
-    span = (bottom, _TOP) if AIMS[metric] == "higher" else (_TOP, bottom)
-    y = _Scale(heights or [0.0, 1.0], span, "log" if AIMS[metric] == "lower" and min(heights) > 0 else "linear")
-    out = [f'<text class="name" x="{_LEFT}" y="{_TOP - 12}">{escape(PANELS[metric])}</text>']
+    span = (bottom, _TOP) if metric == _HIGHER else (_TOP, bottom)
+    y = _Scale(heights or [0.0, 1.0], span, "log" if metric == _LOGARITHMIC and min(heights) > 0 else "linear")
+    out = [f'<text class="name" x="{_LEFT}" y="{_TOP - 12}">{escape(PANELS[metric])}</text>', *_axes(x, y)]
+    for level in LEVELS:
+        out.append(f'<path class="limit" d="M{x(level.attack):.1f} {_TOP}V{bottom}"/>')
+    for start, end, height in bars:
+        out.append(f'<path class="bar" d="M{x(start):.1f} {y(height):.1f}H{x(end):.1f}"/>')
+    if floor is not None:
+        out.append(f'<path class="floor" d="M{_LEFT} {y(floor):.1f}H{right}"/>')
+        out.append(f'<text x="{right - 2}" y="{y(floor) - 5:.1f}" text-anchor="end">real people</text>')
+    for name, line in curves.items():
+        out += [f'<g class="{name}">', *_curve(name, line, metric, x, y), "</g>"]
+    return out
+
+
+def _bars(metric: str) -> list[tuple[float, float, float]]:
+    """Return the bars of a metric: from which AUC to which, and the value."""
+    starts = [0.5, *(level.attack for level in LEVELS)]
+    return [
+        (start, level.attack, bar.high if math.isfinite(bar.high) else bar.low)
+        for start, level in zip(starts, LEVELS, strict=False)
+        for bar in level.bars
+        if bar.metric == metric
+    ]
+
+
+def _axes(x: _Scale, y: _Scale) -> list[str]:
+    """Return grid lines with their numbers, and the name of the x axis."""
+    right, bottom = _LEFT + _ACROSS, _TOP + _UP
+    out = []
     for tick in x.ticks():
         out.append(f'<path class="grid" d="M{x(tick):.1f} {_TOP}V{bottom}"/>')
         out.append(f'<text x="{x(tick):.1f}" y="{bottom + 17}" text-anchor="middle">{tick:.2f}</text>')
     for tick in y.ticks():
         out.append(f'<path class="grid" d="M{_LEFT} {y(tick):.1f}H{right}"/>')
         out.append(f'<text x="{_LEFT - 7}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    words = "membership AUC (0.5: no leak)"
-    out.append(f'<text x="{_LEFT + _ACROSS / 2}" y="{bottom + 36}" text-anchor="middle">{words}</text>')
-    out.append(f'<path class="limit" d="M{x(LIMIT):.1f} {_TOP}V{bottom}"/>')
-    out.append(f'<text x="{x(LIMIT) + 4:.1f}" y="{bottom - 6}">{LIMIT}</text>')
-    if floor is not None:
-        out.append(f'<path class="floor" d="M{_LEFT} {y(floor):.1f}H{right}"/>')
-        out.append(f'<text x="{right - 2}" y="{y(floor) - 5:.1f}" text-anchor="end">real people</text>')
-    for name, line in curves.items():
-        out.append(f'<g class="{name}">')
-        if len(line) > 1:
-            path = "L".join(f"{x(p[2][0]):.1f} {y(p[3][0]):.1f}" for p in line)
-            out.append(f'<path class="curve" d="M{path}"/>')
-        for value, seeds, at_x, at_y in line:
-            pixel_x, pixel_y = f"{x(at_x[0]):.1f}", f"{y(at_y[0]):.1f}"
-            if seeds > 1:
-                out.append(
-                    f'<path class="span" d="M{x(at_x[1]):.1f} {pixel_y}H{x(at_x[2]):.1f}'
-                    f'M{pixel_x} {y(at_y[1]):.1f}V{y(at_y[2]):.1f}"/>'
-                )
-            words = f"{point_name(name, value)}: membership AUC {cell(at_x)}, {metric} {cell(at_y)}"
+    words = "informed membership AUC, pool (0.5: no leak)"
+    return [*out, f'<text x="{_LEFT + _ACROSS / 2}" y="{bottom + 36}" text-anchor="middle">{words}</text>']
+
+
+def _curve(name: str, line: Sequence[_Mark], metric: str, x: _Scale, y: _Scale) -> list[str]:
+    """Return a curve: a line through its marks, and crosses that span the seeds."""
+    out = []
+    if len(line) > 1:
+        path = "L".join(f"{x(mark.attack[0]):.1f} {y(mark.fidelity[0]):.1f}" for mark in line)
+        out.append(f'<path class="curve" d="M{path}"/>')
+    for mark in line:
+        (mean_x, left, right), (mean_y, low, high) = mark.attack, mark.fidelity
+        if mark.seeds > 1:
             out.append(
-                f'<path class="mark" transform="translate({pixel_x} {pixel_y})" d="{STYLES[name][2]}">'
-                f"<title>{escape(words)}</title></path>"
+                f'<path class="span" d="M{x(left):.1f} {y(mean_y):.1f}H{x(right):.1f}'
+                f'M{x(mean_x):.1f} {y(low):.1f}V{y(high):.1f}"/>'
             )
-        out.append("</g>")
+        words = f"{mark.name}: {POOL} {span_text(mark.attack)}, {metric} {span_text(mark.fidelity)}"
+        out.append(
+            f'<path class="mark" transform="translate({x(mean_x):.1f} {y(mean_y):.1f})" d="{STYLES[name][2]}">'
+            f"<title>{escape(words)}</title></path>"
+        )
     return out

@@ -60,6 +60,16 @@ def short(number: float | None) -> float | None:
     return None if number is None else float(f"{number:.5g}")
 
 
+def numbers(kind: type) -> Any:
+    """Return a reader of numbers joined by commas, for the command line."""
+
+    def read(text: str) -> list[Any]:
+        return [kind(part) for part in text.split(",")]
+
+    read.__name__ = "list of numbers"
+    return read
+
+
 def write_result(result: dict[str, Any], folder: Path) -> Path:
     """Write `NAME.json` into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
