@@ -14,7 +14,6 @@ from ..errors import DataError, GateFailed, UsageError
 from ..text import visible, visible_json
 from .app import app
 from .files import (
-    at_sites_of,
     divided,
     names,
     note_relatives,
@@ -122,7 +121,7 @@ def evaluate(
     if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
     everywhere = read(real, panel, **read_options(how))
-    people = at_sites_of(everywhere, generated)
+    people = everywhere.align(generated)
     people, generated = (with_asked_labels(each, label or ()) for each in (people, generated))
     train, holdout = (people, None) if split is None else divided(people, split, how.intersect, panel)
     if holdout is not None and not holdout.n_samples:
@@ -160,7 +159,7 @@ def _more(generator: Generator, generated: Genotypes, times: int, seed: int) -> 
     with progress("generating"):
         # unlike seeds that people choose, so that nobody is drawn twice
         drawn = generator.sample(counts, seed=1_000_003 + seed, prefix="FURTHER")
-    return at_sites_of(drawn, generated)
+    return drawn.align(generated)
 
 
 def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models: int, seed: int) -> Sequence[Shadow]:
@@ -215,7 +214,7 @@ def _with_others(
     for name, other in others.items():
         generator = create(other, columns, seed=seed).fit(train) if isinstance(other, str) else other
         with progress(f"evaluating {name}") as on_event:
-            drawn = at_sites_of(generator.sample(_counts_of(train, columns), seed=seed), generated)
+            drawn = generator.sample(_counts_of(train, columns), seed=seed).align(generated)
             evaluations[generator.name] = evaluate(
                 train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
             )

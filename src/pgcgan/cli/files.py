@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
-from ..regions import plain_contig
 from ..runtime import files as runtime_files
 from ..runtime.inputs import read_regular
 from .options import Reading
@@ -156,31 +155,6 @@ def _parts(samples: Sequence[str], split: str, intersect: bool, panel: str | Non
     if not train:
         raise DataError(f"None of the {len(samples)} samples is 'train' in {split}.")
     return train, [name for name in samples if part.get(name, "train") != "train"]
-
-
-def at_sites_of(real: Genotypes, synthetic: Genotypes) -> Genotypes:
-    """Return the real people at the sites of the synthetic ones, which may be fewer (a region, a frequency filter).
-
-    Raises
-    ------
-    DataError
-        If they have no site in common.
-    """
-    from ..io.sites import at_sites, site_rows
-
-    rows = site_rows(real.variants, synthetic.variants)
-    common = rows[rows >= 0]
-    if len(common):
-        return at_sites(real, common)
-    own, other = (list(dict.fromkeys(people.variants.contig)) for people in (real, synthetic))
-    renamed = set(map(plain_contig, own)) & set(map(plain_contig, other))
-    advice = "the contigs are named in two ways: rename those of one file with `bcftools annotate --rename-chrs`"
-    if set(own) & set(other) or not renamed:
-        advice = "give files of the same region and assembly, with the same REF and ALT"
-    raise DataError(
-        f"The real and the synthetic people have no site in common: contigs {listed(own)} and {listed(other)}; "
-        f"{advice}."
-    )
 
 
 def panel_beside(path: str) -> str:

@@ -15,7 +15,6 @@ from ..text import whole_number
 from .app import app
 from .files import (
     asked_labels,
-    at_sites_of,
     divided,
     genotypes_free,
     names,
@@ -279,7 +278,7 @@ def _release(
     from ..metrics.gate import judge
     from ..release import Release, further_people, recorded
 
-    train, holdout = (at_sites_of(part, people) for part in real)
+    train, holdout = (part.align(people) for part in real)
     release = Release.of(generator, wanted[0], keep["seed"], wanted[1])
     with recorded(model, release) as others:
         more = further_people(generator, others, release)
