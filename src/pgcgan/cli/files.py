@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, UsageError, listed
+from ..errors import DataError, MissingFile, UsageError, listed
 from ..runtime import files as runtime_files
 from ..runtime.inputs import read_regular
 from .options import Reading
@@ -176,7 +176,7 @@ def read_evaluation(path: str) -> Evaluation:
     from ..metrics import Evaluation
 
     if not Path(path).exists():
-        raise UsageError(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
+        raise MissingFile(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
     try:
         return Evaluation.from_json(read_regular(path).decode())
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, PgcganError, UsageError
 from .app import app
 from .evaluate import form_of
 from .files import output_free, read_evaluation
@@ -39,6 +39,8 @@ def report(
     figures = read_evaluation(evaluation)
     try:
         written = write_report(figures, output, force=force)
+    except PgcganError:
+        raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise DataError(

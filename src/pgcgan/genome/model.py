@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from ..errors import DataError, ModelError, UsageError
+from ..errors import ModelError
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
 from ..generators.generator import Generator, OnEvent, check_seed
@@ -160,7 +160,9 @@ class GenomeModel(Generator):
                 sites = store.read_variants(place)
                 if len(sites) != window.sites:
                     raise ValueError(f"it has {len(sites)} sites instead of {window.sites}")
-            except (KeyError, ValueError, DataError) as error:
+            except ModelError:
+                raise
+            except (KeyError, ValueError) as error:
                 raise ModelError(f"{place} is damaged ({str(error).rstrip('.')}); train the model again.") from None
             for name, values in columns.items():
                 values += getattr(sites, name)[window.overlap :].tolist()
@@ -341,7 +343,9 @@ class GenomeModel(Generator):
             model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
             model.check_parameters()
             model._open(Path(path))
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+        except ModelError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             text = str(error).rstrip(".")
             raise ModelError(f"{os.fspath(path)} is damaged ({text}); train the model again.") from None
         return model
