@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
+from ..runtime.progress import progress, say
 from ..text import whole_number
 from .app import app
 from .files import (
@@ -23,7 +24,6 @@ from .files import (
     split_of,
 )
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
-from .progress import progress, say
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from ..errors import DataError, PgcganError, UsageError
+from ..runtime.progress import say
 from .app import app
 from .evaluate import form_of
 from .files import output_free, read_evaluation
 from .options import FILE, OUTPUT
-from .progress import say
 
 
 @app.command

@@ -10,11 +10,11 @@ from cyclopts import Parameter
 
 from ..errors import DataError, UsageError
 from ..runtime.memory import out_of_memory
+from ..runtime.progress import progress, say
 from .app import app
 from .files import output_free, read_train
 from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, Reading, named_values
 from .processes import beside, number, several
-from .progress import progress, say
 
 if TYPE_CHECKING:
     from ..generators.estimate import Estimate
