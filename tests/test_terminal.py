@@ -37,7 +37,8 @@ def test_evaluate_ends_with_the_verdict_and_can_print_it_alone(run: Run) -> None
     assert re.search(r"0\.0100 +good +lower$", lines[1]) and re.search(r" 0 +poor +at most floor$", lines[3])
     places = [out.index(text) for text in ("topic", "- a remark", "Verdict: Like real people in part", "Deviations: ")]
     assert places == sorted(places)
-    assert "1 good, 1 fair, 1 poor, of the 3 rows" in out and "40.0 % of the synthetic people" in " ".join(out.split())
+    words = " ".join(out.split())
+    assert "1 good, 1 fair, 1 poor, of the 3 rows" in words and "40 % of the synthetic people" in words
     status, brief, err = run(f"-q {EVALUATE} --brief -o e.json --force")
     assert (status, err) == (0, "")
     assert brief == out[out.index("Verdict: ") :]
