@@ -158,7 +158,8 @@ def _copies(rows: Iterable[Row]) -> str | None:
     copies = [r for r in rows if r.metric in COPIES and r.value is not None]
     # without held-out people only the share of copied people says something: others may carry a haplotype too
     alone = [r for r in copies if r.floor is None and r.metric == "copied people" and (r.value or 0) > COPIED]
-    worst = max([r for r in copies if r.standing == "poor"] + alone, key=lambda r: r.value or 0, default=None)
+    copying = [r for r in copies if r.standing == "poor"] + alone
+    worst = max(copying, key=lambda r: (r.metric == "copied people", r.value or 0), default=None)
     if worst is None:
         return None
     unseen = "" if worst.floor is None else f", of held-out people {percent(worst.floor)}"
