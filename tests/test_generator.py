@@ -273,7 +273,6 @@ BOUNDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "run_carriers": (-1, 1.0),
         "min_deviations": (0, 2.5),
         "min_transitions": (0, 2.5),
-        "private": (-0.1, 1.1, "yes"),
         "coverage": (-0.1, 1.1, math.nan, "all", None),
         "max_sites": (0, 16.0),
         "max_codes": (0, 32_768),
@@ -281,6 +280,7 @@ BOUNDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "local_ancestry": ("yes",),
         "calibrate": (0,),
         "inverse_temperature": (-1, 11, math.inf),
+        "private": (-0.1, 1.1, "yes"),
     },
     "li-stephens": {
         "recombination_rate": (0, -1.0, math.inf, None),

@@ -67,7 +67,7 @@ ORDER: dict[str, dict[str, str]] = {
         "simulate": "pgcgan simulate --split split.tsv -o cohort.vcf.gz",
         "fetch": "pgcgan fetch 1000g --region 6:28477797-33448354 -o hla.vcf.gz",
         "info": "pgcgan info cohort.vcf.gz",
-        "convert": "pgcgan convert cohort.vcf.gz --panel cohort.panel.tsv -o cohort.bcf",
+        "convert": "pgcgan convert cohort.vcf.gz cohort.bcf --panel cohort.panel.tsv",
         "split": "pgcgan split cohort.panel.tsv -o split.tsv",
     },
     "Models": {

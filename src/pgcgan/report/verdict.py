@@ -23,8 +23,8 @@ ATTACKS = {
     "frequency attack AUC": "by allele frequencies alone, a weak attack",
 }
 COPIES = {
-    "exact copies": "rows equal a training row",
-    "near copies": "rows nearly equal the row of one training person",
+    "exact copies": "rows (haplotypes, or unphased people) equal a training row",
+    "near copies": "rows (haplotypes, or unphased people) nearly equal that of one training person",
     "copied people": "people nearly equal a training person",
 }
 COPIED = 0.02  # share of copied people above which somebody is copied, where there are no held-out people
@@ -138,7 +138,7 @@ def _privacy_headline(overall: Sequence[Row]) -> str:
     attacks = [r for r in rows if r.metric in ATTACKS and r.value is not None]
     copies = _copies(rows)
     if copies:
-        return f"it copies its training people: {copies} (a row is a haplotype, or an unphased person)"
+        return f"it copies its training people: {copies}"
     if not attacks:
         return "what they give away was not measured"
     best = max(attacks, key=lambda r: (_least(r) > 0.5, _least(r)))
@@ -158,7 +158,8 @@ def _copies(rows: Iterable[Row]) -> str | None:
     copies = [r for r in rows if r.metric in COPIES and r.value is not None]
     # without held-out people only the share of copied people says something: others may carry a haplotype too
     alone = [r for r in copies if r.floor is None and r.metric == "copied people" and (r.value or 0) > COPIED]
-    worst = max([r for r in copies if r.standing == "poor"] + alone, key=lambda r: r.value or 0, default=None)
+    copying = [r for r in copies if r.standing == "poor"] + alone
+    worst = max(copying, key=lambda r: (r.metric == "copied people", r.value or 0), default=None)
     if worst is None:
         return None
     unseen = "" if worst.floor is None else f", of held-out people {percent(worst.floor)}"
