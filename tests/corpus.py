@@ -30,7 +30,6 @@ from damaging import (
     half,
     json_of,
     large_header,
-    relabelled,
     rows,
     text,
     vouched,
