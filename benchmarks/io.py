@@ -195,7 +195,12 @@ def generate_job(model: Path, folder: Path, suffix: str, count: int) -> dict[str
         path = Path(place) / f"out{suffix}"
         found = measured(lambda: write(timed(), path, unphased=suffix == ".bed"))
         size = sum(f.stat().st_size for f in Path(place).rglob("*") if f.is_file())
-    return {**found, "model_cpu_seconds": in_model[0], "bytes": size, "sites": len(generator.sample(1).variants)}
+    return {
+        **found,
+        "model_cpu_seconds": in_model[0],
+        "bytes": size,
+        "sites": len(generator.sample(1, seed=0).variants),
+    }
 
 
 # ---- all of it ----------------------------------------------------------------------------------------------------

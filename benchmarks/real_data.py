@@ -51,9 +51,10 @@ GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "SMOTE": ("smote", {}),
     "chain alone": ("haplotype", {"context_tree": False, "local_ancestry": False}),
     "haplotype": ("haplotype", {}),
+    "haplotype, private": ("haplotype", {"private": 0.6}),
     "gan": ("gan", {}),
 }
-OURS = ("haplotype", "gan")
+OURS = ("haplotype", "haplotype, private", "gan")
 
 ROWS = (
     "AF r", "AF RMSE", "AF RMSE, MAF < 5 %", "LD RMSE", "LD r", "LD decay RMSE", "far pairs r", "3-point r",
@@ -195,7 +196,7 @@ def of_seeds(generator: dict[str, Any], metric: str, key: str = "value") -> list
         field, unit = costs[metric]
         numbers = [run.get(field) and run[field] / unit for run in generator["runs"].values()] if key == "value" else []
     else:
-        numbers = [run["values"][metric][key] for run in generator["runs"].values()]
+        numbers = [run["values"].get(metric, {}).get(key) for run in generator["runs"].values()]
     return [number for number in numbers if number is not None]
 
 
@@ -211,8 +212,8 @@ def floor_of(result: dict[str, Any], metric: str) -> float | None:
 
 def aim_of(result: dict[str, Any], metric: str) -> str:
     """Return the aim of a metric."""
-    generator = next(iter(result["generators"].values()))
-    return next(iter(generator["runs"].values()))["values"][metric]["aim"]
+    runs = [run["values"] for generator in result["generators"].values() for run in generator["runs"].values()]
+    return str(next(values[metric]["aim"] for values in runs if metric in values))
 
 
 def _table(result: dict[str, Any]) -> list[list[str]]:
@@ -351,7 +352,8 @@ def as_summary(result: dict[str, Any]) -> str:
     """Return the table of the README: some rows and columns of the whole one."""
     rows = (
         "AF RMSE", "LD RMSE", "far pairs r", "PCA variance ratio", "AA_truth", "AA_syn", "C2ST AUC, gradient boosting",
-        "TSTR accuracy", "label fidelity", "membership AUC", "privacy loss",
+        "TSTR accuracy", "label fidelity", "informed membership AUC, pool", "informed membership TPR at 1 % FPR, pool",
+        "membership AUC",
     )  # fmt: skip
     header, *table = _table(result)
     wanted = ("independent", "Li-Stephens", "Li-Stephens, long", *OURS)

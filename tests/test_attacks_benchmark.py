@@ -35,9 +35,7 @@ def people() -> Genotypes:
 def test_the_likelihood_of_unlinked_sites_is_that_of_their_frequencies(benchmark: ModuleType) -> None:
     random = np.random.default_rng(1)
     calls = (random.random((6, 400, 2)) < np.array([0.5, 0.4, 0.3, 0.2, 0.5, 0.1])[:, None, None]).astype(np.int8)
-    sites = pgcgan.genotypes.Variants(
-        ["1"] * 6, np.arange(6) * 10**6 + 1, [f"s{i}" for i in range(6)], ["A"] * 6, ["C"] * 6
-    )
+    sites = pgcgan.Variants(["1"] * 6, np.arange(6) * 10**6 + 1, [f"s{i}" for i in range(6)], ["A"] * 6, ["C"] * 6)
     names = [f"p{i}" for i in range(400)]
     unlinked = Genotypes(calls, sites, names, {"super_pop": np.array(["x"] * 400, dtype=object)}, True)
     model = pgcgan.HaplotypeModel(**QUICK, max_sites=1).fit(unlinked)

@@ -66,7 +66,7 @@ def test_missing_calls_are_filled_from_the_frequency_of_the_label(name: str) -> 
     holes[2000:, 1] = -1  # one label has no call at all at this site: the other one's frequency counts
     labels = {"super_pop": ["A"] * 1000 + ["B"] * 1000}
     model = create(name, **({"mutation": 0.0} if name == "li-stephens" else {})).fit(people(holes, labels))
-    synthetic = model.sample({"A": 2000, "B": 2000})
+    synthetic = model.sample({"A": 2000, "B": 2000}, seed=0)
     for label, expected in (("A", (0.2, 0.5, 0.9)), ("B", (0.8, 0.5, 0.9))):
         frequency = synthetic.select(samples=synthetic.label("super_pop") == label).allele_frequency()
         assert np.allclose(frequency, expected, atol=0.1 if name == "smote" else 0.06), (label, frequency)
@@ -78,7 +78,7 @@ def test_missing_calls_are_filled_from_the_frequency_of_the_label(name: str) -> 
 @pytest.mark.parametrize("unphased", [False, True])
 def test_independent_sites_have_the_frequencies_and_no_linkage(cohort: Genotypes, unphased: bool) -> None:
     train = cohort.without_phase() if unphased else cohort
-    synthetic = IndependentSites().fit(train).sample({"AFR": 3000})
+    synthetic = IndependentSites().fit(train).sample({"AFR": 3000}, seed=0)
     expected = train.select(samples=train.label("super_pop") == "AFR").allele_frequency()
     assert within(synthetic.allele_frequency(), expected, 6000)
     varied = (expected > 0.1) & (expected < 0.9)
@@ -99,7 +99,7 @@ def two_templates(**more: object) -> Genotypes:
 
 
 def observed_switches(model: LiStephens, train: Genotypes, n: int = 4000) -> np.ndarray:
-    rows = model.fit(train).sample(n).haplotypes()
+    rows = model.fit(train).sample(n, seed=0).haplotypes()
     return (rows[:, 1:] != rows[:, :-1]).mean(axis=0)
 
 
@@ -175,12 +175,12 @@ def test_a_map_of_one_contig_is_not_taken_for_all(tmp_path: Path) -> None:
 def test_mutation_of_the_mosaic() -> None:
     train = people(np.zeros((6, 500), dtype=np.int8))
     theta = 1 / (1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5)
-    synthetic = LiStephens().fit(train).sample(400)
+    synthetic = LiStephens().fit(train).sample(400, seed=0)
     assert within(synthetic.calls.mean(), theta / (2 * (theta + 6)), synthetic.calls.size)
-    assert LiStephens(mutation=0).fit(train).sample(50).calls.max() == 0
+    assert LiStephens(mutation=0).fit(train).sample(50, seed=0).calls.max() == 0
     # unphased: a count of 2 loses each of its alleles on its own
     train = people(np.ones((6, 500), dtype=np.int8), phased=False)
-    dosages = LiStephens(mutation=0.2).fit(train).sample(400).dosages()
+    dosages = LiStephens(mutation=0.2).fit(train).sample(400, seed=0).dosages()
     assert within((dosages == 1).mean(), 2 * 0.2 * 0.8, dosages.size)
     assert within((dosages == 0).mean(), 0.2 * 0.2, dosages.size)
 
@@ -188,9 +188,9 @@ def test_mutation_of_the_mosaic() -> None:
 def test_the_mosaic_keeps_local_linkage_and_long_segments_copy(cohort: Genotypes) -> None:
     train = cohort.select(samples=cohort.label("super_pop") == "AFR")
     real = {row.tobytes() for row in train.haplotypes()}
-    copies = LiStephens(segment_length=1e12, mutation=0).fit(train).sample(50).haplotypes()
+    copies = LiStephens(segment_length=1e12, mutation=0).fit(train).sample(50, seed=0).haplotypes()
     assert all(row.tobytes() in real for row in copies)
-    mosaic = LiStephens(segment_length=30_000, mutation=0).fit(train).sample(500)
+    mosaic = LiStephens(segment_length=30_000, mutation=0).fit(train).sample(500, seed=0)
     assert not all(row.tobytes() in real for row in mosaic.haplotypes())
     near = np.flatnonzero((np.diff(train.variants.position) < 200) & (train.allele_frequency()[1:] > 0.1))
     alleles = [(g.haplotypes()[:, near], g.haplotypes()[:, near + 1]) for g in (train, mosaic)]
@@ -204,7 +204,7 @@ def test_the_mosaic_keeps_local_linkage_and_long_segments_copy(cohort: Genotypes
 @pytest.mark.parametrize("unphased", [False, True])
 def test_pca_gaussian_keeps_the_frequencies(cohort: Genotypes, unphased: bool) -> None:
     train = cohort.without_phase() if unphased else cohort
-    synthetic = PCAGaussian(components=20).fit(train).sample({"EUR": 3000})
+    synthetic = PCAGaussian(components=20).fit(train).sample({"EUR": 3000}, seed=0)
     own = train.select(samples=train.label("super_pop") == "EUR")
     for value in (1, 2) if unphased else (1,):
         rows = (own.dosages(), synthetic.dosages()) if unphased else (own.haplotypes(), synthetic.haplotypes())
@@ -220,7 +220,7 @@ def test_pca_gaussian_is_the_orthant_formula() -> None:
     assert first.sum() == second.sum() == 500
     rho = np.corrcoef(first, second)[0, 1]
     haplotypes = np.column_stack([first, second]).astype(np.int8)
-    synthetic = PCAGaussian(components=2).fit(people(haplotypes)).sample(20_000).haplotypes()
+    synthetic = PCAGaussian(components=2).fit(people(haplotypes)).sample(20_000, seed=0).haplotypes()
     # Sheppard (1899): two normal values with correlation rho are both positive with 1/4 + asin(rho) / (2 pi)
     assert within(synthetic.all(axis=1).mean(), 0.25 + np.arcsin(rho) / (2 * np.pi), 40_000)
 
@@ -232,7 +232,7 @@ def test_pca_gaussian_is_the_orthant_formula() -> None:
 def test_smote_stays_between_neighbours(cohort: Genotypes, unphased: bool) -> None:
     train = cohort.without_phase() if unphased else cohort
     own = train.select(samples=train.label("super_pop") == "EAS")
-    synthetic = SMOTE(neighbours=3).fit(train).sample({"EAS": 40})
+    synthetic = SMOTE(neighbours=3).fit(train).sample({"EAS": 40}, seed=0)
     rows, new = (own.dosages(), synthetic.dosages()) if unphased else (own.haplotypes(), synthetic.haplotypes())
     distance = np.abs(rows[:, None].astype(int) - rows[None]).sum(axis=2)
     np.fill_diagonal(distance, 10**6)
@@ -252,4 +252,4 @@ def test_smote_needs_a_neighbour() -> None:
     with pytest.raises(DataError, match="'B' has a single haplotype"):
         SMOTE().fit(people(rows, {"super_pop": ["A"] * 5 + ["B"]}, ploidy=1))
     # as many neighbours as there are
-    assert SMOTE(neighbours=50).fit(people(rows)).sample(3).n_samples == 3
+    assert SMOTE(neighbours=50).fit(people(rows)).sample(3, seed=0).n_samples == 3

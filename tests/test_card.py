@@ -82,7 +82,7 @@ def test_a_card_is_never_read_back(edit: str, saved: Path, tmp_path: Path) -> No
         card.mkdir()
     elif edit == "not text":
         card.write_bytes(b"\xff\xfe\x00")
-    assert pgcgan.load(copy).sample(9).equals(pgcgan.load(saved).sample(9))
+    assert pgcgan.load(copy).sample(9, seed=0).equals(pgcgan.load(saved).sample(9, seed=0))
 
 
 def test_figures_of_an_evaluation(saved: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from command_line import PROGRAM, Run
 
 import pgcgan
-from pgcgan.cli import progress
+from pgcgan.runtime import progress
 
 TRAIN = "train cohort.vcf.gz --panel cohort.panel.tsv"
 EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"

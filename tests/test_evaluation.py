@@ -163,7 +163,7 @@ def test_rows_keep_their_order_and_the_table_shows_the_overall_ones(fresh: Evalu
     overall = [r.metric for r in fresh.rows if r.label == "all"]
     assert len(overall) == len(set(overall))
     lines = str(fresh).splitlines()
-    assert lines[0].split() == ["topic", "metric", "value", "floor", "aim", "interval"]
+    assert lines[0].split() == ["topic", "metric", "value", "floor", "standing", "aim", "interval"]
     assert sum("AF RMSE " in line for line in lines) == 1
     assert sum("AF RMSE " in line for line in fresh.table(per_label=True).splitlines()) == 3
     with pytest.raises(UsageError, match="There is no row 'AF rmse' for the label 'all'; metrics for it: AF RMSE"):
@@ -233,18 +233,24 @@ def test_two_people_give_a_table_of_reasons(parts: tuple[Genotypes, Genotypes, G
     assert found.get("AF RMSE").value is not None
 
 
-def test_other_sites_are_refused_and_the_first_difference_is_named(
-    parts: tuple[Genotypes, Genotypes, Genotypes],
-) -> None:
-    train, synthetic, holdout = parts
-    with pytest.raises(
-        DataError, match=r"train has 1000 sites, synthetic has 999; the first that is only in train is 1:"
-    ):
-        evaluate(train, synthetic.select(sites=np.arange(999)), holdout=holdout)
-    with pytest.raises(
-        DataError, match=r"Site 4 is 1:2101 A>G in train and 1:2801 A>G in holdout\. The sets must have"
-    ):
-        evaluate(train, synthetic, holdout=holdout.select(sites=np.delete(np.arange(1000), 3)))
+def test_sets_are_compared_at_the_sites_they_share(parts: tuple[Genotypes, Genotypes, Genotypes]) -> None:
+    train, synthetic, holdout = (part.select(sites=slice(0, 60)) for part in parts)
+    left, right = np.arange(50), np.arange(10, 60)
+    whole = evaluate(train, synthetic.select(sites=left), holdout=holdout.select(sites=right))
+    shared = [part.select(sites=np.arange(10, 50)) for part in (train, synthetic, holdout)]
+    assert whole.rows == evaluate(shared[0], shared[1], holdout=shared[2]).rows
+    assert whole.provenance["sites"] == 40
+    assert whole.provenance["remarks"][0].startswith("40 sites are compared")
+    with pytest.raises(DataError, match="no site in common"):
+        evaluate(train, parts[1].select(sites=slice(60, 100)), holdout=holdout)
+
+
+def test_people_who_may_be_real_are_remarked_on(parts: tuple[Genotypes, Genotypes, Genotypes]) -> None:
+    train, _, holdout = (part.select(sites=slice(0, 30)) for part in parts)
+    remarks = " ".join(evaluate(train, train, holdout=holdout).provenance["remarks"])
+    assert f"{train.n_samples} synthetic people have names of train people" in remarks
+    assert "have the genotypes of the train people" in remarks
+    assert "holdout people" not in remarks
 
 
 def test_people_in_both_real_sets_are_refused(parts: tuple[Genotypes, Genotypes, Genotypes]) -> None:

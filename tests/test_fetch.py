@@ -167,11 +167,13 @@ def test_the_panels_are_in_the_shape_that_read_panel_takes(server, mirror):
     assert read_panel("people.txt") == read_panel(published)
     fetch("1000g", "b.vcf.gz", region="X", release="high-coverage", mirror=server.address)
     panel = read_panel("b.panel.tsv")
-    assert list(panel) == ["pop", "super_pop", "gender", "family", "father", "mother"]
+    assert list(panel) == ["pop", "super_pop", "gender", "family"]  # parents are no labels
+    parents = pgcgan.read_parents("b.panel.tsv")
     for line in (mirror / HIGH / "20130606_g1k_3202_samples_ped_population.txt").read_text().splitlines()[1:]:
         family, sample, father, mother, sex, population, group = line.split()
-        words = [population, group, {"1": "male", "2": "female"}[sex], family, father, mother]
+        words = [population, group, {"1": "male", "2": "female"}[sex], family]
         assert [panel[column][sample] for column in panel] == words
+        assert parents[sample] == [parent for parent in (father, mother) if parent != "0"]
     # in the order of the VCF
     assert list(panel["pop"]) == text_of("b.vcf.gz")[-41].decode().split()[9:]
 
@@ -281,12 +283,8 @@ def test_without_a_network(web):
 
 def test_a_server_that_does_not_have_it(web):
     told = error_of(mirror=web.address)
-    name = "ALL.chr6.phase3_shapeit2_mvncall_integrated_v5"
-    assert told == (
-        "The server has none of "
-        + ", ".join(f"{web.address}/{f}{name}{v}.20130502.genotypes.vcf.gz" for f in (f"{PHASE3}/", "") for v in "ba")
-        + "; mirror=… (--mirror) names another server, or the folder that the files have moved to."
-    )
+    assert f"none of {web.address}/{PHASE3}/ALL.chr6.phase3_" in told and "--mirror" in told
+    assert len(told) <= 500 and len(web.asked) >= 4
 
 
 def test_a_region_without_records(server):

@@ -335,3 +335,72 @@ def test_errors_are_of_one_family() -> None:
     assert listed([]) == "none"
     assert listed("abcde") == "a, b, c, d, e"
     assert listed("abcdefg") == "a, b, c, d, e and 2 more"
+
+
+# ---- from and to arrays and frames ----------------------------------------------------------------------------------
+
+
+@given(any_genotypes())
+def test_arrays_of_a_set_give_it_again(g: Genotypes) -> None:
+    names = {"samples": g.samples.tolist(), "labels": dict(g.labels), "position": g.variants.position.tolist()}
+    sites = {"contig": g.variants.contig.tolist(), "alt": "G"}
+    assert Genotypes.from_numpy(g.calls, phased=g.phased, **names, **sites).equals(g)
+    if g.ploidy == 2:
+        assert Genotypes.from_numpy(g.haplotypes(), phased=True, **names, **sites).calls.tolist() == g.calls.tolist()
+        counted = Genotypes.from_numpy(g.dosages(), phased=False, **names, **sites)
+        assert counted.dosages().tolist() == g.dosages().tolist() and not counted.phased
+
+
+def test_an_array_alone_gets_names_and_positions() -> None:
+    g = Genotypes.from_numpy(np.array([[0, 1, 1], [0, 0, 1], [1, 1, 0], [0, 0, 0]]))
+    assert g.shape == (3, 2, 2) and len(g) == 3
+    assert g.samples.tolist() == ["P000001", "P000002"]
+    assert g.calls[:, 0].tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert g.variants.name(2) == "1:3 A>C"
+
+
+@pytest.mark.parametrize(
+    ("array", "phased", "fact"),
+    [
+        (np.zeros((3, 4), dtype=int), True, r"\(3, 4\)"),
+        (np.full((4, 4), 2), True, "up to 2.*phased=False"),
+        (np.full((4, 4), 3), False, "0 to 3"),
+        (np.full((4, 4), 0.5), False, "whole numbers"),
+        (np.full((4, 4, 2), np.nan), True, "whole numbers"),
+        (np.zeros(5, dtype=int), True, r"\(5,\)"),
+        (np.full((4, 4, 2), 2), True, r"\[2, 2\]"),
+    ],
+)
+def test_arrays_that_are_no_alleles(array: np.ndarray, phased: bool, fact: str) -> None:
+    with pytest.raises(DataError, match=fact):
+        Genotypes.from_numpy(array, phased=phased)
+
+
+def test_parts_by_brackets_keep_the_axes_as_numpy_does() -> None:
+    g = genotypes(np.random.default_rng(0).integers(0, 2, (6, 4, 2)))
+    assert g[2].calls.tolist() == g.calls[2:3].tolist()
+    assert g[-1].variants.name(0) == "1:60 A>G"
+    assert g[1:4, [3, 0]].calls.tolist() == g.calls[1:4][:, [3, 0]].tolist()
+    assert g[:, "s2"].samples.tolist() == ["s2"]
+    assert g[g.variants.position > 40, ["s1", "s0"]].samples.tolist() == ["s1", "s0"]
+    with pytest.raises(IndexError):
+        g[6]
+    with pytest.raises(TypeError):
+        iter(g)  # type: ignore[call-overload]
+
+
+def test_sites_of_another_set_in_its_order() -> None:
+    g = genotypes(np.random.default_rng(1).integers(0, 2, (6, 4, 2)))
+    aligned = g.align(g[[4, 1, 3]])
+    assert aligned.calls.tolist() == g.calls[[4, 1, 3]].tolist()
+    assert g.align(g.variants) is g
+    other = sites(9)
+    assert g.select(sites=slice(2, None)).align(other).variants.position.tolist() == [30, 40, 50, 60]
+    with pytest.raises(DataError, match="no site in common: contigs 1 and chr1.*rename-chrs"):
+        g.align(sites(6, ["chr1"] * 6))
+
+
+def test_sites_as_a_frame() -> None:
+    frame = sites(3).to_frame()
+    assert frame.columns.tolist() == ["contig", "position", "id", "ref", "alt"]
+    assert frame.iloc[1].tolist() == ["1", 20, ".", "A", "G"]

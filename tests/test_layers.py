@@ -19,9 +19,10 @@ ROOT = Path(pgcgan.__file__).parent
 LAYERS = (
     ("text",),
     ("errors", "numerics"),
-    ("families", "provenance", "regions", "runtime"),
-    ("genotypes",),
+    ("arrays", "families", "provenance", "regions", "runtime"),
+    ("variants",),
     ("site_keys",),
+    ("genotypes",),
     ("labels", "io"),
     (
         *("generators/card", "generators/estimate", "generators/rows", "generators/store"),

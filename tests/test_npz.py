@@ -15,6 +15,7 @@ from pgcgan.errors import DataError, UsageError
 from pgcgan.io import read, write
 
 text = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=6)
+contig = text.filter(lambda name: not {*name} & {*'<>,"\\'})  # a header line of a VCF could not hold it
 allele = text.filter(lambda s: "," not in s)
 label = st.text(st.characters(codec="utf-8", exclude_characters="\t\r\n\0"), min_size=1, max_size=6).filter(
     lambda value: value == value.strip() and value not in (".", "NA", "NaN", "nan", "sample", "father", "mother")
@@ -32,7 +33,7 @@ def any_genotypes(draw):
     calls = np.array(column(st.sampled_from([0, 1, -1]), n_sites * n_people * ploidy), dtype=np.int8)
     calls = calls.reshape(n_sites, n_people, ploidy)
     calls[(calls < 0).any(axis=2)] = -1
-    contigs = column(text, 3, unique=True)
+    contigs = column(contig, 3, unique=True)
     runs = sorted(column(st.integers(0, 2), n_sites))
     alts = column(allele, n_sites)
     calls[[alt == "." for alt in alts]] = 0

@@ -27,7 +27,7 @@ def synthetic(
     people: Genotypes, counts: int | dict[str, int] = N, label: str | list[str] = "super_pop", **parameters: Any
 ) -> Genotypes:
     """Fit a haplotype model to people, by default with all defaults, and sample from it."""
-    sample = HaplotypeModel(label, **parameters).fit(people).sample(counts)
+    sample = HaplotypeModel(label, **parameters).fit(people).sample(counts, seed=0)
     assert sample.n_variants == people.n_variants
     assert (sample.calls >= 0).all()
     assert sample.phased == people.phased
@@ -123,7 +123,7 @@ def test_unlinked_sites(whole: Genotypes) -> None:
             calls[site, own] = random.permutation(calls[site, own].ravel()).reshape(-1, 2)
     people = Genotypes(calls, whole.variants, whole.samples, dict(whole.labels))
     model = HaplotypeModel().fit(people)
-    sample = model.sample(1000)
+    sample = model.sample(1000, seed=0)
     assert frequency_error(people, sample) < 0.025
     # what is left is what labels differ by
     assert linkage(sample).mean() == pytest.approx(linkage(people).mean(), abs=0.01)
@@ -155,11 +155,11 @@ def test_many_small_labels(whole: Genotypes) -> None:
     counts = Counter(pops.tolist())
     assert len(counts) == 25
     model = HaplotypeModel("pop").fit(people)
-    sample = model.sample(whole.n_samples)
+    sample = model.sample(whole.n_samples, seed=0)
     assert Counter(sample.label("pop")) == counts
     assert frequency_error(people, sample) < 0.04
     # people of a population are nearest to those of its super-population; ten of each are too few to see that
-    sample = model.sample(2400)
+    sample = model.sample(2400, seed=0)
     groups = sorted(set(labels["super_pop"]))
     real = {g: of(people, g).allele_frequency() for g in groups}
     for g in groups:

@@ -25,7 +25,7 @@ def cohort(people: int = 20, missing: tuple[int, ...] = (), phased: bool = True)
     calls = (random.random((SITES, people, 2)) < random.random((SITES, 1, 1))).astype(np.int8)
     for person in missing:
         calls[3, person, 0] = -1
-    variants = pgcgan.genotypes.Variants(
+    variants = pgcgan.Variants(
         ["1"] * SITES, np.arange(SITES) + 1, [f"s{i}" for i in range(SITES)], ["A"] * SITES, ["C"] * SITES
     )
     label = np.array(["x", "y"] * (people // 2), dtype=object)

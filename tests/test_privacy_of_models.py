@@ -39,9 +39,7 @@ def planted() -> tuple[Genotypes, list[tuple[int, np.ndarray]]]:
         patterns.append((1 + i % 2, sites))
     calls = rows.reshape(PEOPLE, 2, SITES).transpose(2, 0, 1)
     position = np.arange(SITES) * 100 + 1
-    variants = pgcgan.genotypes.Variants(
-        ["1"] * SITES, position, [f"s{i}" for i in range(SITES)], ["A"] * SITES, ["C"] * SITES
-    )
+    variants = pgcgan.Variants(["1"] * SITES, position, [f"s{i}" for i in range(SITES)], ["A"] * SITES, ["C"] * SITES)
     label = np.array(["x", "y"] * (PEOPLE // 2), dtype=object)
     names = [f"p{i}" for i in range(PEOPLE)]
     return Genotypes(calls, variants, names, {"super_pop": label}, phased=True), patterns

@@ -116,7 +116,7 @@ def test_all_but_the_networks_work_without_torch_and_those_name_the_extra(tmp_pa
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    assert run(EVERY_FAMILY).split() == ["haplotype", *BASELINES]
+    assert run(EVERY_FAMILY).split() == ["haplotype", "private-haplotype", *BASELINES]
     messages = run(NETWORK).splitlines()
     assert len(messages) == 5
     for message, subject in zip(

@@ -303,7 +303,8 @@ def test_addresses_that_cannot_be_read(web, made):
         assert str(caught.value).endswith(told)
     with pytest.raises(UsageError, match=r"^https:/a.example/b.vcf.gz is an address that has lost a slash, as in a pa"):
         read(Path("https://a.example/b.vcf.gz"))
-    assert error_of("http://a.example:port/b.vcf.gz").startswith("http://a.example:port/b.vcf.gz cannot be read: the ")
+    with pytest.raises(UsageError, match=r"http://a\.example:port/b\.vcf\.gz .* port"):
+        read("http://a.example:port/b.vcf.gz")
     (web.folder / "b c.vcf.gz").write_bytes(made.read_bytes())
     web.folder.joinpath("b c.vcf.gz").rename(web.folder / "b%20c.vcf.gz")
     assert read(f"{web.address}/b c.vcf.gz").n_variants == 400
@@ -334,7 +335,7 @@ def test_credentials_do_not_come_into_messages(web, made, caplog):
     host = web.address.removeprefix("http://")
     with pytest.raises(UsageError) as caught:
         read(f"http://me:secret@{host}/a.vcf.gz")
-    assert host in str(caught.value) and "secret" not in str(caught.value)
+    assert host.partition(":")[0] in str(caught.value) and "secret" not in str(caught.value)
     for fault in (404, 500, "cut", "changed", "shifted", "to ftp://127.0.0.1/a"):
         web.fault = lambda path, before, fault=fault: fault
         for region in (None, REGION):

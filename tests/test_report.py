@@ -17,10 +17,10 @@ import pytest
 from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
-from pgcgan.report import findings, headline, render, write_figures, write_report
+from pgcgan.report import findings, headline, render, tally, write_figures, write_report
 from pgcgan.report.figures import figures
 from pgcgan.report.plots import DARK, HUES, LIGHT
-from pgcgan.report.verdict import Finding
+from pgcgan.report.verdict import Finding, percent
 
 NASTY = "<script>alert(1)</script>"
 
@@ -381,11 +381,62 @@ def test_copies_are_named_where_the_attacks_detect_nothing() -> None:
         Row("privacy", "membership AUC", "all", 0.51, 0.5, "0.5", 0.48, 0.54),
         Row("privacy", "exact copies", "all", 0.05, 0.0, "at most floor"),
     )
-    assert headline(Evaluation(rows, {}, {})).endswith("too near to training people")
+    line = headline(Evaluation(rows, {}, {}))
+    assert "copies its training people: 5.0 % of the synthetic rows" in line and "of held-out people 0 %" in line
     privacy = by_heading(*rows)["Privacy"]
     assert privacy.standing == "poor"
-    assert "5 % of the synthetic rows and 0 % of the held-out rows equal a training row." in privacy.text
+    assert "5.0 % of the synthetic rows and 0 % of the held-out rows equal a training row." in privacy.text
     assert "Other deviations: exact copies 0.0500 (real people: 0)." in privacy.text
+
+
+def test_renamed_training_people_get_another_headline_than_people_of_a_model(evaluation: Evaluation) -> None:
+    copied = [Row("privacy", "copied people", "all", 1.0, 0.0, "at most floor", 1.0, 1.0)]
+    attack = Row("privacy", "informed membership AUC, pool", "all", 0.99, 0.5, "0.5", 0.98, 1.0)
+    line = headline(Evaluation((attack, *copied), {}, {}))
+    assert "copies its training people: 100 % of the synthetic people" in line
+    both = (attack, Row("privacy", "exact copies", "all", 1.0, 0.2, "at most floor"), *copied)
+    assert headline(Evaluation(both, {}, {})) == line  # whole people say more than haplotypes
+    alone = replace(copied[0], floor=None)
+    assert "copies its training people: 100 %" in headline(Evaluation((alone,), {}, {}))
+    assert "Copies: 100 %" in by_heading(alone)["Privacy"].text
+    few = replace(alone, value=0.01)
+    assert "not measured" in headline(Evaluation((few,), {}, {}))
+    assert "copies" not in headline(evaluation)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (1, "100 %"), (0.9996, "100 %"), (0.329, "32.9 %"), (0.05, "5.0 %"), (3e-5, "0.003 %")],
+)
+def test_shares_are_printed_without_exponents(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_the_tally_counts_the_rows_on_all_people_that_are_judged() -> None:
+    rows = (
+        Row("frequency", "AF RMSE", "all", 0.01, 0.01),
+        Row("frequency", "AF RMSE", "EUR", 0.09, 0.01),
+        Row("frequency", "AF r", "all", None),
+        Row("privacy", "privacy loss", "all", 0.5, 0.0, "0"),
+    )
+    assert tally(Evaluation(rows, {}, {})).startswith("1 good, 0 fair, 1 poor, of the 2 rows on all people")
+
+
+@pytest.mark.parametrize(
+    ("value", "floor", "chance", "standing"),
+    [
+        (0.30, 0.33, 0.30, "poor"),  # always guessing the most frequent label
+        (0.32, 0.33, 0.05, "good"),
+        (0.23, 0.33, 0.05, "fair"),
+        (0.31, 0.30, 0.31, None),  # real people teach nothing, either
+        (0.90, 0.95, 0.30, "fair"),  # the gap alone decides
+    ],
+)
+def test_a_classifier_is_judged_by_what_it_adds_to_guessing(
+    value: float, floor: float, chance: float, standing: str | None
+) -> None:
+    row = Row("utility", "TSTR accuracy", "all", value, floor, "higher", chance=chance)
+    assert row.standing == standing
 
 
 def test_without_attacks_the_verdict_says_that_privacy_was_not_measured() -> None:

@@ -208,7 +208,7 @@ genome.train(source, {str(tmp_path / "m")!r}, size={SIZE}, label=["group"], seed
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     windows = tmp_path / "m" / "windows"
     assert sorted(p.name for p in windows.iterdir() if not p.name.startswith(".")) == ["00001", "00002"]
-    assert [p for p in windows.iterdir() if p.name.startswith(".00003")]
+    assert [p for p in windows.rglob("*") if "00003" in str(p)]
     for read_or_finish in (GenomeModel.load, finish):
         with pytest.raises(ModelError, match=r"not finished|not fitted: 3, 4"):
             read_or_finish(tmp_path / "m")

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from .generators.gan import PaperGAN, PGcGAN
     from .generators.haplotype import HaplotypeModel, PrivateHaplotypeModel
     from .genome import GenomeModel
-    from .genotypes import Genotypes, Variants, concat
+    from .genotypes import Genotypes, concat
     from .io import read, read_panel, read_parents, read_split, write
     from .metrics import Evaluation, evaluate
+    from .metrics.compare import compare
+    from .metrics.gate import judge
     from .provenance import VERSION as __version__
     from .registry import load
     from .simulation import simulate
     from .thousand_genomes import fetch
+    from .variants import Variants
 
 _HOME = {
     "Genotypes": "genotypes",
-    "Variants": "genotypes",
+    "Variants": "variants",
     "concat": "genotypes",
     "read": "io",
     "write": "io",
@@ -48,6 +51,8 @@ _HOME = {
     "load": "registry",
     "evaluate": "metrics",
     "Evaluation": "metrics",
+    "compare": "metrics.compare",
+    "judge": "metrics.gate",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]

@@ -26,16 +26,24 @@ class PgcganError(Exception):
         return sentence(message)
 
 
-class DataError(PgcganError):
+class DataError(PgcganError, ValueError):
     """The input holds something that cannot be used as it is (a record, a sample, a label, a shape)."""
 
 
-class UsageError(PgcganError):
+class MissingFile(DataError, FileNotFoundError):
+    """There is no file of this name."""
+
+
+class UsageError(PgcganError, ValueError):
     """The call or its options are off (an unknown choice, a count that is not a number, an output that exists)."""
 
 
-class ModelError(PgcganError):
+class ModelError(PgcganError, ValueError):
     """A model directory cannot be read, or does not fit what is asked of it."""
+
+
+class MissingModel(ModelError, FileNotFoundError):
+    """There is no model of this name."""
 
 
 class GateFailed(PgcganError):
@@ -49,7 +57,7 @@ class GateFailed(PgcganError):
         return visible_lines(without_secrets(message))
 
 
-class MissingExtra(PgcganError):
+class MissingExtra(PgcganError, ImportError):
     """An optional dependency is not installed; the message names the command that installs it."""
 
     def __init__(self, package: str, extra: str, purpose: str):

@@ -8,97 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from .arrays import MISSING, calls_from
 from .errors import DataError, listed
 from .families import families, first_part
-from .regions import MAX_POSITION, named_otherwise, parse_region
-
-MISSING = -1
-
-
-def _strings(values: Any, what: str) -> np.ndarray:
-    array = np.array([str(v) for v in values], dtype=object)
-    if array.ndim != 1:
-        raise DataError(f"{what} must be one-dimensional, got shape {array.shape}.")
-    if "\0" in "".join(array):
-        name = next(value for value in array if "\0" in value)
-        raise DataError(f"{what} has {name!r} with a NUL character, which numpy drops at the end of a name.")
-    array.flags.writeable = False
-    return array
-
-
-@dataclass(frozen=True, eq=False)
-class Variants:
-    """The sites, in file order: one row a biallelic record.
-
-    Parameters
-    ----------
-    contig, id, ref, alt : sequence of str, length V
-        As in a VCF; an absent id is ".".
-    position : sequence of int, length V
-        1-based position on the contig.
-    contig_lengths : mapping of str to int or None, optional
-        Every contig of the file in header order, with its length where it is known. Contigs that occur in `contig`
-        but not here are added at the end.
-    assembly : str, optional
-        The reference the positions refer to, if the file says so.
-    """
-
-    contig: np.ndarray
-    position: np.ndarray
-    id: np.ndarray
-    ref: np.ndarray
-    alt: np.ndarray
-    contig_lengths: Mapping[str, int | None] = field(default_factory=dict)
-    assembly: str | None = None
-
-    def __post_init__(self) -> None:
-        given = np.asarray(self.position)
-        if given.ndim != 1:
-            raise DataError(f"variants.position must be one-dimensional, got shape {given.shape}.")
-        off = np.flatnonzero((given < 0) | (given > MAX_POSITION))
-        if len(off):
-            end = "start at 1" if given[off[0]] < 0 else f"end at {MAX_POSITION}"
-            raise DataError(f"Variant {off[0]} has the position {given[off[0]]}; positions {end}.")
-        position = np.array(given, dtype=np.int64)
-        position.flags.writeable = False
-        object.__setattr__(self, "position", position)
-        for name in ("contig", "id", "ref", "alt"):
-            values = _strings(getattr(self, name), f"variants.{name}")
-            if len(values) != len(position):
-                raise DataError(f"variants.{name} has {len(values)} entries, variants.position has {len(position)}.")
-            object.__setattr__(self, name, values)
-        lengths = {**self.contig_lengths, **{c: None for c in self.contig if c not in self.contig_lengths}}
-        object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
-
-    def __len__(self) -> int:
-        return len(self.position)
-
-    def name(self, index: int) -> str:
-        """Return `contig:position ref>alt` of one variant, for messages."""
-        return f"{self.contig[index]}:{self.position[index]} {self.ref[index]}>{self.alt[index]}"
-
-    def select(self, index: Any) -> Variants:
-        """Return the variants at `index` (slice, mask or integers); the contig table is kept whole."""
-        return Variants(
-            self.contig[index],
-            self.position[index],
-            self.id[index],
-            self.ref[index],
-            self.alt[index],
-            self.contig_lengths,
-            self.assembly,
-        )
-
-    def equals(self, other: Variants) -> bool:
-        """True if contig, position, id, ref and alt are the same, in the same order."""
-        return len(self) == len(other) and all(
-            bool(np.array_equal(getattr(self, name), getattr(other, name)))
-            for name in ("contig", "position", "id", "ref", "alt")
-        )
+from .regions import named_otherwise, parse_region
+from .site_keys import common_rows
+from .variants import Variants, strings
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +63,7 @@ class Genotypes:
         calls = given.astype(np.int8, copy=False).view()
         calls.flags.writeable = False
         object.__setattr__(self, "calls", calls)
-        samples = _strings(self.samples, "samples")
+        samples = strings(self.samples, "samples")
         if calls.shape[:2] != (len(self.variants), len(samples)):
             raise DataError(
                 f"calls have the shape {calls.shape}, but there are {len(self.variants)} variants and "
@@ -158,10 +77,55 @@ class Genotypes:
         object.__setattr__(self, "samples", samples)
         labels = {}
         for column, values in dict(self.labels).items():
-            labels[str(column)] = _strings(values, f"label {column!r}")
+            labels[str(column)] = strings(values, f"label {column!r}")
             if len(values) != len(samples):
                 raise DataError(f"Label {column!r} has {len(values)} values for {len(samples)} samples.")
         object.__setattr__(self, "labels", MappingProxyType(labels))
+
+    @classmethod
+    def from_numpy(
+        cls,
+        array: np.ndarray,
+        *,
+        phased: bool = True,
+        samples: Sequence[str] | None = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
+        contig: str | Sequence[str] = "1",
+        position: Sequence[int] | None = None,
+        ref: str | Sequence[str] = "A",
+        alt: str | Sequence[str] = "C",
+    ) -> Self:
+        """Return genotypes of people from an array of alleles.
+
+        Parameters
+        ----------
+        array : array of int
+            Calls, shape (variants, samples, ploidy); or, as `haplotypes` returns them, haplotypes of 0 and 1, shape
+            (2 * samples, variants); or, unphased, alt-allele counts, shape (samples, variants), as of `dosages`.
+            -1 = missing.
+        phased : bool
+            Whether the order of the alleles of a call means something.
+        samples : sequence of str, optional
+            By default P000001, P000002, …
+        labels : mapping of str to sequence of str, optional
+            Label columns.
+        contig, ref, alt : str or sequence of str
+            One for all sites, or one a site. The defaults stand for alleles that are not known.
+        position : sequence of int, optional
+            By default 1, 2, …
+
+        Raises
+        ------
+        DataError
+            If the array has another shape or other values, or the columns do not fit to it.
+        """
+        calls = calls_from(array, phased)
+        sites, people = calls.shape[:2]
+        names = [f"P{number:06d}" for number in range(1, people + 1)] if samples is None else samples
+        columns: list[Any] = [[text] * sites if isinstance(text, str) else text for text in (contig, ref, alt)]
+        places: Any = range(1, sites + 1) if position is None else position
+        variants = Variants(columns[0], places, np.full(sites, "."), *columns[1:])
+        return cls(calls, variants, np.asarray(names), dict(labels or {}), phased)  # type: ignore[arg-type]
 
     # ---- what it is -------------------------------------------------------------------------------------------
 
@@ -180,9 +144,17 @@ class Genotypes:
         """Alleles a person carries at a site."""
         return self.calls.shape[2]
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Sites, people and ploidy, as of `calls`."""
+        return self.calls.shape[0], self.calls.shape[1], self.calls.shape[2]
+
+    def __len__(self) -> int:
+        return self.n_variants
+
     def __repr__(self) -> str:
         kind = "phased" if self.phased else "unphased"
-        columns = ", ".join(self.labels) or "none"
+        columns = listed(self.labels, 12)[:400]
         return f"Genotypes({self.n_samples} samples x {self.n_variants} variants, {kind}, labels: {columns})"
 
     def haplotypes(self) -> np.ndarray:
@@ -259,6 +231,34 @@ class Genotypes:
         return bool(np.array_equal(np.sort(self.calls, axis=2), np.sort(other.calls, axis=2)))
 
     # ---- parts of it ------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Genotypes:
+        """Return the part at `[sites]` or `[sites, people]`: numbers, slices or masks, and for people also names."""
+        sites, people = key if isinstance(key, tuple) else (key, slice(None))
+        sites, people = ([part] if isinstance(part, int | np.integer | str) else part for part in (sites, people))
+        part = self._at(variants=sites)
+        return part._at(samples=people) if isinstance(people, slice) else part.select(samples=np.asarray(people))
+
+    __iter__ = None  # an array of calls is meant where one is iterated over
+
+    def align(self, other: Genotypes | Variants) -> Genotypes:
+        """Return the same people at the sites that another set has too, in the order of that set.
+
+        Sites are the same if contig, position, REF and ALT are, and the ID where several sites agree in all of these.
+
+        Parameters
+        ----------
+        other : Genotypes or Variants
+
+        Raises
+        ------
+        DataError
+            If the two have no site in common.
+        """
+        variants = other.variants if isinstance(other, Genotypes) else other
+        if self.variants.equals(variants):
+            return self
+        return self._at(variants=common_rows(self.variants, variants))
 
     def _at(self, variants: Any = slice(None), samples: Any = slice(None)) -> Genotypes:
         return Genotypes(

@@ -20,6 +20,22 @@ MOST_PEOPLE = 1 << 40
 _NAME_BYTES = 250  # that the name and the labels of a person take in memory
 
 
+def label_names(label: object) -> tuple[str, ...]:
+    """Return the label columns that are asked for, one by its name or several.
+
+    Raises
+    ------
+    UsageError
+        If they are not names, or one is repeated.
+    """
+    columns = (label,) if isinstance(label, str) else label
+    if not isinstance(columns, Sequence) or not all(isinstance(column, str) for column in columns):
+        raise UsageError(f"The label is {label!r}; accepted: the name of a label column, or a list of names.")
+    if len(set(columns)) < len(columns):
+        raise UsageError(f"A label column is repeated: {listed(columns)}; name each once.")
+    return tuple(columns)
+
+
 def label_groups(labels: Mapping[str, np.ndarray], columns: Sequence[str]) -> np.ndarray:
     """Return the label of every person: array of str, shape (samples,).
 

@@ -22,12 +22,31 @@ VERSION = importlib.metadata.version("pgcgan")
 def command_line() -> str:
     """Return the command that runs now, as a shell would take it (`pgcgan train …`, or `python script.py`).
 
-    It stands in headers, cards and JSON, so that it holds no key of an address and nothing that is not UTF-8.
+    It stands in headers, cards and JSON, which are given away: files have their names without their folders, addresses
+    no key, and nothing is there that is not UTF-8.
     """
     argv = sys.argv or ["python"]
     name = os.path.basename(argv[0]) or "python"
     words = [*(["python", "-m", "pgcgan"] if name == "__main__.py" else [name]), *argv[1:]]
-    return visible(shlex.join(without_secrets(word) for word in words))
+    return visible(shlex.join(_without_folders(without_secrets(word)) for word in words))
+
+
+def _without_folders(word: str) -> str:
+    """Return a word of a command with the name of a file instead of its path, also behind `--option=`."""
+    option, equals, value = word.partition("=")
+    if equals and not _is_path(word) and _is_path(value):
+        return f"{option}={_file_name(value)}"
+    return _file_name(word) if _is_path(word) else word
+
+
+def _is_path(word: str) -> bool:
+    """True if a word names a place on this machine: a label such as EUR/GBR, or an address, does not."""
+    folder = os.path.dirname(word.rstrip("/"))
+    return "://" not in word and bool(folder) and (word[0] in "/~." or os.path.isdir(folder))
+
+
+def _file_name(path: str) -> str:
+    return os.path.basename(path.rstrip("/")) or path
 
 
 def now() -> str:

@@ -14,12 +14,12 @@ import numpy as np
 from .errors import DataError, ModelError, UsageError
 from .generators.store import RELEASES, read_json, write_json
 from .genotypes import Genotypes, Variants, concat
-from .io.sites import site_rows
 from .labels import label_columns, label_groups, plan_counts, plan_from, sample_names
 from .metrics import Shadow
 from .metrics.comparison import Cohort
 from .numerics import allele_differences
 from .runtime.files import held
+from .site_keys import site_rows
 
 if TYPE_CHECKING:
     from .generators.generator import Generator

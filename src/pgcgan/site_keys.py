@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from .genotypes import Variants
-from .regions import MAX_POSITION
+from .errors import DataError, listed
+from .regions import MAX_POSITION, plain_contig
+from .variants import Variants
 
 
 def site_keys(variants: Variants) -> Iterator[tuple[str, int, str, str]]:
@@ -41,6 +42,41 @@ def differ_by_id(variants: Variants) -> np.ndarray:
         count = Counter(keys)
         flags[shared] = [count[key] > 1 for key in keys]
     return flags
+
+
+def site_rows(variants: Variants, wanted: Variants) -> np.ndarray:
+    """Return, for each wanted site, its number in a table of sites, or -1 where it is absent.
+
+    Sites are the same if contig, position, REF and ALT are, and, where a table has several such sites, the ID too.
+    """
+    number = {key: i for i, key in enumerate(site_keys(variants))}
+    rows = np.array([number.get(key, -1) for key in site_keys(wanted)], dtype=np.int64)
+    several = np.zeros(len(variants) + 1, dtype=bool)  # the last is that of an absent site
+    several[:-1] = differ_by_id(variants)
+    unsure = np.flatnonzero(several[rows] | differ_by_id(wanted))
+    if len(unsure):
+        named = {(*key, name): i for i, (key, name) in enumerate(zip(site_keys(variants), variants.id, strict=True))}
+        asked = wanted.select(unsure)
+        rows[unsure] = [named.get((*key, name), -1) for key, name in zip(site_keys(asked), asked.id, strict=True)]
+    return rows
+
+
+def common_rows(variants: Variants, wanted: Variants) -> np.ndarray:
+    """Return the numbers of the wanted sites that a table has, in their order.
+
+    Raises
+    ------
+    DataError
+        If it has none of them.
+    """
+    rows = site_rows(variants, wanted)
+    if (rows >= 0).any():
+        return rows[rows >= 0]
+    own, others = (list(dict.fromkeys(sites.contig)) for sites in (variants, wanted))
+    advice = "give people of the same region and assembly, with the same REF and ALT"
+    if not set(own) & set(others) and set(map(plain_contig, own)) & set(map(plain_contig, others)):
+        advice = "the contigs are named in two ways: rename those of one file with `bcftools annotate --rename-chrs`"
+    raise DataError(f"The sets have no site in common: contigs {listed(own)} and {listed(others)}; {advice}.")
 
 
 def contig_spans(variants: Variants) -> list[tuple[str, int, int, int]]:

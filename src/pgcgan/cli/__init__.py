@@ -9,12 +9,14 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TextIO
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Group
 
 from ..errors import GateFailed, PgcganError
+from ..runtime import progress
 from ..runtime.memory import out_of_memory
 from ..text import sentence
 from . import (  # the commands
@@ -58,6 +60,39 @@ __all__ = [
     "windows",
 ]
 
+# the commands in the order of use, by group, each with an example
+ORDER: dict[str, dict[str, str]] = {
+    "Data": {
+        "demo": "pgcgan demo",
+        "simulate": "pgcgan simulate --split split.tsv -o cohort.vcf.gz",
+        "fetch": "pgcgan fetch 1000g --region 6:28477797-33448354 -o hla.vcf.gz",
+        "info": "pgcgan info cohort.vcf.gz",
+        "convert": "pgcgan convert cohort.vcf.gz cohort.bcf --panel cohort.panel.tsv",
+        "split": "pgcgan split cohort.panel.tsv -o split.tsv",
+    },
+    "Models": {
+        "estimate": "pgcgan estimate cohort.vcf.gz --panel cohort.panel.tsv",
+        "train": "pgcgan train cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --min-maf 0.01 -o my.model",
+        "generate": "pgcgan generate my.model --like cohort.panel.tsv --split split.tsv -o synthetic.vcf.gz",
+        "windows": "pgcgan windows plan cohort.vcf.gz --panel cohort.panel.tsv --windows 5000 -o genome.model",
+        "card": "pgcgan card my.model",
+    },
+    "Evaluation": {
+        "evaluate": "pgcgan evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv "
+        "--synthetic synthetic.vcf.gz -o report.html",
+        "compare": "pgcgan compare first.json second.json",
+        "report": "pgcgan report evaluation.json -o report.html",
+    },
+    "Shell": {"completion": "source <(pgcgan completion bash)"},
+}
+for _place, (_title, _examples) in enumerate(ORDER.items()):
+    _group = Group(_title, sort_key=_place)
+    for _number, (_name, _example) in enumerate(_examples.items()):
+        app[_name].group = (_group,)
+        app[_name].sort_key = _number
+        app[_name].help_epilogue = f"Example:\n  {_example}"
+QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
+
 # 128 + the signal, as shells have it
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
@@ -89,22 +124,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         sys.argv = ["pgcgan", *arguments]  # provenance says what ran
     _prepare_streams()
+    words = _set_verbosity(sys.argv[1:])
     notes = logging.StreamHandler()  # what the library goes on with, but the user should know
     notes.setFormatter(_Notes("pgcgan: note: %(message)s"))
     logging.getLogger("pgcgan").addHandler(notes)
     try:
-        with with_others(sys.argv[1:]):
-            app(sys.argv[1:], exit_on_error=False, print_error=False)
+        with with_others(words):
+            app(words, exit_on_error=False, print_error=False)
             sys.stdout.flush()
         return 0
     except GateFailed as failed:
         print(f"pgcgan: {failed}", file=sys.stderr)
         return failed.exit_code
     except PgcganError as error:
+        if VERBOSE[0] in sys.argv or VERBOSE[1] in sys.argv:
+            traceback.print_exception(error)
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{' '.join(str(error).split())}{right_form(sys.argv[1:])} (pgcgan --help)", 2)
+        return _fail(f"{' '.join(str(error).split())}{right_form(words)} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
         print(f"pgcgan: {sentence(str(stop)) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
@@ -129,6 +167,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename or 'The output cannot be written'}: {error.strerror}.", 2)
     finally:
         logging.getLogger("pgcgan").removeHandler(notes)
+
+
+def _set_verbosity(words: Sequence[str]) -> list[str]:
+    """Set how much is said, and return the words without the options that every command has for it."""
+    progress.set_verbosity(any(w in VERBOSE for w in words) - any(w in QUIET for w in words))
+    return [word for word in words if word not in (*QUIET, *VERBOSE)]
 
 
 def _let_go(*streams: TextIO) -> None:

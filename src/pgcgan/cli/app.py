@@ -14,6 +14,8 @@ def _version() -> str:
 app = App(
     name="pgcgan",
     help="Synthetic people for any label, learned from a VCF, with the evidence beside them.",
+    help_epilogue="Every command takes -q (--quiet: results and errors alone) and -v (--verbose: each step, and the "
+    "traceback of an error). pgcgan COMMAND --help has its options and an example.",
     version=_version,
     default_parameter=Parameter(negative="", negative_iterable=""),
     help_format="plaintext",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ..runtime.progress import say, show
 from .app import app
 from .files import output_free, read_evaluation, write_text
 from .options import FILE, OUTPUT
-from .progress import say, show
 
 
 @app.command

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..runtime.progress import say, show
 from ..text import visible, visible_json
 from .app import app
 from .evaluate import with_remarks
 from .files import output_free, read_evaluation, write_text
 from .options import FILE
-from .progress import say, show
 
 
 @app.command

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..runtime.progress import say
 from .app import app
 from .files import genotypes_free, names, read_options
 from .options import FILE, Reading
-from .progress import say
 
 
 @app.command

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..errors import UsageError
+from ..runtime.progress import say, show
 from .app import app
 from .evaluate import evaluate
 from .generate import generate
 from .options import OUTPUT, NetworkOptions, Reading
-from .progress import say, show
 from .simulate import simulate
 from .train import train
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError
+from ..runtime.progress import progress, say, show
 from ..text import visible, visible_json
 from .app import app
 from .files import (
-    at_sites_of,
     divided,
     names,
     note_relatives,
@@ -24,8 +24,7 @@ from .files import (
     with_asked_labels,
     write_text,
 )
-from .options import FILE, OUTPUT, Reading, parsed_thresholds
-from .progress import progress, say, show
+from .options import FILE, GATE, MORE, OUTPUT, Reading, parsed_thresholds
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
@@ -46,18 +45,19 @@ def evaluate(
     figures: str | None = None,
     json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
     per_label: bool = False,
-    beside: list[str] | None = None,
-    augment: str | None = None,
-    model: str | None = None,
-    shadow: int = 0,
-    times: int = 1,
-    gate: bool = False,
-    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
+    brief: bool = False,
+    beside: Annotated[list[str] | None, MORE] = None,
+    augment: Annotated[str | None, MORE] = None,
+    model: Annotated[str | None, MORE] = None,
+    shadow: Annotated[int, MORE] = 0,
+    times: Annotated[int, MORE] = 1,
+    gate: Annotated[bool, GATE] = False,
+    thresholds: Annotated[list[str] | None, Parameter(name="--threshold"), GATE] = None,
     reading: Reading | None = None,
     seed: int = 0,
     force: bool = False,
 ) -> None:
-    """Compare synthetic people with real people; print the table, each number beside its floor.
+    """Compare synthetic people with real people; print each number beside its floor, and the verdict.
 
     Parameters
     ----------
@@ -82,6 +82,8 @@ def evaluate(
         Also write everything as JSON; "-" prints it instead of the table.
     per_label
         Add the rows of each label.
+    brief
+        Print the verdict alone.
     beside
         Show another model beside these people in the figure of fidelity and privacy: independent, li-stephens,
         pca-gaussian or smote, which are fitted to the same training people, or a model directory. Repeat it for
@@ -104,46 +106,71 @@ def evaluate(
     force
         Replace files that exist.
     """
-    from ..io import read
     from ..metrics import evaluate
     from ..metrics.gate import judge
     from ..registry import load
 
-    if thresholds and not gate:
-        raise UsageError("--threshold goes with --gate.")
-    limits = parsed_thresholds(thresholds)
     _check_attacks(shadow, times, model, split)
+    limits = _limits(thresholds, gate)
     others = {name: _other_model(name) for name in beside or ()}
     generator = load(model) if model is not None else None
     _check_outputs(output, json_output, figures, force)
-    how = reading or Reading()
-    labels = synthetic_panel or panel_beside(synthetic)
-    generated = read(synthetic, labels)
+    panels = panel, synthetic_panel or panel_beside(synthetic)
+    train, holdout, generated, remarks = _sets((real, synthetic), panels, split, label or (), reading or Reading())
     if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
-    everywhere = read(real, panel, **read_options(how))
-    people = at_sites_of(everywhere, generated)
-    people, generated = (with_asked_labels(each, label or ()) for each in (people, generated))
-    train, holdout = (people, None) if split is None else divided(people, split, how.intersect, panel)
-    if holdout is not None and not holdout.n_samples:
-        raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
-    relatives = None if holdout is None else note_relatives(panel, train.samples, holdout.samples)
     more = _more(generator, generated, times, seed) if generator and times > 1 else None
     shadows = _shadows(generator, train, holdout, shadow, seed) if generator and holdout and shadow else ()
     options: dict[str, Any] = {"label": label, "augment": augment, "more": more, "shadows": shadows, "seed": seed}
     with progress("evaluating") as on_event:
         evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
-    evaluation = _with_remarks(evaluation, relatives, _site_remark(everywhere.n_variants, people.n_variants))
+    evaluation = _with_remarks(evaluation, remarks)
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if generator is not None:
         evaluation = evaluation.with_training(getattr(generator, "history_", []))
-    verdict = judge(evaluation, limits) if gate else None
-    _write(evaluation, output, json_output, figures, per_label, force)
-    if verdict is not None:
+    if json_output == "-":
+        print(visible_json(evaluation.to_json()))
+    else:
+        show(printed(evaluation, per_label, brief))
+    _write(evaluation, output, json_output, figures, force)
+    if gate:
+        verdict = judge(evaluation, limits)
         if not verdict.passed:
             raise GateFailed(str(verdict))
         say(str(verdict))
+
+
+def _sets(
+    files: tuple[str, str], panels: tuple[str, str], split: str | None, label: Sequence[str], reading: Reading
+) -> tuple[Genotypes, Genotypes | None, Genotypes, list[str]]:
+    """Return the training, held-out and synthetic people, and remarks on them."""
+    from ..io import read
+
+    generated = read(files[1], panels[1])
+    everybody = read(files[0], panels[0], **read_options(reading))
+    people = everybody.align(generated)
+    people, generated = (with_asked_labels(each, label) for each in (people, generated))
+    remarks = []
+    if everybody.n_variants != people.n_variants:
+        remarks = [
+            f"The synthetic file has {people.n_variants:,} of the {everybody.n_variants:,} real sites; the others are "
+            "not compared."
+        ]
+    if split is None:
+        return people, None, generated, remarks
+    train, holdout = divided(people, split, reading.intersect, panels[0])
+    if not holdout.n_samples:
+        raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
+    relatives = note_relatives(panels[0], train.samples, holdout.samples)
+    return train, holdout, generated, [*([relatives] if relatives else []), *remarks]
+
+
+def _limits(thresholds: list[str] | None, gate: bool) -> dict[str, str]:
+    """Return the limits of the gate that are asked for."""
+    if thresholds and not gate:
+        raise UsageError("--threshold goes with --gate.")
+    return parsed_thresholds(thresholds)
 
 
 def _check_attacks(shadow: int, times: int, model: str | None, split: str | None) -> None:
@@ -160,7 +187,7 @@ def _more(generator: Generator, generated: Genotypes, times: int, seed: int) -> 
     with progress("generating"):
         # unlike seeds that people choose, so that nobody is drawn twice
         drawn = generator.sample(counts, seed=1_000_003 + seed, prefix="FURTHER")
-    return at_sites_of(drawn, generated)
+    return drawn.align(generated)
 
 
 def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models: int, seed: int) -> Sequence[Shadow]:
@@ -171,16 +198,9 @@ def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models:
         return shadow_models(generator, train, holdout, models, seed=seed, on_event=on_event)
 
 
-def _site_remark(real: int, common: int) -> str | None:
-    """Return the remark that the synthetic people lack some of the real sites, if they do."""
-    if common == real:
-        return None
-    return f"The synthetic file has {common:,} of the {real:,} real sites; the others are not compared."
-
-
-def _with_remarks(evaluation: Evaluation, *given: str | None) -> Evaluation:
-    """Return an evaluation with some remarks, None aside, before its own."""
-    remarks = [*(remark for remark in given if remark is not None), *evaluation.provenance["remarks"]]
+def _with_remarks(evaluation: Evaluation, given: Sequence[str]) -> Evaluation:
+    """Return an evaluation with some remarks before its own."""
+    remarks = [*given, *evaluation.provenance["remarks"]]
     return replace(evaluation, provenance={**evaluation.provenance, "remarks": remarks})
 
 
@@ -215,7 +235,7 @@ def _with_others(
     for name, other in others.items():
         generator = create(other, columns, seed=seed).fit(train) if isinstance(other, str) else other
         with progress(f"evaluating {name}") as on_event:
-            drawn = at_sites_of(generator.sample(_counts_of(train, columns), seed=seed), generated)
+            drawn = generator.sample(_counts_of(train, columns), seed=seed).align(generated)
             evaluations[generator.name] = evaluate(
                 train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
             )
@@ -227,14 +247,9 @@ def _write(
     output: str | None,
     json_output: str | None,
     figures: str | None,
-    per_label: bool,
     force: bool,
 ) -> None:
-    """Print the table, or JSON, and write what is asked for."""
-    if json_output == "-":
-        print(visible_json(evaluation.to_json()))
-    else:
-        show(printed(evaluation, per_label))
+    """Write what is asked for."""
     written: list[Path] = []
     if json_output not in (None, "-"):
         written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
@@ -266,9 +281,14 @@ def _counts_of(people: Genotypes, columns: Sequence[str]) -> dict[str, int]:
     return dict(Counter(label_groups(people.labels, columns).tolist()))
 
 
-def printed(evaluation: Evaluation, per_label: bool) -> str:
-    """Return the table of an evaluation with its remarks."""
-    return with_remarks(evaluation.table(per_label), evaluation.provenance.get("remarks", []))
+def printed(evaluation: Evaluation, per_label: bool, brief: bool = False) -> str:
+    """Return the table of an evaluation with its remarks and the verdict, or the verdict alone."""
+    from ..report import verdict_text
+
+    if brief:
+        return verdict_text(evaluation)
+    table = with_remarks(evaluation.table(per_label), evaluation.provenance.get("remarks", []))
+    return f"{table}\n\n{verdict_text(evaluation)}"
 
 
 def with_remarks(table: str, remarks: Sequence[str]) -> str:

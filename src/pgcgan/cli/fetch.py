@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ..runtime.progress import progress, say
 from .app import app
 from .files import names
 from .options import OUTPUT
-from .progress import progress, say
 
 
 @app.command

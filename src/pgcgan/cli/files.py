@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, UsageError, listed
-from ..regions import plain_contig
+from ..errors import DataError, MissingFile, UsageError, listed
 from ..runtime import files as runtime_files
 from ..runtime.inputs import read_regular
 from .options import Reading
@@ -158,31 +157,6 @@ def _parts(samples: Sequence[str], split: str, intersect: bool, panel: str | Non
     return train, [name for name in samples if part.get(name, "train") != "train"]
 
 
-def at_sites_of(real: Genotypes, synthetic: Genotypes) -> Genotypes:
-    """Return the real people at the sites of the synthetic ones, which may be fewer (a region, a frequency filter).
-
-    Raises
-    ------
-    DataError
-        If they have no site in common.
-    """
-    from ..io.sites import at_sites, site_rows
-
-    rows = site_rows(real.variants, synthetic.variants)
-    common = rows[rows >= 0]
-    if len(common):
-        return at_sites(real, common)
-    own, other = (list(dict.fromkeys(people.variants.contig)) for people in (real, synthetic))
-    renamed = set(map(plain_contig, own)) & set(map(plain_contig, other))
-    advice = "the contigs are named in two ways: rename those of one file with `bcftools annotate --rename-chrs`"
-    if set(own) & set(other) or not renamed:
-        advice = "give files of the same region and assembly, with the same REF and ALT"
-    raise DataError(
-        f"The real and the synthetic people have no site in common: contigs {listed(own)} and {listed(other)}; "
-        f"{advice}."
-    )
-
-
 def panel_beside(path: str) -> str:
     """Return the panel file that `write` put beside a genotype file."""
     from ..io import FORMATS
@@ -202,7 +176,7 @@ def read_evaluation(path: str) -> Evaluation:
     from ..metrics import Evaluation
 
     if not Path(path).exists():
-        raise UsageError(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
+        raise MissingFile(f"There is no file {path}; pgcgan evaluate … -o {path} makes one.")
     try:
         return Evaluation.from_json(read_regular(path).decode())
     except OSError as error:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import DataError, GateFailed, UsageError, listed
+from ..runtime.progress import progress, say
 from ..text import whole_number
 from .app import app
 from .files import (
     asked_labels,
-    at_sites_of,
     divided,
     genotypes_free,
     names,
@@ -24,7 +24,6 @@ from .files import (
     split_of,
 )
 from .options import FILE, OUTPUT, Reading, parsed_thresholds
-from .progress import progress, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -279,7 +278,7 @@ def _release(
     from ..metrics.gate import judge
     from ..release import Release, further_people, recorded
 
-    train, holdout = (at_sites_of(part, people) for part in real)
+    train, holdout = (part.align(people) for part in real)
     release = Release.of(generator, wanted[0], keep["seed"], wanted[1])
     with recorded(model, release) as others:
         more = further_people(generator, others, release)

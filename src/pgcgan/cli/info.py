@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from ..errors import UsageError
+from ..runtime.progress import show
 from ..text import visible, visible_json
 from .app import app
 from .files import read_options
 from .options import FILE, Reading
-from .progress import show
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes

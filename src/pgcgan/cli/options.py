@@ -16,6 +16,9 @@ _NETWORKS = Group("Options of the networks", help="For --model gan and paper.")
 _PRIVACY = Group("Privacy", help="A haplotype model that gives less away of its training people.")
 _BASELINES = Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote.")
 
+MORE = Parameter(group=Group("More models and attacks", help="What else is compared, and what else is attacked."))
+GATE = Parameter(group=Group("Release gate", help="Whether these people may be released."))
+
 # a file name may be "-" (standard input or output), which is not an option
 FILE = Parameter(allow_leading_hyphen=True)
 OUTPUT = Parameter(name=["--output", "-o"], allow_leading_hyphen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, PgcganError, UsageError
+from ..runtime.progress import say
 from .app import app
 from .evaluate import form_of
 from .files import output_free, read_evaluation
 from .options import FILE, OUTPUT
-from .progress import say
 
 
 @app.command
@@ -39,6 +39,8 @@ def report(
     figures = read_evaluation(evaluation)
     try:
         written = write_report(figures, output, force=force)
+    except PgcganError:
+        raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise DataError(

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..runtime.progress import say
 from .app import app
 from .files import genotypes_free, names, output_free, write_text
 from .options import OUTPUT
-from .progress import say
 
 TRAIN_SHARE = 0.8  # of the people, in the splits that `simulate` and `demo` write
 

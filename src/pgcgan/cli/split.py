@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Annotated
 
 from ..errors import UsageError
+from ..runtime.progress import say
 from .app import app
 from .files import automatic_split, output_free, write_text
 from .options import OUTPUT
-from .progress import say
 
 
 @app.command

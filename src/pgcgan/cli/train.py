@@ -10,12 +10,12 @@ from cyclopts import Parameter
 
 from ..errors import DataError, UsageError
 from ..runtime.memory import out_of_memory
+from ..runtime.progress import progress, say
 from .app import app
 from .files import output_free, read_train
 from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, PrivacyOptions, Reading, named_values
 from .private_training import privacy_parameters, read_public
 from .processes import beside, number, several
-from .progress import progress, say
 
 if TYPE_CHECKING:
     from ..generators.estimate import Estimate

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 from cyclopts import App, Parameter
 
 from ..errors import UsageError
+from ..runtime.progress import progress, say, show
 from .app import app
 from .files import names, names_of, output_free, panel_beside, train_names
 from .options import FILE, OUTPUT, Reading, named_values
-from .progress import progress, say, show
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Plan, Source

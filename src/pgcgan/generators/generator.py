@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import secrets
 import types
 import typing
 import zlib
@@ -21,7 +22,7 @@ import numpy as np
 
 from ..errors import ModelError, PgcganError, UsageError
 from ..genotypes import Genotypes, Variants, concat
-from ..labels import assemble, plan_from
+from ..labels import assemble, label_names, plan_from
 from ..provenance import provenance
 from ..runtime.threads import single_thread
 from ..site_keys import contig_spans
@@ -34,6 +35,7 @@ from .rows import Rows, calls_of, rows_of
 OnEvent = Callable[[dict[str, Any]], None]
 
 _LARGEST_SEED = (1 << 128) - 1
+_SEED_BITS = 48  # of a seed that nobody gave
 
 
 class Generator(ABC):
@@ -56,6 +58,8 @@ class Generator(ABC):
         Whether the training people were phased; synthetic people then are, too.
     ploidy_ : int
         1 or 2.
+    sample_seed_ : int
+        The seed of the latest `sample`, also where none was given.
     """
 
     name: ClassVar[str]
@@ -68,9 +72,10 @@ class Generator(ABC):
     variants_: Variants
     phased_: bool
     ploidy_: int
+    sample_seed_: int
 
     def __init__(self, label: str | Sequence[str] = "super_pop", *, seed: int = 0):
-        self.label = (label,) if isinstance(label, str) else tuple(label)
+        self.label = label_names(label)
         self.seed = seed
 
     def __repr__(self) -> str:
@@ -131,6 +136,25 @@ class Generator(ABC):
         """Return the parameters by name, `label` and `seed` aside, as plain Python values."""
         return {name: _plain(getattr(self, name)) for name in self.parameter_names()}
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return all arguments of the constructor by name, as scikit-learn's `clone` and searches ask for them."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set arguments of the constructor, and return the model, which has to be fitted again to use them.
+
+        Raises
+        ------
+        UsageError
+            If there is no such parameter; the message lists those there are.
+        """
+        accepted = self.get_params()
+        for name, value in parameters.items():
+            if name not in accepted:
+                raise UsageError(f"{type(self).__name__} has no parameter {name!r}; accepted: {', '.join(accepted)}.")
+            setattr(self, name, label_names(value) if name == "label" else value)
+        return self
+
     def check_parameters(self) -> None:
         """Check types and bounds of the parameters, as `fit` does first.
 
@@ -159,7 +183,7 @@ class Generator(ABC):
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
 
-    def fit(self, people: Genotypes, *, on_event: OnEvent | None = None) -> Self:
+    def fit(self, people: Genotypes, *, on_event: OnEvent | None = None, progress: bool = False) -> Self:
         """Learn from people with labels.
 
         Parameters
@@ -168,6 +192,8 @@ class Generator(ABC):
             The training people, phased or unphased.
         on_event : callable, optional
             Called with a dict (stage, fraction, and more by family) while the fit runs.
+        progress : bool
+            Show how far the fit is on standard error.
 
         Returns
         -------
@@ -200,15 +226,18 @@ class Generator(ABC):
         """Return the memory and time that `fit` is expected to take on these people; None if it is next to nothing."""
         return None
 
-    def sample(self, n: int | Mapping[str, int], *, seed: int = 0, prefix: str = "SYN", start: int = 0) -> Genotypes:
+    def sample(
+        self, n: int | Mapping[str, int], *, seed: int | None = None, prefix: str = "SYN", start: int = 0
+    ) -> Genotypes:
         """Return synthetic people, in the order of the labels.
 
         Parameters
         ----------
         n : int, or mapping of str to int
             How many: in proportion to the training people, or exact counts by label.
-        seed : int
-            The same seed gives the same people: a person depends on the seed, the label and the number alone, and not
+        seed : int, optional
+            By default other people each time; `sample_seed_` then has the seed that gives them again. The same seed
+            gives the same people: a person depends on the seed, the label and the number alone, and not
             on how many others are asked for.
         prefix : str
             People are named `PREFIX-EUR-000001`.
@@ -232,14 +261,14 @@ class Generator(ABC):
         self,
         n: int | Mapping[str, int],
         *,
-        seed: int = 0,
+        seed: int | None = None,
         prefix: str = "SYN",
         people_per_block: int = 1024,
         start: int = 0,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`; the last block may be smaller."""
         self._check_fitted()
-        check_seed(seed)
+        seed = self._recorded(seed)
         plan, before = plan_from(n, self.label_counts_, start)
         return assemble(
             self._streams(plan, before, seed),
@@ -251,6 +280,13 @@ class Generator(ABC):
             people_per_block=people_per_block,
             before=before,
         )
+
+    def _recorded(self, seed: int | None) -> int:
+        """Return the seed to sample with, a new one if none is given."""
+        chosen = secrets.randbits(_SEED_BITS) if seed is None else seed
+        check_seed(chosen)
+        self.sample_seed_ = int(chosen)
+        return chosen
 
     def _sites(self) -> Variants:
         return self.variants_

@@ -20,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..errors import DataError, ModelError, UsageError
+from ..errors import MissingModel, ModelError, UsageError
 from ..genotypes import Variants
 from ..runtime.files import whole_directory, whole_file, write_text
 from ..runtime.inputs import check_regular, open_regular, read_regular
@@ -158,7 +158,9 @@ def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> Sto
         variants = read_variants(directory)
         arrays = read_arrays(directory / ARRAYS)
         check_arrays(arrays, schema, labels=len(metadata["label_counts"]), sites=len(variants))
-    except (KeyError, ValueError, DataError) as error:
+    except ModelError:
+        raise
+    except (KeyError, ValueError) as error:
         raise _damaged(directory, error) from None
     except OSError as error:
         raise ModelError(f"{directory} cannot be read: {error.filename or ''} {error.strerror}.") from None
@@ -293,7 +295,7 @@ def read_json(path: Path) -> Any:
     try:
         return json_content(read_regular(path).decode())
     except FileNotFoundError:
-        raise ModelError(f"{path.parent} has no {path.name}: it is not a finished pgcgan model.") from None
+        raise MissingModel(f"{path.parent} has no {path.name}: it is not a finished pgcgan model.") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
@@ -331,6 +333,6 @@ def read_arrays_and_text(path: Path) -> tuple[dict[str, np.ndarray], dict[str, s
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except FileNotFoundError:
-        raise ModelError(f"{path.parent} has no {path.name}: the model is incomplete.") from None
+        raise MissingModel(f"{path.parent} has no {path.name}: the model is incomplete.") from None
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is damaged ({error}); train the model again.") from None

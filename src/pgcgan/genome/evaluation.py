@@ -10,12 +10,12 @@ import numpy as np
 from ..errors import DataError, listed
 from ..generators.generator import OnEvent
 from ..genotypes import Genotypes, Variants, concat
-from ..io.sites import at_sites, site_rows
 from ..labels import label_groups
 from ..metrics import Evaluation, NotComputable, Row
 from ..metrics import evaluate as evaluate_sites
 from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
 from ..metrics.resampling import interval
+from ..site_keys import site_rows
 from .model import GenomeModel
 from .plan import Source, check_index, read_chunks
 
@@ -119,7 +119,7 @@ def _at(source: Source, contig: str, first: int, last: int, wanted: Variants) ->
     absent = [wanted.name(int(i)) for i in np.flatnonzero(rows < 0)]
     if absent:
         raise DataError(f"{source.path} lacks {len(absent)} sites of the model: {listed(absent, 3)}.")
-    return at_sites(genotypes, rows)
+    return genotypes.align(wanted)
 
 
 def _seams(

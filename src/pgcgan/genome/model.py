@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from ..errors import DataError, ModelError, UsageError
+from ..errors import ModelError
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
-from ..generators.generator import Generator, OnEvent, check_seed
+from ..generators.generator import Generator, OnEvent
 from ..genotypes import Genotypes, Variants
 from ..io import write, writer_of
 from ..io.outputs import folder_of
@@ -24,6 +24,7 @@ from ..labels import label_columns, plan_from, sample_names
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import whole_directory, workspace
 from ..runtime.inputs import check_regular
+from ..runtime.progress import reported
 from .ancestry import AncestryMixture
 from .fitting import NAME, train
 from .plan import WINDOWS, Source, Window
@@ -77,6 +78,7 @@ class GenomeModel(Generator):
         people: Genotypes | Source,
         *,
         on_event: OnEvent | None = None,
+        progress: bool = False,
         directory: str | os.PathLike[str] | None = None,
         executor: Executor | None = None,
         resume: bool = False,
@@ -90,6 +92,8 @@ class GenomeModel(Generator):
             The training people. A `Source` is a file that is read window by window.
         on_event : callable, optional
             Called with a dict (stage, fraction, detail).
+        progress : bool
+            Show how far the fit is on standard error.
         directory : path, optional
             Where the windows are fitted; by default in a temporary directory that lives as long as the model.
         executor : Executor, optional
@@ -113,19 +117,20 @@ class GenomeModel(Generator):
             file = Path(self._temporary.name, "people.npz")
             write(people, file)
             people = Source(str(file))
-        train(
-            people,
-            directory or Path(self._temporary.name, "model"),
-            size=self.size,
-            executor=executor,
-            resume=resume,
-            force=force,
-            on_event=on_event,
-            label=list(self.label),
-            seed=self.seed,
-            overlap=self.overlap,
-            **(self.of_windows or {}),
-        )
+        with reported(on_event, progress) as events:
+            train(
+                people,
+                directory or Path(self._temporary.name, "model"),
+                size=self.size,
+                executor=executor,
+                resume=resume,
+                force=force,
+                on_event=events,
+                label=list(self.label),
+                seed=self.seed,
+                overlap=self.overlap,
+                **(self.of_windows or {}),
+            )
         self._open(Path(directory or Path(self._temporary.name, "model")))
         return self
 
@@ -160,7 +165,9 @@ class GenomeModel(Generator):
                 sites = store.read_variants(place)
                 if len(sites) != window.sites:
                     raise ValueError(f"it has {len(sites)} sites instead of {window.sites}")
-            except (KeyError, ValueError, DataError) as error:
+            except ModelError:
+                raise
+            except (KeyError, ValueError) as error:
                 raise ModelError(f"{place} is damaged ({str(error).rstrip('.')}); train the model again.") from None
             for name, values in columns.items():
                 values += getattr(sites, name)[window.overlap :].tolist()
@@ -230,7 +237,7 @@ class GenomeModel(Generator):
         n: int | Mapping[str, int],
         path: str | os.PathLike[str],
         *,
-        seed: int = 0,
+        seed: int | None = None,
         prefix: str = "SYN",
         start: int = 0,
         executor: Executor | None = None,
@@ -257,7 +264,7 @@ class GenomeModel(Generator):
             All files written.
         """
         self._check_fitted()
-        check_seed(seed)
+        seed = self._recorded(seed)
         plan, before = plan_from(n, self.label_counts_, start)
         names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
         writer, runs = writer_of(os.fspath(path)), executor or Serial()
@@ -341,7 +348,9 @@ class GenomeModel(Generator):
             model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
             model.check_parameters()
             model._open(Path(path))
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+        except ModelError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             text = str(error).rstrip(".")
             raise ModelError(f"{os.fspath(path)} is damaged ({text}); train the model again.") from None
         return model

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import pysam
 
-from ..errors import DataError
+from ..errors import DataError, MissingFile
 from ..runtime.inputs import open_regular
 from . import remote
 from .remote import named
@@ -186,7 +186,7 @@ def _check_readable(path: str) -> None:
             file.seek(max(0, os.fstat(file.fileno()).st_size - len(EOF_BLOCK)))
             end = file.read()
     except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
+        raise MissingFile(f"There is no file {path}.") from None
     except OSError as error:
         raise DataError(f"{path} cannot be opened: {error.strerror}.") from None
     _check_end(head, end, path)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, MissingFile
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
 from .bgzf import opened
@@ -81,8 +81,8 @@ def _beside(hap: str, stem: str, suffixes: Sequence[str]) -> str:
         if os.path.exists(stem + suffix):
             return stem + suffix
     if not os.path.exists(hap):
-        raise DataError(f"There is no file {hap}.")
-    raise DataError(f"There is no file {' or '.join(stem + s for s in suffixes)}, which belongs to {hap}.")
+        raise MissingFile(f"There is no file {hap}.")
+    raise MissingFile(f"There is no file {' or '.join(stem + s for s in suffixes)}, which belongs to {hap}.")
 
 
 def _read_legend(legend: str, region: str | None) -> Iterator[Site]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import DataError
+from ..errors import DataError, PgcganError
 from ..runtime.inputs import read_regular
 from . import remote
 from .records import log
@@ -81,6 +81,8 @@ def region_start(index: str, contig: str, start: int, end: int | None, contigs: 
     try:
         data = remote.contents(index) if remote.is_address(index) else read_regular(index)
         return _first_chunk(_inflated(data), contig, contigs or [], start - 1, end)
+    except PgcganError:
+        raise
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
         raise DataError(
             f"The index {remote.named(index)} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, MissingFile, PgcganError
 from ..genotypes import MISSING, Genotypes, Variants
 from ..runtime.inputs import open_regular
 from ..text import visible, without_secrets
@@ -111,8 +111,10 @@ def _load(source: str) -> dict[str, np.ndarray]:
                         f"{source} has no array {name!r}; the arrays of genotypes are version, {', '.join(_ARRAYS)}."
                     )
                 arrays[name] = stored[name]
+    except PgcganError:
+        raise
     except FileNotFoundError:
-        raise DataError(f"There is no file {source}.") from None
+        raise MissingFile(f"There is no file {source}.") from None
     except DAMAGED as error:
         raise DataError(f"{source} is not a .npz file of plain arrays, or is damaged: {error}.") from None
     version = arrays.pop("version")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, listed
+from ..errors import DataError, MissingFile, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_positions, check_writable, outputs
 from .ploidy import as_men_are
@@ -55,7 +55,7 @@ def read_plink1(
     stem = source.removesuffix(".bed")
     for name in (source, f"{stem}.bim", f"{stem}.fam"):
         if not os.path.isfile(name):
-            raise DataError(f"There is no file {name}; a PLINK 1 file set is NAME.bed, NAME.bim and NAME.fam.")
+            raise MissingFile(f"There is no file {name}; a PLINK 1 file set is NAME.bed, NAME.bim and NAME.fam.")
     sexes = _read_fam(f"{stem}.fam")
     people = list(sexes)
     samples = people if choose is None else list(choose(people))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, MissingExtra, UsageError
+from ..errors import DataError, MissingExtra, MissingFile, UsageError
 from ..genotypes import MISSING, Genotypes
 from ..runtime.inputs import open_regular
 from .outputs import check_positions, check_writable, outputs
@@ -76,7 +76,7 @@ def _counts(pgen: str) -> tuple[int, int]:
         with open_regular(pgen) as stream:
             head = stream.read(12)
     except FileNotFoundError:
-        raise DataError(f"There is no file {pgen}.") from None
+        raise MissingFile(f"There is no file {pgen}.") from None
     except OSError as error:
         raise DataError(f"{pgen} cannot be opened: {error.strerror}.") from None
     if head[:3] == b"\x6c\x1b\x01":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError, listed
+from ..errors import DataError, MissingFile, listed
 from ..regions import parse_region
 from ..text import repeated
 from .ploidy import SEXES
@@ -155,4 +155,4 @@ def _check_there(path: str) -> None:
     if not os.path.exists(path):
         stem, suffix = os.path.splitext(path)
         other = f" (nor {path}.zst)" if suffix == ".pvar" else ""
-        raise DataError(f"There is no file {path}{other}, which belongs to {stem}.pgen.")
+        raise MissingFile(f"There is no file {path}{other}, which belongs to {stem}.pgen.")

@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, PgcganError, UsageError
 from ..provenance import VERSION
 from ..text import whole_number, without_secrets
 from .records import log
@@ -308,6 +308,8 @@ def _patiently(url: str, act: Callable[[], Result]) -> Result:
     for wait in (*WAITS, None):
         try:
             return act()
+        except PgcganError:
+            raise
         except (OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()

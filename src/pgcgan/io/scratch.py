@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, UsageError, listed
+from ..errors import DataError, PgcganError, UsageError, listed
 from ..genotypes import Genotypes, Variants
 from ..runtime import bits
 from ..runtime.memory import available_bytes
@@ -206,6 +206,8 @@ def stored(
             samples.append(part.samples)
             for column, values in labels.items():
                 values.append(part.labels[column])
+    except PgcganError:
+        raise
     except OSError as error:
         raise UsageError(f"{target} cannot be written: {error.strerror or error}.") from None
     if first is None:

@@ -1,16 +1,15 @@
-"""Choose the sites to read by region, order and duplicates, and find the sites of one table in another."""
+"""Choose the sites to read by region, order and duplicates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import Genotypes, Variants
 from ..regions import named_otherwise, parse_region
-from ..site_keys import differ_by_id, is_another, site_keys
+from ..site_keys import is_another
+from ..variants import Variants
 from .records import CONTROL, UNKNOWN_POSITION, Policies, log
 
 
@@ -142,27 +141,3 @@ def _duplicates(
             )
         dropped.append(site)
     return dropped
-
-
-def site_rows(variants: Variants, wanted: Variants) -> np.ndarray:
-    """Return, for each wanted site, its number in a table of sites, or -1 where it is absent.
-
-    Sites are the same if contig, position, REF and ALT are, and, where a table has several such sites, the ID too.
-    """
-    number = {key: i for i, key in enumerate(site_keys(variants))}
-    rows = np.array([number.get(key, -1) for key in site_keys(wanted)], dtype=np.int64)
-    several = np.zeros(len(variants) + 1, dtype=bool)  # the last is that of an absent site
-    several[:-1] = differ_by_id(variants)
-    unsure = np.flatnonzero(several[rows] | differ_by_id(wanted))
-    if len(unsure):
-        named = {(*key, name): i for i, (key, name) in enumerate(zip(site_keys(variants), variants.id, strict=True))}
-        asked = wanted.select(unsure)
-        rows[unsure] = [named.get((*key, name), -1) for key, name in zip(site_keys(asked), asked.id, strict=True)]
-    return rows
-
-
-def at_sites(genotypes: Genotypes, rows: np.ndarray) -> Genotypes:
-    """Return the people at sites by their numbers, in the order of these."""
-    if np.array_equal(rows, np.arange(genotypes.n_variants)):
-        return genotypes
-    return replace(genotypes, calls=genotypes.calls[rows], variants=genotypes.variants.select(rows))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, MissingFile
 from ..genotypes import Genotypes
 from ..regions import parse_region
 from ..runtime.inputs import check_regular
@@ -52,7 +52,7 @@ def read_trees(
         check_regular(source)
         ts = tskit.load(source)
     except FileNotFoundError:
-        raise DataError(f"There is no file {source}.") from None
+        raise MissingFile(f"There is no file {source}.") from None
     except (OSError, EOFError, ValueError, *unreadable) as error:
         message = " ".join(str(error).split()).rstrip(".") or "it is empty"
         raise DataError(f"{source} is not a tree sequence, or is damaged: {message}.") from None

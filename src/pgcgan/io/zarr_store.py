@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, MissingExtra
+from ..errors import DataError, MissingExtra, MissingFile, PgcganError
 from ..runtime.inputs import check_regular, open_regular
 
 WHOLE, FLAG, TEXT = "iu", "b", "TUSO"
@@ -37,7 +37,7 @@ class Store:
         self.source = source
         self._zip: zipfile.ZipFile | None = None
         if not os.path.exists(source):
-            raise DataError(f"There is no VCF Zarr {source}.")
+            raise MissingFile(f"There is no VCF Zarr {source}.")
         try:
             store = source
             if source.endswith(".zip"):
@@ -49,6 +49,8 @@ class Store:
             self._root = zarr.open_group(store, mode="r", use_consolidated=False)
             self._names = self._listed()
             self._attributes = dict(self._root.attrs)
+        except PgcganError:
+            raise
         except _DAMAGED as error:
             raise DataError(f"{source} is not a VCF Zarr, or its metadata are damaged: {_said(error)}.") from None
         # our own writer leaves no chunk out

@@ -78,6 +78,10 @@ class EvaluationComparison:
                 lines.append([line.topic, line.metric, *label, *numbers, nearer, apart])
         return aligned(lines, numeric)
 
+    def __repr__(self) -> str:
+        first, second = (name[:100] for name in self.names)
+        return f"EvaluationComparison({first} and {second}: {len(self.lines)} rows, {len(self.remarks)} remarks)"
+
     def __str__(self) -> str:
         return self.table() + "".join(f"\n- {visible(remark)}" for remark in self.remarks)
 

@@ -16,7 +16,7 @@ _LARGEST = 1e300  # of a number; sums of some are still finite
 def check_row(row: Row, at: int) -> None:
     """Raise ValueError unless names are texts, values are numbers or absent, and the aim is one that can be met."""
     texts = (row.topic, row.metric, row.label, row.aim, row.note)
-    numbers = (row.value, row.floor, row.low, row.high)
+    numbers = (row.value, row.floor, row.low, row.high, row.chance)
     if not all(isinstance(t, str) for t in texts) or not all(n is None or is_number(n) for n in numbers):
         raise ValueError(f"row {at} has a value of another type")
     if row.aim not in AIMS and not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", row.aim):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import html
+import importlib
 import json
 import math
+import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
@@ -62,11 +66,21 @@ class Evaluation:
             Whether to add the rows of each label.
         """
         shown = [r for r in self.rows if per_label or r.label == "all"]
-        lines = [["topic", "metric", *(["label"] if per_label else []), "value", "floor", "aim", "interval", ""]]
+        lines = [
+            ["topic", "metric", *(["label"] if per_label else []), "value", "floor", "standing", "aim", "interval", ""]
+        ]
         for row in shown:
-            numbers = [figure(row.value), figure(row.floor), row.aim, _span(row), row.note if row.value is None else ""]
+            note = row.note if row.value is None else ""
+            numbers = [figure(row.value), figure(row.floor), row.standing or "", row.aim, _span(row), note]
             lines.append([row.topic, row.metric, *([row.label] if per_label else []), *numbers])
         return aligned(lines, {"value", "floor"})
+
+    def __repr__(self) -> str:
+        people = ", ".join(f"{n['used']:,} {name}" for name, n in self.provenance.get("people", {}).items())
+        standings = Counter(row.standing for row in self.rows if row.label == "all")
+        counts = ", ".join(f"{standings[name]} {name}" for name in ("good", "fair", "poor"))
+        size = f"{people or 'people not recorded'}; {self.provenance.get('sites', 0):,} sites; {len(self.rows)} rows"
+        return f"Evaluation({size}, of those on all people {counts}; print it, or write report('x.html'))"
 
     def __str__(self) -> str:
         remarks = "".join(f"\n- {visible(remark)}" for remark in self.provenance.get("remarks", []))
@@ -113,6 +127,20 @@ class Evaluation:
             curves = {n.replace("_", " "): [report.get(n) for report in numbers] for n in names}
             figures["training"] = {"step": [int(report["step"]) for report in history], "curves": curves}
         return replace(self, figures=figures)
+
+    def report(self, path: str | os.PathLike[str], force: bool = False) -> Path:
+        """Write the report, one HTML file that opens without a network, and return its path.
+
+        Parameters
+        ----------
+        path : path
+            NAME.html.
+        force : bool
+            Replace a file that exists.
+        """
+        # reports are a layer above, and found by name, as pandas finds what it plots with
+        drawing = importlib.import_module("pgcgan.report")
+        return Path(drawing.write_report(self, path, force=force))
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the rows as a pandas DataFrame, one column a field of Row.

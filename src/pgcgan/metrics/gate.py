@@ -151,6 +151,10 @@ class Gate:
         """The checks that failed."""
         return tuple(check for check in self.checks if not check.passed)
 
+    def __repr__(self) -> str:
+        state = "passed" if self.passed else f"failed: {listed(check.metric for check in self.failures)}"
+        return f"Gate({len(self.checks)} checks, {state})"
+
     def __str__(self) -> str:
         if self.passed:
             lines = [f"gate passed: all {len(self.checks)} checks"]

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
-from ..labels import label_groups
-from ..site_keys import differ_by_id
+from ..labels import label_groups, label_names
+from ..site_keys import common_rows
+from ..variants import Variants
 from .comparison import MAX_BYTES, MAX_PEOPLE, Cohort, Comparison
 
 PREFERRED_LABEL = "super_pop"
@@ -32,6 +33,9 @@ class Shadow:
 
     synthetic: Genotypes
     members: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"Shadow({self.synthetic!r}, {len(self.members)} members)"
 
 
 def prepare(
@@ -59,7 +63,13 @@ def prepare(
     if holdout is not None:
         given["holdout"] = holdout
     _check(given)
-    remarks = _remarks(given)
+    others = ([more] if more is not None else []) + [shadow.synthetic for shadow in shadows]
+    sites_of_all, remarks = _common_sites(given, others)
+    given = {name: people.align(sites_of_all) for name, people in given.items()}
+    train, synthetic = given["train"], given["synthetic"]
+    more = None if more is None else more.align(sites_of_all)
+    shadows = [Shadow(shadow.synthetic.align(sites_of_all), shadow.members) for shadow in shadows]
+    remarks += _remarks(given)
     columns = _label_columns(given, label, remarks)
     phased = all(g.phased for g in given.values())
     labels = {n: label_groups(g.labels, columns) if columns else None for n, g in given.items()}
@@ -70,9 +80,6 @@ def prepare(
     if not sites.any():
         raise DataError("No site has a call in every set; there is nothing to compare.")
     cohorts = {n: _cohort(g, labels[n], used[n], sites, phased) for n, g in given.items()}
-    for name, genotypes in [("further synthetic", more), *(("shadow", shadow.synthetic) for shadow in shadows)]:
-        if genotypes is not None:
-            _check_sites(name, train, genotypes)
     released = synthetic.calls if more is None else np.concatenate([synthetic.calls, more.calls], axis=1)
     comparison = Comparison(
         cohorts["train"],
@@ -97,8 +104,18 @@ def prepare(
 
 
 def _remarks(given: dict[str, Genotypes]) -> list[str]:
-    """Return remarks on phase, held-out people and missing calls."""
+    """Return remarks on people in two sets, phase, held-out people and missing calls."""
     remarks = []
+    synthetic = given["synthetic"]
+    for name, real in given.items():
+        if name == "synthetic":
+            continue
+        shared = sorted(set(real.samples) & set(synthetic.samples))
+        if shared:
+            text = f"{len(shared)} synthetic people have names of {name} people ({listed(shared, 3)})"
+            remarks.append(f"{text}: make sure that they are not real people.")
+        if np.array_equal(real.calls, synthetic.calls):
+            remarks.append(f"The synthetic people have the genotypes of the {name} people: they are the same people.")
     if not all(g.phased for g in given.values()):
         remarks.append("Not all sets are phased: rows are dosages, and metrics of haplotypes are not computed.")
     if "holdout" not in given:
@@ -144,7 +161,6 @@ def _check(given: dict[str, Genotypes]) -> None:
                 f"The {name} set has ploidy {genotypes.ploidy}, train has {train.ploidy}; "
                 "give sets that were read in the same way."
             )
-        _check_sites(name, train, genotypes)
     if "holdout" in given:
         seen = set(train.samples) & set(given["holdout"].samples)
         if seen:
@@ -154,35 +170,25 @@ def _check(given: dict[str, Genotypes]) -> None:
             )
 
 
-def _check_sites(name: str, train: Genotypes, genotypes: Genotypes) -> None:
-    a, b = train.variants, genotypes.variants
-    shared = min(len(a), len(b))
-    differs = np.zeros(shared, dtype=bool)
-    for field in ("contig", "position", "ref", "alt"):
-        differs |= getattr(a, field)[:shared] != getattr(b, field)[:shared]
-    several = np.flatnonzero(differ_by_id(a)[:shared] | differ_by_id(b)[:shared])
-    differs[several] |= a.id[several] != b.id[several]
-    advice = (
-        "The sets must have the same sites in the same order: keep the common ones first "
-        "(Genotypes.select, bcftools isec), or generate from a model that was trained on these sites."
-    )
-    if differs.any():
-        first = int(np.flatnonzero(differs)[0])
-        ids = f" (IDs {a.id[first]} and {b.id[first]})" if first in several else ""
-        raise DataError(f"Site {first + 1} is {a.name(first)} in train and {b.name(first)} in {name}{ids}. {advice}")
-    if len(a) != len(b):
-        longer, where = (a, "train") if len(a) > len(b) else (b, name)
-        raise DataError(
-            f"train has {len(a)} sites, {name} has {len(b)}; the first that is only in {where} is "
-            f"{longer.name(shared)}. {advice}"
-        )
+def _common_sites(given: dict[str, Genotypes], others: Sequence[Genotypes]) -> tuple[Variants, list[str]]:
+    """Return the sites that all sets have, in the order of train, and a remark if some are left out."""
+    own = given["train"].variants
+    common = own
+    for people in (*given.values(), *others):
+        if not people.variants.equals(common):
+            common = common.select(np.sort(common_rows(common, people.variants)))
+    counts = {name: people.n_variants for name, people in given.items()}
+    if set(counts.values()) == {len(common)}:
+        return common, []
+    each = ", ".join(f"{name} has {count:,}" for name, count in counts.items())
+    return common, [f"{len(common):,} sites are compared, those that all sets have ({each})."]
 
 
 def _label_columns(
     given: dict[str, Genotypes], label: str | Sequence[str] | None, remarks: list[str]
 ) -> tuple[str, ...]:
     if label is not None:
-        columns = (label,) if isinstance(label, str) else tuple(label)
+        columns = label_names(label)
         for name, genotypes in given.items():
             absent = [c for c in columns if c not in genotypes.labels]
             if absent:

@@ -276,7 +276,7 @@ def _add_copies(builder: RowBuilder, name: str, shares: dict[str, np.ndarray], n
     floor = float(unseen.mean())
 
     def resampled(i: np.ndarray, j: np.ndarray) -> float:
-        return max(0.0, float(synthetic[i].mean() - unseen[j].mean() + floor))
+        return min(1.0, max(0.0, float(synthetic[i].mean() - unseen[j].mean() + floor)))
 
     span = interval(resampled, (len(synthetic), len(unseen)), seed)
     builder.add(name, value, floor, "at most floor", span, note)

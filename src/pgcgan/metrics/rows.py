@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+GRADES = ("good", "fair", "poor")
 NO_HOLDOUT = "needs held-out people (holdout=…, --split)"
 
 
@@ -33,6 +34,9 @@ class Row:
         95 % bootstrap interval of `value`.
     note : str
         Definition details and reservations.
+    chance : float or None
+        What a classifier reaches that knows nothing: a value is judged by how much of the way from there to the floor
+        it goes, too.
     """
 
     topic: str
@@ -44,6 +48,7 @@ class Row:
     low: float | None = None
     high: float | None = None
     note: str = ""
+    chance: float | None = None
 
     @property
     def standing(self) -> str | None:
@@ -51,10 +56,21 @@ class Row:
 
         An error is compared with the error of unseen real people (the floor): up to 1.5 times is good, up to 2.5 times
         fair, because two groups of real people differ that much in the noisiest metrics. A number with an ideal is good
-        within .05 of it (or of what the floor misses it by), fair within .1.
+        within .05 of it (or of what the floor misses it by), fair within .1. A classifier is good only with three
+        quarters, fair with half, of what real people add to always guessing the most frequent label; where real people
+        add nothing to that, there is nothing to judge by.
         """
         if self.value is None:
             return None
+        if self.chance is not None and self.floor is not None:
+            if self.floor <= self.chance:
+                return None
+            missed = (self.floor - self.value) / (self.floor - self.chance)
+            return max(_grade(missed, 0.25, 0.5), self._distance_standing() or "good", key=GRADES.index)
+        return self._distance_standing()
+
+    def _distance_standing(self) -> str | None:
+        assert self.value is not None
         if self.topic == "privacy":
             return self._privacy_standing()
         if self.aim in ("lower", "higher"):
@@ -113,6 +129,7 @@ class RowBuilder:
         interval: tuple[float | None, float | None] = (None, None),
         note: str = "",
         label: str | None = None,
+        chance: float | None = None,
     ) -> None:
         """Append one row; a number that is not finite becomes None."""
         self.rows.append(
@@ -126,6 +143,7 @@ class RowBuilder:
                 _finite(interval[0]),
                 _finite(interval[1]),
                 note,
+                chance,
             )
         )
 

@@ -156,7 +156,10 @@ def _add(
 ) -> None:
     unit = "haplotypes" if cohort.phased else "people"
     assert cohort.labels is not None
+    majority = np.unique(cohort.labels.astype(str), return_counts=True)[1].max() / cohort.n_people
     for value in ("all", *np.unique(cohort.labels.astype(str))):
+        note = f"logistic regression on {COMPONENTS} components, {unit}"
+        guessing = f"; always guessing the most frequent label: {majority:.3f}" if value == "all" else ""
         people = right[cohort.with_label(None if value == "all" else value)].mean(axis=1)
         floor_value = None
         if floor is not None and floor_cohort is not None:
@@ -168,6 +171,7 @@ def _add(
             floor_value,
             aim,
             interval(lambda i, p=people: float(p[i].mean()), len(people), seed),
-            f"logistic regression on {COMPONENTS} components, {unit}",
+            note + guessing,
             label=str(value),
+            chance=float(majority) if value == "all" else None,
         )

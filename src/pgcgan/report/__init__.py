@@ -19,9 +19,9 @@ from ..metrics import Evaluation, Row, figure
 from ..runtime.files import write_text
 from .figures import figures
 from .plots import DARK, LIGHT
-from .verdict import findings, headline
+from .verdict import findings, headline, tally, verdict_text
 
-__all__ = ["findings", "headline", "render", "write_figures", "write_report"]
+__all__ = ["findings", "headline", "render", "tally", "verdict_text", "write_figures", "write_report"]
 
 STANDING = {"good": ("✓", "like real"), "fair": ("~", "near"), "poor": ("✗", "deviate")}
 BY_LABEL = (
@@ -59,6 +59,7 @@ def render(evaluation: Evaluation) -> str:
         headline=headline(evaluation),
         findings=findings(evaluation),
         counts=_counts(rows),
+        judged=tally(evaluation).partition("of the ")[2],
         figures=drawn,
         values=_embedded({f.key: f.values for f in drawn}),
         overall=_by_topic([r for r in rows if r.label == "all"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,12 @@ ATTACKS = {
     "membership AUC": "by nearest distance alone, a weak attack",
     "frequency attack AUC": "by allele frequencies alone, a weak attack",
 }
+COPIES = {
+    "exact copies": "rows (haplotypes, or unphased people) equal a training row",
+    "near copies": "rows (haplotypes, or unphased people) nearly equal that of one training person",
+    "copied people": "people nearly equal a training person",
+}
+COPIED = 0.02  # share of copied people above which somebody is copied, where there are no held-out people
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,46 @@ def findings(evaluation: Evaluation) -> list[Finding]:
     return parts
 
 
+def tally(evaluation: Evaluation) -> str:
+    """Return how many of which rows are good, fair and poor.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    """
+    standings = [r.standing for r in evaluation.rows if r.label == "all"]
+    judged = [standing for standing in standings if standing]
+    counts = ", ".join(f"{judged.count(name)} {name}" for name in ("good", "fair", "poor"))
+    return (
+        f"{counts}, of the {len(judged)} rows on all people, privacy included, that have a floor or an ideal; "
+        f"{len(standings) - len(judged)} others are not judged."
+    )
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, with two significant digits or more, without an exponent where that is short."""
+    number = 100 * share
+    if number == 0 or number >= 9.95:
+        return f"{number:.0f} %" if number == round(number) or number >= 99.95 else f"{number:.1f} %"
+    return f"{number:.1f} %" if number >= 0.995 else f"{number:.2g} %"
+
+
+def verdict_text(evaluation: Evaluation, width: int = 100) -> str:
+    """Return the verdict as plain text: the headline, the tally and each part.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    width : int
+        Characters of a line.
+    """
+    parts = [f"Verdict: {headline(evaluation)}.", f"Rows: {tally(evaluation)}"]
+    for part in findings(evaluation):
+        parts.append(f"{part.heading}: {part.text}")
+        parts += [f"- {statement} {rows}." for statement, rows in part.items]
+    return "\n".join(textwrap.fill(part, width, subsequent_indent="  ") for part in parts)
+
+
 def headline(evaluation: Evaluation) -> str:
     """Return the verdict in one line.
 
@@ -89,6 +136,9 @@ def _fidelity_headline(overall: Sequence[Row]) -> str:
 def _privacy_headline(overall: Sequence[Row]) -> str:
     rows = [r for r in overall if r.topic == "privacy"]
     attacks = [r for r in rows if r.metric in ATTACKS and r.value is not None]
+    copies = _copies(rows)
+    if copies:
+        return f"it copies its training people: {copies}"
     if not attacks:
         return "what they give away was not measured"
     best = max(attacks, key=lambda r: (_least(r) > 0.5, _least(r)))
@@ -101,6 +151,19 @@ def _privacy_headline(overall: Sequence[Row]) -> str:
     if any(r.standing == "poor" for r in rows):
         return "some synthetic people are too near to training people"
     return f"a slight leak was detected {attack}" if leaking else f"no leak was detected {attack}"
+
+
+def _copies(rows: Iterable[Row]) -> str | None:
+    """Return how much is copied, if clearly more than unseen people share with training people by chance."""
+    copies = [r for r in rows if r.metric in COPIES and r.value is not None]
+    # without held-out people only the share of copied people says something: others may carry a haplotype too
+    alone = [r for r in copies if r.floor is None and r.metric == "copied people" and (r.value or 0) > COPIED]
+    copying = [r for r in copies if r.standing == "poor"] + alone
+    worst = max(copying, key=lambda r: (r.metric == "copied people", r.value or 0), default=None)
+    if worst is None:
+        return None
+    unseen = "" if worst.floor is None else f", of held-out people {percent(worst.floor)}"
+    return f"{percent(worst.value or 0)} of the synthetic {COPIES[worst.metric]}{unseen}"
 
 
 def _least(row: Row) -> float:
@@ -267,26 +330,27 @@ def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
 
 def _privacy(overall: Mapping[str, Row]) -> Finding:
     rows = [r for r in overall.values() if r.topic == "privacy"]
+    copies = _copies(rows)
     attacks = [overall[name] for name in ATTACKS if name in overall and overall[name].value is not None]
     if not attacks:
         text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
-        return Finding("Privacy", None, text)
+        return Finding("Privacy", "poor", f"Copies: {copies}. {text}") if copies else Finding("Privacy", None, text)
     sentences = [_attack_sentence(row) for row in attacks]
     rarest = overall.get(f"{INFORMED}pool, rarest tenth")
     detected = overall.get("informed membership TPR at 1 % FPR, pool")
     if rarest and rarest.value is not None:
         sentences.append(f"In the tenth of people with the rarest haplotypes: AUC {_with_interval(rarest)}.")
     if detected and detected.value is not None:
-        share = f"{100 * detected.value:.1f} %"
+        share = percent(detected.value)
         sentences.append(
             f"The attacker with all genotypes finds {share} of the training people at 1 % false accusations."
         )
     loss = overall.get("privacy loss")
     if loss and loss.value is not None:
         sentences.append(f"Privacy loss: {_with_interval(loss)}; ideal is 0.")
-    copies = overall.get("exact copies")
-    if copies and copies.value is not None and copies.floor is not None:
-        shares = f"{100 * copies.value:.2g} % of the synthetic rows", f"{100 * copies.floor:.2g} % of the held-out rows"
+    equal = overall.get("exact copies")
+    if equal and equal.value is not None and equal.floor is not None:
+        shares = f"{percent(equal.value)} of the synthetic rows", f"{percent(equal.floor)} of the held-out rows"
         sentences.append(f"{shares[0]} and {shares[1]} equal a training row.")
     sentences += _other_deviations(rows, (*ATTACKS, "informed membership", "membership", "privacy loss"))
     sentences.append("All this holds only if the generator never saw the held-out people.")

@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import PgcganError, UsageError
 from .inputs import read_regular
 
 LOCK = ".lock"
@@ -111,6 +111,8 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
                 _take_away(paths[0], folders[paths[0].parent])
             for source, path in reversed(list(zip(partial, paths, strict=True))):
                 os.replace(source, path)
+    except PgcganError:
+        raise
     except OSError as error:
         raise UsageError(f"{paths[0]} cannot be written: {_reason(error, paths[0].parent)}.") from None
 
@@ -168,6 +170,8 @@ def whole_directory(
                 os.replace(Path(folder, name), directory / name)
             for name in known.difference(names, {LOCK}):
                 _take_away(directory / name, Path(folder))
+    except PgcganError:
+        raise
     except OSError as error:
         raise UsageError(f"{directory} cannot be written: {_reason(error, directory)}.") from None
     finally:

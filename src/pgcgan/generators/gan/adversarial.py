@@ -18,6 +18,7 @@ from torch import Tensor
 from ...errors import ModelError, UsageError
 from ...genotypes import Genotypes
 from ...runtime.files import held
+from ...runtime.progress import reported
 from ...runtime.threads import single_thread
 from .. import store
 from ..generator import Generator, OnEvent
@@ -105,6 +106,7 @@ class AdversarialModel(Generator):
         people: Genotypes,
         *,
         on_event: OnEvent | None = None,
+        progress: bool = False,
         directory: str | os.PathLike[str] | None = None,
         resume: bool = False,
         force: bool = False,
@@ -119,6 +121,8 @@ class AdversarialModel(Generator):
             The training people.
         on_event : callable, optional
             Called with a dict after every step: stage, step, steps, fraction, seconds, loss, terms, metrics.
+        progress : bool
+            Show how far the fit is on standard error.
         directory : path, optional
             Where checkpoints go while training; give it to `save` afterwards.
         resume : bool
@@ -144,12 +148,12 @@ class AdversarialModel(Generator):
         rows = self._rows(people)
         if resume and directory is None:
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
-        with process_group(), contextlib.ExitStack() as stack:
+        with process_group(), contextlib.ExitStack() as stack, reported(on_event, progress and is_first()) as events:
             path = None if directory is None else Path(directory, store.CHECKPOINT)
             if path is not None and is_first():
                 stack.enter_context(self._training_directory(path.parent, rows, resume, force))
             (is_there,) = agreed([resume and path is not None and path.exists()], self._torch_device())
-            self._fit(rows, on_event=on_event, path=path, resume=bool(is_there))
+            self._fit(rows, on_event=events, path=path, resume=bool(is_there))
         return self
 
     def _fit(

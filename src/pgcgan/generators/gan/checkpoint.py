@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def split_state(state: Any) -> tuple[dict[str, torch.Tensor], str]:
             return {"dict": [[key, strip(value)] for key, value in node.items()]}
         if isinstance(node, (list, tuple)):
             return {"list": [strip(value) for value in node]}
+        if isinstance(node, float) and not math.isfinite(node):
+            return {"not finite": repr(node)}
         return {"value": node}
 
     skeleton = strip(state)
@@ -45,7 +48,7 @@ def join_state(tensors: Mapping[str, torch.Tensor], skeleton: str) -> Any:
             return {key: fill(child) for key, child in value}
         if kind == "list":
             return [fill(child) for child in value]
-        return value
+        return float(value) if kind == "not finite" else value
 
     return fill(json_content(skeleton))
 

@@ -133,7 +133,7 @@ class PGcGAN(AdversarialModel):
         crossover: float = 0.0,
         min_carriers: int = 3,
         min_deviations: int = 20,
-        min_transitions: int = 1,
+        min_transitions: int = 2,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,

@@ -12,6 +12,7 @@ from ...errors import ModelError, UsageError
 from ...genotypes import Genotypes
 from ...numerics import principal_axes
 from ...runtime.memory import available_bytes
+from ...runtime.progress import reported
 from ...runtime.threads import single_thread
 from .. import store
 from ..estimate import Estimate
@@ -103,7 +104,7 @@ class HaplotypeModel(Generator):
         min_carriers: int = 3,
         run_carriers: int = 0,
         min_deviations: int = 20,
-        min_transitions: int = 1,
+        min_transitions: int = 2,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
@@ -143,6 +144,7 @@ class HaplotypeModel(Generator):
         people: Genotypes,
         *,
         on_event: OnEvent | None = None,
+        progress: bool = False,
         ancestry: KnownAncestry | None = None,
         overlap: int = 0,
     ) -> Self:
@@ -154,6 +156,8 @@ class HaplotypeModel(Generator):
             The training people, phased or unphased. Missing calls count neither for nor against anything.
         on_event : callable, optional
             Called with a dict (stage, fraction) after each part of the fit.
+        progress : bool
+            Show how far the fit is on standard error.
         ancestry : KnownAncestry, optional
             The ancestry of the people where it is known from a whole genome; by default it is inferred from these
             sites.
@@ -172,7 +176,7 @@ class HaplotypeModel(Generator):
         UsageError
             If a parameter is off.
         """
-        with single_thread():
+        with single_thread(), reported(on_event, progress) as on_event:
             self._fit(self._rows(people), on_event=on_event, ancestry=ancestry, overlap=overlap)
         return self
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import DataError, UsageError
 from ...genotypes import Genotypes
+from ...runtime.progress import reported
 from ...runtime.threads import single_thread
 from ..estimate import Estimate
 from ..generator import OnEvent
@@ -83,7 +84,12 @@ class PrivateHaplotypeModel(HaplotypeModel):
     # ---- fit --------------------------------------------------------------------------------------------------
 
     def fit(  # type: ignore[override]  # windows of a genome are not private
-        self, people: Genotypes, *, on_event: OnEvent | None = None, public: Genotypes | None = None
+        self,
+        people: Genotypes,
+        *,
+        on_event: OnEvent | None = None,
+        progress: bool = False,
+        public: Genotypes | None = None,
     ) -> Self:
         """Learn from people with labels, privately.
 
@@ -93,6 +99,8 @@ class PrivateHaplotypeModel(HaplotypeModel):
             The training people, phased or unphased. A missing call counts as the allele of the person's template.
         on_event : callable, optional
             Called with a dict (stage, fraction) after each part of the fit.
+        progress : bool
+            Show how far the fit is on standard error.
         public : Genotypes, optional
             People whose privacy is not protected, at the same sites: blocks, their templates and the prior of all
             counts come from them.
@@ -114,12 +122,12 @@ class PrivateHaplotypeModel(HaplotypeModel):
         """
         self.check_parameters()
         budget = PrivacyBudget(self.epsilon, self.delta, with_threshold=public is None)
-        with single_thread():
+        with single_thread(), reported(on_event, progress) as report:
             self._fit_privately(
                 self._rows(people), None if public is None else self._public_rows(people, public), budget
             )
-        if on_event is not None:
-            on_event({"stage": "noisy counts", "fraction": 1.0, "detail": ""})
+            if report is not None:
+                report({"stage": "noisy counts", "fraction": 1.0, "detail": ""})
         return self
 
     def _fit_privately(self, rows: Rows, public: Rows | None, budget: PrivacyBudget) -> None:

@@ -1,8 +1,9 @@
-"""What is said on standard error while a command runs."""
+"""What is said on standard error while a command or a fit runs."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,21 +12,46 @@ from typing import Any
 from ..text import visible, visible_lines, without_secrets
 
 SECONDS_BETWEEN_LINES = 10.0  # where standard error is not a terminal
+COLOURS = {"good": 32, "fair": 33, "poor": 31}  # green, yellow, red
+_verbosity = 0
+
+
+def set_verbosity(level: int) -> None:
+    """Set how much is said: 0, with -1 only results and errors, with 1 each event."""
+    global _verbosity
+    _verbosity = level
 
 
 def say(text: str) -> None:
     """Say something on standard error: standard output is for what was asked for (a table, JSON, a VCF)."""
-    print(visible_lines(without_secrets(text)), file=sys.stderr, flush=True)
+    if _verbosity >= 0:
+        print(visible_lines(without_secrets(text)), file=sys.stderr, flush=True)
 
 
 def show(text: str) -> None:
     """Print a result of several lines on standard output; names in it cannot reach the terminal as commands."""
-    print(visible_lines(without_secrets(text)))
+    print(_coloured(visible_lines(without_secrets(text))))
+
+
+def _coloured(text: str) -> str:
+    """Return a table whose column of standings, if it has one, is coloured, where standard output is a terminal."""
+    lines = text.split("\n")
+    start = lines[0].find("standing")
+    if start < 0 or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    for i, line in enumerate(lines):
+        word = line[start : start + 4]
+        if word in COLOURS:
+            lines[i] = f"{line[:start]}\x1b[{COLOURS[word]}m{word}\x1b[0m{line[start + 4 :]}"
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yield a receiver of events: a live line on a terminal, else a plain line every few seconds."""
+    if _verbosity < 0:
+        yield lambda event: None
+        return
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -47,12 +73,30 @@ def progress(what: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
     def plain(event: dict[str, Any]) -> None:
         nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+        if _verbosity > 0 or time.monotonic() - last >= SECONDS_BETWEEN_LINES:
             last = time.monotonic()
             name, fraction, detail = _described(event)
             say(f"{name or what}: {fraction:.0%}{'  ' + detail if detail else ''}")
 
     yield plain
+
+
+@contextlib.contextmanager
+def reported(
+    on_event: Callable[[dict[str, Any]], None] | None, shown: bool
+) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """Yield the receiver of the events of a fit: the caller's, a live line if it is to be shown, or both."""
+    if not shown:
+        yield on_event
+        return
+    with progress("training") as live:
+
+        def both(event: dict[str, Any]) -> None:
+            live(event)
+            if on_event is not None:
+                on_event(event)
+
+        yield both
 
 
 def _described(event: Mapping[str, Any]) -> tuple[str, float, str]:
