@@ -13,6 +13,7 @@ from .drawing import SINGLE_SITE, CodeSampler
 
 MOST_INVERSE_TEMPERATURE = 1.3
 _RAKED_ROWS = 16_384
+_HALVINGS = 4  # of the range of temperatures
 _COMPARED = 2000  # rows and sites that the temperature is chosen on
 
 
@@ -82,10 +83,13 @@ def choose_inverse_temperature(
         return bool(aa_truth - max(aa_syn, 0.5) > 0.02)
 
     low, high = 1.0, MOST_INVERSE_TEMPERATURE
+    highest = high - (high - low) / 2**_HALVINGS
     linked = np.mean([size > SINGLE_SITE for size in blocks.sizes])
     if len(real) < 20 or linked < 0.5 or not is_too_diverse(low):
         return low
-    for _ in range(4):
+    if is_too_diverse(highest):  # so are rows at all that is below
+        return highest
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if is_too_diverse(middle) else (low, middle)
     return low
