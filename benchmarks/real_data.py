@@ -210,6 +210,12 @@ def floor_of(result: dict[str, Any], metric: str) -> float | None:
     return _mean(max(floors, key=len, default=[]))
 
 
+def rows_of(result: dict[str, Any]) -> list[str]:
+    """Return the metrics that some column has; a column measured by an earlier version may lack some."""
+    runs = [run["values"] for generator in result["generators"].values() for run in generator["runs"].values()]
+    return [metric for metric in ROWS if any(metric in values for values in runs)]
+
+
 def aim_of(result: dict[str, Any], metric: str) -> str:
     """Return the aim of a metric."""
     runs = [run["values"] for generator in result["generators"].values() for run in generator["runs"].values()]
@@ -220,7 +226,7 @@ def _table(result: dict[str, Any]) -> list[list[str]]:
     """Return header and rows of the table as text cells: means over the seeds."""
     generators = result["generators"]
     table = [["metric", "aim", "floor", *generators]]
-    for metric in ROWS:
+    for metric in rows_of(result):
         values = [figure(_mean(of_seeds(g, metric))) for g in generators.values()]
         table.append([metric, aim_of(result, metric), figure(floor_of(result, metric)), *values])
     for metric, _, _ in COSTS:
@@ -319,7 +325,7 @@ def _behind(result: dict[str, Any], family: str) -> list[str]:
     """Return, for each metric in which another generator comes closer to the aim, the one that comes closest."""
     generators = result["generators"]
     lines: list[str] = []
-    for metric in ROWS if family in generators else ():
+    for metric in rows_of(result) if family in generators else ():
         aim, floor = aim_of(result, metric), floor_of(result, metric)
         values = {c: mean(v) for c, g in generators.items() if (v := of_seeds(g, metric))}
         off = {c: distance_to_aim(value, aim, floor, metric in LEAKS) for c, value in values.items()}
