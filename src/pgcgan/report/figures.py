@@ -372,7 +372,7 @@ def _frontier(rows: Sequence[Row], baselines: Mapping[str, Any]) -> Figure | Non
         series.append(Series(name, style, "points", [attack.value], [error], shape, notes, [attack.low], [attack.high]))
     ends = [v for *_, a, _ in points for v in (a.value, a.low, a.high) if v is not None]
     top = max(3.0, 1.3 * max(t for *_, t in points))
-    attacker = "of the informed attack (pool)" if informed else "by distance"
+    attacker = "(pool)" if informed else "by distance"
     plot = Plot(
         Axis(f"membership AUC {attacker}: .5 is chance", min(0.44, *ends) - 0.01, max(0.7, *ends) + 0.01),
         Axis("median error, times that of real people", min(0.7, 0.8 * min(t for *_, t in points)), top, log=True),
