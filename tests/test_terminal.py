@@ -85,7 +85,7 @@ def test_help_lists_commands_in_the_order_of_use_each_with_an_example_that_is_on
     assert set(listed) <= files
     for name, example in ((name, text) for names in ORDER.values() for name, text in names.items()):
         _, out, _ = run(f"{name} --help")
-        assert f"Example:\n  {example[:100]}" in out
+        assert f"Example: {' '.join(example.split())}" in " ".join(out.split())  # a narrow terminal breaks it
         command, bound, _ = app.parse_args(re.sub(r"^source <\(|\)$", "", example).split()[1:], exit_on_error=False)
         assert command is not None and bound is not None
         assert shlex.split(re.sub(r"[<()]", "", example))
