@@ -102,7 +102,7 @@ def fetch(
         phase3: 2,504 people, GRCh37, 2013; chromosomes 1 to 22, X and Y (1,233 men). high-coverage: 3,202 people,
         602 trios among them, GRCh38, phased in 2022; chromosomes 1 to 22 and X.
     panel_output : path, optional
-        In the place of NAME.panel.tsv. Columns: sample, pop, super_pop, gender; of high-coverage also family, father
+        Instead of NAME.panel.tsv. Columns: sample, pop, super_pop, gender; of high-coverage also family, father
         and mother (0: not in the table).
     mirror : str
         Base address under which the release lies as on the project's server, or which holds the files themselves.
