@@ -21,6 +21,7 @@ from pgcgan.generators.gan.parallel import own_rows, world_size
 
 HERE = Path(__file__).parent
 SETTINGS: dict[str, Any] = {**SMALL, "seed": 2, "steps": 6, "validation": 0.2, "learning_rate": 0.02, "average": 0.5}
+# with seed 1 the way differs by .025, above the tolerance; why has not been established
 TOLERANCE = 0.02  # of the way that the weights went: sums of float32 in another order, through six steps of Adam
 CHILD = """
 import json, os, signal, sys
