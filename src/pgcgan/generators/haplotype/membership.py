@@ -105,9 +105,11 @@ def _counted(
 ) -> NextCodePredictor:
     """Count chain and context tree in some people; return the predictor of as many rows."""
     person = np.unique(person, return_inverse=True)[1]
-    runs, share = count_runs(codes, label, person, sizes, model.n_labels, carriers, model.context_tree.power)
+    group = model.admixture.group
+    of_group, n_groups = group[label], int(group.max()) + 1
+    runs, share = count_runs(codes, of_group, person, sizes, n_groups, carriers, model.context_tree.power)
     weights = {n: getattr(model.chain, n) for n in ("label_weight", "pooled_weight", "frequency_weight")}
-    chain = fit_chain(codes, label, sizes, model.n_labels, share).reweighted(**weights)
+    chain = fit_chain(codes, of_group, sizes, n_groups, share).reweighted(**weights)
     return NextCodePredictor(chain, replace(runs, weights=model.context_tree.weights), model.admixture, label)
 
 

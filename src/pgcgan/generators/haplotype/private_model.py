@@ -150,7 +150,8 @@ class PrivateHaplotypeModel(HaplotypeModel):
         self.blocks_ = estimate_emission(noisy, blocks, chain.pooled_code_counts)
         self.min_carriers_ = 1  # whoever has what a template holds is hidden by noise
         sizes, n_labels = self.blocks_.sizes, len(n_rows)
-        self.code_model_ = CodeModel(chain, tree, no_admixture(n_labels), no_ancestry(sizes, n_labels))
+        alone = no_admixture(np.arange(n_labels))
+        self.code_model_ = CodeModel(chain, tree, alone, no_ancestry(sizes, n_labels), chain.code_counts)
         self.exclusive_sites_ = ExclusiveSites([], []) if public is None else ExclusiveSites.of(public)
         self.sampler_ = rake(CodeSampler.of(self.code_model_), self.seed)
         self.privacy_ = {**budget.statement(), "public": _public_facts(public)}
