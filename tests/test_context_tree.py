@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.generators.haplotype.code_model import SCHEMA, CodeModel, fit_code_model
+from pgcgan.generators.haplotype.code_model import SCHEMA, CodeModel
 from pgcgan.generators.haplotype.context_tree import ORDERS, count_runs
+from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.local_ancestry import no_admixture
 from pgcgan.generators.store import check_arrays
 
@@ -215,7 +216,8 @@ def test_arrays_hold_the_whole_code_model() -> None:
 
 CHANGES = {
     "chain.used": (lambda a: a[::-1], lambda a: a + 10**6, lambda a: np.repeat(a[:1], len(a))),
-    "chain.codes": (lambda a: a[1:],),
+    "labels.codes": (lambda a: a[1:],),
+    "labels.group": (lambda a: a + 1, lambda a: a * 0),
     "context_tree.table": (lambda a: a[:-1], lambda a: np.concatenate([a, a[-1:]]),
                            lambda a: a + 99 * np.eye(6, dtype=int)[0],
                            lambda a: a * [1, 3, 1, 1, 1, 1], lambda a: a * [0, 1, 1, 1, 1, 1]),

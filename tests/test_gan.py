@@ -21,7 +21,7 @@ from pgcgan.generators.gan.losses import LOSSES, critic_loss, generator_loss
 from pgcgan.generators.gan.mates import mate_correlation
 from pgcgan.generators.gan.networks import TiltGenerator
 from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining, decay
-from pgcgan.generators.haplotype.code_model import CodeModel, fit_code_model
+from pgcgan.generators.haplotype import CodeModel, fit_code_model
 from pgcgan.genotypes import Genotypes, Variants
 
 SMALL: dict[str, Any] = {"batch": 8, "width": 8, "critic_width": 16, "threads": 1}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pgcgan import Genotypes, HaplotypeModel
-from pgcgan.generators.haplotype import fit_code_model
+from pgcgan.generators.haplotype import CodeModel, fit_code_model
 from pgcgan.generators.haplotype.label_groups import FEW_PEOPLE, MOST_FST, _distances, find_groups
 
 
@@ -64,6 +64,9 @@ def test_labels_that_copy_the_same_founders_share_their_runs() -> None:
         own = np.stack([np.bincount(codes[label == k, b], minlength=6) for k in (0, 1)]) / 80
         # nine tenths are the label's own
         assert np.abs(model.label_frequency(b) - own).max() <= 0.1 * np.abs(own[0] - own[1]).max() + 0.02
+    again = CodeModel.from_arrays(model.arrays(), sizes, 2)
+    assert all(np.array_equal(again.label_frequency(b), model.label_frequency(b)) for b in range(12))
+    assert all(np.array_equal(a, b) for a, b in zip(again.chain.code_counts, model.chain.code_counts, strict=True))
     apart = fit_code_model(codes, label, person, sizes, 2, 3, group_labels=False)
     assert apart.admixture.group.tolist() == [0, 1]
 

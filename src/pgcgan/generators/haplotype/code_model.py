@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import logsumexp
 
 from ..store import Array
-from .chain import Chain, fit_chain
-from .context_tree import ORDERS, POWERS, ContextTree, RunCounts, count_runs, empty_context_tree
-from .label_groups import find_groups, trial_blocks
-from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
+from .chain import Chain
+from .context_tree import ORDERS, ContextTree, RunCounts
+from .local_ancestry import AdmixtureHMM
 from .person_ancestry import (
     KnownAncestry,
     PersonAncestry,
@@ -28,15 +26,10 @@ from .person_ancestry import (
     shared_components,
 )
 from .prediction import NextCodePredictor
-from .shrinkage import fit_shrinkage
 
-_ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
 _ANCESTRY_BYTES = 4_000_000_000  # of the predictions that person ancestry is fitted to
-_ROWS_AT_A_TIME = 8192  # the predictions for a row take a hundred times the memory of its codes
-_GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
+ROWS_AT_A_TIME = 8192  # the predictions for a row take a hundred times the memory of its codes
 _OWN_SHARE = 0.9  # of a label's code frequencies, where it belongs to a group; the rest are those of the group
-# weights with which groupings of labels are compared: usual ones
-_TRIAL_POWER, _TRIAL_WEIGHTS, _TRIAL_RUN_WEIGHTS = 0.5, {"label_weight": 10.0, "pooled_weight": 10.0}, (1.0, 0.7)
 _LARGEST = float(np.finfo(np.float32).max)
 
 SCHEMA = {
@@ -100,13 +93,10 @@ class CodeModel:
 
         Those of a label in a group of several are for the most part its own, so that it stays what it is.
         """
-        group, counts = self.admixture.group, self.label_counts[block]
+        group = self.admixture.group
         of_group = self.chain.label_frequency(block)[group]
-        total = counts.sum(axis=1, keepdims=True)
-        weight = (1 / _OWN_SHARE - 1) * total + np.float32(1e-3)
-        own = (counts + weight * of_group) / (total + weight)
         is_alone = np.bincount(group)[group] == 1
-        return np.where(is_alone[:, None], of_group, own).astype(np.float32)
+        return np.where(is_alone[:, None], of_group, own_frequency(self.label_counts[block], of_group))
 
     def is_grouped(self, label: int) -> bool:
         """Return whether a label belongs to a group of several."""
@@ -140,8 +130,8 @@ class CodeModel:
         rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, 2)
         offset = np.empty((len(rows), sum(self.sizes)), dtype=np.float32)
         ends = np.cumsum([0, *self.sizes])
-        for first in range(0, len(rows), _ROWS_AT_A_TIME):
-            part = slice(first, first + _ROWS_AT_A_TIME)
+        for first in range(0, len(rows), ROWS_AT_A_TIME):
+            part = slice(first, first + ROWS_AT_A_TIME)
             predictor = self.predictor(row_label[part])
             for b in range(rows.shape[1]):
                 offset[part, ends[b] : ends[b + 1]] = predictor.log_probs(rows[part, b])
@@ -167,7 +157,7 @@ class CodeModel:
         z = np.repeat(known.z, per, axis=0)
         if not z.shape[1]:
             return replace(self, ancestry=no_ancestry(self.sizes, self.n_labels))
-        parts = [slice(first, first + _ROWS_AT_A_TIME) for first in range(0, len(rows), _ROWS_AT_A_TIME)]
+        parts = [slice(first, first + ROWS_AT_A_TIME) for first in range(0, len(rows), ROWS_AT_A_TIME)]
         predictors = [self.predictor(row_label[part]) for part in parts]
         loadings = []
         for b in range(rows.shape[1]):
@@ -269,6 +259,21 @@ _COLUMNS = (
 )  # fmt: skip
 
 
+def own_frequency(counts: np.ndarray, of_group: np.ndarray) -> np.ndarray:
+    """Return the code frequencies of labels in groups of several: float32, shape (rows, codes).
+
+    Nine tenths are their own; the likelihood alone would leave less, and what sets a label apart would be lost.
+
+    Parameters
+    ----------
+    counts, of_group : arrays, shape (rows, codes)
+        Counts of the label, and the frequencies of its group.
+    """
+    total = counts.sum(axis=1, keepdims=True)
+    weight = (1 / _OWN_SHARE - 1) * total + 1e-3
+    return np.asarray((counts + weight * of_group) / (total + weight), dtype=np.float32)
+
+
 def _by_group(counts: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Return counts (labels, codes) added up by group: (groups, codes)."""
     return np.stack([counts[group == k].sum(axis=0) for k in range(int(group.max()) + 1)])
@@ -313,132 +318,3 @@ def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | n
     if len(whole) != sum(lengths) or min(lengths, default=0) < 0:
         raise ValueError(f"{name} has {len(whole)} entries; {sum(lengths)} fit")
     return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
-
-
-def fit_code_model(
-    codes: np.ndarray,
-    label: np.ndarray,
-    person: np.ndarray,
-    sizes: Sequence[int],
-    n_labels: int,
-    min_carriers: int,
-    *,
-    group_labels: bool = True,
-    longest_run: int = ORDERS[-1],
-    local_ancestry: bool = True,
-) -> CodeModel:
-    """Fit groups of labels, chain, context tree and local ancestry; weights are chosen by leave-one-out likelihood.
-
-    Parameters
-    ----------
-    codes : array of int, shape (rows, blocks)
-        -1 is unknown.
-    label, person : arrays of int, shape (rows,)
-    sizes : sequence of int
-        Codes per block.
-    n_labels : int
-    min_carriers : int
-        People who must share a run of codes before it is followed.
-    group_labels : bool
-        Whether labels with few people are grouped where that predicts rows better.
-    longest_run : int
-        Blocks of the longest runs that are counted; with 1, there is no context tree.
-    local_ancestry : bool
-        Whether to fit it.
-    """
-    counts = label_counts(codes, label, sizes, n_labels)
-    people = np.array([len(np.unique(person[label == k])) for k in range(n_labels)])
-    some = trial_blocks(len(sizes))
-
-    def nats_of(group: np.ndarray) -> float:
-        part = codes[:, some], label, person, sizes[some], group, min_carriers
-        return _nats_of_groups(*part, longest_run=longest_run, local_ancestry=local_ancestry)
-
-    group = find_groups(counts, people, nats_of) if group_labels else np.arange(n_labels)
-    of_group, n_groups = group[label], int(group.max()) + 1
-    plain = fit_chain(codes, of_group, sizes, n_groups)
-    chain, tree, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, of_group, sizes)
-    enough = (1 - _GAIN) * nats
-    for power in POWERS if longest_run > 1 else ():
-        runs, share = count_runs(codes, of_group, person, sizes, n_groups, min_carriers, power, longest_run)
-        trial = fit_shrinkage(fit_chain(codes, of_group, sizes, n_groups, share), runs, codes, of_group, sizes)
-        if trial[2] < min(nats, enough):
-            chain, tree, nats = trial
-    model = CodeModel(chain, tree, no_admixture(group), no_ancestry(sizes, n_labels), counts)
-    if local_ancestry and n_groups > 1:
-        model = replace(model, admixture=_fit_admixture(model, codes, label))
-    return model
-
-
-def label_counts(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int) -> list[np.ndarray]:
-    """Return how often each label has each code: a float32 array (labels, codes) for each block."""
-    counts = [np.zeros((n_labels, size), dtype=np.float32) for size in sizes]
-    for b, of_block in enumerate(counts):
-        known = codes[:, b] >= 0
-        np.add.at(of_block, (label[known], codes[known, b]), 1)
-    return counts
-
-
-def _nats_of_groups(
-    codes: np.ndarray,
-    label: np.ndarray,
-    person: np.ndarray,
-    sizes: Sequence[int],
-    group: np.ndarray,
-    min_carriers: int,
-    *,
-    longest_run: int,
-    local_ancestry: bool,
-) -> float:
-    """Return the mean of -log P of a row left out, with labels in these groups and usual weights."""
-    n_groups = int(group.max()) + 1
-    runs, share = count_runs(codes, group[label], person, sizes, n_groups, min_carriers, _TRIAL_POWER, longest_run)
-    chain = fit_chain(codes, group[label], sizes, n_groups, share).reweighted(**_TRIAL_WEIGHTS)
-    tree = replace(runs, weights=dict.fromkeys(ORDERS, _TRIAL_RUN_WEIGHTS))
-    counts = label_counts(codes, label, sizes, len(group))
-    model = CodeModel(chain, tree, no_admixture(group), no_ancestry(sizes, len(group)), counts)
-    if local_ancestry and n_groups > 1:
-        model = replace(model, admixture=_fit_admixture(model, codes, label))
-    nats = 0.0
-    for first in range(0, len(codes), _ROWS_AT_A_TIME):
-        part, of_label = codes[first : first + _ROWS_AT_A_TIME], label[first : first + _ROWS_AT_A_TIME]
-        predictor = model.predictor(of_label)
-        for b in range(len(sizes)):
-            nats -= _log_likelihood(model, b, predictor.log_probs(part[:, b]), part[:, b], of_label)
-            predictor.observe(part[:, b])
-    return nats / len(codes)
-
-
-def _log_likelihood(model: CodeModel, block: int, log_probs: np.ndarray, code: np.ndarray, label: np.ndarray) -> float:
-    """Return the log-likelihood of training rows' codes, given their probabilities in the group.
-
-    They are tilted from the frequencies of the group to those of the label, without the row itself.
-    """
-    known = np.flatnonzero(code >= 0)
-    log_probs, code, label = log_probs[known], code[known], label[known]
-    counts = model.label_counts[block][label]
-    counts[np.arange(len(code)), code] -= 1
-    of_group = model.chain.label_frequency(block)[model.admixture.group[label]]
-    total = counts.sum(axis=1, keepdims=True)
-    weight = (1 / _OWN_SHARE - 1) * total + 1e-3
-    tilted = log_probs + np.log((counts + weight * of_group) / (total + weight) / of_group)
-    return float((tilted[np.arange(len(code)), code] - logsumexp(tilted, axis=1)).sum())
-
-
-def _fit_admixture(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
-    """Fit local ancestry to as many training rows as are needed."""
-    rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _ADMIXTURE_CODES // codes.shape[1]))))
-    codes, label = codes[rows.astype(int)], label[rows.astype(int)]
-    group = model.admixture.group
-    n_labels, n_groups = model.n_labels, int(group.max()) + 1
-    from_all = AdmixtureHMM(np.ones((n_labels, n_groups), np.float32), np.zeros(n_labels, np.float32), group)
-    every_group = replace(model, admixture=from_all)
-    log_probs = np.empty((*codes.shape, n_groups), dtype=np.float32)
-    at_a_time = max(1, _ROWS_AT_A_TIME // n_groups)
-    for first in range(0, len(codes), at_a_time):
-        part = slice(first, first + at_a_time)
-        predictor = every_group.predictor(label[part])
-        for b in range(codes.shape[1]):
-            log_probs[part, b] = predictor.log_probs_by_group(codes[part, b])
-            predictor.observe(codes[part, b])
-    return fit_admixture(log_probs, label, group)

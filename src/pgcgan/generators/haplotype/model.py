@@ -23,11 +23,12 @@ from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks
 from .calibration import MOST_INVERSE_TEMPERATURE, choose_inverse_temperature, rake
-from .code_model import CodeModel, fit_code_model
+from .code_model import CodeModel
 from .context_tree import ORDERS
 from .cost import expected_cost
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
+from .fitting import fit_code_model
 from .membership import choose_min_carriers, least_carriers
 from .person_ancestry import KnownAncestry
 from .private_carriers import choose_carriers

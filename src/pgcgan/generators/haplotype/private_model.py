@@ -16,10 +16,11 @@ from ..generator import OnEvent
 from ..rows import Rows, rows_of
 from .blocks import Blocks, find_blocks
 from .calibration import rake
-from .code_model import CodeModel, fit_code_model
+from .code_model import CodeModel
 from .context_tree import ContextTree, empty_context_tree
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
+from .fitting import fit_code_model
 from .local_ancestry import no_admixture
 from .model import HaplotypeModel
 from .person_ancestry import no_ancestry
