@@ -279,7 +279,7 @@ def _records(
     """Yield the lines of the records that start in a region, as they are."""
     contig, first, last = region
     n, at = 0, first
-    offset = None if index is None else region_start(index, contig, first, last)
+    offset = None if index is None else region_start(url, index, contig, first, last)
     if offset is not None:
         with opened(url, offset) as stream:
             for line in lines_of(stream, url, MAX_LINE + SAMPLE_BYTES * n_samples):
