@@ -99,6 +99,16 @@ def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
 
 
 @pytest.fixture(scope="session")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a valid file of every kind, and models; tests only read it."""
+    from fuzzing import write_valid
+
+    folder = tmp_path_factory.mktemp("valid")
+    write_valid(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a cohort, a split, a model and its people; tests only read it."""
     folder = tmp_path_factory.mktemp("faults")

@@ -26,7 +26,6 @@ import tempfile
 import traceback
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 MEMORY = 3 << 30  # more than any of these files needs, less than a hostile size would take
@@ -70,9 +69,12 @@ TARGETS: dict[str, tuple[str, ...]] = {
 }
 
 
-def write_valid(folder: Path, models: Sequence[str] = MODELS) -> None:
+def write_valid(folder: Path) -> None:
     """Write a valid file of every kind: 24 people at 30 sites, and models of them."""
+    import torch
+
     import pgcgan
+    from pgcgan.generators.gan import checkpoint
     from pgcgan.registry import create
 
     people = pgcgan.simulate(24, length=40_000, seed=3).select(min_maf=0.1).select(sites=slice(0, 30))
@@ -93,7 +95,7 @@ def write_valid(folder: Path, models: Sequence[str] = MODELS) -> None:
         "gan": {**network, "width": 8, "critic_width": 16, "inverse_temperature": 1.0},
         "paper": {**network, "steps": 1},
     }
-    for name in models:
+    for name in MODELS:
         some = people.select(sites=slice(0, 4)) if name == "paper" else people
         create(name, "gender", seed=1, **settings.get(name, {})).fit(some).save(folder / f"{name}.model")
     pgcgan.GenomeModel("gender", seed=1, size=50, of_windows=quick).fit(people).save(folder / "windows.model")
@@ -101,13 +103,9 @@ def write_valid(folder: Path, models: Sequence[str] = MODELS) -> None:
     evaluation = pgcgan.evaluate(people, model.sample(24, seed=1), label="gender")
     history = [{"step": k, "loss": 1.0 / k, "metrics": {"AF RMSE": 0.1 / k}} for k in (1, 2, 3)]
     (folder / "e.json").write_text(evaluation.with_training(history).to_json())
-    if "gan" in models:
-        import torch
-
-        from pgcgan.generators.gan import checkpoint
-
-        state = {"step": 3, "task": [{"weight": torch.ones(3), "name": "a"}, None]}
-        checkpoint.write_state(folder / "state.safetensors", state)
+    checkpoint.write_state(
+        folder / "state.safetensors", {"step": 3, "task": [{"weight": torch.ones(3), "name": "a"}, None]}
+    )
 
 
 def _as_zarr_3(source: Path, target: Path) -> None:

@@ -95,7 +95,7 @@ def wrong_contig(folder: Path) -> None:
     path = folder / "x.vcf.gz"
     pysam.tabix_index(str(path), preset="vcf", force=True)
     content = gzip.decompress(Path(f"{path}.tbi").read_bytes())
-    assert content.count(b"\x001\x002\x00") == 0 and content.count(b"1\x002\x00") == 1
+    assert content.count(b"1\x002\x00") == 1
     Path(f"{path}.tbi").write_bytes(gzip.compress(content.replace(b"1\x002\x00", b"2\x001\x00")))
 
 

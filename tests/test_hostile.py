@@ -19,7 +19,6 @@ import pytest
 from command_line import PROGRAM
 from corpus import Case
 from damaging import relabelled
-from fuzzing import write_valid
 from harming import contigs, people, sites_of_one_contig
 from hostile import CASES, MOST, PLENTY, Limits, copied, run
 from web_server import WebServer
@@ -39,13 +38,11 @@ USED = (
 )
 
 
-@pytest.fixture(scope="module")
-def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a valid file of every kind; tests only read it."""
-    folder = tmp_path_factory.mktemp("valid")
-    write_valid(folder, models=("haplotype",))
+@pytest.fixture(scope="module", autouse=True)
+def imported(valid: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Import what the commands import."""
     warm = tmp_path_factory.mktemp("warm")
-    shutil.copytree(folder, warm, dirs_exist_ok=True)
+    shutil.copytree(valid, warm, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(warm)
         patch.setattr(sys, "argv", ["pgcgan"])
@@ -53,7 +50,6 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pgcgan.read(warm / name)
         for line in USED:
             assert cli.main(shlex.split(line)) == 0, line
-    return folder
 
 
 @pytest.fixture(scope="module")
