@@ -99,7 +99,7 @@ def test_many_contigs_take_what_as_many_sites_of_one_contig_take(count: int, tmp
     contigs(count)(tmp_path)
     many = run("info x.vcf", tmp_path, Limits.of(one))
     assert (one.status, many.status) == (0, 0), many
-    assert f"sites: {count:,}" in many.out
+    assert f"sites: {count}\n" in many.out
 
 
 # ---- what is printed, and where -------------------------------------------------------------------------------------
