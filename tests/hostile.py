@@ -341,7 +341,7 @@ def copied(valid: Path, folder: Path, line: str) -> Path:
     folder.mkdir()
     for entry in valid.iterdir():
         if entry.is_file():
-            shutil.copy(entry, folder)
+            shutil.copy2(entry, folder)
         elif entry.name in line:
             shutil.copytree(entry, folder / entry.name)
     return folder
