@@ -171,7 +171,8 @@ def ends_at(path: str, virtual_offset: int) -> bool:
         facts = remote.about(path)
         if facts.size is None or not facts.ranges:
             return True
-        with io.BufferedReader(remote.RemoteFile(path, begin)) as stream:  # type: ignore[type-var]
+        of_server: Any = remote.RemoteFile(path, begin)
+        with io.BufferedReader(of_server) as stream:
             tail, size = stream.read(_MOST_TAIL), facts.size
     else:
         with open_regular(path) as file:
