@@ -108,6 +108,7 @@ def evaluate(
     """
     from ..metrics import evaluate
     from ..metrics.gate import judge
+    from ..provenance import file_names
     from ..registry import load
 
     _check_attacks(shadow, times, model, split)
@@ -124,7 +125,8 @@ def evaluate(
     options: dict[str, Any] = {"label": label, "augment": augment, "more": more, "shadows": shadows, "seed": seed}
     with progress("evaluating") as on_event:
         evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
-    evaluation = _with_remarks(evaluation, remarks)
+    files = file_names(synthetic=synthetic, real=real, panel=panel, split=split, model=model)
+    evaluation = _with_provenance(evaluation, remarks, files)
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if generator is not None:
@@ -198,10 +200,10 @@ def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models:
         return shadow_models(generator, train, holdout, models, seed=seed, on_event=on_event)
 
 
-def _with_remarks(evaluation: Evaluation, given: Sequence[str]) -> Evaluation:
-    """Return an evaluation with some remarks before its own."""
+def _with_provenance(evaluation: Evaluation, given: Sequence[str], files: dict[str, str]) -> Evaluation:
+    """Return an evaluation with some remarks before its own, and the names of the files."""
     remarks = [*given, *evaluation.provenance["remarks"]]
-    return replace(evaluation, provenance={**evaluation.provenance, "remarks": remarks})
+    return replace(evaluation, provenance={**evaluation.provenance, "files": files, "remarks": remarks})
 
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:

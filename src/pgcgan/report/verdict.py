@@ -174,12 +174,28 @@ def _least(row: Row) -> float:
 # ---- people -------------------------------------------------------------------------------------------------------
 
 
+def compared(provenance: Mapping[str, Any]) -> str:
+    """Return the files that were compared, in words, or "synthetic people" if they are not recorded.
+
+    Parameters
+    ----------
+    provenance : mapping
+        Of an evaluation; "files" has names by role: synthetic, real, split and others.
+    """
+    names = provenance.get("files") or {}
+    if "synthetic" not in names:
+        return "synthetic people"
+    return names["synthetic"] + (f" against {names['real']}" if "real" in names else "")
+
+
 def _people(provenance: Mapping[str, Any]) -> Finding:
+    names = provenance.get("files") or {}
     parts = []
     for name, count in (provenance.get("people") or {}).items():
         of = f" of {count['given']:,}" if count["used"] != count["given"] else ""
-        parts.append(f"{count['used']:,}{of} {SETS.get(name, name)}")
-    text = ", ".join(parts)
+        file = names.get("synthetic" if name == "synthetic" else "real")
+        parts.append(f"{count['used']:,}{of} {SETS.get(name, name)}{f' of {file}' if file else ''}")
+    text = ", ".join(parts) + (f", divided by {names['split']}" if names.get("split") else "")
     if "sites" in provenance:
         text += f", at {provenance['sites']:,} sites" + ("" if provenance.get("phased", True) else ", unphased")
     labels = [v for v in (provenance.get("people_by_label") or {}).get("train", {}) if v != "all"]
