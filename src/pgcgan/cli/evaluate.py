@@ -135,6 +135,8 @@ def evaluate(
         print(visible_json(evaluation.to_json()))
     else:
         show(printed(evaluation, per_label, brief))
+        for remark in evaluation.provenance["remarks"] if brief else ():
+            say(f"note: {visible(remark)}")
     _write(evaluation, output, json_output, figures, force)
     if gate:
         verdict = judge(evaluation, limits)
