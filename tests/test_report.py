@@ -384,6 +384,8 @@ def test_any_row_of_privacy_that_deviates_is_in_the_headline() -> None:
         line = headline(Evaluation((calm, row), {}, {}))
         assert "training membership can be detected: " in line and words in line
     chance = replace(rate, value=0.05, low=0.0, high=0.3)
+    few = replace(rate, metric="informed membership TPR at 0.1 % FPR, panel", value=0.03, low=0.02, aim="0.001")
+    assert few.standing == "poor" and "was not detected" in headline(Evaluation((calm, few), {}, {}))
     assert "was not detected by these attacks" in headline(Evaluation((calm, chance), {}, {}))
 
 

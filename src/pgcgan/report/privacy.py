@@ -25,6 +25,7 @@ COPIES = {
 }
 COPIED = 0.02  # share of copied people above which somebody is copied, where there are no held-out people
 WEAK = ("membership AUC", "frequency attack AUC")
+DETECTED = 0.05  # share of the training people found at 1 % false positives, above what chance gives
 RESERVATIONS = (
     "All this holds only if the generator never saw the held-out people. Attacks can detect a leak; an attacker who "
     "knows more finds more, and no attack proves privacy."
@@ -59,9 +60,15 @@ def privacy_headline(overall: Sequence[Row]) -> str:
 
 
 def _deviates(row: Row) -> bool:
-    """True if a row of privacy is poor, and its interval, if it has one, does not contain what real people get."""
+    """True if a row of privacy is poor, and its interval, if it has one, does not contain what real people get.
+
+    Of the rates only those at 1 % false positives on all people count, if clearly above 1 %: with few held-out people
+    nobody is accused at a lower rate, and chance alone puts some members before all others.
+    """
     if row.standing != "poor" or row.metric in ATTACKS:
         return False
+    if "TPR" in row.metric:
+        return "at 1 % FPR" in row.metric and "tenth" not in row.metric and _least(row) > DETECTED
     if row.low is None or row.high is None or row.floor is None:
         return True
     return not row.low <= row.floor <= row.high
