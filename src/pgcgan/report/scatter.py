@@ -49,8 +49,8 @@ def principal_components(data: Mapping[str, Any]) -> Figure:
         series = _by_label(data[which], labels, rest if len(counts) > len(labels) else None)
         if which == "synthetic":
             real = [name for name in sets if name != "synthetic"]
-            points = [[v for name in real for v in data[name][axis]] for axis in ("x", "y")]
-            series.insert(0, Series(_REAL, "train", "areas", *points))
+            xs, ys = ([v for name in real for v in data[name][axis]] for axis in ("x", "y"))
+            series.insert(0, Series(_REAL, "train", "areas", xs, ys))
         title = SETS[which].capitalize()
         panels.append(Plot(x, y, series, f"Principal components, {SETS[which]}", title, height, _LEFT))
     unit = data.get("unit", "rows")
