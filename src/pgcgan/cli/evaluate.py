@@ -135,8 +135,6 @@ def evaluate(
         print(visible_json(evaluation.to_json()))
     else:
         show(printed(evaluation, per_label, brief))
-        for remark in evaluation.provenance["remarks"] if brief else ():
-            say(f"note: {visible(remark)}")
     _write(evaluation, output, json_output, figures, force)
     if gate:
         verdict = judge(evaluation, limits)
@@ -286,12 +284,15 @@ def _counts_of(people: Genotypes, columns: Sequence[str]) -> dict[str, int]:
 
 
 def printed(evaluation: Evaluation, per_label: bool, brief: bool = False) -> str:
-    """Return the table of an evaluation with its remarks and the verdict, or the verdict alone."""
+    """Return the table of an evaluation with its remarks and the verdict, or the verdict alone; then, say the remarks."""
     from ..report import verdict_text
 
+    remarks = evaluation.provenance.get("remarks", [])
     if brief:
+        for remark in remarks:
+            say(f"note: {visible(remark)}")
         return verdict_text(evaluation)
-    table = with_remarks(evaluation.table(per_label), evaluation.provenance.get("remarks", []))
+    table = with_remarks(evaluation.table(per_label), remarks)
     return f"{table}\n\n{verdict_text(evaluation)}"
 
 
