@@ -284,7 +284,7 @@ def _counts_of(people: Genotypes, columns: Sequence[str]) -> dict[str, int]:
 
 
 def printed(evaluation: Evaluation, per_label: bool, brief: bool = False) -> str:
-    """Return the table of an evaluation with its remarks and the verdict, or the verdict alone; then, say the remarks."""
+    """Return the table of an evaluation with remarks and verdict, or the verdict alone, whose remarks are then said."""
     from ..report import verdict_text
 
     remarks = evaluation.provenance.get("remarks", [])
