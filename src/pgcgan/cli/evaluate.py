@@ -15,6 +15,7 @@ from ..runtime.progress import progress, say, show
 from ..text import visible, visible_json
 from .app import app
 from .files import (
+    check_population_map,
     divided,
     names,
     note_relatives,
@@ -115,6 +116,8 @@ def evaluate(
     limits = _limits(thresholds, gate)
     others = {name: _other_model(name) for name in beside or ()}
     generator = load(model) if model is not None else None
+    if generator is not None:
+        check_population_map(generator, panel, (reading or Reading()).population_map)
     _check_outputs(output, json_output, figures, force)
     panels = panel, synthetic_panel or panel_beside(synthetic)
     train, holdout, generated, remarks = _sets((real, synthetic), panels, split, label or (), reading or Reading())
