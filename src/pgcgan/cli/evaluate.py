@@ -108,7 +108,6 @@ def evaluate(
         Replace files that exist.
     """
     from ..metrics import evaluate
-    from ..metrics.gate import judge
     from ..provenance import file_names
     from ..registry import load
 
@@ -140,10 +139,17 @@ def evaluate(
         show(printed(evaluation, per_label, brief))
     _write(evaluation, output, json_output, figures, force)
     if gate:
-        verdict = judge(evaluation, limits)
-        if not verdict.passed:
-            raise GateFailed(str(verdict))
-        say(str(verdict))
+        _pass_gate(evaluation, limits)
+
+
+def _pass_gate(evaluation: Evaluation, limits: dict[str, str]) -> None:
+    """Print the verdict of the release gate, or raise GateFailed with it."""
+    from ..metrics.gate import judge
+
+    verdict = judge(evaluation, limits)
+    if not verdict.passed:
+        raise GateFailed(str(verdict))
+    say(str(verdict))
 
 
 def _sets(
