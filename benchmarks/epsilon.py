@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from cohorts import DATA_SETS, LABEL, read_parts
-from measuring import RESULTS, ROOT, machine, short, write_result, write_section
+from measuring import RESULTS, ROOT, machine, short, some_rows, write_result, write_section
 
 from pgcgan import Genotypes, HaplotypeModel, IndependentSites, PrivateHaplotypeModel, simulate
 from pgcgan.errors import PgcganError
@@ -29,7 +29,7 @@ from pgcgan.generators.generator import Generator
 from pgcgan.generators.haplotype.discrete_gaussian import discrete_gaussian
 from pgcgan.generators.haplotype.privacy_budget import PrivacyBudget
 from pgcgan.generators.haplotype.private_counts import squared_sensitivity
-from pgcgan.metrics import MEASURES, NotComputable, figure
+from pgcgan.metrics import figure
 from pgcgan.metrics.comparison import Comparison
 from pgcgan.metrics.informed_membership import attack
 from pgcgan.metrics.preparation import prepare
@@ -124,18 +124,9 @@ def independent(train: Genotypes, epsilon: float | None, seed: int) -> Independe
 def measure(train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: int) -> dict[str, Any]:
     """Return value and floor of each row, and the figures of the informed attack with the pool."""
     comparison, _ = prepare(train, synthetic, holdout, LABEL, seed)
-    values: dict[str, float | None] = dict.fromkeys(ROWS)
-    floors = dict(values)
-    for _, metrics, function, _ in MEASURES:
-        if not {name for name, _ in metrics} & set(ROWS):
-            continue
-        try:
-            rows = [row for row in function(comparison) if row.metric in ROWS and row.label == "all"]
-        except NotComputable:  # too few sites for far pairs
-            continue
-        values |= {row.metric: short(row.value) for row in rows}
-        floors |= {row.metric: short(row.floor) for row in rows}
-    return {"values": values | informed(train, synthetic, holdout, seed), "floors": floors}
+    values, floors = some_rows(comparison, ROWS)
+    every = dict.fromkeys(ROWS)
+    return {"values": every | values | informed(train, synthetic, holdout, seed), "floors": every | floors}
 
 
 def informed(train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: int) -> dict[str, float | None]:

@@ -44,12 +44,12 @@ from frontier_points import (
     point_name,
     reached,
 )
-from measuring import DOCUMENT, RESULTS, ROOT, machine, numbers, short, write_result, write_section
+from measuring import DOCUMENT, RESULTS, ROOT, machine, numbers, short, some_rows, write_result, write_section
 
 from pgcgan import Genotypes, simulate
 from pgcgan.errors import DataError, PgcganError
 from pgcgan.generators.generator import Generator
-from pgcgan.metrics import MEASURES, NotComputable, figure
+from pgcgan.metrics import figure
 from pgcgan.metrics.comparison import Cohort, Comparison
 from pgcgan.metrics.informed_membership import MIN_JUDGED, attack
 from pgcgan.metrics.preparation import prepare
@@ -104,16 +104,8 @@ def measure(
     comparison, _ = prepare(train, synthetic, holdout, LABEL, seed)
     values: dict[str, float | None] = dict.fromkeys(ROWS) | informed(train, synthetic, holdout, seed)
     floors = {name: CHANCE.get(name) if values[name] is not None else None for name in ROWS}
-    for _, metrics, function, _ in MEASURES:
-        if not {metric for metric, _ in metrics} & (set(ROWS) - set(CHANCE)):
-            continue
-        try:
-            rows = [row for row in function(comparison) if row.metric in ROWS and row.label == "all"]
-        except NotComputable:  # too few sites for far pairs
-            continue
-        values |= {row.metric: short(row.value) for row in rows}
-        floors |= {row.metric: short(row.floor) for row in rows}
-    return values, floors
+    of_rows = some_rows(comparison, [name for name in ROWS if name not in CHANCE])
+    return values | of_rows[0], floors | of_rows[1]
 
 
 def informed(train: Genotypes, synthetic: Genotypes, holdout: Genotypes, seed: int) -> dict[str, float | None]:

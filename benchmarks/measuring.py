@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pgcgan.errors import DataError
+from pgcgan.metrics import MEASURES, NotComputable
+from pgcgan.metrics.comparison import Comparison
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -53,6 +56,23 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def some_rows(comparison: Comparison, names: Sequence[str]) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """Return value and floor of some rows of `pgcgan.evaluate` over all labels, without computing the others.
+
+    Rows that cannot be computed, for instance because there are too few sites for far pairs, are left out.
+    """
+    values: dict[str, float | None] = {}
+    floors: dict[str, float | None] = {}
+    for _, metrics, function, _ in MEASURES:
+        if not {name for name, _ in metrics} & set(names):
+            continue
+        with contextlib.suppress(NotComputable):
+            for row in function(comparison):
+                if row.metric in names and row.label == "all":
+                    values[row.metric], floors[row.metric] = short(row.value), short(row.floor)
+    return values, floors
 
 
 def short(number: float | None) -> float | None:
