@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import downstream_association
+import downstream_fairness
 import downstream_imputation
 from cohorts import DATA_SETS, label_counts, read_parts
 from downstream_people import Cohort
@@ -27,7 +29,9 @@ from measuring import RESULTS, ROOT, machine, write_result, write_section
 from pgcgan.errors import PgcganError
 from pgcgan.provenance import provenance
 
-PARTS: dict[str, ModuleType] = {part.NAME: part for part in (downstream_imputation,)}
+PARTS: dict[str, ModuleType] = {
+    part.NAME: part for part in (downstream_imputation, downstream_association, downstream_fairness)
+}
 DATA = DATA_SETS[0]
 PAGE = ROOT / "docs" / "uses.md"
 

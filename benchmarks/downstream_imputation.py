@@ -63,6 +63,12 @@ def holds_training_people(panel: str) -> bool:
     return panel == REAL or "real +" in panel or panel.startswith(FEW)
 
 
+def write_panel(people: Genotypes, folder: Path) -> Path:
+    """Write people as a reference panel, without labels; return the file."""
+    plain = Genotypes(people.calls, people.variants, people.samples, {}, people.phased)
+    return write(plain, folder / "panel.vcf.gz")[0]
+
+
 def impute(tool: str, panel: Path, people: Genotypes, left: np.ndarray, seed: int) -> np.ndarray:
     """Return the dosages that a tool imputes of people of whom it sees the sites `left`: (variants, people).
 
@@ -182,8 +188,7 @@ def _impute_all(
     """Return the accuracy of each tool and mask from one panel, with the seconds that the tool took."""
     cells = {}
     with tempfile.TemporaryDirectory() as temporary:
-        panel = Path(temporary) / "panel.vcf.gz"
-        write(Genotypes(people.calls, people.variants, people.samples, {}, people.phased), panel)
+        panel = write_panel(people, Path(temporary))
         for mask, every in MASKS.items():
             left = np.arange(people.n_variants) % every == 0
             for tool in tools:

@@ -88,13 +88,12 @@ class Cohort:
         return self.model(generator, seed, people).sample(wanted, seed=seed, prefix="synthetic")
 
     def thinned(self, keep: Mapping[str, int], seed: int) -> Genotypes:
-        """Return the training people, of some labels only so many as `keep` says, at random."""
-        random = np.random.default_rng([seed, 20])
+        """Return the training people, of some labels only so many as `keep` says: the first ones of a random order."""
         labels = self.train.label(LABEL).astype(str)
         chosen = np.ones(len(labels), dtype=bool)
         for label, count in keep.items():
-            members = np.flatnonzero(labels == label)
-            chosen[random.permutation(members)[count:]] = False
+            random = np.random.default_rng([seed, *map(ord, label)])
+            chosen[random.permutation(np.flatnonzero(labels == label))[count:]] = False
         return self.train.select(samples=chosen)
 
     def leak(self, synthetic: Genotypes, seed: int) -> dict[str, float | None]:
