@@ -21,6 +21,7 @@ from typing import Any
 import downstream_association
 import downstream_fairness
 import downstream_imputation
+import downstream_structure
 from cohorts import DATA_SETS, label_counts, read_parts
 from downstream_people import Cohort
 from downstream_tools import ToolError, missing, version
@@ -30,8 +31,10 @@ from pgcgan.errors import PgcganError
 from pgcgan.provenance import provenance
 
 PARTS: dict[str, ModuleType] = {
-    part.NAME: part for part in (downstream_imputation, downstream_association, downstream_fairness)
+    part.NAME: part
+    for part in (downstream_imputation, downstream_association, downstream_fairness, downstream_structure)
 }
+
 DATA = DATA_SETS[0]
 PAGE = ROOT / "docs" / "uses.md"
 

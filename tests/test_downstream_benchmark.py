@@ -201,6 +201,35 @@ def test_association_and_fairness_in_small(
     assert f"| unbalanced | {worst:.3f} (" in table
 
 
+@pytest.mark.oracle("plink2", "plink1.9")
+def test_structure_of_the_training_people_is_their_own(
+    benchmark: ModuleType, run_part: Run, sets: tuple[Genotypes, Genotypes], tmp_path: Path
+) -> None:
+    import downstream_structure as structure
+
+    rows = run_part("structure", "--rows", "real, training people; Li-Stephens; independent")["rows"]
+    own, mosaic, independent = (
+        rows[name]["runs"]["1"] for name in ("real, training people", "Li-Stephens", "independent")
+    )
+    assert own["centre shift"] == pytest.approx(0, abs=1e-6) and own["spread"] == pytest.approx(1) and own["fst"] == 0
+    assert own["h12 r"] is None and own["ld score r"] == pytest.approx(1)  # 150 sites are one window
+    assert independent["ld score"] < mosaic["ld score"] and mosaic["centre shift"] > 0.01
+    # LD scores by hand
+    train = sets[0]
+    structure.write_cohort(train, tmp_path, {})
+    scores = structure.ld_scores(tmp_path, train.variants.position)
+    r2 = np.nan_to_num(np.corrcoef(train.dosages().T) ** 2)
+    far = np.abs(np.subtract.outer(train.variants.position, train.variants.position)) > structure.REACH
+    assert scores == pytest.approx(np.where(far, 0, r2).sum(axis=1), rel=1e-3)
+    # Hudson's Fst as a ratio of averages
+    counts = [train.select(samples=train.label("super_pop") == name) for name in ("AFR", "EAS")]
+    p, q = (people.allele_frequency() for people in counts)
+    n, m = (2 * people.n_samples for people in counts)
+    shared = (p - q) ** 2 - p * (1 - p) / (n - 1) - q * (1 - q) / (m - 1)
+    expected = shared.sum() / (p * (1 - q) + q * (1 - p)).sum()
+    assert structure.fst(train)["AFR EAS"] == pytest.approx(expected)
+
+
 def _facts() -> dict[str, Any]:
     return {"title": "Simulated", "sites": 150, "train": {"AFR": 1}}
 
