@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", help="only these rows of the part, joined by ';'")
     parser.add_argument("--seeds", default="1", help="joined by commas")
     parser.add_argument("--gan", type=Path, help="model directory of a conditional GAN trained on the training people")
+    parser.add_argument("--models", type=Path, help="folder that keeps fitted models from one run to the next")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
     parser.add_argument("--document", type=Path, default=PAGE)
     parser.add_argument("--render", action="store_true", help="write the page from the JSON files, run nothing")
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{DATA.title}: {DATA.vcf} is not in the data folder (--data DIR); nothing is measured.")
         return
     try:
-        cohort = None if options.render else Cohort(*read_parts(options.data, DATA), options.gan)
+        cohort = None if options.render else Cohort(*read_parts(options.data, DATA), options.gan, options.models)
         for part in parts:
             if cohort is not None:
                 print(part.TITLE, flush=True)

@@ -39,11 +39,14 @@ class Cohort:
     train, holdout : Genotypes
     gan : Path, optional
         Directory of a conditional GAN trained on `train`; without it there is none.
+    models : Path, optional
+        Where models fitted to `train` are kept, and taken from; without it they are fitted in each process.
     """
 
     train: Genotypes
     holdout: Genotypes
     gan: Path | None = None
+    models: Path | None = None
     _models: dict[tuple[str, int, Genotypes], Generator] = field(default_factory=dict)
 
     def generators(self) -> list[str]:
@@ -55,12 +58,25 @@ class Cohort:
         people = self.train if people is None else people
         key = (generator, seed, people)
         if key not in self._models:
-            if generator == GAN:
-                self._models[key] = load(self.gan or "")
-            else:
-                family, parameters = GENERATORS[generator]
-                self._models[key] = create(family, LABEL, seed=seed, **parameters).fit(people)
+            self._models[key] = self._load(generator, seed) if people is self.train else self._fit(key)
         return self._models[key]
+
+    def _fit(self, key: tuple[str, int, Genotypes]) -> Generator:
+        generator, seed, people = key
+        family, parameters = GENERATORS[generator]
+        return create(family, LABEL, seed=seed, **parameters).fit(people)
+
+    def _load(self, generator: str, seed: int) -> Generator:
+        """Return a model of all training people: the GAN, or one that was kept, or one that is fitted and kept."""
+        if generator == GAN:
+            return load(self.gan or "")
+        path = self.models and self.models / f"{generator.replace(', ', '-').replace(' ', '-')}-{seed}.model"
+        if path is not None and path.exists():
+            return load(path)
+        model = self._fit((generator, seed, self.train))
+        if path is not None:
+            model.save(path)
+        return model
 
     def synthetic(
         self,

@@ -61,6 +61,18 @@ def run_part(
     return run
 
 
+def test_models_are_kept_for_the_next_run(
+    benchmark: ModuleType, sets: tuple[Genotypes, Genotypes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import downstream_people
+
+    monkeypatch.setattr(downstream_people, "GENERATORS", QUICK)
+    first = downstream_people.Cohort(*sets, models=tmp_path).synthetic("Li-Stephens", 2)
+    monkeypatch.setattr(downstream_people, "GENERATORS", {})  # a second fit would fail
+    again = downstream_people.Cohort(*sets, models=tmp_path).synthetic("Li-Stephens", 2)
+    assert np.array_equal(first.calls, again.calls) and again.n_samples == sets[0].n_samples
+
+
 def nearest_panel_haplotype(panel: np.ndarray, truth: np.ndarray, left: np.ndarray) -> np.ndarray:
     """Return the dosages of people if each of their haplotypes were the panel's that is nearest at the sites left."""
     rows, own = panel.reshape(len(panel), -1).T, truth.reshape(len(truth), -1).T
