@@ -21,6 +21,7 @@ from typing import Any
 import downstream_association
 import downstream_fairness
 import downstream_imputation
+import downstream_peers
 import downstream_structure
 from cohorts import DATA_SETS, label_counts, read_parts
 from downstream_people import Cohort
@@ -32,7 +33,13 @@ from pgcgan.provenance import provenance
 
 PARTS: dict[str, ModuleType] = {
     part.NAME: part
-    for part in (downstream_imputation, downstream_association, downstream_fairness, downstream_structure)
+    for part in (
+        downstream_imputation,
+        downstream_association,
+        downstream_fairness,
+        downstream_structure,
+        downstream_peers,
+    )
 }
 
 DATA = DATA_SETS[0]

@@ -18,6 +18,7 @@ TOOLS: dict[str, tuple[str, tuple[str, ...]]] = {
     "minimac4": ("apt-get install minimac4", ("--version",)),
     "plink2": ("apt-get install plink2", ("--version",)),
     "plink1.9": ("apt-get install plink1.9", ("--version",)),
+    "haptools": ("pip install haptools", ("--version",)),
 }
 
 

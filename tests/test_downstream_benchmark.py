@@ -242,6 +242,24 @@ def test_structure_of_the_training_people_is_their_own(
     assert structure.fst(train)["AFR EAS"] == pytest.approx(expected)
 
 
+def test_peers_are_measured_in_their_own_process(
+    benchmark: ModuleType, run_part: Run, sets: tuple[Genotypes, Genotypes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import downstream_peers as peers
+
+    monkeypatch.setattr(peers, "COLUMNS", 30)
+    result = run_part("peers", "--rows", f"Li-Stephens; {peers.FEW}independent")
+    whole, few = (row["runs"]["1"] for row in result["rows"].values())
+    assert (whole["sites"], few["sites"]) == (150, 30)
+    assert 0.05e9 < whole["peak_bytes"] < 2e9 and whole["cpu_seconds"] > 0
+    train, holdout = sets
+    people = pgcgan.LiStephens(seed=1).fit(train).sample(result["train"], seed=1)
+    by_hand = pgcgan.evaluate(train, people, holdout=holdout, label="super_pop", seed=1).get("LD RMSE")
+    assert (whole["values"]["LD RMSE"], whole["floors"]["LD RMSE"]) == pytest.approx(
+        (by_hand.value, by_hand.floor), rel=1e-4
+    )
+
+
 def _facts() -> dict[str, Any]:
     return {"title": "Simulated", "sites": 150, "train": {"AFR": 1}}
 
