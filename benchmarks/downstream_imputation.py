@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from cohorts import LABEL, label_counts
@@ -20,7 +20,7 @@ from downstream_people import GAN, POOL, Cohort, joined
 from downstream_tools import missing, read_dosages, run
 from measuring import short
 
-from pgcgan import Genotypes, write
+from pgcgan import Genotypes, HaplotypeModel, write
 
 NAME, TITLE = "imputation", "A reference panel for imputation"
 TOOLS = ("beagle", "minimac4")
@@ -31,11 +31,12 @@ THINNED, KEPT = "AFR", 25  # the label that has few people in some panels
 NEAR = 100  # sites
 TIMES = 4  # synthetic people a training person in the large panel
 REAL = "real"
+CODED = "real, coded"  # the training people as the templates of the haplotype model have them
 BARS = {"all": 0.010, RARE: 0.08}  # how far below the real panel the default model may stay, nine of ten masked
 GENERATORS = ("haplotype", "haplotype, rare variants kept", "haplotype, private", "Li-Stephens")
 FEW = f"{THINNED} {KEPT}"
 PANELS = (
-    REAL, *GENERATORS, GAN, f"haplotype, {TIMES} times", "real + haplotype",
+    REAL, CODED, *GENERATORS, GAN, f"haplotype, {TIMES} times", "real + haplotype",
     f"{FEW}", f"{FEW} + haplotype", f"{FEW} + Li-Stephens",
 )  # fmt: skip
 
@@ -44,6 +45,8 @@ def panel_people(panel: str, cohort: Cohort, seed: int) -> Genotypes:
     """Return the people of a panel."""
     if panel == REAL:
         return cohort.train
+    if panel == CODED:
+        return coded(cast(HaplotypeModel, cohort.model("haplotype", seed)), cohort.train, seed)
     if panel in (*GENERATORS, GAN):
         return cohort.synthetic(panel, seed)
     if panel.endswith(" times"):
@@ -58,9 +61,20 @@ def panel_people(panel: str, cohort: Cohort, seed: int) -> Genotypes:
     return joined(few, cohort.synthetic(generator, seed, people=few, counts={THINNED: absent}))
 
 
+def coded(model: HaplotypeModel, people: Genotypes, seed: int) -> Genotypes:
+    """Return people whose haplotypes are replaced, block by block, by what the model's template of each stands for.
+
+    As a panel they lose what the templates lose; synthetic people lose what the order of the codes loses besides.
+    """
+    codes = model.blocks_.encode(people.haplotypes()).astype(np.int64)
+    rows = model.blocks_.decode(codes, np.random.default_rng(seed))
+    calls = rows.reshape(people.n_samples, 2, -1).transpose(2, 0, 1)
+    return Genotypes(calls, people.variants, people.samples, people.labels, people.phased)
+
+
 def holds_training_people(panel: str) -> bool:
     """True if a panel has training people in it, so that an attack on their membership is idle."""
-    return panel == REAL or "real +" in panel or panel.startswith(FEW)
+    return panel in (REAL, CODED) or "real +" in panel or panel.startswith(FEW)
 
 
 def write_panel(people: Genotypes, folder: Path) -> Path:
@@ -174,7 +188,7 @@ def measure(
         if (panel == GAN and cohort.gan is None) or (only is not None and panel not in only):
             continue
         runs = {}
-        for seed in seeds:
+        for seed in seeds if panel != REAL else seeds[:1]:
             people = panel_people(panel, cohort, seed)
             leak = None if holds_training_people(panel) else cohort.leak(people, seed)
             cells = _impute_all(people, cohort.holdout, tools, frequency, seed)
@@ -265,7 +279,7 @@ def _bars(rows: Mapping[str, Any], cells: str) -> list[str]:
 def _rare(rows: Mapping[str, Any]) -> list[str]:
     """Return what became of rare alleles in each synthetic panel."""
     lines = []
-    for panel in (*GENERATORS, GAN):
+    for panel in (CODED, *GENERATORS, GAN):
         row = rows.get(panel)
         marked, real = (mean_of(row, "rare", name) for name in ("marked", "marked among real people"))
         if marked is not None and real is not None:

@@ -111,6 +111,17 @@ def test_a_spread_rare_allele_loses_its_mark(benchmark: ModuleType) -> None:
     assert imputation.rare_alleles(Genotypes.from_numpy(spread), real, rare)["lost"] == 1
 
 
+def test_people_that_templates_cover_are_coded_as_they_are(
+    benchmark: ModuleType, sets: tuple[Genotypes, Genotypes]
+) -> None:
+    import downstream_imputation as imputation
+
+    two = np.random.default_rng(1).integers(0, 2, (2, 40))
+    people = Genotypes.from_numpy(np.repeat(two, 20, axis=0), labels={"super_pop": ["X"] * 20})
+    model = pgcgan.HaplotypeModel(seed=1, calibrate=False, inverse_temperature=1.0).fit(people)
+    assert np.array_equal(imputation.coded(model, people, 1).calls, people.calls)
+
+
 def test_imputation_from_each_panel(
     benchmark: ModuleType, sets: tuple[Genotypes, Genotypes], run_part: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
