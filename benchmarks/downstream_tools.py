@@ -32,9 +32,10 @@ def missing(names: Sequence[str]) -> list[str]:
 
 
 def version(name: str) -> str:
-    """Return the first line of what a tool prints of its version."""
+    """Return the first line that a tool prints of its version."""
     run = subprocess.run([name, *TOOLS[name][1]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return run.stdout.strip().splitlines()[0].strip()
+    lines = [line.strip() for line in run.stdout.splitlines() if not line.startswith("Picked up ")]  # Java's options
+    return next(line for line in lines if line)
 
 
 def run(command: Sequence[str], folder: Path, stdout: Path | None = None) -> None:
