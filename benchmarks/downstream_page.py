@@ -51,7 +51,7 @@ def measured(result: Mapping[str, Any]) -> list[str]:
         tools = "; ".join(how["tools"].values())
         text = (
             f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}; pgcgan {how['pgcgan']}, {how['date'][:10]}, "
-            f"{where['cores']} cores ({where['processor']}); {tools}"
+            f"{where['cores']} core{'s' if where['cores'] > 1 else ''} ({where['processor']}); {tools}"
         )
         rows.setdefault(text, []).append(name)
     people = f"{sum(result['train'].values()):,} training and {sum(result['holdout'].values()):,} held-out people"
