@@ -57,7 +57,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
-	    $(PIP_ARGS) --editable '.[gan,frame,plink,zarr,dask,private]' --group dev
+	    $(PIP_ARGS) --editable '.[gan,frame,xarray,plink,zarr,dask,private]' --group dev
 	@touch $@
 
 clean:

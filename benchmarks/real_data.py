@@ -53,6 +53,7 @@ GENERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "haplotype": ("haplotype", {}),
     "haplotype, private": ("haplotype", {"private": 0.6}),
     "gan": ("gan", {}),
+    "gan, untrained": ("gan", {"steps": 0}),
 }
 OURS = ("haplotype", "haplotype, private", "gan")
 

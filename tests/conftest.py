@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,9 @@ from hypothesis import settings
 from web_server import WebServer
 
 from pgcgan.genotypes import Genotypes
+
+# a shell ignores Ctrl-C for what it starts in the background, and every child would: tests send it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("pgcgan", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("pgcgan")
@@ -92,6 +96,16 @@ def run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         return status, printed.out, printed.err
 
     return run_line
+
+
+@pytest.fixture(scope="session")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a valid file of every kind, and models; tests only read it."""
+    from fuzzing import write_valid
+
+    folder = tmp_path_factory.mktemp("valid")
+    write_valid(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

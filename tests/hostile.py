@@ -1,26 +1,46 @@
 """Inputs made to harm: what is done to valid files, the command line that meets them, and what it has to say.
 
-Each is read in a process of its own, whose address space and processor time are limited by those of the valid file.
+Each is read in a process of its own, whose address space and processor time are limited by what the same command takes
+with the valid file, measured in the same session: twice the memory and ten times the processor time.
 """
 
 from __future__ import annotations
 
 import gzip
+import math
 import os
+import re
 import resource
 import shlex
 import shutil
 import signal
-import struct
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from corpus import Case
 from damaging import both, cell, data, gone, json_of, large_header, rows, text, vouched
+from harming import (
+    COLUMNS,
+    METADATA,
+    bcf_header,
+    bcf_record,
+    bomb,
+    header,
+    instead,
+    offsets,
+    people,
+    provenance,
+    row,
+    shortened,
+    sites,
+    surrogate,
+    wrong_contig,
+)
 
+LEAST_MEMORY = 1 << 26  # bytes that a valid file counts with at least: heaps of threads, a module that is imported
+LEAST_SECONDS = 0.3  # of processor time that a valid file counts with at least: a machine that others work on too
 SECONDS = 300  # of the wall clock: only for what waits for ever, such as a pipe
 MOST = 500  # characters of a line on standard error
 LARGE = "9" * 400
@@ -28,123 +48,33 @@ LONG = "9" * 5000
 READ = "info x.vcf"
 REGION = "info x.vcf.gz --region 1:1-20000"
 MODEL = "generate haplotype.model -n 2 -o new.vcf"
-METADATA = "haplotype.model/model.json"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did: its exit status (negative: the signal that ended it) and what it printed."""
+    """What a command did: its exit status (negative: the signal that ended it), what it printed, and what it took."""
 
     status: int
     out: str
     err: str
+    memory: int  # bytes of address space beyond those of this process
+    seconds: float  # of processor time
 
 
-def header(line: str) -> Callable[[Path], None]:
-    """Put a line behind the first one of x.vcf."""
-    return data("x.vcf", lambda content: content.replace(b"\n", f"\n{line}\n".encode(), 1))
+@dataclass(frozen=True)
+class Limits:
+    """What a command may take: bytes of address space beyond those of this process, and seconds of processor time."""
+
+    memory: int
+    seconds: int
+
+    @classmethod
+    def of(cls, valid: Outcome) -> Limits:
+        """Return the limits for the damaged file, by what the valid one took."""
+        return cls(2 * max(valid.memory, LEAST_MEMORY), math.ceil(10 * max(valid.seconds, LEAST_SECONDS)))
 
 
-def bgzipped(content: bytes) -> bytes:
-    """Return what bgzip makes of bytes."""
-    import pysam
-
-    with tempfile.TemporaryDirectory() as place:
-        with pysam.BGZFile(f"{place}/file.gz", "wb") as file:
-            file.write(content)
-        return Path(f"{place}/file.gz").read_bytes()
-
-
-def bcf_header(line: str) -> Callable[[Path], None]:
-    """Put a line at the end of the header of x.bcf."""
-
-    def change(content: bytes) -> bytes:
-        whole = gzip.decompress(content)
-        added = f"{line}\n".encode()
-        size = int.from_bytes(whole[5:9], "little") + len(added)
-        return bgzipped(whole[:5] + size.to_bytes(4, "little") + whole[9:].replace(b"#CHROM", added + b"#CHROM", 1))
-
-    return data("x.bcf", change)
-
-
-def instead(name: str, target: str | None = None) -> Callable[[Path], None]:
-    """Put a link to a device, or a named pipe, in the place of a file."""
-
-    def change(folder: Path) -> None:
-        (folder / name).unlink(missing_ok=True)
-        os.mkfifo(folder / name) if target is None else (folder / name).symlink_to(target)
-
-    return change
-
-
-def offsets(first: int) -> Callable[[Path], None]:
-    """Let the index of x.vcf.gz point at a place of the file."""
-
-    def change(content: bytes) -> bytes:
-        whole = gzip.decompress(content)
-        head = whole[: 36 + struct.unpack_from("<i", whole, 32)[0]]
-        return gzip.compress(head + struct.pack("<iIiQQi", 1, 4681, 1, first, (1 << 64) - 1, 0))
-
-    return data("x.vcf.gz.tbi", change)
-
-
-def people(n: int, *more: str) -> Callable[[Path], None]:
-    """Write x.vcf of many people at one site."""
-
-    def change(folder: Path) -> None:
-        names = [*(f"s{i}" for i in range(n)), *more]
-        lines = ["##fileformat=VCFv4.2", "\t".join([*_COLUMNS, *names]), "\t".join([*_SITE, *["0|1"] * len(names)])]
-        (folder / "x.vcf").write_text("\n".join(lines) + "\n")
-
-    return change
-
-
-_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT")
-_SITE = ("1", "5", ".", "A", "C", ".", ".", ".", "GT")
-
-
-def contigs(n: int) -> Callable[[Path], None]:
-    """Write x.vcf with one site on each of many contigs."""
-
-    def change(folder: Path) -> None:
-        lines = ["##fileformat=VCFv4.2", *(f"##contig=<ID=c{i},length=1000>" for i in range(n))]
-        lines += ["\t".join([*_COLUMNS, "a", "b"])]
-        lines += ["\t".join([f"c{i}", *_SITE[1:], "0|1", "1|0"]) for i in range(n)]
-        (folder / "x.vcf").write_text("\n".join(lines) + "\n")
-
-    return change
-
-
-def bomb(name: str, start: bytes, block: bytes, times: int) -> Callable[[Path], None]:
-    """Write a file of few bytes that inflates to many, by gzip or zstandard."""
-
-    def change(folder: Path) -> None:
-        import zstandard
-
-        packed = zstandard.compress if name.endswith(".zst") else gzip.compress
-        (folder / name).write_bytes(packed(start) + packed(block) * times)
-
-    return change
-
-
-def surrogate(name: str, old: str) -> Callable[[Path], None]:
-    """Put half a character into a text of a JSON file."""
-    return data(name, lambda content: content.replace(old.encode(), old[:-1].encode() + b"\\ud800" + old[-1:].encode()))
-
-
-def provenance(**changed: object) -> Callable[[Path], None]:
-    """Replace what a model says of how it was made."""
-    return json_of(lambda metadata: metadata.update(provenance=changed), METADATA)
-
-
-def row(**changed: object) -> Callable[[Path], None]:
-    """Change the first row of an evaluation."""
-    return json_of(lambda content: content["rows"][0].update(changed), "e.json")
-
-
-def sites(function: Callable[[dict], object]) -> Callable[[Path], None]:
-    """Change the sites of a model, which vouches for them."""
-    return vouched(json_of(function, "haplotype.model/sites.json"))
+PLENTY = Limits(1 << 31, 120)
 
 
 TRAIN = "train x.vcf --panel x.panel.tsv --label gender --model independent -o m --force"
@@ -176,11 +106,12 @@ CASES = [
     Case("an index that inflates to gigabytes", REGION, "it inflates to more than ",
          bomb("x.vcf.gz.tbi", b"TBI\1", bytes(1 << 24), 200)),
     Case("one name twice among 40,000", READ, "names samples more than once in its header: s7.", people(40_000, "s7")),
-    Case("30,000 contigs", READ, "people: 2", contigs(30_000), 0),
     Case("a compressed line of gigabytes", "info x.vcf.gz", "x.vcf.gz has a line of more than 33554432 bytes",
          bomb("x.vcf.gz", b"##fileformat=VCFv4.2\n##", b"A" * (1 << 24), 200)),
     Case("a compressed record of gigabytes", "info x.vcf.gz", "x.vcf.gz has a line of more than ",
-         bomb("x.vcf.gz", b"##fileformat=VCFv4.2\n" + "\t".join([*_COLUMNS, "a\n"]).encode(), b"A" * (1 << 24), 200)),
+         bomb("x.vcf.gz", b"##fileformat=VCFv4.2\n" + "\t".join([*COLUMNS, "a\n"]).encode(), b"A" * (1 << 24), 200)),
+    Case("a compressed line of haplotypes of gigabytes", "info x.hap.gz", "x.hap.gz has a line of more than ",
+         bomb("x.hap.gz", b"", b"0 1 " * (1 << 22), 200)),
     Case("a compressed header of gigabytes", "info x.vcf.gz", " header lines, of ",
          bomb("x.vcf.gz", b"##fileformat=VCFv4.2\n", b"##\n" * (1 << 22), 20)),
     Case("a compressed panel of gigabytes", f"{READ} --panel p.gz", "inflates to more than 100 times its size",
@@ -191,6 +122,25 @@ CASES = [
          both(gone("x.pvar"), bomb("x.pvar.zst", b"##", b"a" * (1 << 24), 200))),
     Case("a BCF header of gigabytes", "info x.bcf", "x.bcf has a header of 4294967295 bytes",
          bomb("x.bcf", b"BCF\2\2\xff\xff\xff\xff", bytes(1 << 24), 20)),
+    Case("a BCF record of gigabytes", "info x.bcf", "x.bcf has a record of 2147483656 bytes",
+         bcf_record((1 << 31) + 8)),
+    Case("a Zarr chunk that inflates to gigabytes", "info x.zarr", "call_genotype/0.0.0 is truncated or damaged",
+         both(json_of(lambda s: s.update(compressor={"id": "gzip", "level": 1}), "x.zarr/call_genotype/.zarray"),
+              bomb("x.zarr/call_genotype/0.0.0", b"", bytes(1 << 24), 200))),
+    Case("a Zarr chunk of text that inflates to gigabytes", "info x.zarr", "sample_id/0 is truncated or damaged",
+         both(json_of(lambda s: s.update(compressor={"id": "gzip", "level": 1}), "x.zarr/sample_id/.zarray"),
+              bomb("x.zarr/sample_id/0", b"", bytes(1 << 24), 200))),
+    Case("a Zarr chunk of four billion texts", "info x.zarr", "it holds 4294967295 texts",
+         both(json_of(lambda s: s.update(compressor=None), "x.zarr/sample_id/.zarray"),
+              data("x.zarr/sample_id/0", lambda b: b"\xff" * 8))),
+    Case("a Zarr chunk of terabytes, zstandard", "info z.zarr", "variant_position/c/0 is truncated or damaged",
+         data("z.zarr/variant_position/c/0", lambda b: b[:4] + b"\xe0" + (1 << 40).to_bytes(8, "little") + b[5:])),
+    Case("Zarr chunks packed twice", "info z.zarr", "the array variant_position cannot be read: it is packed by",
+         json_of(lambda s: s["codecs"].append(s["codecs"][-1]), "z.zarr/variant_position/zarr.json")),
+    Case("a Zarr array packed by a filter", "info x.zarr", "the array variant_position cannot be read: it is packed by",
+         json_of(lambda s: s.update(filters=[{"id": "zlib", "level": 1}]), "x.zarr/variant_position/.zarray")),
+    Case("a Zarr array of terabytes that is not there", "info x.zarr", "variant_",
+         text("x.zarr/variant_position/.zarray", r'("shape": \[\s*)\d+', r"\g<1>1000000000000")),
     Case("a million ALT alleles", f"{READ} --multiallelic split", "has 1000001 ALT alleles; accepted: up to 10000",
          cell(5, 4, "T" + ",C" * 1_000_000)),
     Case("a panel without end", f"{READ} --panel /dev/zero", "it is a device, and a regular file is needed"),
@@ -229,7 +179,7 @@ CASES = [
          "The names of 999999999999 people alone take "),
     # ---- numbers
     Case("an index that points near 2^64", REGION, "it points at the offset 18446744073709551614", offsets(-2 % 2**64)),
-    Case("an index that points near 2^63", REGION, "", offsets(2**63 - 2)),
+    Case("an index that points near 2^63", REGION, "The index x.vcf.gz.tbi is that of another", offsets(2**63 - 2)),
     Case("a contig length of another script", READ, "the contig 9 has the length '²'",
          header("##contig=<ID=9,length=²>")),
     Case("a contig length of Arabic digits", READ, "has the length '٣'", header("##contig=<ID=9,length=٣>")),
@@ -239,10 +189,17 @@ CASES = [
          header(f"##contig=<ID=9,length={LONG}>")),
     Case("a contig length of 25 digits in a .pvar", "info x.pgen", "x.pvar: the contig 9 has the length",
          data("x.pvar", lambda b: f"##contig=<ID=9,length={'9' * 25}>\n".encode() + b)),
-    Case("a contig number of another script", "info x.bcf --region 1:1-20000", "its contigs: 1, 9",
+    Case("a contig number of another script", "info x.bcf", "people: 24", bcf_header("##contig=<ID=9,IDX=²>"), 0),
+    Case("a region, and a contig number of another script", "info x.bcf --region 1:1-20000",
+         "The index x.bcf.csi is that of another file, or of x.bcf before it was changed",
          both(bcf_header("##contig=<ID=9,IDX=²>"), lambda f: os.utime(f / "x.bcf.csi"))),
-    Case("a contig number of eleven digits", "info x.bcf --region 1:1-20000", "its header cannot be read",
-         both(bcf_header("##contig=<ID=9,IDX=99999999999>"), lambda f: os.utime(f / "x.bcf.csi"))),
+    Case("an index of the file before records were taken out", REGION, "`bcftools index -f`", shortened("x.vcf.gz")),
+    Case("an index of the file before another contig was put in", "info x.vcf.gz --region 2:1-20000",
+         "The index x.vcf.gz.tbi is that of another file", shortened("x.vcf.gz", b"2")),
+    Case("an index that begins at another contig", "info x.vcf.gz --region 2:1-20000", "2 begins where 1:",
+         wrong_contig),
+    Case("a contig number of eleven digits", "info x.bcf", "its header cannot be read",
+         bcf_header("##contig=<ID=9,IDX=99999999999>")),
     Case("a position of another script", READ, "the position '²' on contig 1", cell(5, 1, "²")),
     Case("a region of another script", f"{READ} --region 1:²-", "Region '1:²-' cannot be read"),
     Case("a region of 400 digits", f"{READ} --region 1:1-{LARGE}", "cannot be read; accepted: contig"),
@@ -336,9 +293,15 @@ CASES = [
 ]  # fmt: skip
 
 
-def run(case: Case, folder: Path, memory: int, seconds: int) -> Outcome:
+def address_space(peak: bool = False) -> int:
+    """Return the address space of this process, now or at most."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.findall(r"VmPeak:\s*(\d+)" if peak else r"VmSize:\s*(\d+)", status)[0])
+
+
+def run(line: str, folder: Path, limits: Limits) -> Outcome:
     """Run a command in a child of this process, with limits to its address space (beyond ours) and processor time."""
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
+    out, err, took = (tempfile.TemporaryFile() for _ in range(3))  # noqa: SIM115
     child = os.fork()
     if not child:
         status = 70
@@ -347,13 +310,14 @@ def run(case: Case, folder: Path, memory: int, seconds: int) -> Outcome:
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             sys.stdout, sys.stderr = (open(n, "w", closefd=False) for n in (1, 2))  # noqa: SIM115
-            mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (mapped + memory, mapped + memory))
-            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+            mapped = address_space()
+            resource.setrlimit(resource.RLIMIT_AS, (mapped + limits.memory, mapped + limits.memory))
+            resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds))
             signal.alarm(SECONDS)
             from pgcgan import cli
 
-            status = cli.main(shlex.split(case.line))
+            status = cli.main(shlex.split(line))
+            os.write(took.fileno(), str(address_space(peak=True) - mapped).encode())
         except BaseException:
             import traceback
 
@@ -362,17 +326,22 @@ def run(case: Case, folder: Path, memory: int, seconds: int) -> Outcome:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
-    _, ended = os.waitpid(child, 0)
-    for stream in (out, err):
+    _, ended, usage = os.wait4(child, 0)
+    texts = []
+    for stream in (out, err, took):
         stream.seek(0)
-    printed = [stream.read().decode(errors="replace") for stream in (out, err)]
-    out.close()
-    err.close()
-    return Outcome(os.waitstatus_to_exitcode(ended), *printed)
+        texts.append(stream.read().decode(errors="replace"))
+        stream.close()
+    seconds = usage.ru_utime + usage.ru_stime
+    return Outcome(os.waitstatus_to_exitcode(ended), texts[0], texts[1], int(texts[2] or 0), seconds)
 
 
-def copied(valid: Path, folder: Path, case: Case) -> Path:
-    """Return a copy of the valid files with the damage of a case."""
-    shutil.copytree(valid, folder)
-    case.damage(folder)
+def copied(valid: Path, folder: Path, line: str) -> Path:
+    """Return a copy of the valid files that a command line needs."""
+    folder.mkdir()
+    for entry in valid.iterdir():
+        if entry.is_file():
+            shutil.copy2(entry, folder)
+        elif entry.name in line:
+            shutil.copytree(entry, folder / entry.name)
     return folder

@@ -12,20 +12,11 @@ import cyvcf2
 import pytest
 from corpus import CASES, Case
 from damaging import relabelled
-from fuzzing import write_valid
 
 import pgcgan
 from pgcgan import cli
 
 PROGRAM = [sys.executable, "-c", "import sys; from pgcgan.cli import main; sys.exit(main())"]
-
-
-@pytest.fixture(scope="module")
-def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a valid file of every kind; tests only read it."""
-    folder = tmp_path_factory.mktemp("valid")
-    write_valid(folder)
-    return folder
 
 
 @pytest.fixture

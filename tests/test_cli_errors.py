@@ -89,7 +89,8 @@ ERRORS: list[tuple[str, list[str]]] = [
     ("card cohort.vcf.gz", ["cohort.vcf.gz"]),
     ("completion tcsh", ["tcsh", "bash", "zsh", "fish"]),
     ("simulate --people 0 -o new.vcf", ["people is 0", "1 or more"]),
-    ("simulate --population GBR -o new.vcf", ["'GBR'", "AFR, AMR, EAS, EUR, SAS"]),
+    ("simulate --population GBR -o new.vcf", ["GBR", "--population", "AFR", "AMR", "EAS", "EUR", "SAS"]),
+    ("info cohort.vcf.gz --multiallelic skip", ["skip", "--multiallelic", "error", "split", "drop"]),
     ("simulate --people 5 -o split.tsv/new.vcf", ["split.tsv/new.vcf"]),
 ]
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.generators.haplotype.code_model import SCHEMA, CodeModel, fit_code_model
+from pgcgan.generators.haplotype.code_model import SCHEMA, CodeModel
 from pgcgan.generators.haplotype.context_tree import ORDERS, count_runs
+from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.local_ancestry import no_admixture
 from pgcgan.generators.store import check_arrays
 
@@ -93,14 +94,14 @@ def by_hand(model: CodeModel, codes: np.ndarray, label: np.ndarray, person: np.n
 
 def fitted(seed: int = 1, min_carriers: int = 2) -> tuple[CodeModel, np.ndarray, np.ndarray, np.ndarray]:
     codes, label, person = copied(seed)
-    model = fit_code_model(codes, label, person, SIZES, 2, min_carriers)
+    model = fit_code_model(codes, label, person, SIZES, 2, min_carriers, group_labels=False)
     assert model.context_tree.runs[-1]
     return model, codes, label, person
 
 
 def alone(model: CodeModel) -> CodeModel:
     """Return the model whose labels draw from themselves only."""
-    return replace(model, admixture=no_admixture(2))
+    return replace(model, admixture=no_admixture(np.arange(2)))
 
 
 def left_out_log_probs(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> Iterator[np.ndarray]:
@@ -163,12 +164,12 @@ def test_long_runs_are_followed_where_several_people_share_them() -> None:
             total -= log_probs[rows[known], codes[known, b]].sum()
         return total / len(codes)
 
-    chain = fit_code_model(codes, label, person, SIZES, 2, 2, longest_run=1, local_ancestry=False)
+    chain = fit_code_model(codes, label, person, SIZES, 2, 2, group_labels=False, longest_run=1, local_ancestry=False)
     assert nats(model) < nats(chain) - 1.0
     # nothing is gained from codes without memory, and nothing is lost
     random = np.random.default_rng(2)
     free = np.stack([random.integers(size, size=400) for size in SIZES], axis=1)
-    model = fit_code_model(free, random.integers(2, size=400), np.arange(400) // 2, SIZES, 2, 2)
+    model = fit_code_model(free, random.integers(2, size=400), np.arange(400) // 2, SIZES, 2, 2, group_labels=False)
     assert not any(model.context_tree.runs)
 
 
@@ -207,15 +208,16 @@ def test_arrays_hold_the_whole_code_model() -> None:
     pairs = zip(left_out_log_probs(model, codes, label), left_out_log_probs(again, codes, label), strict=True)
     assert all(np.array_equal(before, after) for before, after in pairs)
     for b in range(len(SIZES)):
-        assert np.array_equal(again.chain.label_frequency(b), model.chain.label_frequency(b))
+        assert np.array_equal(again.label_frequency(b), model.label_frequency(b))
     # blocks too few for any run
-    short = fit_code_model(codes[:, :2], label, np.arange(len(codes)), SIZES[:2], 2, 2)
+    short = fit_code_model(codes[:, :2], label, np.arange(len(codes)), SIZES[:2], 2, 2, group_labels=False)
     assert CodeModel.from_arrays(short.arrays(), SIZES[:2], 2).context_tree.runs == [{}, {}]
 
 
 CHANGES = {
     "chain.used": (lambda a: a[::-1], lambda a: a + 10**6, lambda a: np.repeat(a[:1], len(a))),
-    "chain.codes": (lambda a: a[1:],),
+    "labels.codes": (lambda a: a[1:],),
+    "labels.group": (lambda a: a + 1, lambda a: a * 0),
     "context_tree.table": (lambda a: a[:-1], lambda a: np.concatenate([a, a[-1:]]),
                            lambda a: a + 99 * np.eye(6, dtype=int)[0],
                            lambda a: a * [1, 3, 1, 1, 1, 1], lambda a: a * [0, 1, 1, 1, 1, 1]),
@@ -253,7 +255,7 @@ def test_arrays_of_other_blocks_are_refused(valid_arrays: dict[str, np.ndarray])
 
 def test_without_runs_a_code_model_is_the_chain() -> None:
     codes, label, person = copied(1)
-    model = fit_code_model(codes, label, person, SIZES, 2, 2, longest_run=1, local_ancestry=False)
+    model = fit_code_model(codes, label, person, SIZES, 2, 2, group_labels=False, longest_run=1, local_ancestry=False)
     predictor = model.predictor(label)
     for b in range(len(SIZES)):
         expected = model.chain.log_probs(b, codes[:, b - 1], label)

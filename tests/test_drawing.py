@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +29,8 @@ def chain_model(seed: int = 1, sizes: list[int] = SIZES) -> CodeModel:
     before = [1, *sizes[:-1]]
     transitions = [random.gamma(0.7, 30, (2, a, b)).astype(np.float32) for a, b in zip(before, sizes, strict=True)]
     chain = Chain(transitions, [t.sum(axis=1) for t in transitions], 1.0, 1.0, 3.0)
-    return CodeModel(chain, empty_context_tree(len(sizes)), no_admixture(2), no_ancestry(sizes, 2))
+    alone = no_admixture(np.arange(2))
+    return CodeModel(chain, empty_context_tree(len(sizes)), alone, no_ancestry(sizes, 2), chain.code_counts)
 
 
 # ---- evenly -------------------------------------------------------------------------------------------------------
@@ -130,7 +133,7 @@ def test_a_raked_sampler_has_the_shrunk_frequencies_and_leaves_the_other_as_it_i
     for b, size in enumerate(SIZES):
         for k in (0, 1):
             frequency = np.bincount(codes[label == k, b], minlength=size) / (ROWS // 2)
-            assert np.allclose(frequency, model.chain.label_frequency(b)[k], atol=0.02)
+            assert np.allclose(frequency, model.label_frequency(b)[k], atol=0.02)
 
 
 # ---- rows of codes ------------------------------------------------------------------------------------------------
@@ -173,9 +176,7 @@ def test_ancestry_adds_its_loadings() -> None:
     model = chain_model(sizes=[3])
     loadings = np.array([[0.0, 1.0], [0.5, 0.0], [-1.0, 0.5]], dtype=np.float32)
     spread = np.stack([np.diag([1.0, 2.0]), np.array([[1.0, 0.0], [1.0, 1.0]])]).astype(np.float32)
-    sampler = CodeSampler.of(
-        CodeModel(model.chain, model.context_tree, model.admixture, PersonAncestry([loadings], spread))
-    )
+    sampler = CodeSampler.of(replace(model, ancestry=PersonAncestry([loadings], spread)))
     z = np.array([1.0, -2.0], dtype=np.float32)
     codes = sampler.draw(np.zeros(ROWS, int), np.random.default_rng(9), ancestry=np.tile(z, (ROWS, 1)))
     expected = exact(model, 0) * np.exp(loadings @ z)

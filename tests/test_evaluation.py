@@ -11,6 +11,7 @@ import pytest
 from pgcgan.errors import DataError, UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import MEASURES, Evaluation, Row, evaluate
+from pgcgan.report import headline
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,29 @@ def test_fresh_real_people_meet_the_floor(fresh: Evaluation) -> None:
     assert fresh.get("privacy loss").low < 0 < fresh.get("privacy loss").high
     assert fresh.get("TSTR accuracy").value == pytest.approx(fresh.get("TSTR accuracy").floor, abs=0.1)
     assert fresh.get("PCA variance ratio").value == pytest.approx(1, abs=0.15)
+
+
+def test_shares_and_their_intervals_are_shares(fresh: Evaluation) -> None:
+    shares = ("AA_", "C2ST", "membership", "informed", "frequency attack", "exact", "near", "copied", "closest", "TSTR")
+    shares += ("label fidelity", "sites lost", "singleton share", "coverage")
+    rows = [row for row in fresh.rows if row.metric.startswith(shares) and row.value is not None]
+    assert len(rows) > 60
+    for row in rows:
+        ends = [v for v in (row.low, row.value, row.high, row.floor) if v is not None]
+        assert min(ends) >= 0 and max(ends) <= 1, row
+        assert row.low is None or row.high is None or row.low <= row.high, row
+
+
+def test_the_verdict_on_other_real_people_and_on_the_training_people_themselves(
+    parts: tuple[Genotypes, Genotypes, Genotypes], fresh: Evaluation
+) -> None:
+    assert "training membership was not detected by these attacks" in headline(fresh)
+    train, _, holdout = parts
+    itself = evaluate(train, train, holdout=holdout)
+    assert "it copies its training people: 100 % of the synthetic people" in headline(itself)
+    remarks = " ".join(itself.provenance["remarks"])
+    assert f"{train.n_samples} synthetic people have names of train people" in remarks
+    assert "the same people" in remarks
 
 
 def test_planted_copies_are_flagged(parts: tuple[Genotypes, Genotypes, Genotypes], fresh: Evaluation) -> None:

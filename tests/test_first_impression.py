@@ -20,6 +20,7 @@ from pgcgan.metrics import Row, Shadow
 from pgcgan.metrics.gate import THRESHOLDS
 from pgcgan.registry import MODELS, create
 from pgcgan.release import Release
+from pgcgan.report import findings
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,8 @@ def test_every_object_shows_itself_in_less_than_a_thousand_characters(
         pgcgan.judge(evaluation).checks[0], next(iter(THRESHOLDS.values())), pgcgan.compare(evaluation, evaluation),
         pgcgan.compare(evaluation, evaluation).lines[0], Row("a", "b", "all", 1.0), ExpectedLeak(100, 10),
         Shadow(people, frozenset(people.samples)), Release.of(model, 50, 1), Estimate(1, 2, 3, 4, 5.0),
-        Source("x", "y"), *(create(name) for name in MODELS), pgcgan.GenomeModel(of_windows={"min_carriers": 4}),
+        Source("x", "y"), evaluation.plot, evaluation.plot.pca(), findings(evaluation)[0],
+        *(create(name) for name in MODELS), pgcgan.GenomeModel(of_windows={"min_carriers": 4}),
     ]  # fmt: skip
     assert {len(repr(each)) < 1000 for each in shown} == {True}
     assert "30 train, 30 synthetic, 30 holdout" in repr(evaluation) and "40 sites" in repr(evaluation)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import TARGETS, run, write_valid
+from fuzzing import TARGETS, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,9 +22,8 @@ from pgcgan.io.pvar import read_psam, read_pvar
 INPUTS = int(os.environ.get("PGCGAN_FUZZ_INPUTS", "15"))  # of each kind of file
 
 
-def test_damaged_files_are_refused_in_a_sentence_or_read(tmp_path: Path) -> None:
-    write_valid(tmp_path)
-    counts, faults = run(list(TARGETS), 0, INPUTS, tmp_path)
+def test_damaged_files_are_refused_in_a_sentence_or_read(valid: Path) -> None:
+    counts, faults = run(list(TARGETS), 0, INPUTS, valid)
     assert faults == []
     assert all(count.total() == INPUTS for count in counts.values())
     # the damage reaches what it is aimed at: most is seen

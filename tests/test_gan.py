@@ -21,7 +21,7 @@ from pgcgan.generators.gan.losses import LOSSES, critic_loss, generator_loss
 from pgcgan.generators.gan.mates import mate_correlation
 from pgcgan.generators.gan.networks import TiltGenerator
 from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining, decay
-from pgcgan.generators.haplotype.code_model import CodeModel, fit_code_model
+from pgcgan.generators.haplotype import CodeModel, fit_code_model
 from pgcgan.genotypes import Genotypes, Variants
 
 SMALL: dict[str, Any] = {"batch": 8, "width": 8, "critic_width": 16, "threads": 1}
@@ -122,7 +122,7 @@ def test_calibrated_frequencies_are_those_of_the_labels() -> None:
         for readout in network.readout:
             readout.mul_(50)  # a tilt that pulls the frequencies away
     label, random = np.arange(6000) % 2, np.random.default_rng(1)
-    targets = [model.chain.label_frequency(b) for b in range(len(SIZES))]
+    targets = [model.label_frequency(b) for b in range(len(SIZES))]
     sampler = TiltSampler.untrained(model, network)
     far = sampler.draw(label, random)
     sampler.draw(label, random, targets=targets)
@@ -197,8 +197,9 @@ def test_the_learning_rates_fall_at_the_end_and_that_of_the_generator_rises_firs
     assert [decay(p) for p in (0.0, 0.3, 0.7, 0.85, 1.0)] == pytest.approx([1, 1, 1, 0.5, 0.02])
     task = task_of(cohort(), learning_rate=0.1)
     for step, progress, of_generator, of_critic in (
-        (0, 0.0, 0.001, 0.1),
-        (49, 0.1, 0.05, 0.1),
+        (0, 0.0, 0.1 / 600, 0.1),
+        (299, 0.0, 0.05, 0.1),
+        (49, 0.075, 0.05, 0.1),  # of a short training
         (200, 0.85, 0.05, 0.05),
     ):
         task.step(step, progress, 1.0)

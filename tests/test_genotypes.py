@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import Counter
+from pathlib import Path
 
 import allel
 import numpy as np
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import pgcgan
 from pgcgan import Genotypes, Variants, concat
 from pgcgan.errors import DataError, MissingExtra, PgcganError, listed
 from pgcgan.genotypes import parse_region
@@ -404,3 +407,45 @@ def test_sites_as_a_frame() -> None:
     frame = sites(3).to_frame()
     assert frame.columns.tolist() == ["contig", "position", "id", "ref", "alt"]
     assert frame.iloc[1].tolist() == ["1", 20, ".", "A", "G"]
+
+
+@given(any_genotypes())
+def test_a_dataset_has_the_names_and_axes_of_sgkit(g: Genotypes) -> None:
+    data = g.to_xarray()
+    assert data.call_genotype.dims == ("variants", "samples", "ploidy")
+    assert data.call_genotype.values.tolist() == g.calls.tolist()
+    assert (data.call_genotype_mask.values == (g.calls == -1)).all()
+    assert data.call_genotype_phased.dims == ("variants", "samples")
+    assert (data.call_genotype_phased.values == g.phased).all()
+    assert data.contig_id.values[data.variant_contig.values].tolist() == g.variants.contig.tolist()
+    assert data.variant_position.values.tolist() == g.variants.position.tolist()
+    assert data.variant_allele.dims == ("variants", "alleles")
+    assert data.variant_allele.values.tolist() == np.stack([g.variants.ref, g.variants.alt], axis=1).tolist()
+    assert data.sample_id.values.tolist() == g.samples.tolist()
+    assert {name: data[f"sample_{name}"].values.tolist() for name in g.labels if name != "id"} == {
+        name: values.tolist() for name, values in g.labels.items() if name != "id"
+    }
+
+
+def test_a_dataset_is_that_of_the_zarr_file(tmp_path: Path) -> None:
+    """The names are those that other programs read: VCF Zarr as it is written has the same arrays."""
+    zarr = pytest.importorskip("zarr")
+    g = genotypes(np.random.default_rng(2).integers(0, 2, (6, 4, 2)))
+    pgcgan.write(g, tmp_path / "x.vcz")
+    store, data = zarr.open_group(tmp_path / "x.vcz", mode="r"), g.to_xarray()
+    for name in (
+        "call_genotype",
+        "call_genotype_phased",
+        "variant_position",
+        "variant_allele",
+        "sample_id",
+        "contig_id",
+    ):
+        assert np.asarray(store[name]).tolist() == data[name].values.tolist(), name
+        assert store[name].attrs["_ARRAY_DIMENSIONS"] == list(data[name].dims), name
+
+
+def test_a_dataset_without_xarray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(ImportError, match=r"pgcgan\[xarray\]"):
+        genotypes(np.zeros((2, 2, 2))).to_xarray()

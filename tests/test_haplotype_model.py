@@ -93,7 +93,8 @@ def test_principal_components_are_those_of_the_exact_decomposition(
 
 
 def test_what_is_turned_off_is_not_there(train: Genotypes) -> None:
-    plain = {"context_tree": False, "local_ancestry": False, "calibrate": False, "inverse_temperature": 1.25}
+    plain = {"context_tree": False, "local_ancestry": False, "group_labels": False}
+    plain |= {"calibrate": False, "inverse_temperature": 1.25}
     fitted = HaplotypeModel(seed=1, **plain).fit(train)
     assert not any(fitted.code_model_.context_tree.runs)
     assert np.array_equal(fitted.code_model_.admixture.proportions, np.eye(5))
@@ -156,7 +157,7 @@ def test_calibration_meets_the_frequencies_of_the_labels(model: HaplotypeModel, 
     label = np.repeat(np.arange(5), 2000)
     codes = model.sampler_.draw(label, np.random.default_rng(1))
     errors = [
-        np.bincount(codes[label == k, b], minlength=size) / 2000 - model.code_model_.chain.label_frequency(b)[k]
+        np.bincount(codes[label == k, b], minlength=size) / 2000 - model.code_model_.label_frequency(b)[k]
         for b, size in enumerate(model.blocks_.sizes)
         for k in range(5)
     ]

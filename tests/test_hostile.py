@@ -12,35 +12,72 @@ import subprocess
 import sys
 import urllib.error
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command_line import PROGRAM
 from corpus import Case
 from damaging import relabelled
-from fuzzing import write_valid
-from hostile import CASES, MOST, copied, people, run
+from harming import contigs, people, sites_of_one_contig
+from hostile import CASES, MOST, PLENTY, Limits, copied, run
 from web_server import WebServer
 
+import pgcgan
 from pgcgan import cli
 
-MEMORY = 1 << 28  # address space beyond that of the process: a valid file takes half of it
-CPU_SECONDS = 10  # a valid file takes one, with what is imported
+# what the commands import is there before the first child is made: each would import it again
+IMPORTED = ("x.vcf", "x.bcf", "y.bed", "x.pgen", "x.hap.gz", "x.npz", "x.zarr", "z.zarr")
+USED = (
+    "info x.vcf --panel x.panel.tsv",
+    "card haplotype.model --evaluation e.json",
+    "compare e.json e.json",
+    "report e.json -o warm.html",
+    "generate haplotype.model -n 2 -o warm.vcf.gz",
+    "train x.vcf --panel x.panel.tsv --label gender --model independent -o warm.model",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported(valid: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Import what the commands import."""
+    warm = tmp_path_factory.mktemp("warm")
+    shutil.copytree(valid, warm, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(warm)
+        patch.setattr(sys, "argv", ["pgcgan"])
+        for name in IMPORTED:
+            pgcgan.read(warm / name)
+        for line in USED:
+            assert cli.main(shlex.split(line)) == 0, line
 
 
 @pytest.fixture(scope="module")
-def valid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a valid file of every kind; tests only read it."""
-    folder = tmp_path_factory.mktemp("valid")
-    write_valid(folder)
-    return folder
+def limits(valid: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Limits]:
+    """Return a function that says what a command may take: twice and ten times what it takes with valid files.
+
+    A command that cannot succeed with them either (an address, a device, a number of 400 digits) may take what
+    `info x.vcf` may.
+    """
+    known: dict[str, Limits] = {}
+
+    def limits_of(line: str) -> Limits:
+        if line not in known:
+            outcome = run(line, copied(valid, tmp_path_factory.mktemp("limits") / "here", line), PLENTY)
+            known[line] = Limits.of(outcome) if outcome.status == 0 else limits_of("info x.vcf")
+        return known[line]
+
+    return limits_of
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_one_sentence_within_memory_and_time(case: Case, valid: Path, tmp_path: Path) -> None:
-    folder = copied(valid, tmp_path / "here", case)
+def test_one_sentence_within_memory_and_time(
+    case: Case, valid: Path, limits: Callable[[str], Limits], tmp_path: Path
+) -> None:
+    folder = copied(valid, tmp_path / "here", case.line)
+    case.damage(folder)
     before = sorted(str(path) for path in folder.rglob("*"))
-    outcome = run(case, folder, MEMORY, CPU_SECONDS)
+    outcome = run(case.line, folder, limits(case.line))
     assert outcome.status == case.status, outcome
     assert "Traceback" not in outcome.err
     assert case.said in outcome.out + outcome.err
@@ -54,14 +91,26 @@ def test_one_sentence_within_memory_and_time(case: Case, valid: Path, tmp_path: 
     shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("count", [30_000, pytest.param(300_000, marks=pytest.mark.torture)])
+def test_many_contigs_take_what_as_many_sites_of_one_contig_take(count: int, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    sites_of_one_contig(count)(tmp_path / "one")
+    one = run("info x.vcf", tmp_path / "one", PLENTY)
+    contigs(count)(tmp_path)
+    many = run("info x.vcf", tmp_path, Limits.of(one))
+    assert (one.status, many.status) == (0, 0), many
+    assert f"sites: {count}\n" in many.out
+
+
 # ---- what is printed, and where -------------------------------------------------------------------------------------
 
 SHELL_ENVIRONMENT = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
 def shell(line: str, folder: Path, **variables: str) -> tuple[int, str, str]:
-    """Run a line of bash in which `pgcgan` is the program."""
-    program = f'pgcgan() {{ {shlex.join(PROGRAM)} "$@"; }}\n'
+    """Run a line of bash in which `pgcgan` is the program, and `each` does several of its commands in one process."""
+    each = "import shlex, sys; from pgcgan.cli import main; sys.exit(max(main(shlex.split(a)) for a in sys.argv[1:]))"
+    program = f'pgcgan() {{ {shlex.join(PROGRAM)} "$@"; }}\neach() {{ {shlex.join([PROGRAM[0], "-c", each])} "$@"; }}\n'
     environment = {**SHELL_ENVIRONMENT, **variables}
     done = subprocess.run(["bash", "-c", program + line], cwd=folder, env=environment, capture_output=True)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -89,8 +138,8 @@ def test_a_name_that_is_not_utf8_and_labels_beyond_ascii(valid: Path, tmp_path: 
     shutil.copy(valid / "x.vcf", os.fsencode(tmp_path) + b"/x\xff.vcf")
     shutil.copy(valid / "x.panel.tsv", tmp_path)
     relabelled("é", "😀")(tmp_path)
-    train = r"pgcgan train $'x\xff.vcf' --panel x.panel.tsv --label group --model independent -o m"
-    lines = f"{train} && pgcgan card m && pgcgan info m --json && pgcgan generate m -n é=2 -o new.vcf"
+    train = r"$'train x\xff.vcf --panel x.panel.tsv --label group --model independent -o m'"
+    lines = f"each {train} 'card m' 'info m --json' 'generate m -n é=2 -o new.vcf'"
     status, out, err = shell(lines, tmp_path, LC_ALL="C", PYTHONUTF8="1")
     assert status == 0, err
     assert (
@@ -104,17 +153,18 @@ def test_a_name_that_is_not_utf8_and_labels_beyond_ascii(valid: Path, tmp_path: 
         "é",
     ]
     assert "`é`" in shell("pgcgan card m", tmp_path, LC_ALL="C")[1]
-    status, out, err = shell(r"pgcgan convert $'x\xff.vcf' $'y\xff.vcf.gz' && pgcgan info $'z\xff.vcf'", tmp_path)
+    status, out, err = shell(r"each $'convert x\xff.vcf y\xff.vcf.gz' $'info z\xff.vcf'", tmp_path)
     assert (status, err.splitlines()[-1]) == (2, r"pgcgan: error: There is no file z\xff.vcf.")
     assert os.path.exists(os.fsencode(tmp_path) + b"/y\xff.vcf.gz.tbi")
 
 
 @pytest.mark.parametrize("line", ["info x.vcf", "train x.vcf --panel x.panel.tsv --label gender -o new.model"])
 def test_memory_that_runs_out_is_one_sentence(line: str, valid: Path, tmp_path: Path) -> None:
-    folder = copied(valid, tmp_path / "here", case := Case("little memory", line, "", people(200_000)))
+    folder = copied(valid, tmp_path / "here", line)
+    people(200_000)(folder)
     rows = "".join(f"s{i}\tfemale\n" for i in range(200_000))
     (folder / "x.panel.tsv").write_text(f"sample\tgender\n{rows}")
-    outcome = run(case, folder, 1 << 20, CPU_SECONDS)
+    outcome = run(line, folder, Limits(1 << 20, 20))
     assert outcome.status == 2, outcome
     assert outcome.err.count("\n") == 1
     assert " GB" in outcome.err
@@ -200,8 +250,8 @@ def test_a_folder_of_a_model_that_is_a_link_is_not_filled(name: str, valid: Path
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / name).symlink_to(tmp_path / "victim")
     options = "--label gender --windows 50 --set inverse_temperature=1.0 --set run_carriers=4 --force"
-    case = Case("a link", f"train {valid}/x.vcf.gz --panel {valid}/x.panel.tsv {options} -o m", "is a link")
-    outcome = run(case, tmp_path, 1 << 30, 60)
+    line = f"train {valid}/x.vcf.gz --panel {valid}/x.panel.tsv {options} -o m"
+    outcome = run(line, tmp_path, PLENTY)
     assert (outcome.status, list((tmp_path / "victim").iterdir())) == (2, [])
     assert "is a link to another folder" in outcome.err
 
@@ -209,7 +259,7 @@ def test_a_folder_of_a_model_that_is_a_link_is_not_filled(name: str, valid: Path
 def test_an_output_does_not_replace_a_device_or_a_pipe(valid: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.vcf")
     for line in (f"convert {valid}/x.vcf pipe.vcf --force", f"card {valid}/haplotype.model -o pipe.vcf --force"):
-        outcome = run(Case("a pipe", line, ""), tmp_path, MEMORY, CPU_SECONDS)
+        outcome = run(line, tmp_path, PLENTY)
         assert outcome.status == 2
         assert "pipe.vcf is a device or a pipe" in outcome.err
     assert (tmp_path / "pipe.vcf").is_fifo()

@@ -6,6 +6,7 @@ import gzip
 import logging
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pysam
@@ -239,6 +240,49 @@ def test_an_index_that_is_none(tmp_path, caplog):
     assert [r.message for r in caplog.records] == [
         f"The index {index} is older than {path}; make it anew if the file has changed since."
     ]
+
+
+def test_an_index_of_other_records(tmp_path):
+    path = long_vcf(tmp_path)
+    whole = gzip.decompress(path.read_bytes())
+    pysam.tabix_index(str(path), preset="vcf", force=True)
+    index = tmp_path / "long.vcf.gz.tbi"
+    assert read(path, region="6:10-20").n_variants == 11
+    lines = whole.splitlines(keepends=True)
+    for content in (b"".join(lines[:-1]), b"".join([*lines, lines[-1].replace(b"6\t", b"X\t", 1)])):
+        with pysam.BGZFile(str(path), "wb") as file:
+            file.write(content)
+        os.utime(index)
+        for region in ("6:10-20", "X", "7"):
+            with pytest.raises(DataError) as caught:
+                read(path, region=region)
+            assert f"The index {index} is that of another file" in str(caught.value)
+            assert "delete it" in str(caught.value) and "`bcftools index -f`" in str(caught.value)
+        pysam.bcftools.index("-f", "-t", str(path))
+        assert read(path, region="6:10-20").n_variants == 11
+        pysam.bcftools.index("-f", str(path))
+        index.unlink()
+        assert read(path, region="6:10-20").n_variants == 11
+        Path(f"{path}.csi").unlink()
+        pysam.tabix_index(str(path), preset="vcf", force=True)
+    with pysam.BGZFile(str(path), "wb") as file:  # no record at all: nothing can be hidden
+        file.write(b"".join(line for line in lines if line.startswith(b"#")))
+    os.utime(index)
+    with pytest.raises(DataError, match="holds no record"):
+        read(path, region="6:10-20")
+
+
+def test_sites_or_contigs_that_memory_does_not_hold(tmp_path, monkeypatch):
+    path = long_vcf(tmp_path)
+    monkeypatch.setattr("pgcgan.io.records._UNCHECKED", 1000)
+    monkeypatch.setattr("pgcgan.io.records.available_bytes", lambda: 20_000)
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert re.search(r"more than 2\d records", str(caught.value)) and "--region" in str(caught.value)
+    assert read(path, region="6:10-20").n_variants == 11
+    monkeypatch.setattr("pgcgan.io.records._MOST_CONTIGS", 0)
+    with pytest.raises(DataError, match="on more than 0 contigs"):
+        read(path, region="6:10-20")
 
 
 @pytest.mark.parametrize("form", [".vcf", ".vcf.gz"])

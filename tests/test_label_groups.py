@@ -1,98 +1,98 @@
-"""Counts, label columns and names of synthetic people."""
+"""Groups of labels: which labels are counted together, and that each keeps its own frequencies."""
 
-from __future__ import annotations
-
-from collections import Counter
-from fractions import Fraction
-
+import allel
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pgcgan.errors import DataError, UsageError
-from pgcgan.labels import label_columns, label_groups, plan_counts, sample_names
-
-TRAINED = {"AFR": 527, "AMR": 279, "EAS": 401, "EUR": 406, "SAS": 390}
+from pgcgan import Genotypes, HaplotypeModel
+from pgcgan.generators.haplotype import CodeModel, fit_code_model
+from pgcgan.generators.haplotype.label_groups import FEW_PEOPLE, MOST_FST, _distances, find_groups
 
 
-@given(
-    n=st.integers(1, 5000),
-    counts=st.dictionaries(st.sampled_from([*"ABCDEFGH"]), st.integers(1, 3000), min_size=1),
-)
-def test_a_number_is_shared_out_in_proportion(n: int, counts: dict[str, int]) -> None:
-    plan = plan_counts(n, counts)
-    assert sum(plan.values()) == n
-    for label, count in counts.items():
-        # the quota rule of the largest-remainder (Hamilton) method: each share is rounded down or up, never further
-        assert abs(plan.get(label, 0) - Fraction(n * count, sum(counts.values()))) < 1
+def counts_of(frequency: np.ndarray, rows: int, blocks: int = 30) -> list[np.ndarray]:
+    """Return counts (labels, 2 codes) of so many blocks, given the frequencies of code 1: (labels, blocks)."""
+    return [np.stack([rows * (1 - f), rows * f], axis=1).round().astype(np.float32) for f in frequency.T[:blocks]]
 
 
-def test_largest_remainders_by_hand() -> None:
-    # quotas 4.7, 3.1, 2.2 -> 4, 3, 2 and the one left goes to the remainder .7
-    assert plan_counts(10, {"A": 47, "B": 31, "C": 22}) == {"A": 5, "B": 3, "C": 2}
-    # quotas 2.5 and 2.5: a tie between equals goes to the earlier
-    assert plan_counts(5, {"B": 7, "A": 7}) == {"B": 3, "A": 2}
-    assert plan_counts(1, {"A": 1, "B": 9}) == {"B": 1}
-    assert plan_counts(sum(TRAINED.values()), TRAINED) == TRAINED
+def test_distances_are_hudson_fst_of_scikit_allel() -> None:
+    random = np.random.default_rng(1)
+    counts = counts_of(random.uniform(0.1, 0.9, (3, 30)), 120)
+    fst = _distances(counts)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        numerator, denominator = allel.hudson_fst(*(np.stack([c[k] for c in counts]).astype(int) for k in (i, j)))
+        assert fst[i, j] == pytest.approx(numerator.sum() / denominator.sum(), abs=1e-6)
 
 
-def test_a_mapping_is_exact_and_in_the_order_of_training() -> None:
-    assert list(plan_counts({"SAS": 3, "AFR": 100_001, "EUR": 0}, TRAINED).items()) == [("AFR", 100_001), ("SAS", 3)]
+def test_only_near_labels_with_few_people_are_grouped() -> None:
+    base = np.random.default_rng(2).uniform(0.2, 0.8, 30)
+    near = base + 0.02 * np.resize([1, -1], 30)
+    far = np.where(base < 0.5, base + 0.4, base - 0.4)
+    counts = counts_of(np.stack([base, near, far, base]), 400)
+    assert _distances(counts)[0, 1] < MOST_FST < _distances(counts)[0, 2]
+    people = np.array([50, 50, 50, FEW_PEOPLE])
+
+    def fewer_is_better(group: np.ndarray) -> float:
+        return float(group.max())
+
+    assert find_groups(counts, people, fewer_is_better).tolist() == [0, 0, 1, 2]
+    assert find_groups(counts, people, lambda group: -fewer_is_better(group)).tolist() == [0, 1, 2, 3]
+    assert find_groups(counts, np.full(4, FEW_PEOPLE), fewer_is_better).tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("n", "facts"),
-    [
-        ({"MARS": 3}, "'MARS'.*: AFR, AMR, EAS, EUR, SAS"),
-        ({"EUR": -1}, "'EUR' is -1;.* 0 or more"),
-        ({"EUR": 2.5}, r"'EUR' is 2\.5;.* whole number"),
-        (-3, "-3;.* 0 or more"),
-        (True, "True;.* whole number"),
-        (0, "at least one"),
-        ({"EUR": 0}, "at least one"),
-    ],
-)
-def test_what_cannot_be_planned(n: object, facts: str) -> None:
-    with pytest.raises(UsageError, match=facts):
-        plan_counts(n, TRAINED)  # type: ignore[arg-type]
+def islands(people: int, seed: int, shift: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of haplotypes copied from the same forty founders, in other shares in each of two labels."""
+    random = np.random.default_rng(seed)
+    founders = random.integers(6, size=(40, 12))
+    label = np.repeat([0, 1], 2 * people)
+    share = np.full(40, 1 / 40)
+    shares = np.stack([share * (1 + shift * np.resize([1, -1], 40) * sign) for sign in (1, -1)])
+    founder = np.array([random.choice(40, p=shares[k]) for k in label])
+    moves = random.random((len(label), 12)) < 0.1
+    codes = np.empty((len(label), 12), dtype=np.int64)
+    for b in range(12):
+        founder = np.where(moves[:, b], random.integers(40, size=len(label)), founder)
+        codes[:, b] = founders[founder, b]
+    return codes, label
 
 
-def test_names() -> None:
-    plan = {"EUR": 2, "EUR/GBR": 1, "SAS": 1}
-    assert sample_names(plan).tolist() == ["SYN-EUR-000001", "SYN-EUR-000002", "SYN-EUR-GBR-000001", "SYN-SAS-000001"]
-    # "A/B" and "A_B" share a stem: still no name twice
-    assert sample_names({"A/B": 2, "A_B": 1}, "x").tolist() == ["x-A-B-000001", "x-A-B-000002", "x-A-B-000003"]
-    for prefix in ("my people", "", "a/b"):
-        with pytest.raises(UsageError, match=f"{prefix!r}"):
-            sample_names(plan, prefix)
+def test_labels_that_copy_the_same_founders_share_their_runs() -> None:
+    codes, label = islands(40, 3)
+    person, sizes = np.arange(len(codes)) // 2, [6] * 12
+    model = fit_code_model(codes, label, person, sizes, 2, 3)
+    assert model.admixture.group.tolist() == [0, 0]
+    for b in range(12):
+        own = np.stack([np.bincount(codes[label == k, b], minlength=6) for k in (0, 1)]) / 80
+        # nine tenths are the label's own
+        assert np.abs(model.label_frequency(b) - own).max() <= 0.1 * np.abs(own[0] - own[1]).max() + 0.02
+    again = CodeModel.from_arrays(model.arrays(), sizes, 2)
+    assert all(np.array_equal(again.label_frequency(b), model.label_frequency(b)) for b in range(12))
+    assert all(np.array_equal(a, b) for a, b in zip(again.chain.code_counts, model.chain.code_counts, strict=True))
+    apart = fit_code_model(codes, label, person, sizes, 2, 3, group_labels=False)
+    assert apart.admixture.group.tolist() == [0, 1]
 
 
-@given(st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from(["x", "y y", "z_"])), min_size=1))
-def test_columns_undo_grouping(people: list[tuple[str, str]]) -> None:
-    labels = {
-        "first": np.array([a for a, _ in people], dtype=object),
-        "second": np.array([b for _, b in people], dtype=object),
-        "other": np.array(["-"] * len(people), dtype=object),
-    }
-    plan = Counter(label_groups(labels, ["first", "second"]))
-    columns = label_columns(plan, ["first", "second"])
-    assert list(columns) == ["first", "second"]
-    assert Counter(zip(columns["first"], columns["second"], strict=True)) == Counter(people)
-    assert label_groups(columns, ["first", "second"]).tolist() == [c for c, n in plan.items() for _ in range(n)]
-
-
-def test_the_group_of_one_column_is_the_column() -> None:
-    labels = {"disease": np.array(["yes/no", "yes"], dtype=object)}
-    assert label_groups(labels, ["disease"]).tolist() == ["yes/no", "yes"]
-    assert label_columns({"yes/no": 2}, ["disease"])["disease"].tolist() == ["yes/no", "yes/no"]
-
-
-def test_labels_that_cannot_be_grouped() -> None:
-    labels = {"pop": np.array(["A/B"], dtype=object), "sex": np.array(["f"], dtype=object)}
-    with pytest.raises(DataError, match="'super_pop'.*: pop, sex"):
-        label_groups(labels, ["super_pop"])
-    with pytest.raises(DataError, match="'pop' has the value 'A/B'"):
-        label_groups(labels, ["pop", "sex"])
-    with pytest.raises(UsageError, match="pop, sex"):
-        label_groups(labels, [])
+def test_synthetic_people_of_a_grouped_label_have_its_frequencies() -> None:
+    random = np.random.default_rng(4)
+    founders = random.integers(2, size=(40, 120)).astype(np.int8)
+    haplotypes, labels = [], []
+    for k in range(3):
+        share = random.dirichlet(np.full(40, 5.0))
+        for _ in range(60):
+            at = np.sort(random.integers(120, size=2))
+            for _ in range(2):
+                a, b, c = random.choice(40, size=3, p=share)
+                row = founders[a].copy()
+                row[at[0] : at[1]] = founders[b, at[0] : at[1]]
+                row[at[1] :] = founders[c, at[1] :]
+                haplotypes.append(row)
+            labels.append(f"L{k}")
+    calls = np.stack(haplotypes).T.reshape(120, 180, 2)
+    people = Genotypes.from_numpy(calls, labels={"pop": labels})
+    model = HaplotypeModel("pop", seed=1).fit(people)
+    assert model.facts()["chosen"]["groups of labels"] < 3
+    synthetic = model.sample({"L0": 64, "L1": 64, "L2": 64}, seed=1)
+    by_chance = np.sqrt(0.25 / 128)  # the standard deviation of a frequency among as many haplotypes
+    for k in range(3):
+        real = people.calls[:, people.labels["pop"] == f"L{k}"].mean(axis=(1, 2))
+        made = synthetic.calls[:, synthetic.labels["pop"] == f"L{k}"].mean(axis=(1, 2))
+        assert np.sqrt(((made - real) ** 2).mean()) < 0.7 * by_chance

@@ -46,7 +46,7 @@ def mosaics(seed: int, rows: int = 600, blocks: int = 40, rate: float = 0.1) -> 
 
 def test_proportions_and_switch_rates_are_recovered() -> None:
     log_probs, label = mosaics(1)
-    admixture = fit_admixture(log_probs, label)
+    admixture = fit_admixture(log_probs, label, np.arange(3))
     assert np.allclose(admixture.proportions[2], [0.7, 0.3, 0.0], atol=0.06)
     assert admixture.switch_rate[2] == pytest.approx(0.1, abs=0.03)
     for own in (0, 1):
@@ -61,7 +61,7 @@ def test_proportions_and_switch_rates_are_recovered() -> None:
 def test_labels_that_explain_themselves_draw_from_themselves_alone() -> None:
     log_probs, label = mosaics(2)
     unmixed = label < 2
-    admixture = fit_admixture(log_probs[unmixed], label[unmixed])
+    admixture = fit_admixture(log_probs[unmixed], label[unmixed], np.arange(3))
     assert np.array_equal(admixture.proportions, np.eye(3))
     assert not admixture.switch_rate.any()
 
@@ -73,9 +73,9 @@ def fitted(seed: int) -> tuple[CodeModel, np.ndarray, np.ndarray]:
     founders = np.stack([random.integers(size, size=4) for size in SIZES], axis=1)
     codes = founders[(label * 2 + random.integers(2, size=200)) % 4]
     codes = np.where(random.random(codes.shape) < 0.2, random.integers(2, size=codes.shape), codes)
-    model = fit_code_model(codes, label, np.arange(200) // 2, SIZES, 2, 2)
+    model = fit_code_model(codes, label, np.arange(200) // 2, SIZES, 2, 2, group_labels=False)
     proportions = np.array([[0.7, 0.3], [0.0, 1.0]], dtype=np.float32)
-    admixture = AdmixtureHMM(proportions, np.array([0.2, 0.1], dtype=np.float32))
+    admixture = AdmixtureHMM(proportions, np.array([0.2, 0.1], dtype=np.float32), np.arange(2))
     return replace(model, admixture=admixture), codes, label
 
 
@@ -114,12 +114,12 @@ def test_an_unknown_code_says_nothing_about_the_state() -> None:
 
 def test_each_label_predicts_a_row_without_the_row_itself() -> None:
     model, codes, label = fitted(4)
-    from_all = AdmixtureHMM(np.ones((2, 2), np.float32), np.zeros(2, np.float32))
+    from_all = AdmixtureHMM(np.ones((2, 2), np.float32), np.zeros(2, np.float32), np.arange(2))
     predictor = replace(model, admixture=from_all).predictor(label)
-    alone = replace(model, admixture=no_admixture(2)).predictor(label)
+    alone = replace(model, admixture=no_admixture(np.arange(2))).predictor(label)
     rows = np.arange(200)
     for b in range(len(SIZES)):
-        by_label = predictor.log_probs_by_label(codes[:, b])
+        by_label = predictor.log_probs_by_group(codes[:, b])
         own = alone.log_probs(codes[:, b])[rows, codes[:, b]]
         assert np.allclose(by_label[rows, label], own, atol=1e-5)
         predictor.observe(codes[:, b])

@@ -80,18 +80,18 @@ def test_each_person_is_left_out_as_often_as_any_other() -> None:
     attacked = fitted(related(30, 5, 2, sites=200))
     counted: list[np.ndarray] = []
     scored: list[tuple[np.ndarray, np.ndarray]] = []
-    fit_chain, roc_auc = membership.fit_chain, membership.roc_auc
+    count_code_model, roc_auc = membership.count_code_model, membership.roc_auc
     codes = attacked[3]
 
     def count(some: np.ndarray, *rest: object, **more: object) -> object:
         counted.append(some)
-        return fit_chain(some, *rest, **more)  # type: ignore[arg-type]
+        return count_code_model(some, *rest, **more)  # type: ignore[arg-type]
 
     def score(members: np.ndarray, others: np.ndarray) -> float:
         scored.append((members, others))
         return roc_auc(members, others)
 
-    with patch.object(membership, "fit_chain", count), patch.object(membership, "roc_auc", score):
+    with patch.object(membership, "count_code_model", count), patch.object(membership, "roc_auc", score):
         membership_auc(*attacked, LEAST, seed=1)
     rounds = len(counted) // 4
     assert rounds >= 1

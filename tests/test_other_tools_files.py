@@ -231,6 +231,17 @@ def test_the_population_map_applies_to_like(file, capsys):
     assert cli.main("generate m --like p.ped --population-map pg-cgan -o y.vcf".split()) == 0
     assert sorted(read_panel("y.panel.tsv")["super_pop"].values()) == ["AMR"] * 10 + ["EUR"] * 10
     assert "--like" in error_of("generate m -n 5 --population-map pg-cgan -o z.vcf", capsys)
+    for line in (
+        "generate m --like p.ped -o z.vcf",
+        "evaluate --real x.vcf.gz --panel p.ped --synthetic y.vcf --model m",
+    ):
+        message = error_of(line, capsys)
+        assert "--population-map pg-cgan" in message and "p.ped" in message
+    assert cli.main("train x.vcf.gz --panel p.ped --model independent -o plain".split()) == 0
+    assert "without --population-map" in error_of(
+        "generate plain --like p.ped --population-map pg-cgan -o z.vcf", capsys
+    )
+    assert cli.main("generate plain --like p.ped --population-map 1000g -o z.vcf".split()) == 0  # the same labels
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,11 @@ from pgcgan.generators.gan import PaperGAN, PGcGAN
 from pgcgan.generators.gan.parallel import own_rows, world_size
 
 HERE = Path(__file__).parent
-SETTINGS: dict[str, Any] = {**SMALL, "seed": 2, "steps": 6, "validation": 0.2, "learning_rate": 0.02, "average": 0.5}
-# with seed 1 the way differs by .025, above the tolerance; why has not been established
+# Without validation the last step is compared. With it, the step with the best score would be, of which the last digit
+# hangs on the order of sums: in one process, a start that differs by 1e-7 ended 6e-5 of the way apart with seed 1, but
+# .62 and .32 with seeds 2 and 3, although the same codes were drawn throughout. At the last step, two processes and one
+# were .0016 apart with seed 1, and drew the same codes.
+SETTINGS: dict[str, Any] = {**SMALL, "seed": 1, "steps": 6, "validation": 0.0, "learning_rate": 0.02, "average": 0.5}
 TOLERANCE = 0.02  # of the way that the weights went: sums of float32 in another order, through six steps of Adam
 CHILD = """
 import json, os, signal, sys

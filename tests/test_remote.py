@@ -277,16 +277,14 @@ def test_an_index_that_is_none_and_one_of_another_file(web, made):
     whole = index.read_bytes()
     index.write_text("text")
     assert error_of(url, region=REGION).startswith(f"The index {url}.tbi cannot be read (")
-    told = (
-        "is that of another file: no compressed block begins where it says; make it anew with `tabix -f -p vcf` (VCF) "
-        "or `bcftools index -f` (VCF, BCF)."
-    )
     # one offset is behind the end of this file, the other inside a block of it
     for other, region in ((people(2500, 1500), "6:490000-491000"), (people(400, 1000), "6:70000-71000")):
         write(other, web.folder / "other.vcf.gz", force=True)
         shutil.copy(web.folder / "other.vcf.gz.tbi", index)
-        assert error_of(url, region=region) == f"The index beside {url} {told}"
-        assert error_of(made, region=region) == f"The index beside {made} {told}"
+        for file in (url, str(made)):
+            message = error_of(file, region=region)
+            assert f"{file}.tbi is that of another file" in message
+            assert "bcftools index -f" in message
     index.write_bytes(whole)
     assert read(url, region=REGION).n_variants == 5
 
@@ -341,6 +339,30 @@ def test_credentials_do_not_come_into_messages(web, made, caplog):
         for region in (None, REGION):
             assert "secret" not in error_of(f"{web.address}/a.vcf.gz?key=secret", region=region)
     assert "secret" not in caplog.text
+
+
+def test_a_server_that_sends_for_ever(web, made, monkeypatch):
+    url = f"{web.address}/a.vcf.gz"
+    web.fault = lambda path, before: "gigantic"
+    assert str(1 << 50) in error_of(url)
+    monkeypatch.setattr(remote, "_LARGEST_UNSIZED", made.stat().st_size // 2)
+    for fault in ("endless", "unsized"):
+        web.fault = lambda path, before, fault=fault: fault
+        message = error_of(url)
+        assert "does not say how large" in message and str(made.stat().st_size // 2) in message
+    web.fault = lambda path, before: "whole"  # with a size, half of which is no limit
+    assert read(url).n_variants == 400
+
+
+def test_a_copy_that_fills_the_disk(web, made, monkeypatch):
+    def full():
+        return open("/dev/full", "w+b", buffering=0)
+
+    monkeypatch.setattr(remote.tempfile, "TemporaryFile", full)
+    web.fault = lambda path, before: "whole"
+    message = error_of(f"{web.address}/a.vcf.gz")
+    assert "No space left on device" in message and "TMPDIR" in message
+    assert len(web.asked) == 1
 
 
 def test_a_table_without_end_is_refused(web, monkeypatch):

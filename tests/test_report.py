@@ -19,8 +19,8 @@ from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
 from pgcgan.report import findings, headline, render, tally, write_figures, write_report
 from pgcgan.report.figures import figures
+from pgcgan.report.finding import Finding, percent
 from pgcgan.report.plots import DARK, HUES, LIGHT
-from pgcgan.report.verdict import Finding, percent
 
 NASTY = "<script>alert(1)</script>"
 
@@ -78,7 +78,10 @@ def test_the_page_is_well_formed_and_asks_nothing_of_a_network(evaluation: Evalu
     assert page.tags.count("script") == 2  # the values and what shows them
     assert not {"iframe", "object", "embed", "base", "form"} & set(page.tags)
     addresses = [v for k, v in page.attributes if k in ("href", "src", "xlink:href", "action", "srcset", "data")]
-    assert addresses and all(v is not None and v.startswith(("data:image/png;base64,", "data:,")) for v in addresses)
+    inside = {f"#{v}" for k, v in page.attributes if k == "id"}
+    assert all(v in inside or str(v).startswith(("data:image/png;base64,", "data:,")) for v in addresses)
+    contents = ["#verdict", "#figures", "#rows", "#by-label", "#glossary", "#provenance"]
+    assert [v for v in addresses if v in inside] == contents
     bare = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text).replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"https?:|//[a-z]|@import|url\(", bare)
     assert len(text.encode()) < 4_000_000
@@ -168,7 +171,9 @@ def test_an_evaluation_of_before_the_newer_figures_is_drawn(evaluation: Evaluati
 def test_many_labels_are_summed_up(evaluation: Evaluation) -> None:
     points = evaluation.figures["pca"]
     many = {
-        name: part | {"label": [f"L{i % 40:02d}" for i in range(len(part["label"]))]} for name, part in points.items()
+        name: part | {"label": [f"L{i % 40:02d}" for i in range(len(part["label"]))]}
+        for name, part in points.items()
+        if name in ("train", "holdout", "synthetic")
     }
     frequencies = evaluation.figures["allele_frequency"]
     first = next(iter(frequencies["by_label"].values()))
@@ -235,6 +240,11 @@ def test_it_is_drawn_without_held_out_people_without_figures_and_without_rows(ev
     figures = {k: v for k, v in evaluation.figures.items() if k != "membership_roc"}
     for rows, data in ((unheld, figures), (evaluation.rows, {}), ((), {})):
         assert Page(render(Evaluation(rows, data, evaluation.provenance))).open == []
+
+
+def whole(part: Finding) -> str:
+    """Return a part of the verdict as it is read: the text, then each statement with its rows."""
+    return " ".join([part.text, *(f"{statement} {rows}" for statement, rows in part.items)])
 
 
 def by_heading(*rows: Row, figures: dict | None = None) -> dict[str, Finding]:
@@ -307,15 +317,16 @@ def test_the_verdict_on_a_cloud_of_its_own() -> None:
 
 
 WEAK = "by nearest distance alone, a weak attack"
+NOT_DETECTED = "training membership was not detected, but only weak attacks were tried:"
 
 
 @pytest.mark.parametrize(
     ("value", "floor", "low", "line"),
     [
-        (0.011, 0.010, 0.47, f"Like real people; no leak was detected {WEAK} (AUC 0.520)"),
-        (0.100, 0.010, 0.47, f"Unlike real people in most respects; no leak was detected {WEAK} (AUC 0.520)"),
+        (0.011, 0.010, 0.47, f"Like real people; {NOT_DETECTED} {WEAK} (AUC 0.520)"),
+        (0.100, 0.010, 0.47, f"Unlike real people in most respects; {NOT_DETECTED} {WEAK} (AUC 0.520)"),
         (0.011, 0.010, 0.52, f"Like real people; training membership can be detected {WEAK} (AUC 0.550)"),
-        (0.011, 0.010, 0.51, f"Like real people; a slight leak was detected {WEAK} (AUC 0.520)"),
+        (0.011, 0.010, 0.51, f"Like real people; training membership can be detected {WEAK} (AUC 0.520)"),
         (
             0.011,
             None,
@@ -334,15 +345,15 @@ def test_the_headline(value: float, floor: float | None, low: float | None, line
 @pytest.mark.parametrize(
     ("low", "high", "sentence"),
     [
-        (0.52, 0.6, "AUC 0.520 [0.520, 0.600]; chance is .5; training membership can be detected."),
-        (0.48, 0.6, "AUC 0.520 [0.480, 0.600]; chance is .5; no leak detected."),
-        (0.40, 0.45, "AUC 0.520 [0.400, 0.450]; chance is .5; no leak detected."),
+        (0.52, 0.6, ": training membership can be detected. AUC 0.520 [0.520, 0.600]; chance is .5"),
+        (0.48, 0.6, ": not detected. AUC 0.520 [0.480, 0.600]; chance is .5"),
+        (0.40, 0.45, ": not detected. AUC 0.520 [0.400, 0.450]; chance is .5"),
     ],
 )
 def test_the_verdict_on_privacy_goes_by_the_interval(low: float, high: float, sentence: str) -> None:
-    text = by_heading(Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", low, high))["Privacy"].text
-    assert sentence in text
-    assert text.endswith("no attack proves privacy.")
+    privacy = by_heading(Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5", low, high))["Privacy"]
+    assert sentence in whole(privacy)
+    assert privacy.text.endswith("no attack proves privacy.")
 
 
 def test_the_headline_names_the_attacker_who_finds_most() -> None:
@@ -354,11 +365,28 @@ def test_the_headline_names_the_attacker_who_finds_most() -> None:
     rows = (distance, panel, pool, rarest, rate)
     line = headline(Evaluation(rows, {}, {}))
     assert line.endswith("detected with the genotypes of all candidates (AUC 0.873)")
-    text = by_heading(*rows)["Privacy"].text
-    assert "rarest haplotypes: AUC 0.966" in text and "32.9 % of the training people" in text
+    text = whole(by_heading(*rows)["Privacy"])
+    assert "rarest haplotypes. AUC 0.966" in text and "32.9 % of the training people" in text
     # where nothing was found, the attack that knew most is named
     calm = replace(pool, value=0.5, low=0.47, high=0.53)
-    assert "no leak was detected with the genotypes of all" in headline(Evaluation((distance, calm), {}, {}))
+    line = headline(Evaluation((distance, calm), {}, {}))
+    assert (
+        "not detected by these attacks, the strongest of them with the genotypes of all candidates (AUC 0.500)" in line
+    )
+
+
+def test_any_row_of_privacy_that_deviates_is_in_the_headline() -> None:
+    """Not the AUC alone: a rate, or a distance, clearly off that of real people; and not what chance explains."""
+    calm = Row("privacy", "informed membership AUC, pool", "all", 0.5, 0.5, "0.5", 0.47, 0.53)
+    rate = Row("privacy", "informed membership TPR at 1 % FPR, pool", "all", 0.2, 0.01, "0.01", 0.1, 0.3)
+    near = Row("privacy", "closest record, median", "all", 0.01, 0.05, "floor", 0.009, 0.012)
+    for row, words in ((rate, "at 1 % FPR, pool 0.200"), (near, "closest record, median 0.0100 (real people: 0.0500)")):
+        line = headline(Evaluation((calm, row), {}, {}))
+        assert "training membership can be detected: " in line and words in line
+    chance = replace(rate, value=0.05, low=0.0, high=0.3)
+    few = replace(rate, metric="informed membership TPR at 0.1 % FPR, panel", value=0.03, low=0.02, aim="0.001")
+    assert few.standing == "poor" and "was not detected" in headline(Evaluation((calm, few), {}, {}))
+    assert "was not detected by these attacks" in headline(Evaluation((calm, chance), {}, {}))
 
 
 def test_the_curves_have_a_logarithmic_axis_of_false_positives(evaluation: Evaluation) -> None:
@@ -385,7 +413,7 @@ def test_copies_are_named_where_the_attacks_detect_nothing() -> None:
     assert "copies its training people: 5.0 % of the synthetic rows" in line and "of held-out people 0 %" in line
     privacy = by_heading(*rows)["Privacy"]
     assert privacy.standing == "poor"
-    assert "5.0 % of the synthetic rows and 0 % of the held-out rows equal a training row." in privacy.text
+    assert "5.0 % of the synthetic rows and 0 % of the held-out rows equal a training row." in whole(privacy)
     assert "Other deviations: exact copies 0.0500 (real people: 0)." in privacy.text
 
 

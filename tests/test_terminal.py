@@ -12,8 +12,12 @@ import pytest
 from command_line import Run
 
 from pgcgan.cli import ORDER, app
+from pgcgan.cli.options import Reading
+from pgcgan.io.records import POLICIES
 from pgcgan.metrics import Evaluation, Row
+from pgcgan.registry import MODELS
 from pgcgan.runtime import progress
+from pgcgan.thousand_genomes import RELEASES
 
 EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --synthetic synthetic.vcf.gz"
 ROWS = (
@@ -42,6 +46,33 @@ def test_evaluate_ends_with_the_verdict_and_can_print_it_alone(run: Run) -> None
     status, brief, err = run(f"-q {EVALUATE} --brief -o e.json --force")
     assert (status, err) == (0, "")
     assert brief == out[out.index("Verdict: ") :]
+    assert "note: a remark" in run(f"{EVALUATE} --brief")[2]  # warnings are not lost with the table
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "choices"),
+    [
+        ("train", "--multiallelic", ("error", "split", "drop")),
+        ("train", "--device", ("auto", "cpu", "cuda")),
+        ("train", "--model", tuple(name for name in MODELS if name != "private-haplotype")),
+        ("fetch", "--release", tuple(RELEASES)),
+        ("simulate", "--population", ("AFR", "AMR", "EAS", "EUR", "SAS")),
+    ],
+)
+def test_choices_are_in_the_help_and_completed(
+    command: str, option: str, choices: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert f"choices: {', '.join(choices)}]" in run(f"{command} --help")[1]
+    script = run("completion bash")[1]
+    assert re.search(rf"{option}\b", script) and all(re.search(rf"\b{re.escape(c)}\b", script) for c in choices)
+
+
+def test_the_choices_of_reading_are_those_of_the_library() -> None:
+    from typing import get_args, get_type_hints
+
+    accepted = {name: get_args(hint) for name, hint in get_type_hints(Reading).items() if name in POLICIES}
+    assert accepted == POLICIES
 
 
 def test_standings_are_coloured_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:

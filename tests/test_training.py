@@ -104,6 +104,11 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(step: int, tmp_pa
     assert torch.equal(again["weight"], at(*range(6)))  # the second of four measurements was the best
 
 
+def test_of_measurements_that_differ_by_rounding_the_first_is_the_best() -> None:
+    scores = [0.4166666666666667, 0.41666666666666663, 0.41666666666666669, 0.5]
+    assert torch.equal(train(Walk(scores=scores), BUDGET, seed=1)["weight"], at(*range(3)))
+
+
 def test_checkpoints_are_written_in_time(tmp_path: Path) -> None:
     path, seen = tmp_path / "training.safetensors", list[bool]()
     never = Budget(steps=3, checkpoint_seconds=1e9)

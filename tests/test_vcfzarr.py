@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import mmap
 import os
@@ -429,7 +430,35 @@ def test_a_chunk_that_is_cut_off(tmp_path, length):
     chunk.write_bytes(chunk.read_bytes()[:length])
     with pytest.raises(DataError) as caught:
         read(tmp_path / "a.vcz")
-    assert str(caught.value) == f"{tmp_path}/a.vcz: call_genotype/0.0.0 is truncated or damaged; fetch the file again."
+    assert str(caught.value).startswith(f"{tmp_path}/a.vcz: call_genotype/0.0.0 is truncated or damaged")
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zstd", "blosc", "none"])
+def test_shards_of_chunks_are_read_and_what_inflates_in_them_is_refused(tmp_path, packed):
+    people = small(np.random.default_rng(1).integers(0, 2, (50, 20, 2)))
+    write(people, tmp_path / "a.vcz")
+    codecs = zarr.codecs
+    packers = {"gzip": codecs.GzipCodec(), "zstd": codecs.ZstdCodec(), "blosc": codecs.BloscCodec(), "none": None}
+    old = zarr.open_group(tmp_path / "a.vcz", mode="r")
+    new = zarr.open_group(tmp_path / "b.vcz", mode="w", zarr_format=3)
+    new.attrs.update(dict(old.attrs))
+    for name, array in old.arrays():
+        shards = (60, 20, 2) if name == "call_genotype" else None
+        chunks = (10, 10, 2) if shards else array.chunks
+        config = {"write_empty_chunks": True}
+        new.create_array(
+            name, data=array[...], chunks=chunks, shards=shards, compressors=packers[packed], config=config
+        )
+    assert read(tmp_path / "b.vcz").equals(people)
+    shard = tmp_path / "b.vcz" / "call_genotype" / "c" / "0" / "0" / "0"
+    index = np.frombuffer(shard.read_bytes()[-4 - 16 * 12 : -4], dtype="<u8").copy()
+    bomb = gzip.compress(bytes(1 << 22)) if packed == "gzip" else b"\x28\xb5\x2f\xfd\xe0" + b"\xff" * 40
+    if packed in ("gzip", "zstd"):
+        index[0], index[1] = 0, len(bomb)
+        stored = bomb + index.tobytes()
+        shard.write_bytes(stored + bytes(4))
+        with pytest.raises(DataError, match=r"call_genotype/c/0/0/0 .*it inflates to more than 200 bytes"):
+            read(tmp_path / "b.vcz")
 
 
 # ---- files that are refused ---------------------------------------------------------------------------------------
@@ -484,7 +513,8 @@ REFUSED = {
     ),
     "a chunk of another shape": (
         metadata("call_genotype/.zarray", '"chunks": [\n    2,\n    3', '"chunks": [\n    2,\n    4'),
-        "FILE: call_genotype/0.0.0 is truncated or damaged; fetch the file again.",
+        "FILE: call_genotype/0.0.0 is truncated or damaged: it inflates to 12 bytes instead of 16; fetch the file "
+        "again.",
     ),
     "fewer people in the calls": (
         rewrite("call_genotype", data=np.zeros((2, 2, 2), dtype=np.int8)),

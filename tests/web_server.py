@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = place.read_bytes()
         size, found = len(data), re.fullmatch(r"bytes=(\d+)-(\d+)", wanted or "")
         begin = 0
-        if found and fault != "whole" and fault != "whole, cut":
+        if found and fault not in ("whole", "whole, cut", "endless"):
             begin, end = int(found[1]), min(int(found[2]), size - 1)
             if begin >= size:
                 self.send_response(416)
@@ -86,10 +86,15 @@ class _Handler(BaseHTTPRequestHandler):
             data = data[begin : end + 1]
             self.send_response(206)
             shift = 1 if fault == "shifted" else 0
-            total = "*" if fault == "unsized" else size
+            total = {"unsized": "*", "gigantic": 1 << 50}.get(str(fault), size)
             self.send_header("Content-Range", f"bytes {begin + shift}-{end + shift}/{total}")
         else:
             self.send_response(200)
+        if fault == "endless":
+            self.end_headers()
+            while not self.server.released.is_set():
+                self.wfile.write(data)
+            return None
         self.send_header("Content-Length", str(len(data)))
         self.send_header("ETag", f'"{before if fault == "changed" else 0}"')
         self.end_headers()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, MissingExtra
 
 MISSING = -1
 
@@ -36,3 +39,37 @@ def calls_from(array: np.ndarray, phased: bool) -> np.ndarray:
         raise DataError(f"Alt-allele counts are 0, 1, 2, or {MISSING} for missing; the array has {least} to {most}.")
     alleles = [np.where(calls < 0, MISSING, calls >= count).T for count in (2, 1)]
     return np.stack(alleles, axis=2).astype(np.int8)
+
+
+def dataset(calls: np.ndarray, phased: bool, sites: Any, samples: np.ndarray, labels: Mapping[str, np.ndarray]) -> Any:
+    """Return people as an xarray Dataset with the names of sgkit and of VCF Zarr; see `Genotypes.to_xarray`.
+
+    Parameters
+    ----------
+    calls : array of int8, shape (variants, samples, ploidy)
+    phased : bool
+    sites : Variants
+    samples : array of str
+    labels : mapping of str to array of str
+        Each becomes `sample_NAME`, but for a column `id`, whose name that of the samples is.
+    """
+    try:
+        import xarray
+    except ImportError:
+        raise MissingExtra("xarray", "xarray", "Genotypes.to_xarray()") from None
+    contigs = list(sites.contig_lengths)
+    number = {name: index for index, name in enumerate(contigs)}
+    every = calls.shape[:2]
+    variables = {
+        "contig_id": ("contigs", np.array(contigs, dtype=np.str_)),
+        "variant_contig": ("variants", np.array([number[name] for name in sites.contig], dtype=np.int32)),
+        "variant_position": ("variants", sites.position),
+        "variant_id": ("variants", sites.id.astype(np.str_)),
+        "variant_allele": (("variants", "alleles"), np.stack([sites.ref, sites.alt], axis=1).astype(np.str_)),
+        "sample_id": ("samples", samples.astype(np.str_)),
+        "call_genotype": (("variants", "samples", "ploidy"), calls),
+        "call_genotype_mask": (("variants", "samples", "ploidy"), calls < 0),
+        "call_genotype_phased": (("variants", "samples"), np.broadcast_to(np.bool_(phased), every)),
+    }
+    columns = {f"sample_{name}": ("samples", v.astype(np.str_)) for name, v in labels.items() if name != "id"}
+    return xarray.Dataset({**columns, **variables})

@@ -12,12 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from .arrays import MISSING, calls_from
+from .arrays import MISSING, calls_from, dataset
 from .errors import DataError, listed
 from .families import families, first_part
 from .regions import named_otherwise, parse_region
 from .site_keys import common_rows
-from .variants import Variants, strings
+from .variants import Variants, concat_variants, strings
 
 
 @dataclass(frozen=True, eq=False)
@@ -388,6 +388,13 @@ class Genotypes:
         """Return the same calls as unordered pairs (alleles of each call sorted, missing first)."""
         return Genotypes(np.sort(self.calls, axis=2), self.variants, self.samples, self.labels, phased=False)
 
+    def to_xarray(self) -> Any:
+        """Return an xarray Dataset as sgkit has it: call_genotype, variant_position, variant_contig, sample_id, ….
+
+        The names are those of VCF Zarr, too. Labels are `sample_NAME`. The extra `xarray` is needed (`MissingExtra`).
+        """
+        return dataset(self.calls, self.phased, self.variants, self.samples, self.labels)
+
 
 def _stretches(calls: np.ndarray) -> Iterator[slice]:
     """Yield ranges of sites of some megabytes: what is worked out of genotypes takes no memory of their size."""
@@ -433,17 +440,9 @@ def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
             {c: np.concatenate([p.labels[c] for p in parts]) for c in shared},
             first.phased,
         )
-    lengths: dict[str, int | None] = {}
-    for part in parts:
-        for contig, length in part.variants.contig_lengths.items():
-            lengths[contig] = lengths.get(contig) or length
-    columns = {
-        name: np.concatenate([getattr(p.variants, name) for p in parts])
-        for name in ("contig", "position", "id", "ref", "alt")
-    }
     return Genotypes(
         np.concatenate([p.calls for p in parts], axis=0),
-        Variants(**columns, contig_lengths=lengths, assembly=first.variants.assembly),
+        concat_variants([part.variants for part in parts]),
         first.samples,
         first.labels,
         first.phased,

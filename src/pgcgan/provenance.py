@@ -49,6 +49,25 @@ def _file_name(path: str) -> str:
     return os.path.basename(path.rstrip("/")) or path
 
 
+def file_names(**paths: str | None) -> dict[str, str]:
+    """Return the names of files as results keep them, which are given away: no folder and no key of an address.
+
+    Parameters
+    ----------
+    **paths
+        By role; None leaves one out.
+    """
+    names = {role: _without_folders(without_secrets(path)) for role, path in paths.items() if path is not None}
+    return {role: "standard input" if name == "-" else visible(name) for role, name in names.items()}
+
+
+def documentation() -> str | None:
+    """Return the address of the documentation that the installed package names, if it names one."""
+    entries = importlib.metadata.metadata("pgcgan").get_all("Project-URL") or []
+    addresses = dict(entry.split(", ", 1) for entry in entries)
+    return addresses.get("Documentation")
+
+
 def now() -> str:
     """Return the time in UTC, ISO 8601, whole seconds; `SOURCE_DATE_EPOCH` is honoured: files can be repeated."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH")

@@ -24,6 +24,7 @@ from .text import visible, whole_number, without_secrets
 
 MIRROR = "https://ftp.1000genomes.ebi.ac.uk/vol1/ftp"  # also: https://1000genomes.s3.amazonaws.com
 _SUFFIXES = (".vcf.gz", ".vcf.bgz")
+_MOST_HEADER = 1 << 26  # bytes
 _SEXES = {"1": "male", "2": "female"}
 
 
@@ -258,14 +259,20 @@ def _compare(samples: list[str], panel: dict[str, dict[str, str]], expected: int
 
 def _header(url: str) -> list[bytes]:
     """Return the lines up to the names of the people."""
+    lines: list[bytes] = []
+    size = 0
     with opened(url) as stream:
-        line = stream.readline()
-        if not line.startswith(b"##fileformat=VCF"):
-            raise DataError(f"{url} is not a VCF: it begins with {line[:24].decode('latin-1')!r}.")
-        lines = [line]
-        while line.startswith(b"##"):
-            line = stream.readline()
+        for line in lines_of(stream, url):
+            if not lines and not line.startswith(b"##fileformat=VCF"):
+                raise DataError(f"{url} is not a VCF: it begins with {line[:24].decode('latin-1')!r}.")
             lines.append(line)
+            size += len(line)
+            if not line.startswith(b"##"):
+                break
+            if size > _MOST_HEADER:
+                raise DataError(f"{url} has more than {len(lines)} header lines, of {size} bytes: it is damaged.")
+    if not lines:
+        raise DataError(f"{url} is not a VCF: it is empty.")
     return lines
 
 
@@ -279,7 +286,7 @@ def _records(
     """Yield the lines of the records that start in a region, as they are."""
     contig, first, last = region
     n, at = 0, first
-    offset = None if index is None else region_start(index, contig, first, last)
+    offset = None if index is None else region_start(url, index, contig, first, last)
     if offset is not None:
         with opened(url, offset) as stream:
             for line in lines_of(stream, url, MAX_LINE + SAMPLE_BYTES * n_samples):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -117,3 +117,13 @@ class Variants:
         return len(self) == len(other) and all(
             bool(np.array_equal(getattr(self, name), getattr(other, name))) for name in COLUMNS
         )
+
+
+def concat_variants(parts: Sequence[Variants]) -> Variants:
+    """Join sites, in the order of the parts; the assembly is that of the first."""
+    lengths: dict[str, int | None] = {}
+    for part in parts:
+        for contig, length in part.contig_lengths.items():
+            lengths[contig] = lengths.get(contig) or length
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    return Variants(**columns, contig_lengths=lengths, assembly=parts[0].assembly)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
+import xml.etree.ElementTree
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -47,7 +49,8 @@ def evaluation(cohort: Genotypes) -> Evaluation:
         },
         "training": {"step": [1, 2, 3], "curves": {HOSTILE[3]: [3.0, 2.0, 1.5]}},
     }
-    return Evaluation(found.rows, found.figures | brought, found.provenance)
+    files = {"synthetic": f"{HOSTILE[0]}.vcf", "real": f"{HOSTILE[3]}.bcf"}
+    return Evaluation(found.rows, found.figures | brought, found.provenance | {"files": files})
 
 
 @pytest.fixture(scope="session")
@@ -264,7 +267,7 @@ def test_hostile_names_are_text(opened: Callable[..., Page]) -> None:
     assert page.locator("script").count() == 2
     assert page.locator("img, main b b, main i i, td b b").count() == 0
     keys = page.locator("#pca button.key").all_inner_texts()
-    assert set(keys) == set(HOSTILE)
+    assert set(keys) == {*HOSTILE, "real people"}
     labels = page.locator("td.label").all_inner_texts()
     assert set(HOSTILE) <= set(labels)
     seen = set()
@@ -278,7 +281,7 @@ def test_hostile_names_are_text(opened: Callable[..., Page]) -> None:
             if keys[k] != key:
                 page.locator("#pca button.key").nth(k).click()
     assert seen == set(HOSTILE)
-    assert page.title() == "pgcgan: evaluation of synthetic people"
+    assert page.title() == f"Evaluation of {HOSTILE[0]}.vcf against {HOSTILE[3]}.bcf · pgcgan"
 
 
 CONTRASTS = """() => {
@@ -331,13 +334,78 @@ def test_print_holds_every_figure_whole(opened: Callable[..., Page]) -> None:
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth") <= 720  # nothing is cut off at the right
     assert page.locator("#pca svg[role=img]").first.is_visible()
-    assert page.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
+    breaks = page.evaluate(
+        """() => { const of = (where, side) => getComputedStyle(document.querySelector(where))[side];
+            return [of("#pca", "breakInside"), of("#allele-frequency .panels > div", "breakInside"),
+                of("#pca .top", "breakAfter"), of("h2", "breakAfter"), of(".keys", "breakAfter")]; }"""
+    )
+    assert breaks == ["avoid"] * 5
+    assert not page.locator("[data-save]").first.is_visible()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_the_table_by_label_is_not_clipped(opened: Callable[..., Page], size: tuple[int, int]) -> None:
+    page = opened(size)
+    cells = page.locator(".matrix td, .matrix th").evaluate_all(
+        """all => all.filter((e) => e.getClientRects().length).map((e) => {
+            const box = e.getBoundingClientRect(), own = e.closest(".scroll").getBoundingClientRect();
+            return [box.left - own.left, own.right - box.right, e.clientWidth - e.scrollWidth]; })"""
+    )
+    assert len(cells) > 20 and min(min(each) for each in cells) >= -1
+    metrics = page.locator(".matrix thead th.n").all_text_contents()
+    first = page.locator(".matrix tbody tr").first.locator("td.n")
+    assert first.evaluate_all("all => all.map((e) => e.dataset.metric)") == metrics
+
+
+def test_contents_lead_to_their_sections(opened: Callable[..., Page]) -> None:
+    page = opened()
+    links = page.locator("nav a")
+    assert links.all_inner_texts() == ["Verdict", "Figures", "All rows", "By label", "Glossary", "Provenance"]
+    for k in range(links.count()):
+        links.nth(k).click()
+        name = links.nth(k).get_attribute("href") or ""
+        top = page.evaluate("(name) => document.querySelector(name).getBoundingClientRect().top", name)
+        assert top < DESKTOP[1] - 1
+        page.evaluate("scrollTo(0, 0)")
+
+
+def test_a_figure_is_saved_as_it_is_shown(opened: Callable[..., Page], tmp_path: Path) -> None:
+    page = opened(color_scheme="dark")
+    page.locator("#pca button.key").first.click()  # a label that is hidden is not in the file
+    for form in ("svg", "png"):
+        with page.expect_download() as download:
+            page.locator(f"#pca [data-save={form}]").click()
+        assert download.value.suggested_filename == f"pca.{form}"
+        download.value.save_as(tmp_path / f"pca.{form}")
+    root = xml.etree.ElementTree.parse(tmp_path / "pca.svg").getroot()
+    texts = [e.text for e in root.iter() if e.text]
+    assert {"Principal components", "Training", "Held-out", "Synthetic", *HOSTILE} <= set(texts)
+    assert not [e for e in root.iter() if e.tag.endswith(("script", "img"))]
+    hidden = [e for e in root.iter() if e.get("data-series") == "0"]
+    assert len(hidden) == 4 and all("off" in (e.get("class") or "") for e in hidden)  # three panels and the legend
+    assert (tmp_path / "pca.png").read_bytes().startswith(b"\x89PNG")
+    size = page.evaluate(
+        """(data) => new Promise((done) => { const image = new Image();
+            image.onload = () => { const canvas = document.createElement("canvas");
+                canvas.width = image.width; canvas.height = image.height;
+                const drawing = canvas.getContext("2d"); drawing.drawImage(image, 0, 0);
+                const pixels = drawing.getImageData(0, 0, image.width, image.height).data;
+                const colours = new Set();
+                for (let k = 0; k < pixels.length; k += 4) colours.add(pixels.slice(k, k + 3).join());
+                done([image.width, image.height, [...pixels.slice(0, 3)], colours.size]); };
+            image.src = "data:image/png;base64," + data; })""",
+        base64.b64encode((tmp_path / "pca.png").read_bytes()).decode(),
+    )
+    height = round(float(root.get("height") or 0))
+    assert size[:3] == [3240, 3 * height, [255, 255, 255]]  # on white, whatever the page has
+    assert size[3] > 20
 
 
 def test_without_script_the_figures_are_there(opened: Callable[..., Page]) -> None:
     page = opened(java_script_enabled=False)
     assert page.locator(".plot > svg").first.is_visible()
     assert page.locator("#pca button.key").first.is_disabled()  # no promise that it cannot keep
+    assert not page.locator("#pca [data-save]").first.is_visible()
 
 
 def test_svg_files_open_on_their_own(opened: Callable[..., Page], evaluation: Evaluation, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ..runtime.progress import progress, say, show
 from ..text import visible, visible_json
 from .app import app
 from .files import (
+    check_population_map,
     divided,
     names,
     note_relatives,
@@ -107,13 +108,15 @@ def evaluate(
         Replace files that exist.
     """
     from ..metrics import evaluate
-    from ..metrics.gate import judge
+    from ..provenance import file_names
     from ..registry import load
 
     _check_attacks(shadow, times, model, split)
     limits = _limits(thresholds, gate)
     others = {name: _other_model(name) for name in beside or ()}
     generator = load(model) if model is not None else None
+    if generator is not None:
+        check_population_map(generator, panel, (reading or Reading()).population_map)
     _check_outputs(output, json_output, figures, force)
     panels = panel, synthetic_panel or panel_beside(synthetic)
     train, holdout, generated, remarks = _sets((real, synthetic), panels, split, label or (), reading or Reading())
@@ -124,7 +127,8 @@ def evaluate(
     options: dict[str, Any] = {"label": label, "augment": augment, "more": more, "shadows": shadows, "seed": seed}
     with progress("evaluating") as on_event:
         evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
-    evaluation = _with_remarks(evaluation, remarks)
+    files = file_names(synthetic=synthetic, real=real, panel=panel, split=split, model=model)
+    evaluation = _with_provenance(evaluation, remarks, files)
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if generator is not None:
@@ -135,10 +139,17 @@ def evaluate(
         show(printed(evaluation, per_label, brief))
     _write(evaluation, output, json_output, figures, force)
     if gate:
-        verdict = judge(evaluation, limits)
-        if not verdict.passed:
-            raise GateFailed(str(verdict))
-        say(str(verdict))
+        _pass_gate(evaluation, limits)
+
+
+def _pass_gate(evaluation: Evaluation, limits: dict[str, str]) -> None:
+    """Print the verdict of the release gate, or raise GateFailed with it."""
+    from ..metrics.gate import judge
+
+    verdict = judge(evaluation, limits)
+    if not verdict.passed:
+        raise GateFailed(str(verdict))
+    say(str(verdict))
 
 
 def _sets(
@@ -198,10 +209,10 @@ def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models:
         return shadow_models(generator, train, holdout, models, seed=seed, on_event=on_event)
 
 
-def _with_remarks(evaluation: Evaluation, given: Sequence[str]) -> Evaluation:
-    """Return an evaluation with some remarks before its own."""
+def _with_provenance(evaluation: Evaluation, given: Sequence[str], files: dict[str, str]) -> Evaluation:
+    """Return an evaluation with some remarks before its own, and the names of the files."""
     remarks = [*given, *evaluation.provenance["remarks"]]
-    return replace(evaluation, provenance={**evaluation.provenance, "remarks": remarks})
+    return replace(evaluation, provenance={**evaluation.provenance, "files": files, "remarks": remarks})
 
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
@@ -282,12 +293,15 @@ def _counts_of(people: Genotypes, columns: Sequence[str]) -> dict[str, int]:
 
 
 def printed(evaluation: Evaluation, per_label: bool, brief: bool = False) -> str:
-    """Return the table of an evaluation with its remarks and the verdict, or the verdict alone."""
+    """Return the table of an evaluation with remarks and verdict, or the verdict alone, whose remarks are then said."""
     from ..report import verdict_text
 
+    remarks = evaluation.provenance.get("remarks", [])
     if brief:
+        for remark in remarks:
+            say(f"note: {visible(remark)}")
         return verdict_text(evaluation)
-    table = with_remarks(evaluation.table(per_label), evaluation.provenance.get("remarks", []))
+    table = with_remarks(evaluation.table(per_label), remarks)
     return f"{table}\n\n{verdict_text(evaluation)}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ..runtime.progress import progress, say
 from .app import app
@@ -17,7 +17,7 @@ def fetch(
     *,
     region: str,
     output: Annotated[str, OUTPUT],
-    release: str = "phase3",
+    release: Literal["phase3", "high-coverage"] = "phase3",
     panel_output: str | None = None,
     mirror: str | None = None,
     force: bool = False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +16,7 @@ from ..runtime.inputs import read_regular
 from .options import Reading
 
 if TYPE_CHECKING:
+    from ..generators.generator import Generator
     from ..genotypes import Genotypes
     from ..metrics import Evaluation
 
@@ -51,6 +54,49 @@ def asked_labels(labels: Mapping[str, Any], asked: Sequence[str]) -> dict[str, A
 
     own = {name: PEDIGREE.get(plain(name), "") for name in asked if name not in labels}
     return {**labels, **{name: labels[column] for name, column in own.items() if column in labels}}
+
+
+def check_population_map(generator: Generator, panel: str, given: str | None) -> None:
+    """Raise a UsageError if the population map of a model's training gives people of a panel other labels.
+
+    Parameters
+    ----------
+    generator : Generator
+        Its provenance has the command of its training.
+    panel : str
+        The panel that is read now.
+    given : str or None
+        The map by which it is read.
+    """
+    from ..io import read_panel
+    from ..io.panel import POPULATION_MAPS
+
+    trained, now = _trained_map(generator), Path(given or "").name
+    if trained is None or trained == now or "super_pop" not in generator.label:
+        return
+    known = trained in ("", *POPULATION_MAPS)  # a table need not be here
+    if known and read_panel(panel, trained or None).get("super_pop") == read_panel(panel, given).get("super_pop"):
+        return
+    option = f"--population-map {trained}"
+    raise UsageError(
+        f"The model was trained {f'with {option}' if trained else 'without --population-map'}, and {panel} is read "
+        f"{f'with --population-map {now}' if now else 'without it'}: labels such as "
+        f"{next(iter(generator.label_counts_))} stand for other people there; "
+        f"{f'give {option}' if trained else 'leave it out'}."
+    )
+
+
+def _trained_map(generator: Generator) -> str | None:
+    """Return the population map with which pgcgan trained a model, "" for none; None if something else trained it."""
+    try:
+        words = shlex.split(generator.facts()["provenance"].get("command", ""))
+    except ValueError:
+        return None
+    if "pgcgan" not in words[:3]:
+        return None
+    values = [after for word, after in itertools.pairwise(words) if word == "--population-map"]
+    values += [word.partition("=")[2] for word in words if word.startswith("--population-map=")]
+    return values[-1] if values else ""
 
 
 def with_asked_labels(people: Genotypes, asked: Sequence[str]) -> Genotypes:

@@ -16,6 +16,7 @@ from ..text import whole_number
 from .app import app
 from .files import (
     asked_labels,
+    check_population_map,
     divided,
     genotypes_free,
     names,
@@ -111,6 +112,8 @@ def generate(
     genotypes_free(output, force)
     generator = load(model)
     wanted = _wanted(generator, counts, like, split, reading)
+    if panel is not None:
+        check_population_map(generator, panel, (reading or Reading()).population_map)
     known, unseen = _real_people(real, panel, split, reading or Reading())
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
@@ -179,7 +182,9 @@ def _wanted(
     if counts:
         return _counts(counts)
     if like is not None:
-        return _composition(like, split, generator.label, None if reading is None else reading.population_map)
+        population_map = None if reading is None else reading.population_map
+        check_population_map(generator, like, population_map)
+        return _composition(like, split, generator.label, population_map)
     most = max(generator.label_counts_.values())
     wanted = {name: most - count for name, count in generator.label_counts_.items()}
     if not any(wanted.values()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -37,14 +37,14 @@ class Reading:
     """Population to super-population: 1000g, pg-cgan (ACB and ASW count as AMR), or a table of two columns."""
     intersect: bool = False
     """Use the samples that are in both the genotypes and the panel (or split)."""
-    multiallelic: str = "error"
-    """Records with several ALT alleles: error, split or drop."""
-    half_calls: str = "error"
-    """Calls such as 0/. : error or missing."""
-    haploid: str = "error"
-    """Haploid calls beside diploid ones: error or diploid."""
-    duplicates: str = "error"
-    """Records that repeat a site and its alleles: error or drop."""
+    multiallelic: Literal["error", "split", "drop"] = "error"
+    """Records with several ALT alleles."""
+    half_calls: Literal["error", "missing"] = "error"
+    """Calls such as 0/. ."""
+    haploid: Literal["error", "diploid"] = "error"
+    """Haploid calls beside diploid ones."""
+    duplicates: Literal["error", "drop"] = "error"
+    """Records that repeat a site and its alleles."""
     unphased: bool = False
     """Read every call as an unordered pair."""
 
@@ -58,10 +58,11 @@ class NetworkOptions:
     """Time budget of the training; the result then depends on the machine."""
     steps: int | None = None
     """Step budget of the training."""
-    device: str | None = None
-    """auto (the default: a GPU if there is one), cpu or cuda."""
+    device: Literal["auto", "cpu", "cuda"] | None = None
+    """auto, the default, is a GPU if there is one."""
     threads: int | None = None
-    """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores."""
+    """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores. Other models always use one
+    thread for that reason; windows of a genome have --executor."""
 
 
 @Parameter(name="*", group=_PRIVACY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -20,7 +20,9 @@ def simulate(
     output: Annotated[str, OUTPUT],
     people: int = 1000,
     length: int = 1_000_000,
-    populations: Annotated[list[str] | None, Parameter(name="--population")] = None,
+    populations: Annotated[
+        list[Literal["AFR", "AMR", "EAS", "EUR", "SAS"]] | None, Parameter(name="--population")
+    ] = None,
     unphased: bool = False,
     split: str | None = None,
     seed: int = 1,
@@ -38,7 +40,7 @@ def simulate(
     length
         Length of the contig in base pairs.
     populations
-        AFR, AMR, EAS, EUR or SAS; repeat it for several. Default: all five.
+        Repeat it for several. Default: all five.
     unphased
         Drop the phase.
     split

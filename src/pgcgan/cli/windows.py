@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from ..errors import UsageError
 from ..runtime.progress import progress, say, show
 from .app import app
-from .files import names, names_of, output_free, panel_beside, train_names
+from .files import check_population_map, names, names_of, output_free, panel_beside, train_names
 from .options import FILE, OUTPUT, Reading, named_values
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ def evaluate_genome(
             raise UsageError(f"{name} has no meaning here: a genome-wide model is evaluated at its own sites.")
     options = {k: v for k, v in asdict(how).items() if k not in ("region", "min_maf")}
     generator = GenomeModel.load(model)
+    check_population_map(generator, panel, how.population_map)
     generated = Source(synthetic, synthetic_panel or panel_beside(synthetic))
     people = Source(real, panel, options, None if split is None else names_of(split, how.intersect, panel))
     train = None if split is None else train_names(split, how.intersect, panel)

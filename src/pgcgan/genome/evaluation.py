@@ -15,6 +15,7 @@ from ..metrics import Evaluation, NotComputable, Row
 from ..metrics import evaluate as evaluate_sites
 from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
 from ..metrics.resampling import interval
+from ..provenance import file_names
 from ..site_keys import site_rows
 from .model import GenomeModel
 from .plan import Source, check_index, read_chunks
@@ -106,6 +107,7 @@ def evaluate(
     )
     how = {
         **evaluation.provenance,
+        "files": file_names(synthetic=str(synthetic.path), real=str(real.path)),
         "remarks": [remark, *evaluation.provenance["remarks"]],
         "windows": len(model.windows_),
     }

@@ -13,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..regions import parse_region
 from ..text import whole_number
-from .records import ABSENT, Site, Table, structured
+from .header import structured
+from .records import ABSENT, Site, Table
 from .scratch import People, site_blocks
 
 _PIECE = 1 << 16  # bytes copied at a time
 _BLOCK = 1 << 19  # numbers of calls decoded at a time: they stay in the cache of the processor
 _MOST_HEADER = 1 << 26  # bytes
 _MOST_CONTIGS = 1 << 22  # that a header may number
+_SIZES = struct.Struct("<II")  # at the start of a record: bytes of the site, and of the calls
 _PLACE = 8  # bytes of a record's contig and position
 
 
@@ -77,19 +80,61 @@ def opened(source: str, header: bytes, parts: Iterable[bytes]) -> Iterator[Any]:
         yield opened_file(source, copy.name)
 
 
-def up_to(body: BufferedReader, contig: int, end: int | None) -> Iterator[bytes]:
-    """Yield the records of a stream, up to the last of a contig (by its number) that starts at `end` or before."""
+class _TooLarge(DataError):
+    """A record is larger than any that people have."""
+
+
+def parts(body: BufferedReader, source: str, most: int, region: str | None, contigs: Sequence[str]) -> Iterator[bytes]:
+    """Yield the records of a stream in pieces; of a region those up to its end, and the first one wherever it is.
+
+    Parameters
+    ----------
+    body : stream
+        From the start of a record on.
+    source : str
+        What messages call the file.
+    most : int
+        Bytes that a record may have: htslib makes room for any size, of which four gigabytes are a few kilobytes of a
+        compressed file.
+    region : str or None
+        The region that is wanted; None for all.
+    contigs : sequence of str
+        Contigs by number.
+
+    Raises
+    ------
+    DataError
+        If a record has more bytes.
+    """
+    contig, _, end = ("", 1, None) if region is None else parse_region(region)
+    first = True
     while len(sizes := body.read(8)) == 8:
-        record = body.read(_PLACE)
-        number, begin = struct.unpack("<ii", record.ljust(_PLACE, b"\xff"))
-        if number != contig or (end is not None and begin >= end):
-            return
-        yield sizes + record
-        left = sum(struct.unpack("<II", sizes)) - _PLACE
+        left = sum(_SIZES.unpack(sizes))
+        if left > most:
+            raise _TooLarge(f"{source} has a record of {left} bytes, more than {most}: it was made to harm.")
+        if region is not None:
+            place = body.read(_PLACE)
+            number, begin = struct.unpack("<ii", place.ljust(_PLACE, b"\xff"))
+            outside = not 0 <= number < len(contigs) or contigs[number] != contig or (end is not None and begin >= end)
+            if outside and not first:
+                return
+            sizes, left, first = sizes + place, left - _PLACE, False
+        yield sizes
         while left > 0 and (part := body.read(min(left, _PIECE))):
             yield part
             left -= len(part)
     yield sizes  # part of a record, of a file that is cut
+
+
+def check_sizes(records: Iterator[bytes]) -> None:
+    """Go through the records of a file that cyvcf2 will read by itself: one that is too large is refused."""
+    try:
+        for _ in records:
+            pass
+    except _TooLarge:
+        raise
+    except DataError:  # cyvcf2 will say which record is damaged
+        return
 
 
 def opened_file(source: str, path: str) -> Any:

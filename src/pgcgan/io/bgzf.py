@@ -26,6 +26,7 @@ from .remote import named
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _BUFFER = 1 << 16
 _PIECE = 1 << 20  # bytes deflated at a time
+_MOST_TAIL = 1 << 18  # bytes behind the last record: its block, and empty ones
 MAX_LINE = 1 << 25  # bytes of a line, what there is for each sample aside
 SAMPLE_BYTES = 256  # of a record, for each sample: what its line may have more
 
@@ -163,10 +164,34 @@ def check_indexable(path: str) -> None:
         )
 
 
+def ends_at(path: str, virtual_offset: int) -> bool:
+    """True if the content of a bgzip file ends at a place; of a server that sends whole files it is not asked."""
+    begin, inside = virtual_offset >> 16, virtual_offset & 0xFFFF
+    if remote.is_address(path):
+        facts = remote.about(path)
+        if facts.size is None or not facts.ranges:
+            return True
+        of_server: Any = remote.RemoteFile(path, begin)
+        with io.BufferedReader(of_server) as stream:
+            tail, size = stream.read(_MOST_TAIL), facts.size
+    else:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(min(begin, size))
+            tail = file.read(_MOST_TAIL)
+    at = 0
+    while begin + at < size and _is_bgzip(tail[at : at + 18]):
+        length = 1 + int.from_bytes(tail[at + 16 : at + 18], "little")
+        if int.from_bytes(tail[at + length - 4 : at + length], "little") != inside:
+            return False
+        at, inside = at + length, 0
+    return begin + at == size and inside == 0
+
+
 def _refuse_index(path: str) -> NoReturn:
     raise DataError(
-        f"The index beside {named(path)} is that of another file: no compressed block begins where it says; make it "
-        "anew with `tabix -f -p vcf` (VCF) or `bcftools index -f` (VCF, BCF)."
+        f"The index beside {named(path)} is that of another file: no compressed block begins where it says; delete it, "
+        "or make it anew with `bcftools index -f` (VCF, BCF) or `tabix -f -p vcf` (VCF)."
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DataError, MissingFile
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
-from .bgzf import opened
+from .bgzf import MAX_LINE, SAMPLE_BYTES, lines_of, opened
 from .outputs import check_writable, outputs
 from .records import ABSENT, Policies, Site, Table
 from .scratch import People, site_blocks
@@ -61,16 +61,17 @@ def read_impute(
     with opened(hap) as stream:
         number = 0
         wanted = True
+        lines = lines_of(stream, hap, MAX_LINE + SAMPLE_BYTES * len(people))
         for number, site in enumerate(_read_legend(legend, region), start=1):
             contigs.setdefault(site.contig, None)
-            line = stream.readline()
+            line = next(lines, b"")
             if not line:
                 raise DataError(f"{hap} ends after {number - 1} lines, {legend} goes on: one of them is truncated.")
             where = table.place(site) if wanted else "skip"
             wanted = wanted and where != "end"
             if where == "take":
                 _decode(table, site, line, number, len(people), chosen)
-        if stream.readline().strip():
+        if next(lines, b"").strip():
             raise DataError(f"{hap} goes on after {number} lines, with which {legend} ends: one of them is truncated.")
     picked = slice(None) if chosen is None else chosen
     return table.finish(contigs, None).with_labels({name: values[picked] for name, values in labels.items()})

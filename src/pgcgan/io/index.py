@@ -11,14 +11,15 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, PgcganError
 from ..runtime.inputs import read_regular
 from . import remote
-from .records import log
+from .bgzf import ends_at
+from .records import log, refuse_index
 
 _MOST_INFLATED = 20  # bytes of an index for each byte of its file, if it is not small
 _FREE = 1 << 24
@@ -54,18 +55,25 @@ def index_of(path: str) -> str | None:
     return None
 
 
-def region_start(index: str, contig: str, start: int, end: int | None, contigs: list[str] | None = None) -> int | None:
+def region_start(
+    path: str, index: str, contig: str, start: int, end: int | None, contigs: Sequence[str] = ()
+) -> int | None:
     """Return the virtual offset from which a sequential read meets every record that starts in a region.
+
+    An index of another file, or of an older one of the same name, would hide records. So the place where the last
+    record ends, which every index has, must be the end of the file.
 
     Parameters
     ----------
+    path : str
+        The bgzip file, or its address.
     index : str
         A .tbi or .csi file, or its address.
     contig : str
         Contig of the region.
     start, end : int
         1-based, both included; end None means to the end of the contig.
-    contigs : list of str, optional
+    contigs : sequence of str
         Contigs by number, for the index of a BCF, which has no names in it.
 
     Returns
@@ -76,11 +84,11 @@ def region_start(index: str, contig: str, start: int, end: int | None, contigs: 
     Raises
     ------
     DataError
-        If the index cannot be read.
+        If the index cannot be read, or is not that of the file.
     """
     try:
         data = remote.contents(index) if remote.is_address(index) else read_regular(index)
-        return _first_chunk(_inflated(data), contig, contigs or [], start - 1, end)
+        offset, last = _first_chunk(_inflated(data), contig, list(contigs), start - 1, end)
     except PgcganError:
         raise
     except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
@@ -88,6 +96,9 @@ def region_start(index: str, contig: str, start: int, end: int | None, contigs: 
             f"The index {remote.named(index)} cannot be read ({error}); make it anew with `tabix -f -p vcf` (VCF) or "
             "`bcftools index -f` (VCF, BCF)."
         ) from None
+    if not ends_at(path, last):
+        refuse_index(path, index, "the last record ends where there is none")
+    return offset
 
 
 def _inflated(data: bytes) -> bytes:
@@ -107,7 +118,8 @@ class _Contig(NamedTuple):
     linear: tuple[int, ...]  # of a .tbi: the lowest offset of the records in each window of 2^shift bases
 
 
-def _first_chunk(data: bytes, contig: str, contigs: list[str], first: int, end: int | None) -> int | None:
+def _first_chunk(data: bytes, contig: str, contigs: list[str], first: int, end: int | None) -> tuple[int | None, int]:
+    """Return where the records of a region begin, if there are any, and where the last record of the file ends."""
     if data[:4] == b"TBI\1":
         shift, depth, csi = 14, 5, False
         references, *_, size = struct.unpack_from("<8i", data, 4)
@@ -123,10 +135,12 @@ def _first_chunk(data: bytes, contig: str, contigs: list[str], first: int, end: 
         raise ValueError(f"intervals of 2^{shift} bases in {depth} levels")
     contigs = names.rstrip(b"\0").decode().split("\0") if names.strip(b"\0") else contigs
     parts = list(_contigs(data, at, references, csi))  # all: what is damaged elsewhere is damaged
+    bins = ((1 << (3 * depth + 3)) - 1) // 7  # behind them counts of records may be, as if they were a bin
+    last = max((e for part in parts for b, (_, cs) in part.bins.items() if b < bins for _, e in cs), default=0)
     if contig not in contigs or contigs.index(contig) >= len(parts):
-        return None
-    last = (1 << (shift + 3 * depth)) if end is None else end
-    return _lowest(parts[contigs.index(contig)], first, last, shift, depth)
+        return None, last
+    to = (1 << (shift + 3 * depth)) if end is None else end
+    return _lowest(parts[contigs.index(contig)], first, to, shift, depth), last
 
 
 def _contigs(data: bytes, at: int, count: int, csi: bool) -> Iterator[_Contig]:

@@ -15,9 +15,10 @@ import numpy as np
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
 from ..regions import MAX_POSITION, named_otherwise, parse_region
+from ..runtime.memory import available_bytes
 from ..site_keys import is_another
-from ..text import whole_number
-from .scratch import empty_calls, too_large
+from ..text import whole_number, without_secrets
+from .scratch import MEMORY_SHARE, empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have
 
@@ -31,6 +32,10 @@ POLICIES = {
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")  # of a VCF, before FORMAT and samples
 
 _MOST_ALTS = 10_000  # of a record that is split
+_MOST_CONTIGS = 1 << 22  # with records
+_SITE_BYTES = 400  # of memory for a site, its characters aside
+_UNCHECKED = 1 << 26  # bytes of sites that every process may hold
+_SHOWN = 5  # names of records that are dropped
 
 UNKNOWN_POSITION = (
     "the position 0, which PLINK writes for an unknown one; models need positions: set them (`plink1.9 --update-map`, "
@@ -42,34 +47,18 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no name of a site has such 
 log = logging.getLogger("pgcgan.io")
 
 
+def refuse_index(path: str, index: str, reason: str) -> NoReturn:
+    """Raise a DataError for an index that is not that of the file as it is now."""
+    file = without_secrets(path)
+    raise DataError(
+        f"The index {without_secrets(index)} is that of another file, or of {file} before it was changed: {reason}; "
+        "delete it, or make it anew with `bcftools index -f` (VCF, BCF) or `tabix -f -p vcf` (VCF)."
+    )
+
+
 def position_of(text: str) -> int | None:
     """Return the position that a column says, or None if it is not a whole number from 0 to `MAX_POSITION`."""
     return whole_number(text, MAX_POSITION)
-
-
-def structured(line: str) -> dict[str, str]:
-    """Return the fields of a header line `##KEY=<ID=…,Description="…">`, in time proportional to its length."""
-    fields = {}
-    text, at = line.partition("=<")[2].rpartition(">")[0], 0
-    while (equals := text.find("=", at)) >= 0:
-        key, at = text[at:equals].rpartition(",")[2], equals + 1
-        if text[at : at + 1] == '"':
-            fields[key], at = _quoted(text, at + 1)
-        else:
-            comma = text.find(",", at)
-            end = len(text) if comma < 0 else comma
-            fields[key], at = text[at:end], end
-    return fields
-
-
-def _quoted(text: str, at: int) -> tuple[str, int]:
-    """Return a text in quotes that begins at a place, without its escapes, and the place behind it."""
-    characters = []
-    while at < len(text) and text[at] != '"':
-        at += text[at] == "\\"
-        characters.append(text[at : at + 1])
-        at += 1
-    return "".join(characters), at + 1
 
 
 @dataclass(frozen=True)
@@ -137,6 +126,11 @@ class Table:
         Records that start outside are passed over.
     expected : int
         Records to make room for at first, where their number is known.
+
+    Attributes
+    ----------
+    index : str or None
+        The index by which the region was found: the first record is then of its contig.
     """
 
     def __init__(
@@ -156,7 +150,10 @@ class Table:
         self._het: dict[bool, str] = {}
         self._ploidy: dict[int, str] = {}
         self._separators: set[bool] = set()
-        self._dropped: dict[str, list[str]] = {}
+        self._dropped: dict[str, tuple[int, list[str]]] = {}  # how many by reason, and the names of the first
+        self._site_bytes = 0
+        self._checked_bytes = _UNCHECKED
+        self.index: str | None = None
 
     def refuse(self, site: Site, reason: str) -> NoReturn:
         """Raise a DataError that names the file and the record."""
@@ -175,6 +172,8 @@ class Table:
                     site, f"comes after {last}, but contig {site.contig} began before it; sort with `bcftools sort`."
                 )
             self._contigs.add(site.contig)
+            if len(self._contigs) > _MOST_CONTIGS:
+                raise DataError(f"{self.source} has records on more than {_MOST_CONTIGS} contigs: it was made to harm.")
         if last is None or (site.contig, site.position) != (last.contig, last.position):
             self._here.clear()
         elif site.position == 0:
@@ -183,6 +182,8 @@ class Table:
         if self._bounds is not None:
             contig, start, end = self._bounds
             if site.contig != contig:
+                if self.index is not None and last is None:
+                    refuse_index(self.source, self.index, f"{contig} begins where {site} is")
                 return "end" if contig in self._contigs else "skip"
             if site.position < start:
                 return "skip"
@@ -194,7 +195,7 @@ class Table:
             if len(site.alts) > _MOST_ALTS:  # each becomes a record of all samples
                 self.refuse(site, f"has {len(site.alts)} ALT alleles; accepted: up to {_MOST_ALTS}.")
             if self.policies.multiallelic == "drop":
-                self._dropped.setdefault("records with several ALT alleles", []).append(str(site))
+                self._drop("records with several ALT alleles", site)
                 return "skip"
         return "take"
 
@@ -243,7 +244,7 @@ class Table:
         if phased not in self._het:
             self._see_phase(site, row, np.full(len(row), phased))
         if self._is_new(site, site.alts[0]):
-            self._sites.append(site)
+            self._take(site)
 
     def add_rows(self, sites: Sequence[Site], calls: np.ndarray, phased: bool) -> bool:
         """Place and add biallelic records whose calls are diploid, all phased or all not; False when reading can stop.
@@ -264,7 +265,7 @@ class Table:
                 break
             if where == "take" and self._is_new(site, site.alts[0]):
                 chosen.append(i)
-                self._sites.append(site)
+                self._take(site)
         if chosen:
             rows = self._calls[first : first + len(chosen)]
             if len(chosen) < len(calls) or not np.may_share_memory(calls, rows):
@@ -321,7 +322,7 @@ class Table:
                 row = self.row()
                 np.equal(calls, number, out=row, casting="unsafe")
                 row[calls < 0] = MISSING
-                self._sites.append(site._replace(alts=(alt,) if site.alts else ()))
+                self._take(site._replace(alts=(alt,) if site.alts else ()))
 
     def _check_alleles(self, site: Site, calls: np.ndarray) -> None:
         if len(calls) and calls.max() > len(site.alts):
@@ -340,8 +341,27 @@ class Table:
                 f"occurs a second time (the same contig, position, REF and ALT {alt}, and the same ID or none); "
                 f"{_way_out('duplicates')} keeps the first, and IDs of their own keep both.",
             )
-        self._dropped.setdefault("duplicate records", []).append(str(site))
+        self._drop("duplicate records", site)
         return False
+
+    def _drop(self, reason: str, site: Site) -> None:
+        count, names = self._dropped.get(reason, (0, []))
+        self._dropped[reason] = count + 1, [*names, str(site)] if count < _SHOWN else names
+
+    def _take(self, site: Site) -> None:
+        """Add a site; raise a DataError if the sites alone take more memory than there is."""
+        self._sites.append(site)
+        self._site_bytes += _SITE_BYTES + len(site.id) + len(site.ref) + sum(map(len, site.alts))
+        if self._site_bytes <= self._checked_bytes:
+            return
+        self._checked_bytes = self._site_bytes * 5 // 4
+        available = available_bytes()
+        if available is not None and self._site_bytes > MEMORY_SHARE * available:
+            raise DataError(
+                f"{self.source} has more than {len(self._sites)} records, whose sites alone take "
+                f"{self._site_bytes / 1e9:.2f} GB, and this process may have {available / 1e9:.2f} GB; read a part "
+                "(--region), or cut the file up."
+            )
 
     def _see_ploidy(self, site: Site, ploidy: int, people: np.ndarray) -> None:
         self._ploidy.setdefault(ploidy, f"{self.samples[people.argmax()]} at {site}")
@@ -380,11 +400,12 @@ class Table:
         DataError
             If there is no record.
         """
-        for reason, names in self._dropped.items():
-            log.warning("%s: dropped %s: %d (%s)", self.source, reason, len(names), listed(names))
+        for reason, (count, names) in self._dropped.items():
+            more = f" and {count - len(names)} more" if count > len(names) else ""
+            log.warning("%s: dropped %s: %d (%s%s)", self.source, reason, count, ", ".join(names), more)
         if not self._sites:
             where = "" if self.region is None else f" that starts in the region {self.region}"
-            dropped = sum(map(len, self._dropped.values()))
+            dropped = sum(count for count, _ in self._dropped.values())
             if dropped:
                 where += f" that is kept ({dropped} dropped)"
             contigs = contig_lengths or sorted(self._contigs)

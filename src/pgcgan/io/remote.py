@@ -6,6 +6,7 @@ credentials come into messages: an address with a user name is refused, and of i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import io
@@ -32,6 +33,8 @@ STALL = 30.0  # seconds without a byte, after which a connection counts as dead
 SLOW = 300.0  # seconds for one block, however many bytes trickle in
 _QUICK = 5.0  # seconds for one block, beyond which blocks do not grow
 _PIECE = 1 << 16
+_LARGEST_FILE = 1 << 44  # bytes of a file: more than any server has
+_LARGEST_UNSIZED = 1 << 36  # bytes that are taken from a server that does not say how many there are
 _LARGEST_TABLE = 1 << 28  # bytes of a file that is read into memory whole, such as an index
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # states of a server in which asking again may help
 
@@ -43,11 +46,12 @@ class NotThere(DataError):
 
 
 class About(NamedTuple):
-    """Size and version of a file on a server."""
+    """Size and version of a file on a server, and whether it sends parts of it."""
 
     size: int | None
     etag: str | None
     modified: str | None
+    ranges: bool = True
 
 
 def named(path: str) -> str:
@@ -152,7 +156,7 @@ class RemoteFile(io.RawIOBase):
 
     def __init__(self, url: str, begin: int = 0):
         self.url = url
-        self._at = begin  # the first byte that has not been asked for
+        self._begin = self._at = begin  # the first byte that has not been asked for
         self._block = b""
         self._step = FIRST_BLOCK
         self._about: About | None = None
@@ -166,6 +170,7 @@ class RemoteFile(io.RawIOBase):
         """Fill the buffer with what there is at hand, after another request where nothing is."""
         if not self._block:
             start = time.monotonic()
+            self._check_size(self._at - self._begin)
             self._block = _patiently(self.url, lambda: self._range(self._at, self._step))
             self._at += len(self._block)
             if time.monotonic() - start < _QUICK:
@@ -208,9 +213,21 @@ class RemoteFile(io.RawIOBase):
         self._whole.seek(begin)
         return self._whole.read(size)
 
+    def _check_size(self, received: int) -> None:
+        """Raise a DataError if a server sends, or is about to send, more than any file has."""
+        total = None if self._about is None else self._about.size
+        if total is not None and total > _LARGEST_FILE:
+            raise DataError(f"{named(self.url)} cannot be read: the server says that it has {total} bytes.")
+        if total is None and received > _LARGEST_UNSIZED:
+            raise DataError(
+                f"{named(self.url)} cannot be read: the server does not say how large it is, and has sent more than "
+                f"{_LARGEST_UNSIZED} bytes."
+            )
+
     def _check_unchanged(self, new: About) -> None:
         if self._about is None:
             self._about = new
+            self._check_size(0)
         elif (new.size, new.modified or new.etag) != (self._about.size, self._about.modified or self._about.etag):
             raise DataError(f"{named(self.url)} has changed on the server while it was read; start again.")
 
@@ -237,14 +254,23 @@ class RemoteFile(io.RawIOBase):
                 named(self.url),
                 begin,
             )
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this stream
-        while data := _received(answer, LARGEST_BLOCK):
-            file.write(data)
-        total = None if self._about is None else self._about.size
-        size = file.tell()
-        if total is not None and size < total:
-            file.close()
-            raise ConnectionError(f"the transfer stops after {size} of {total} bytes")
+        total, size = None if self._about is None else self._about.size, 0
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(tempfile.TemporaryFile())
+            while data := _received(answer, LARGEST_BLOCK):
+                size += len(data)
+                self._check_size(size)
+                try:
+                    file.write(data)
+                    file.flush()
+                except OSError as error:
+                    raise DataError(
+                        f"{named(self.url)} cannot be copied to {tempfile.gettempdir()}: {error.strerror} after {size} "
+                        "bytes; set TMPDIR to a larger disk."
+                    ) from None
+            if total is not None and size < total:
+                raise ConnectionError(f"the transfer stops after {size} of {total} bytes")
+            stack.pop_all()  # closed with this stream
         return file
 
 
@@ -254,7 +280,7 @@ def _about(answer: Any) -> About:
         size = headers.get("Content-Range", "").rpartition("/")[2]
     else:
         size = headers.get("Content-Length", "")
-    return About(whole_number(size), headers.get("ETag"), headers.get("Last-Modified"))
+    return About(whole_number(size), headers.get("ETag"), headers.get("Last-Modified"), answer.status == 206)
 
 
 def _ask(url: str, first: int, last: int) -> Any:

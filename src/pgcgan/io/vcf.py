@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 
@@ -21,8 +21,9 @@ from ..regions import parse_region
 from ..text import repeated, whole_number
 from . import bcf
 from .bgzf import MAX_LINE, SAMPLE_BYTES, check_indexable, lines_of, opened
+from .header import structured
 from .index import index_of, region_start
-from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of, structured
+from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of
 from .remote import named
 
 # `0|0` … `1|1` and `0/0` … `1/1` with the tab behind them, as little-endian words whose allele bits are masked out.
@@ -81,13 +82,17 @@ def read_vcf(
                 log.info("%s has no index: read from the start to find %s.", source, region)
             if region is not None and index is not None:
                 check_indexable(name)
-                offset = region_start(index, *parse_region(region), bcf.contig_names(lines) if binary else None)
+                contigs = bcf.contig_names(lines) if binary else []
+                offset = region_start(name, index, *parse_region(region), contigs) if stream.peek(1) else None
                 records = None if offset is None else stack.enter_context(opened(name, offset))
+                table.index = index
             if records is not None and binary:
+                region_wanted = None if records is stream else region
+                parts = bcf.parts(records, source, MAX_LINE + SAMPLE_BYTES * n, region_wanted, bcf.contig_names(lines))
                 if records is stream and os.path.isfile(name):
+                    bcf.check_sizes(parts)
                     file = bcf.opened_file(source, name)
                 else:
-                    parts = _bcf_parts(records, None if records is stream else region, bcf.contig_names(lines))
                     file = stack.enter_context(bcf.opened(source, head, parts))
                 bcf.fill(table, file, n, chosen)
             elif records is not None:
@@ -95,14 +100,6 @@ def read_vcf(
         return table.finish(header.contig_lengths, header.assembly)
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is not UTF-8 text at byte {error.object[error.start]:#04x}.") from None
-
-
-def _bcf_parts(records: BufferedReader, region: str | None, contigs: list[str]) -> Iterator[bytes]:
-    """Return the bytes of the records that are wanted of a stream."""
-    if region is None:
-        return iter(lambda: records.read(1 << 20), b"")
-    contig, _, end = parse_region(region)
-    return bcf.up_to(records, contigs.index(contig), end)
 
 
 def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:

@@ -18,15 +18,16 @@ import numpy as np
 
 from ..errors import DataError, MissingExtra, MissingFile, PgcganError
 from ..runtime.inputs import check_regular, open_regular
+from ..runtime.memory import available_bytes
+from .scratch import MEMORY_SHARE
+from .zarr_chunks import MOST_CHUNK, check_chunk, check_codecs
 
 WHOLE, FLAG, TEXT = "iu", "b", "TUSO"
 _KINDS = {WHOLE: "whole numbers", FLAG: "bool", TEXT: "text"}
 # what zarr, its codecs and zipfile raise on damaged metadata and chunks
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, EOFError,
-            MemoryError, SystemError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+            MemoryError, SystemError, OverflowError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 _METADATA = (".zarray", "zarr.json")  # of zarr format 2 and 3
-_BLOSC_HEADER = 16
-_MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array
 
 
 class Store:
@@ -112,8 +113,12 @@ class Store:
             raise DataError(f"{self.source}: the array {name} is pickled, which would run what it holds; not read.")
         # a chunk is allocated whole: one that is larger than all there is was made to harm
         size, whole = math.prod(grid) * array.dtype.itemsize, math.prod(array.shape) * array.dtype.itemsize
-        if min(grid, default=1) < 1 or size > max(_MOST_CHUNK, 2 * whole):
+        if min(grid, default=1) < 1 or size > max(MOST_CHUNK, 2 * whole):
             raise DataError(f"{self.source}: the array {name} has chunks of {tuple(grid)} in the shape {array.shape}.")
+        try:
+            check_codecs(array)
+        except ValueError as error:
+            raise DataError(f"{self.source}: the array {name} cannot be read: {error}.") from None
         return array
 
     def array(self, name: str, kinds: str, shape: tuple[int | None, ...]) -> Any:
@@ -152,6 +157,13 @@ class Store:
             place = tuple(c[int(i)] for c, i in zip(chunks, np.unravel_index(number, counts), strict=True))
             if not self._is_whole(array, place) and (self._complete or not zeros_left_out):
                 self._refuse_absent(array, place)
+        size = math.prod(r.stop - r.start for r in whole) * array.dtype.itemsize
+        available = available_bytes() if out is None and size > MOST_CHUNK else None
+        if available is not None and size > MEMORY_SHARE * available:
+            raise DataError(
+                f"{self.source}: the array {array.basename} takes {size / 1e9:.2f} GB, and this process may have "
+                f"{available / 1e9:.2f} GB; read a part (--region, --samples)."
+            )
         try:
             if out is None:
                 return np.asarray(array[tuple(whole)])
@@ -179,27 +191,25 @@ class Store:
     def _is_whole(self, array: Any, place: tuple[int, ...]) -> bool:
         """True if a chunk is there; raise a DataError if it is, but cut off."""
         key = f"{array.path}/{array.metadata.encode_chunk_key(place)}"
-        blosc = array.shards is None and any(type(c).__name__.startswith("Blosc") for c in array.compressors)
+        grid = math.prod(array.shards or array.chunks) * array.dtype.itemsize
         try:
             if self._zip is not None:
                 size = self._zip.getinfo(key).file_size
                 with closing(self._zip.open(key)) as stream:
-                    head = stream.read(_BLOSC_HEADER if blosc else 0)
+                    data = stream.read(2 * grid + MOST_CHUNK)
             else:
                 with open_regular(os.path.join(self.source, key)) as file:
                     size = os.fstat(file.fileno()).st_size
-                    head = file.read(_BLOSC_HEADER if blosc else 0)
+                    data = file.read(2 * grid + MOST_CHUNK)
+            if len(data) < size:
+                raise ValueError(f"it has {size} bytes, of a chunk of {grid}")
+            check_chunk(array, data)
         except (FileNotFoundError, KeyError):
             return False
         except _DAMAGED as error:
-            raise DataError(f"{self.source}: {key} cannot be read: {_said(error)}.") from None
-        if blosc:
-            # version, flags and type size, then the lengths of the data, of a block and of what is stored
-            length, _, stored = np.frombuffer(head[4:].ljust(12, b"\0"), dtype="<u4").tolist()
-            fixed = array.dtype.kind in "iufb" and not array.filters
-            needed = int(np.prod(array.chunks)) * array.dtype.itemsize if fixed else length
-            if size < _BLOSC_HEADER or stored != size or length != needed or length >= 1 << 31:
-                raise DataError(f"{self.source}: {key} is truncated or damaged; fetch the file again.")
+            raise DataError(
+                f"{self.source}: {key} is truncated or damaged: {_said(error)}; fetch the file again."
+            ) from None
         return True
 
 

@@ -31,7 +31,9 @@ def check_provenance(provenance: Mapping[str, Any]) -> None:
     """Raise ValueError unless the entries that are shown or compared are of their types; others may be anything."""
     sites, seed = provenance.get("sites", 0), provenance.get("seed")
     people, by_label = provenance.get("people", {}), provenance.get("people_by_label", {})
+    files = provenance.get("files", {})
     right = {
+        "files": isinstance(files, dict) and _are_texts(list(files.values())),
         "remarks": _are_texts(provenance.get("remarks", [])),
         "label": _are_texts(provenance.get("label") or []),
         "sites": _is_count(sites),

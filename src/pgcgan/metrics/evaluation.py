@@ -128,6 +128,14 @@ class Evaluation:
             figures["training"] = {"step": [int(report["step"]) for report in history], "curves": curves}
         return replace(self, figures=figures)
 
+    @property
+    def plot(self) -> Any:
+        """The figures of the report one by one: `plot.pca()`, `plot.allele_frequency()` and others (`Plotting`).
+
+        A notebook shows a figure, and its `save("pca.svg")` writes it.
+        """
+        return importlib.import_module("pgcgan.report").Plotting(self)
+
     def report(self, path: str | os.PathLike[str], force: bool = False) -> Path:
         """Write the report, one HTML file that opens without a network, and return its path.
 

@@ -187,16 +187,19 @@ def _add_components(builder: RowBuilder, comparison: Comparison, kind: str, suff
 
 
 def _pca_figure(comparison: Comparison) -> dict:
-    figure: dict = {}
-    for name, points in _scores(comparison, "rows").items():
-        cohort = comparison.cohort(name)
+    """Return people on the first two components of the dosages of train, and the share of its variance on each."""
+    scores = _scores(comparison, "people" if comparison.train.phased else "rows")
+    total = float(_columns(comparison.train, "people").var(axis=1, dtype=np.float64).sum())
+    explained = scores["train"][:, :2].var(axis=0, dtype=np.float64) / (total or 1.0)
+    figure: dict = {"unit": "people", "explained": explained.round(4).tolist()}
+    for name, points in scores.items():
+        labels = comparison.cohort(name).labels
         chosen = np.sort(comparison.generator(8).permutation(len(points))[:600])
-        people = chosen // cohort.rows_per_person
         second = points[chosen, 1] if points.shape[1] > 1 else np.zeros(len(chosen))
         figure[name] = {
             "x": points[chosen, 0].round(2).astype(float).tolist(),
             "y": second.round(2).astype(float).tolist(),
-            "label": ["all"] * len(chosen) if cohort.labels is None else [str(v) for v in cohort.labels[people]],
+            "label": ["all"] * len(chosen) if labels is None else [str(v) for v in labels[chosen]],
         }
     return figure
 

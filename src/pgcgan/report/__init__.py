@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.resources
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +15,18 @@ from markupsafe import Markup
 
 from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
-from ..runtime.files import write_text
+from ..provenance import VERSION, documentation
 from .figures import figures
+from .glossary import GLOSSARY
+from .panels import file_style, part, write_files
 from .plots import DARK, LIGHT
-from .verdict import findings, headline, tally, verdict_text
+from .plotting import Plotting
+from .verdict import compared, findings, headline, tally, verdict_text
 
-__all__ = ["findings", "headline", "render", "tally", "verdict_text", "write_figures", "write_report"]
+__all__ = ["Plotting", "findings", "headline", "render", "tally", "verdict_text", "write_figures", "write_report"]
 
 STANDING = {"good": ("✓", "like real"), "fair": ("~", "near"), "poor": ("✗", "deviate")}
+LEFT_OUT = ("remarks", "people", "people_by_label")  # of the table of provenance: they are shown elsewhere
 BY_LABEL = (
     "AF RMSE", "LD RMSE", "3-point r within labels", "PCA variance ratio", "AA_truth", "AA_syn",
     "informed membership AUC, pool", "TSTR accuracy", "label fidelity",
@@ -43,19 +46,21 @@ def render(evaluation: Evaluation) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_part("page.html.j2"))
+    template = environment.from_string(part("page.html.j2"))
     rows = evaluation.rows
     provenance = evaluation.provenance
     labels = [v for v in provenance.get("people_by_label", {}).get("train", {}) if v != "all"]
     drawn = figures(evaluation)
-    script = _part("page.js")
+    script = part("page.js")
     return template.render(
         script=Markup(script),
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=Markup(_part("page.css")),
-        plots=Markup(_part("plots.css")),
+        style=Markup(part("page.css")),
+        plots=Markup(part("plots.css")),
         light=LIGHT,
         dark=DARK,
+        file_style=Markup(file_style()),
+        compared=compared(provenance),
         headline=headline(evaluation),
         findings=findings(evaluation),
         counts=_counts(rows),
@@ -68,8 +73,11 @@ def render(evaluation: Evaluation) -> str:
         number=figure,
         standing=STANDING,
         remarks=provenance.get("remarks", []),
-        provenance=[(k, _plain(v)) for k, v in provenance.items() if k not in ("remarks", "people", "people_by_label")],
+        provenance=[(k, _plain(v)) for k, v in provenance.items() if k not in LEFT_OUT],
         composition=_composition(provenance.get("people_by_label", {})),
+        glossary=GLOSSARY,
+        documentation=documentation(),
+        version=VERSION,
     )
 
 
@@ -90,10 +98,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bo
         If the file exists and `force` is not given, or its folder does not exist.
     """
     target = Path(path)
-    _check_free([target], force)
-    if not target.parent.is_dir():
-        raise UsageError(f"The folder {target.parent} does not exist; make it first.")
-    write_text(target, render(evaluation))
+    write_files({target: render(evaluation)}, force)
     return target
 
 
@@ -113,29 +118,16 @@ def write_figures(evaluation: Evaluation, folder: str | os.PathLike[str], force:
     Raises
     ------
     UsageError
-        If one of the files exists and `force` is not given, or the folder cannot be provenance.
+        If one of the files exists and `force` is not given, or the folder cannot be made.
     """
     place = Path(folder)
-    drawn = {place / f"{f.key}.svg": f for f in figures(evaluation)}
-    _check_free(drawn, force)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{place} is not a folder and cannot be made one ({error.strerror}).") from None
-    style = _part("plots.css")
-    for target, one in drawn.items():
-        write_text(target, one.file(style))
-    return list(drawn)
-
-
-def _check_free(targets: Iterable[Path], force: bool) -> None:
-    for target in targets:
-        if target.exists() and not force:
-            raise UsageError(f"{target} exists; choose another name or give force=True (--force).")
-
-
-def _part(name: str) -> str:
-    return importlib.resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+    texts = {place / f"{f.key}.svg": f.file() for f in figures(evaluation)}
+    write_files(texts, force)
+    return list(texts)
 
 
 def _embedded(values: Any) -> Markup:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -12,14 +13,13 @@ import numpy as np
 
 from ..metrics import Evaluation, Row, figure
 from .ld_plot import LdPlot
-from .plots import HUES, SET_SHAPES, Axis, Figure, Plot, Series, padded
+from .panels import Figure
+from .plots import GUIDE, HUES, SET_SHAPES, SETS, Axis, Plot, Series, padded, set_series
+from .scatter import allele_frequencies, principal_components
 
-SETS = {"train": "training", "holdout": "held-out", "synthetic": "synthetic"}
-MOST_LABELS = 12  # panels of allele frequencies
 LEAST_RATIO = 0.25
 LEAST_RATE = 0.001  # of false positives
 INFORMED = "informed membership AUC, pool"
-_GUIDE = ""  # a series without a name is not in the legend
 TOPICS = (("frequency", "linkage"), ("structure", "haplotypes", "utility"))
 
 
@@ -36,8 +36,8 @@ def figures(evaluation: Evaluation) -> list[Figure]:
     data = evaluation.figures
     drawn = [_errors(evaluation.rows)]
     for key, draw in (
-        ("pca", _pca),
-        ("allele_frequency", _allele_frequency),
+        ("pca", principal_components),
+        ("allele_frequency", partial(allele_frequencies, rows=evaluation.rows)),
         ("ld_matrix", _ld_matrix),
         ("ld_decay", _ld_decay),
         ("sfs", _sfs),
@@ -49,10 +49,6 @@ def figures(evaluation: Evaluation) -> list[Figure]:
     drawn.append(_augmentation(data["augmentation"]) if data.get("augmentation") else None)
     drawn.append(_training(data["training"]) if data.get("training") else None)
     return [f for f in drawn if f is not None and f.panels]
-
-
-def _set(name: str, kind: str, x: Sequence[float], y: Sequence[float]) -> Series:
-    return Series(SETS[name], name, kind, x, y, SET_SHAPES[name])
 
 
 # ---- all rows at a glance -----------------------------------------------------------------------------------------
@@ -94,7 +90,7 @@ def _errors(rows: Sequence[Row]) -> Figure | None:
 
 def _judged(rows: Sequence[Row], ratios: Sequence[float], span: tuple[float, float], title: str) -> Plot:
     places = range(len(rows))
-    series = [Series(_GUIDE, "guide", "guide", [at, at], [-0.6, len(rows) - 0.4]) for at in (1.0, 1.5, 2.5)]
+    series = [Series(GUIDE, "guide", "guide", [at, at], [-0.6, len(rows) - 0.4]) for at in (1.0, 1.5, 2.5)]
     for standing, shape, name in (("good", 0, "like real"), ("fair", 3, "near"), ("poor", 6, "deviates")):
         own = [k for k in places if rows[k].standing == standing]
         if own:
@@ -121,7 +117,7 @@ def _chances(rows: Sequence[Row]) -> Plot:
     reach = [v for r in rows for v in (r.value, r.low, r.high, r.floor) if v is not None]
     span = min(0.35, *reach) - 0.02, max(0.75, *reach) + 0.02
     series = [
-        Series(_GUIDE, "guide", "guide", [0.5, 0.5], [-0.6, len(rows) - 0.4]),
+        Series(GUIDE, "guide", "guide", [0.5, 0.5], [-0.6, len(rows) - 0.4]),
         Series(
             "real people", "holdout", "points", [r.floor for r in rows if r.floor is not None],
             [k for k in places if rows[k].floor is not None], SET_SHAPES["holdout"],
@@ -155,83 +151,7 @@ def _clipped(words: str, most: int) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
-# ---- structure and frequency --------------------------------------------------------------------------------------
-
-
-def _pca(data: Mapping[str, Any]) -> Figure:
-    sets = [n for n in SETS if n in data]
-    counts: dict[str, int] = {}
-    for name in sets:
-        for value in data[name]["label"]:
-            counts[value] = counts.get(value, 0) + 1
-    largest = sorted(counts, key=lambda v: (-counts[v], v))
-    own = set(largest if len(largest) <= 24 else largest[:23])
-    labels = [v for v in sorted(counts) if v in own]
-    rest = len(counts) - len(labels)
-    x = Axis("first component of the training people", *padded(v for n in sets for v in data[n]["x"]))
-    y = Axis("second component", *padded(v for n in sets for v in data[n]["y"]))
-    panels: list[Plot | LdPlot] = []
-    for which in sets:
-        points = data[which]
-        by_label: dict[str, tuple[list[float], list[float]]] = {v: ([], []) for v in labels}
-        if rest:
-            by_label[f"{rest} other labels"] = ([], [])
-        for a, b, value in zip(points["x"], points["y"], points["label"], strict=True):
-            place = by_label[value if value in own else f"{rest} other labels"]
-            place[0].append(a)
-            place[1].append(b)
-        series = []
-        for k, (value, (xs, ys)) in enumerate(by_label.items()):
-            name = "all people" if labels == ["all"] else value
-            # the shape moves on where the colours begin again
-            style = "train" if k >= len(labels) else f"hue{k % HUES}"
-            series.append(Series(name, style, "dots", xs, ys, k + k // HUES))
-        panels.append(Plot(x, y, series, f"Principal components, {SETS[which]}", SETS[which].capitalize()))
-    most = max(len(data[n]["x"]) for n in sets)
-    caption = f"Up to {most} rows of each set on the components of the training people. The clouds should look alike"
-    caption += "." if labels == ["all"] else ", label by label."
-    return Figure("pca", "Principal components", caption, panels, wide=True)
-
-
-def _allele_frequency(data: Mapping[str, Any]) -> Figure:
-    real = SETS[data["reference_name"]]
-
-    by_label = data.get("by_label") or {}
-    parts = (data, *by_label.values())
-    every = [v for part in parts for n in ("reference", "synthetic", "train") for v in part.get(n) or []]
-    top = min(1.0, math.ceil(10 * max(every) + 0.2) / 10)  # one scale for all panels
-
-    def panel(points: Mapping[str, Any], title: str) -> Plot:
-        series = [Series(_GUIDE, "guide", "guide", [0, top], [0, top])]
-        if points.get("train") is not None and data["reference_name"] != "train":
-            series.append(_set("train", "dots", points["reference"], points["train"]))
-        series.append(_set("synthetic", "dots", points["reference"], points["synthetic"]))
-        return Plot(
-            Axis(f"allele frequency, {real}", 0, top),
-            Axis("allele frequency, other set", 0, top),
-            series,
-            f"Allele frequencies against those of {real} people, {title}",
-            title,
-        )
-
-    panels: list[Plot | LdPlot] = [panel(data, "All people")]
-    shown = list(by_label)
-    if len(shown) > MOST_LABELS - 1:
-        shown = sorted(shown, key=lambda v: -_distance(by_label[v]["reference"], by_label[v]["synthetic"]))
-        shown = shown[: MOST_LABELS - 1]
-    panels += [panel(by_label[v], str(v)) for v in shown]
-    caption = "One mark per site."
-    if data.get("train") is not None and data["reference_name"] != "train":
-        caption += (
-            " Grey shows the difference between two groups of real people, which no generator can be expected to beat."
-        )
-    if len(shown) < len(by_label):
-        caption += f" Of {len(by_label)} labels, the {len(shown)} with the largest errors are shown."
-    return Figure("allele-frequency", "Allele frequencies", caption, panels, wide=len(panels) > 1)
-
-
-def _distance(a: Sequence[float], b: Sequence[float]) -> float:
-    return float(np.mean((np.asarray(a) - np.asarray(b)) ** 2))
+# ---- frequency --------------------------------------------------------------------------------------
 
 
 def _sfs(data: Mapping[str, Any]) -> Figure:
@@ -274,7 +194,7 @@ def _ld_decay(data: Mapping[str, Any]) -> Figure | None:
     plot = Plot(
         Axis("distance (bp)", low * 0.9, max(high * 1.1, low * 1.2), log=True),
         Axis("mean r²", 0, 1.08 * max(max(data[n]) for n in names) or 1),
-        [_set(n, "line", distance, data[n]) for n in names],
+        [set_series(n, "line", distance, data[n]) for n in names],
         "Mean r² by distance",
     )
     caption = "Pairs of sites with a minor allele frequency of at least 5 %, up to 500 sites apart."
@@ -310,7 +230,7 @@ def _nearest(data: Mapping[str, Any]) -> Figure:
     plot = Plot(
         Axis("share of sites that differ", data["edges"][0], data["edges"][-1]),
         Axis("share of rows", 0, 1.08 * max(max(data[n]) for n in names) or 1),
-        [_set(n, "steps", data["edges"], data[n]) for n in names],
+        [set_series(n, "steps", data["edges"], data[n]) for n in names],
         "Histogram of distances to the nearest training row",
     )
     caption = "Further left than held-out people: copies of training people. Further right: unlike any real person."

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import math
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+
+from .png import png_address
 
 WIDTH = 360
 
@@ -70,12 +69,4 @@ def _png(values: np.ndarray) -> str:
     low = np.minimum(place.astype(int), len(stops) - 2)
     part = (place - low)[..., None]
     pixels = (stops[low] * (1 - part) + stops[low + 1] * part).round().astype(np.uint8)
-    raw = b"".join(b"\0" + row.tobytes() for row in pixels)
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 8, 2, 0, 0, 0)
-    picture = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9))
-    picture += chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
+    return png_address(pixels)

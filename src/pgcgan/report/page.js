@@ -97,7 +97,49 @@
     };
   }
 
+  // The whole figure as one SVG document, on white: its frame, with the panels as they are shown now.
+  function svgFile(figure) {
+    const file = figure.querySelector("template").content.querySelector("svg").cloneNode(true);
+    file.querySelector("style").textContent = document.getElementById("file-style").content.querySelector("style").textContent;
+    figure.querySelectorAll(".plot > svg").forEach((svg, k) => {
+      const parts = [...svg.children].filter((part) => !part.classList.contains("ring"));
+      file.querySelector(`[data-panel="${k}"]`).append(...parts.map((part) => part.cloneNode(true)));
+    });
+    for (const key of figure.querySelectorAll('.key[aria-pressed="false"]')) {
+      for (const part of file.querySelectorAll(`[data-series="${key.dataset.key}"]`)) part.classList.add("off");
+    }
+    // XML has no such characters
+    return new XMLSerializer().serializeToString(file).replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "\ufffd");
+  }
+
+  function save(blob, name) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
+  function savePng(text, name) {
+    const picture = new Image();
+    picture.onload = () => {
+      const canvas = document.createElement("canvas");
+      canvas.width = 3 * picture.naturalWidth;
+      canvas.height = 3 * picture.naturalHeight;
+      canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+      canvas.toBlob((blob) => save(blob, name), "image/png");
+    };
+    picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+  }
+
   for (const figure of document.querySelectorAll("figure")) {
+    for (const button of figure.querySelectorAll("[data-save]")) {
+      button.addEventListener("click", () => {
+        const text = svgFile(figure), name = `${figure.id}.${button.dataset.save}`;
+        if (button.dataset.save === "png") savePng(text, name);
+        else save(new Blob([text], { type: "image/svg+xml" }), name);
+      });
+    }
     const hidden = new Set();
     for (const key of figure.querySelectorAll("button.key")) {
       key.disabled = false;

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from .ld_plot import WIDTH, LdPlot
+from .density import picture
+from .ld_plot import WIDTH
 
 RIGHT, TOP, BOTTOM = 12, 12, 40
 HUES = 8
@@ -23,14 +24,14 @@ HUES = 8
 LIGHT = {
     "paper": "#ffffff", "ink": "#1b1f24", "soft": "#57606a", "rule": "#e1e5ea", "panel": "#f6f8fa",
     "good": "#00664c", "fair": "#7a5200", "poor": "#a33c00",
-    "train": "#7d8590", "holdout": "#0072b2", "synthetic": "#d55e00", "guide": "#8b949e",
+    "train": "#7d8590", "holdout": "#0072b2", "synthetic": "#d55e00", "guide": "#8b949e", "ring": "#57606a",
     "hue0": "#0072b2", "hue1": "#d55e00", "hue2": "#009e73", "hue3": "#c0649a",
     "hue4": "#a88400", "hue5": "#3d9bd4", "hue6": "#6b4fa0", "hue7": "#333333",
 }  # fmt: skip
 DARK = {
     "paper": "#14171b", "ink": "#e7eaee", "soft": "#a3adb8", "rule": "#2e353d", "panel": "#1d2228",
     "good": "#4fd1a5", "fair": "#f0c04f", "poor": "#ff9a5c",
-    "train": "#939daa", "holdout": "#5ab4f0", "synthetic": "#ff8c42", "guide": "#7b8590",
+    "train": "#939daa", "holdout": "#5ab4f0", "synthetic": "#ff8c42", "guide": "#7b8590", "ring": "#a3adb8",
     "hue0": "#5ab4f0", "hue1": "#ff8c42", "hue2": "#35c79a", "hue3": "#e79fc6",
     "hue4": "#f0d04f", "hue5": "#9fd8ff", "hue6": "#b79cf0", "hue7": "#dddddd",
 }  # fmt: skip
@@ -45,6 +46,9 @@ SHAPES = (
     "m-2.6-1.5l1.1-1.1l1.5 1.5l1.5-1.5l1.1 1.1l-1.5 1.5l1.5 1.5l-1.1 1.1l-1.5-1.5l-1.5 1.5l-1.1-1.1l1.5-1.5z",  # cross
 )
 SET_SHAPES = {"train": 2, "holdout": 3, "synthetic": 0, "guide": 5}
+SETS = {"train": "training", "holdout": "held-out", "synthetic": "synthetic"}
+MARKED = ("dots", "rings", "line", "points")  # kinds of series with a mark at each point
+GUIDE = ""  # the name of a series that is not in the legend
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,8 @@ class Series:
     style : str
         A colour of the palette.
     kind : str
-        "dots" (many), "points" (few, larger), "line" (with marks), "curve" (without), "steps" (x are edges, one more
-        than y) or "guide" (no values).
+        "dots" (many), "rings" (many, hollow), "points" (few, larger), "line" (with marks), "curve" (without), "steps"
+        (x are edges, one more than y), "guide" (no values) or "areas" (shaded where most of the points lie, no values).
     x, y : sequence of float
     shape : int
         Index into `SHAPES`.
@@ -175,6 +179,8 @@ class Plot:
         return Markup("").join(out)
 
     def _series_markup(self, series: Series) -> Markup:
+        if series.kind == "areas":
+            return self._areas_markup(series)
         x, y = self.across(series.x), self.down(series.y)
         if series.kind == "steps":
             x, y = np.repeat(x, 2)[1:-1], np.repeat(y, 2)
@@ -195,18 +201,24 @@ class Plot:
             ]
             if whiskers:
                 parts.append(Markup('<path class="whisker {}" d="{}"/>').format(series.style, "".join(whiskers)))
-        if series.kind in ("dots", "line", "points"):
-            shape = _shape(series)
+        if series.kind in MARKED:
+            shape = shape_path(series)
             path = "".join(f"M{a:.1f} {b:.1f}{shape}" for a, b in zip(x, y, strict=True))
-            many = " many" if series.kind == "dots" else ""
+            many = {"dots": " many", "rings": " rings"}.get(series.kind, "")
             parts.append(Markup('<path class="dots {}{}" d="{}"/>').format(series.style, many, path))
         return Markup("").join(parts)
+
+    def _areas_markup(self, series: Series) -> Markup:
+        address = picture(self.x.part(series.x), 1 - self.y.part(series.y))
+        return Markup(
+            '<image class="areas" href="{}" x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none"/>'
+        ).format(address, self.left, TOP, WIDTH - RIGHT - self.left, self.height - BOTTOM - TOP)
 
     def values(self, numbers: dict[str, int]) -> dict[str, Any]:
         """Return the data for the script of the page: pixels, values and notes of every point."""
         shown = []
         for series in self.series:
-            if series.kind == "guide":
+            if series.kind in ("guide", "areas"):
                 continue
             x = np.asarray(series.x, dtype=float)
             middle = np.sqrt(x[1:] * x[:-1]) if series.kind == "steps" and self.x.log else x
@@ -226,119 +238,7 @@ class Plot:
         return {"x": self.x.name, "y": self.y.name, "series": shown}
 
 
-@dataclass
-class Figure:
-    """One figure of the report: panels with a common legend.
-
-    Parameters
-    ----------
-    key : str
-        Name of its file and its anchor.
-    title, caption : str
-    panels : list of Plot or LdPlot
-    wide : bool
-        True if it takes the whole width of the page.
-    """
-
-    key: str
-    title: str
-    caption: str
-    panels: list[Plot | LdPlot]
-    wide: bool = False
-
-    @property
-    def legend(self) -> list[Series]:
-        """The first series of each name, in order."""
-        first: dict[str, Series] = {}
-        for panel in self.panels:
-            for series in panel.series:
-                first.setdefault(series.name, series)
-        return [s for name, s in first.items() if name]
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """The place of each name in the legend."""
-        return {s.name: i for i, s in enumerate(self.legend)}
-
-    @property
-    def values(self) -> list[dict[str, Any]]:
-        """The data for the script of the page, by panel."""
-        return [p.values(self.numbers) for p in self.panels]
-
-    @property
-    def keyed(self) -> bool:
-        """True if the page shows the legend; training curves have one panel each, with a title."""
-        return {"augmentation": True, "training": False}.get(self.key, len(self.legend) > 1)
-
-    def svg(self, panel: Plot | LdPlot) -> Markup:
-        """Return one panel as an SVG element."""
-        return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-            WIDTH, panel.height, panel.description, panel.markup(self.numbers)
-        )
-
-    def swatch(self, series: Series) -> Markup:
-        """Return the symbol of a series for the legend of the page."""
-        wide = 14 if series.kind in ("dots", "points") else 26
-        return Markup('<svg viewBox="0 0 {w} 12" width="{w}" class="swatch" aria-hidden="true">{sign}</svg>').format(
-            w=wide, sign=_symbol(series, wide // 2)
-        )
-
-    def file(self, style: str) -> str:
-        """Return the whole figure as one SVG document, on white.
-
-        Parameters
-        ----------
-        style : str
-            Style sheet of plots, with variables of the palette.
-        """
-        for name, colour in LIGHT.items():
-            style = style.replace(f"var(--{name})", colour)
-        total = WIDTH * min(len(self.panels), 3)
-        y, x = 48, 12
-        keys: list[Markup] = []
-        for series in self.legend if self.keyed else []:
-            wide = 38 + 6.6 * len(series.name)
-            if x > 12 and x + wide > total:
-                x, y = 12, y + 18
-            keys.append(
-                Markup('<g transform="translate({:.0f} {})">{}<text class="tick" x="30" y="10">{}</text></g>').format(
-                    x, y - 10, _symbol(series, 13), series.name
-                )
-            )
-            x += int(wide)
-        top = y + 12 if keys else 36
-        panels: list[Markup] = []
-        for start in range(0, len(self.panels), 3):
-            row = self.panels[start : start + 3]
-            for column, panel in enumerate(row):
-                head = Markup('<text class="name strong" x="{}" y="12" text-anchor="middle">{}</text>').format(
-                    WIDTH / 2, panel.title
-                )
-                panels.append(
-                    Markup('<g transform="translate({} {})">{}<g transform="translate(0 14)">{}</g></g>').format(
-                        column * WIDTH, top, head, panel.markup(self.numbers)
-                    )
-                )
-            top += 22 + max(p.height for p in row)
-        text = str(
-            Markup(
-                '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img">'
-                '<title>{title}</title><desc>{caption}</desc><style>{style}</style><rect width="{w}" height="{h}" '
-                'fill="#fff"/><text class="head" x="12" y="24">{title}</text>{keys}{panels}</svg>\n'
-            ).format(
-                w=total,
-                h=top + 4,
-                title=self.title,
-                caption=self.caption,
-                style=Markup(style),
-                keys=Markup("").join(keys),
-                panels=Markup("").join(panels),
-            )
-        )
-        return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)  # XML has no such characters
-
-
-def _shape(series: Series, scale: float | None = None) -> str:
+def shape_path(series: Series, scale: float | None = None) -> str:
     """Return the path of a mark."""
     scale = scale or (1.5 if series.kind == "points" else 1.0)
     path = SHAPES[series.shape % len(SHAPES)]
@@ -354,13 +254,47 @@ def _shape(series: Series, scale: float | None = None) -> str:
     )
 
 
-def _symbol(series: Series, middle: int) -> Markup:
+def set_series(name: str, kind: str, x: Sequence[float], y: Sequence[float]) -> Series:
+    """Return the series of one set of people, in its colour and shape."""
+    return Series(SETS[name], name, kind, x, y, SET_SHAPES[name])
+
+
+def symbol(series: Series, middle: int) -> Markup:
+    """Return the mark of a series in a legend."""
+    if series.kind == "areas":
+        return Markup('<path class="patch" d="M{} 2h12v8h-12z"/>').format(middle - 6)
     parts = []
-    if series.kind not in ("dots", "points"):
+    if series.kind not in ("dots", "rings", "points"):
         parts.append(Markup('<path class="line {}" d="M1 6H{}"/>').format(series.style, 2 * middle - 1))
-    if series.kind in ("dots", "line", "points"):
-        parts.append(Markup('<path class="dots {}" d="M{} 6{}"/>').format(series.style, middle, _shape(series, 1.3)))
+    if series.kind in MARKED:
+        style = f"{series.style} rings" if series.kind == "rings" else series.style
+        parts.append(Markup('<path class="dots {}" d="M{} 6{}"/>').format(style, middle, shape_path(series, 1.3)))
     return Markup("").join(parts)
+
+
+def equal_axes(x: Axis, y: Axis, left: int, lowest: int = 190, highest: int = 400) -> tuple[Axis, Axis, int]:
+    """Return two axes with the same scale, and the height of their plot.
+
+    Parameters
+    ----------
+    x, y : Axis
+        One of them gets a wider range if the height would be out of bounds.
+    left : int
+        Pixels to the left of the plot.
+    lowest, highest : int
+        Bounds of the height.
+    """
+    across = WIDTH - left - RIGHT
+    height = round(across * (y.high - y.low) / ((x.high - x.low) or 1)) + TOP + BOTTOM
+    bounded = min(max(height, lowest), highest)
+    down = bounded - TOP - BOTTOM
+    unit = max((x.high - x.low) / across, (y.high - y.low) / down)  # of the axes, in a pixel
+    return _widened(x, unit * across), _widened(y, unit * down), bounded
+
+
+def _widened(axis: Axis, span: float) -> Axis:
+    more = (span - (axis.high - axis.low)) / 2
+    return replace(axis, low=axis.low - more, high=axis.high + more)
 
 
 def padded(values: Iterable[float], pad: float = 0.05) -> tuple[float, float]:

@@ -5,49 +5,13 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..metrics import Evaluation, Row, figure
+from .finding import Finding, other_deviations, with_floor, worst
+from .privacy import privacy, privacy_headline
 
 SETS = {"train": "training people", "synthetic": "synthetic people", "holdout": "held-out people"}
-INFORMED = "informed membership AUC, "
-# what the attacker has beside the synthetic people; the strongest attack that was tried gives the headline
-ATTACKS = {
-    f"{INFORMED}pool, all synthetic people": "with the genotypes of all candidates, on all synthetic people",
-    f"{INFORMED}pool": "with the genotypes of all candidates",
-    f"{INFORMED}pool, shadow models": "with the genotypes of all candidates and shadow models",
-    f"{INFORMED}panel": "with a panel of other people",
-    f"{INFORMED}pool, copies": "with the genotypes of all candidates, in search of copies",
-    "membership AUC": "by nearest distance alone, a weak attack",
-    "frequency attack AUC": "by allele frequencies alone, a weak attack",
-}
-COPIES = {
-    "exact copies": "rows (haplotypes, or unphased people) equal a training row",
-    "near copies": "rows (haplotypes, or unphased people) nearly equal that of one training person",
-    "copied people": "people nearly equal a training person",
-}
-COPIED = 0.02  # share of copied people above which somebody is copied, where there are no held-out people
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One part of the verdict.
-
-    Parameters
-    ----------
-    heading : str
-    standing : str or None
-        "good", "fair" or "poor", if it is a judgement.
-    text : str
-    items : tuple of (str, str)
-        A statement, and the rows that support it.
-    """
-
-    heading: str
-    standing: str | None
-    text: str
-    items: tuple[tuple[str, str], ...] = ()
 
 
 def findings(evaluation: Evaluation) -> list[Finding]:
@@ -65,7 +29,7 @@ def findings(evaluation: Evaluation) -> list[Finding]:
     elif overall:
         text = "Without held-out people, noise floors are not computed, so fidelity is not judged."
         parts.append(Finding("Fidelity", None, text))
-    parts += [part for part in (_two_sample(overall), _privacy(overall), _by_label(evaluation.rows)) if part]
+    parts += [part for part in (_two_sample(overall), privacy(overall), _by_label(evaluation.rows)) if part]
     return parts
 
 
@@ -83,14 +47,6 @@ def tally(evaluation: Evaluation) -> str:
         f"{counts}, of the {len(judged)} rows on all people, privacy included, that have a floor or an ideal; "
         f"{len(standings) - len(judged)} others are not judged."
     )
-
-
-def percent(share: float) -> str:
-    """Return a share in percent, with two significant digits or more, without an exponent where that is short."""
-    number = 100 * share
-    if number == 0 or number >= 9.95:
-        return f"{number:.0f} %" if number == round(number) or number >= 99.95 else f"{number:.1f} %"
-    return f"{number:.1f} %" if number >= 0.995 else f"{number:.2g} %"
 
 
 def verdict_text(evaluation: Evaluation, width: int = 100) -> str:
@@ -117,7 +73,7 @@ def headline(evaluation: Evaluation) -> str:
     evaluation : Evaluation
     """
     overall = [r for r in evaluation.rows if r.label == "all"]
-    return f"{_fidelity_headline(overall)}; {_privacy_headline(overall)}"
+    return f"{_fidelity_headline(overall)}; {privacy_headline(overall)}"
 
 
 def _fidelity_headline(overall: Sequence[Row]) -> str:
@@ -133,53 +89,31 @@ def _fidelity_headline(overall: Sequence[Row]) -> str:
     return "Like real people in part" if poor <= 0.5 else "Unlike real people in most respects"
 
 
-def _privacy_headline(overall: Sequence[Row]) -> str:
-    rows = [r for r in overall if r.topic == "privacy"]
-    attacks = [r for r in rows if r.metric in ATTACKS and r.value is not None]
-    copies = _copies(rows)
-    if copies:
-        return f"it copies its training people: {copies}"
-    if not attacks:
-        return "what they give away was not measured"
-    best = max(attacks, key=lambda r: (_least(r) > 0.5, _least(r)))
-    leaking = [r.standing for r in attacks if _least(r) > 0.5]
-    if not leaking:  # what an attack did not find says most if it knew most
-        best = min(attacks, key=lambda r: list(ATTACKS).index(r.metric))
-    attack = f"{ATTACKS[best.metric]} (AUC {figure(best.value)})"
-    if set(leaking) - {"good"}:
-        return f"training membership can be detected {attack}"
-    if any(r.standing == "poor" for r in rows):
-        return "some synthetic people are too near to training people"
-    return f"a slight leak was detected {attack}" if leaking else f"no leak was detected {attack}"
-
-
-def _copies(rows: Iterable[Row]) -> str | None:
-    """Return how much is copied, if clearly more than unseen people share with training people by chance."""
-    copies = [r for r in rows if r.metric in COPIES and r.value is not None]
-    # without held-out people only the share of copied people says something: others may carry a haplotype too
-    alone = [r for r in copies if r.floor is None and r.metric == "copied people" and (r.value or 0) > COPIED]
-    copying = [r for r in copies if r.standing == "poor"] + alone
-    worst = max(copying, key=lambda r: (r.metric == "copied people", r.value or 0), default=None)
-    if worst is None:
-        return None
-    unseen = "" if worst.floor is None else f", of held-out people {percent(worst.floor)}"
-    return f"{percent(worst.value or 0)} of the synthetic {COPIES[worst.metric]}{unseen}"
-
-
-def _least(row: Row) -> float:
-    """Return the lower end of the interval, or the value if there is none."""
-    return row.low if row.low is not None else row.value or 0.0
-
-
 # ---- people -------------------------------------------------------------------------------------------------------
 
 
+def compared(provenance: Mapping[str, Any]) -> str:
+    """Return the files that were compared, in words, or "synthetic people" if they are not recorded.
+
+    Parameters
+    ----------
+    provenance : mapping
+        Of an evaluation; "files" has names by role: synthetic, real, split and others.
+    """
+    names = provenance.get("files") or {}
+    if "synthetic" not in names:
+        return "synthetic people"
+    return names["synthetic"] + (f" against {names['real']}" if "real" in names else "")
+
+
 def _people(provenance: Mapping[str, Any]) -> Finding:
+    names = provenance.get("files") or {}
     parts = []
     for name, count in (provenance.get("people") or {}).items():
         of = f" of {count['given']:,}" if count["used"] != count["given"] else ""
-        parts.append(f"{count['used']:,}{of} {SETS.get(name, name)}")
-    text = ", ".join(parts)
+        file = names.get("synthetic" if name == "synthetic" else "real")
+        parts.append(f"{count['used']:,}{of} {SETS.get(name, name)}{f' of {file}' if file else ''}")
+    text = ", ".join(parts) + (f", divided by {names['split']}" if names.get("split") else "")
     if "sites" in provenance:
         text += f", at {provenance['sites']:,} sites" + ("" if provenance.get("phased", True) else ", unphased")
     labels = [v for v in (provenance.get("people_by_label") or {}).get("train", {}) if v != "all"]
@@ -295,12 +229,12 @@ def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
         result = "cannot distinguish" if classifier.standing == "good" else "can distinguish"
         result = "easily distinguishes" if classifier.value > 0.9 else result
         sentences.append(
-            f"Classifier two-sample test: {result} synthetic from real, AUC {_with_floor(classifier)}; chance is .5."
+            f"Classifier two-sample test: {result} synthetic from real, AUC {with_floor(classifier)}; chance is .5."
         )
     truth, syn = overall.get("AA_truth"), overall.get("AA_syn")
     if truth and syn and truth.value is not None and syn.value is not None:
         sentences.append(
-            f"Nearest neighbours: AA_truth {_with_floor(truth)}, AA_syn {_with_floor(syn)}; ideal is .5 for both."
+            f"Nearest neighbours: AA_truth {with_floor(truth)}, AA_syn {with_floor(syn)}; ideal is .5 for both."
         )
         for row, above, below in (
             (
@@ -321,59 +255,8 @@ def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
                 sentences.append(above)
             elif row.value < min(0.4, usual - 0.1):
                 sentences.append(below)
-    sentences += _other_deviations(rows, ("C2ST", "AA_"))
-    return Finding("Two-sample tests", _worst(r.standing for r in rows), " ".join(sentences)) if sentences else None
-
-
-# ---- privacy ------------------------------------------------------------------------------------------------------
-
-
-def _privacy(overall: Mapping[str, Row]) -> Finding:
-    rows = [r for r in overall.values() if r.topic == "privacy"]
-    copies = _copies(rows)
-    attacks = [overall[name] for name in ATTACKS if name in overall and overall[name].value is not None]
-    if not attacks:
-        text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
-        return Finding("Privacy", "poor", f"Copies: {copies}. {text}") if copies else Finding("Privacy", None, text)
-    sentences = [_attack_sentence(row) for row in attacks]
-    rarest = overall.get(f"{INFORMED}pool, rarest tenth")
-    detected = overall.get("informed membership TPR at 1 % FPR, pool")
-    if rarest and rarest.value is not None:
-        sentences.append(f"In the tenth of people with the rarest haplotypes: AUC {_with_interval(rarest)}.")
-    if detected and detected.value is not None:
-        share = percent(detected.value)
-        sentences.append(
-            f"The attacker with all genotypes finds {share} of the training people at 1 % false accusations."
-        )
-    loss = overall.get("privacy loss")
-    if loss and loss.value is not None:
-        sentences.append(f"Privacy loss: {_with_interval(loss)}; ideal is 0.")
-    equal = overall.get("exact copies")
-    if equal and equal.value is not None and equal.floor is not None:
-        shares = f"{percent(equal.value)} of the synthetic rows", f"{percent(equal.floor)} of the held-out rows"
-        sentences.append(f"{shares[0]} and {shares[1]} equal a training row.")
-    sentences += _other_deviations(rows, (*ATTACKS, "informed membership", "membership", "privacy loss"))
-    sentences.append("All this holds only if the generator never saw the held-out people.")
-    sentences.append("Attacks can detect a leak; an attacker who knows more finds more, and no attack proves privacy.")
-    standing = _worst(r.standing for r in rows)
-    leaks = any(r.low is not None and r.low > 0.5 for r in attacks)
-    return Finding("Privacy", "fair" if leaks and standing == "good" else standing, " ".join(sentences))
-
-
-def _attack_sentence(row: Row) -> str:
-    """Return the result of one attack, judged by its interval."""
-    result = f"Attack {ATTACKS[row.metric]}: AUC {_with_interval(row)}; chance is .5"
-    if row.low is None or row.high is None:
-        return f"{result}."
-    if row.low > 0.5:
-        return f"{result}; training membership can be detected."
-    return f"{result}; no leak detected."
-
-
-def _other_deviations(rows: Iterable[Row], mentioned: tuple[str, ...]) -> list[str]:
-    """Return a sentence that names the poor rows not mentioned elsewhere."""
-    poor = [f"{r.metric} {_with_floor(r)}" for r in rows if r.standing == "poor" and not r.metric.startswith(mentioned)]
-    return [f"Other deviations: {'; '.join(poor)}."] if poor else []
+    sentences += other_deviations(rows, ("C2ST", "AA_"))
+    return Finding("Two-sample tests", worst(r.standing for r in rows), " ".join(sentences)) if sentences else None
 
 
 # ---- labels -------------------------------------------------------------------------------------------------------
@@ -407,20 +290,6 @@ def _by_label(rows: Iterable[Row]) -> Finding | None:
         f"Least like real people: {name} ({poor} of {total} rows deviate); most: {best} ({best_poor} of {best_total})."
     )
     return Finding("By label", None, text)
-
-
-def _worst(standings: Iterable[str | None]) -> str | None:
-    present = set(standings)
-    return next((s for s in ("poor", "fair", "good") if s in present), None)
-
-
-def _with_floor(row: Row) -> str:
-    return figure(row.value) + ("" if row.floor is None else f" (real people: {figure(row.floor)})")
-
-
-def _with_interval(row: Row) -> str:
-    span = "" if row.low is None or row.high is None else f" [{figure(row.low)}, {figure(row.high)}]"
-    return figure(row.value) + span
 
 
 def _against_floor(row: Row) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..haplotype.code_model import CodeModel
-from ..haplotype.drawing import SINGLE_SITE, CodeSampler, draw_evenly, raking_bias
+from ..haplotype.drawing import SINGLE_SITE, CodeSampler, parties, raking_bias
 from .networks import BlockLayout, TiltGenerator
 
 _MOST_TABLE = 200_000_000  # numbers of 4 bytes
@@ -39,10 +39,11 @@ class ChainTables:
     """
 
     def __init__(self, model: CodeModel):
-        before, labels = [1, *model.sizes[:-1]], model.n_labels
+        before, self._group = [1, *model.sizes[:-1]], model.admixture.group
+        groups = int(self._group.max()) + 1
         self._tables = [
-            model.chain.log_probs(b, np.tile(np.arange(n), labels), np.repeat(np.arange(labels), n)).reshape(
-                labels, n, -1
+            model.chain.log_probs(b, np.tile(np.arange(n), groups), np.repeat(np.arange(groups), n)).reshape(
+                groups, n, -1
             )
             for b, n in enumerate(before)
         ]
@@ -55,7 +56,7 @@ class ChainTables:
 
     def predictor(self, label: np.ndarray) -> Predictor:
         """Return what predicts the codes of rows of these labels."""
-        return _TablePredictor(self._tables, label)
+        return _TablePredictor(self._tables, self._group[label])
 
 
 class _TablePredictor:
@@ -73,8 +74,7 @@ class _TablePredictor:
 
 def predictors_of(model: CodeModel) -> Callable[[np.ndarray], Predictor]:
     """Return a function from labels of rows to what predicts their codes, the faster of two."""
-    own_label = np.array_equal(model.admixture.proportions, np.eye(model.n_labels))
-    is_chain = not any(model.context_tree.runs) and own_label
+    is_chain = not any(model.context_tree.runs) and not model.admixture.switch_rate.any()
     return ChainTables(model).predictor if is_chain and ChainTables.fit_into_memory(model) else model.predictor
 
 
@@ -176,11 +176,12 @@ class TiltSampler(CodeSampler):
         *,
         ancestry: np.ndarray | None = None,
         begun: np.ndarray | None = None,
+        share: bool = False,
     ) -> np.ndarray:
         """Draw the codes of people: int, shape (people, rows per person, blocks); parameters as in `CodeSampler`."""
         # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
         noise = self.draw_noise(label, rows_per_person, random)
-        return np.stack([self.draw(label, random, noise=of_row) for of_row in noise], axis=1)
+        return np.stack([self.draw(label, random, noise=of_row, share=share) for of_row in noise], axis=1)
 
     def draw(
         self,
@@ -190,13 +191,14 @@ class TiltSampler(CodeSampler):
         ancestry: np.ndarray | None = None,
         begun: np.ndarray | None = None,
         targets: list[np.ndarray] | None = None,
+        share: bool = False,
         noise: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draw one row for each label: int, shape (rows, blocks); `noise` (rows, noise) is drawn if not given."""
         if noise is None:
             (noise,) = self.draw_noise(label, 1, random)
         tilts = self._tilts(noise, label)
-        predictor = self.predictors(label)
+        predictor, party = self.predictors(label), parties(label) if share else None
         codes = np.empty((len(label), len(self.model.sizes)), dtype=np.int64)
         for block, size in enumerate(self.model.sizes):
             group, place = self.network.layout.where[block]
@@ -204,7 +206,7 @@ class TiltSampler(CodeSampler):
             logits = factor * (tilts[group][place][:, :size] + predictor.log_probs())
             if targets is not None:
                 self.label_bias[block] = raking_bias(logits, label, targets[block])
-            codes[:, block] = draw_evenly(logits + self.label_bias[block][label], label, random)
+            codes[:, block] = self.draw_block(block, logits, label, random, party)
             predictor.observe(codes[:, block])
         return codes
 

@@ -34,6 +34,7 @@ RETREATS = 3  # times that a training goes back before it gives up
 SMALLER = 0.25  # learning rates after going back, as a share of those before
 EXPLODED = 20.0  # a loss of so many times the median of the last steps has exploded
 _REMEMBERED, _ENOUGH = 100, 10  # steps of which the median is taken, at most and at least
+_TIE = 1e-9  # of a score: the same rows measured in another order of summation are no better
 
 
 class Task(Protocol):
@@ -176,7 +177,7 @@ def _measure(task: Task, now: Progress, best: dict[str, Tensor], counts: bool) -
     now.metrics = task.measure() if is_first() else {}
     score, better = now.metrics.get("score") if counts else None, False
     if score is not None:
-        better = now.best_score is None or score < now.best_score
+        better = now.best_score is None or score < now.best_score - _TIE
     loss = statistics.median(now.losses) if now.losses else 0.0
     now.history = [*now.history, {"step": now.step, "loss": loss, "metrics": now.metrics}]
     (flag,) = agreed([better], task.device)

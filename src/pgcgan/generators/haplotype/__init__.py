@@ -10,9 +10,10 @@ consistent that exclude each other.
 """
 
 from .blocks import UNKNOWN, Blocks, find_blocks
-from .code_model import CodeModel, fit_code_model
+from .code_model import CodeModel
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
+from .fitting import fit_code_model
 from .model import HaplotypeModel
 from .person_ancestry import KnownAncestry, known_ancestry, shared_components
 from .private_model import PrivateHaplotypeModel

@@ -31,7 +31,7 @@ def rake(sampler: CodeSampler, seed: int, most_rows: int = _RAKED_ROWS) -> CodeS
     rows = min(most_rows, 20 * int(chain.pooled_code_counts[0].sum()))
     label = np.repeat(np.arange(n_labels), max(128, rows // n_labels))
     raked = replace(sampler, label_bias=[bias.copy() for bias in sampler.label_bias])
-    targets = [chain.label_frequency(b) for b in range(len(sampler.model.sizes))]
+    targets = [sampler.model.label_frequency(b) for b in range(len(sampler.model.sizes))]
     raked.draw(label, np.random.default_rng([seed, 5]), targets=targets)
     return raked
 

@@ -1,8 +1,9 @@
 """The distribution of rows of block codes given their label, in closed form.
 
-`chain` predicts a code from the label and the code before; `context_tree` refines that by longer runs of codes that
-several people share; `local_ancestry` lets a label draw stretches from the haplotypes of other labels; `prediction`
-puts these three together; `person_ancestry` adds what the two haplotypes of a person have in common.
+`label_groups` joins labels with few people; `chain` predicts a code from the group and the code before; `context_tree`
+refines that by longer runs of codes that several people share; `local_ancestry` lets a label draw stretches from the
+haplotypes of other groups; `prediction` puts these three together; `person_ancestry` adds what the two haplotypes of a
+person have in common.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..store import Array
-from .chain import Chain, fit_chain
-from .context_tree import ORDERS, POWERS, ContextTree, RunCounts, count_runs, empty_context_tree
-from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
+from .chain import Chain
+from .context_tree import ORDERS, ContextTree, RunCounts
+from .local_ancestry import AdmixtureHMM
 from .person_ancestry import (
     KnownAncestry,
     PersonAncestry,
@@ -25,18 +26,17 @@ from .person_ancestry import (
     shared_components,
 )
 from .prediction import NextCodePredictor
-from .shrinkage import fit_shrinkage
 
-_ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
 _ANCESTRY_BYTES = 4_000_000_000  # of the predictions that person ancestry is fitted to
-_ROWS_AT_A_TIME = 8192  # the predictions for a row take a hundred times the memory of its codes
-_GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
+ROWS_AT_A_TIME = 8192  # the predictions for a row take a hundred times the memory of its codes
+_OWN_SHARE = 0.9  # of a label's code frequencies, where it belongs to a group; the rest are those of the group
 _LARGEST = float(np.finfo(np.float32).max)
 
 SCHEMA = {
     "chain.used": Array("int64", ("transitions",), 0),
     "chain.counts": Array("float32", ("transitions",), 0, _LARGEST),
-    "chain.codes": Array("float32", ("code counts",), 0, _LARGEST),
+    "labels.group": Array("int64", ("labels",), 0),
+    "labels.codes": Array("float32", ("code counts",), 0, _LARGEST),
     "chain.weights": Array("float64", (3,), 0),
     "context_tree.weights": Array("float64", (len(ORDERS), 2), 0),
     "context_tree.min_carriers": Array("int64", (), 0),
@@ -48,7 +48,7 @@ SCHEMA = {
     "context_tree.code": Array("int32", ("entries",), 0),
     "context_tree.count": Array("float32", ("entries",), 0, _LARGEST),
     "context_tree.carriers": Array("int32", ("contexts",), 0),
-    "local_ancestry.proportions": Array("float32", ("labels", "labels"), 0, 1.001),
+    "local_ancestry.proportions": Array("float32", ("labels", "groups of labels"), 0, 1.001),
     "local_ancestry.switch_rate": Array("float32", ("labels",), 0, 1),
     "person_ancestry.loadings": Array("float32", ("codes", "axes")),
     "person_ancestry.spread": Array("float32", ("labels", "axes", "axes")),
@@ -62,16 +62,21 @@ class CodeModel:
     Parameters
     ----------
     chain : Chain
-        Transitions count less in it where longer runs explain them.
+        Of groups of labels. Transitions count less in it where longer runs explain them.
     context_tree : ContextTree
+        Of groups of labels.
     admixture : AdmixtureHMM
+        Says which group each label belongs to, and what it draws from others.
     ancestry : PersonAncestry
+    label_counts : list of float32 arrays, shape (labels, codes of the block)
+        How often each label has each code.
     """
 
     chain: Chain
     context_tree: ContextTree
     admixture: AdmixtureHMM
     ancestry: PersonAncestry
+    label_counts: list[np.ndarray]
 
     @property
     def sizes(self) -> list[int]:
@@ -82,6 +87,21 @@ class CodeModel:
     def n_labels(self) -> int:
         """Number of labels."""
         return len(self.admixture.switch_rate)
+
+    def label_frequency(self, block: int) -> np.ndarray:
+        """Return the code frequencies of each label: float32, shape (labels, codes).
+
+        Those of a label in a group of several are for the most part its own, so that it stays what it is.
+        """
+        group = self.admixture.group
+        of_group = self.chain.label_frequency(block)[group]
+        is_alone = np.bincount(group)[group] == 1
+        return np.where(is_alone[:, None], of_group, own_frequency(self.label_counts[block], of_group))
+
+    def is_grouped(self, label: int) -> bool:
+        """Return whether a label belongs to a group of several."""
+        group = self.admixture.group
+        return bool((group == group[label]).sum() > 1)
 
     def predictor(self, label: np.ndarray) -> NextCodePredictor:
         """Return what predicts the codes of rows of these labels, block by block."""
@@ -110,8 +130,8 @@ class CodeModel:
         rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, 2)
         offset = np.empty((len(rows), sum(self.sizes)), dtype=np.float32)
         ends = np.cumsum([0, *self.sizes])
-        for first in range(0, len(rows), _ROWS_AT_A_TIME):
-            part = slice(first, first + _ROWS_AT_A_TIME)
+        for first in range(0, len(rows), ROWS_AT_A_TIME):
+            part = slice(first, first + ROWS_AT_A_TIME)
             predictor = self.predictor(row_label[part])
             for b in range(rows.shape[1]):
                 offset[part, ends[b] : ends[b + 1]] = predictor.log_probs(rows[part, b])
@@ -137,7 +157,7 @@ class CodeModel:
         z = np.repeat(known.z, per, axis=0)
         if not z.shape[1]:
             return replace(self, ancestry=no_ancestry(self.sizes, self.n_labels))
-        parts = [slice(first, first + _ROWS_AT_A_TIME) for first in range(0, len(rows), _ROWS_AT_A_TIME)]
+        parts = [slice(first, first + ROWS_AT_A_TIME) for first in range(0, len(rows), ROWS_AT_A_TIME)]
         predictors = [self.predictor(row_label[part]) for part in parts]
         loadings = []
         for b in range(rows.shape[1]):
@@ -185,7 +205,8 @@ class CodeModel:
         return {
             "chain.used": used,
             "chain.counts": counts[used],
-            "chain.codes": np.concatenate([counts.ravel() for counts in chain.code_counts]),
+            "labels.group": self.admixture.group,
+            "labels.codes": np.concatenate([counts.ravel() for counts in self.label_counts]),
             "chain.weights": np.array([chain.label_weight, chain.pooled_weight, chain.frequency_weight]),
             "context_tree.weights": np.array([tree.weights[order] for order in ORDERS]),
             "context_tree.min_carriers": np.array(tree.min_carriers),
@@ -208,23 +229,28 @@ class CodeModel:
         ValueError
             If the arrays do not fit together.
         """
-        shapes = [(n_labels, i, j) for i, j in zip([1, *sizes[:-1]], sizes, strict=True)]
+        group, n_groups = arrays["labels.group"], arrays["local_ancestry.proportions"].shape[1]
+        if not np.array_equal(np.unique(group), np.arange(n_groups)):
+            raise ValueError(f"labels.group does not number {n_groups} groups")
+        shapes = [(n_groups, i, j) for i, j in zip([1, *sizes[:-1]], sizes, strict=True)]
         n_transitions = sum(a * b * c for a, b, c in shapes)
         used = arrays["chain.used"]
         if len(used) and (int(used[-1]) >= n_transitions or (np.diff(used) <= 0).any()):
             raise ValueError(f"chain.used does not point at {n_transitions} transitions, one after the other")
-        counts = np.zeros(n_transitions, dtype=np.float32)
-        counts[used] = arrays["chain.counts"]
-        transitions = np.split(counts, np.cumsum([a * b * c for a, b, c in shapes])[:-1])
+        passed = np.zeros(n_transitions, dtype=np.float32)
+        passed[used] = arrays["chain.counts"]
+        transitions = np.split(passed, np.cumsum([a * b * c for a, b, c in shapes])[:-1])
+        of_labels = _cut(arrays, "labels.codes", [n_labels * k for k in sizes])
+        counts = [part.reshape(n_labels, -1) for part in of_labels]
         chain = Chain(
             [part.reshape(shape) for part, shape in zip(transitions, shapes, strict=True)],
-            [part.reshape(n_labels, -1) for part in _cut(arrays, "chain.codes", [n_labels * k for k in sizes])],
+            [_by_group(part, group) for part in counts],
             *arrays["chain.weights"].tolist(),
         )
-        admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"])
+        admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"], group)
         loadings = _cut(arrays, "person_ancestry.loadings", sizes)
         ancestry = PersonAncestry(loadings, arrays["person_ancestry.spread"])
-        return cls(chain, _tree_of(arrays, sizes, n_labels), admixture, ancestry)
+        return cls(chain, _tree_of(arrays, sizes, n_groups), admixture, ancestry, counts)
 
 
 _COLUMNS = (
@@ -233,7 +259,27 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> ContextTree:
+def own_frequency(counts: np.ndarray, of_group: np.ndarray) -> np.ndarray:
+    """Return the code frequencies of labels in groups of several: float32, shape (rows, codes).
+
+    Nine tenths are their own; the likelihood alone would leave less, and what sets a label apart would be lost.
+
+    Parameters
+    ----------
+    counts, of_group : arrays, shape (rows, codes)
+        Counts of the label, and the frequencies of its group.
+    """
+    total = counts.sum(axis=1, keepdims=True)
+    weight = (1 / _OWN_SHARE - 1) * total + 1e-3
+    return np.asarray((counts + weight * of_group) / (total + weight), dtype=np.float32)
+
+
+def _by_group(counts: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return counts (labels, codes) added up by group: (groups, codes)."""
+    return np.stack([counts[group == k].sum(axis=0) for k in range(int(group.max()) + 1)])
+
+
+def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_groups: int) -> ContextTree:
     """Return the context tree of arrays; raise ValueError if they do not fit together."""
     table = arrays["context_tree.table"]
     _check_table(table[:, :2].tolist(), len(sizes))
@@ -246,7 +292,7 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: i
             raise ValueError(f"context_tree.first and context_tree.code do not fit together at block {block}")
         if len(code) and code.max() >= sizes[block]:
             raise ValueError(f"context_tree.code has codes that block {block} does not have")
-        runs[block][order] = RunCounts(keys, others, label_keys, n_labels, first, code, count, carriers)
+        runs[block][order] = RunCounts(keys, others, label_keys, n_groups, first, code, count, carriers)
     weights = {
         order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
     }
@@ -272,63 +318,3 @@ def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | n
     if len(whole) != sum(lengths) or min(lengths, default=0) < 0:
         raise ValueError(f"{name} has {len(whole)} entries; {sum(lengths)} fit")
     return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
-
-
-def fit_code_model(
-    codes: np.ndarray,
-    label: np.ndarray,
-    person: np.ndarray,
-    sizes: Sequence[int],
-    n_labels: int,
-    min_carriers: int,
-    *,
-    longest_run: int = ORDERS[-1],
-    local_ancestry: bool = True,
-) -> CodeModel:
-    """Fit chain, context tree and local ancestry; all weights are chosen by leave-one-out likelihood.
-
-    Parameters
-    ----------
-    codes : array of int, shape (rows, blocks)
-        -1 is unknown.
-    label, person : arrays of int, shape (rows,)
-    sizes : sequence of int
-        Codes per block.
-    n_labels : int
-    min_carriers : int
-        People who must share a run of codes before it is followed.
-    longest_run : int
-        Blocks of the longest runs that are counted; with 1, there is no context tree.
-    local_ancestry : bool
-        Whether to fit it.
-    """
-    plain = fit_chain(codes, label, sizes, n_labels)
-    chain, tree, nats = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, label, sizes)
-    enough = (1 - _GAIN) * nats
-    for power in POWERS if longest_run > 1 else ():
-        runs, share = count_runs(codes, label, person, sizes, n_labels, min_carriers, power, longest_run)
-        trial = fit_shrinkage(fit_chain(codes, label, sizes, n_labels, share), runs, codes, label, sizes)
-        if trial[2] < min(nats, enough):
-            chain, tree, nats = trial
-    model = CodeModel(chain, tree, no_admixture(n_labels), no_ancestry(sizes, n_labels))
-    if local_ancestry and n_labels > 1:
-        model = replace(model, admixture=_fit_admixture(model, codes, label))
-    return model
-
-
-def _fit_admixture(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
-    """Fit local ancestry to as many training rows as are needed."""
-    rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _ADMIXTURE_CODES // codes.shape[1]))))
-    codes, label = codes[rows.astype(int)], label[rows.astype(int)]
-    n_labels = model.n_labels
-    from_all = AdmixtureHMM(np.ones((n_labels, n_labels), np.float32), np.zeros(n_labels, np.float32))
-    every_label = replace(model, admixture=from_all)
-    log_probs = np.empty((*codes.shape, n_labels), dtype=np.float32)
-    at_a_time = max(1, _ROWS_AT_A_TIME // n_labels)
-    for first in range(0, len(codes), at_a_time):
-        part = slice(first, first + at_a_time)
-        predictor = every_label.predictor(label[part])
-        for b in range(codes.shape[1]):
-            log_probs[part, b] = predictor.log_probs_by_label(codes[part, b])
-            predictor.observe(codes[part, b])
-    return fit_admixture(log_probs, label)

@@ -12,6 +12,7 @@ SINGLE_SITE = 3  # most codes of a block that may be a single site: alleles, or 
 _TURN = 32  # rows
 _LIKENESS = 20  # rows are alike whose most probable code is the same, with a probability in the same 20th
 _RAKING_ROUNDS = 6
+_PARTY = 64  # people of a label
 
 
 @dataclass
@@ -51,6 +52,7 @@ class CodeSampler:
         *,
         ancestry: np.ndarray | None = None,
         begun: np.ndarray | None = None,
+        share: bool = False,
     ) -> np.ndarray:
         """Draw the codes of people: int, shape (people, rows per person, blocks).
 
@@ -63,12 +65,14 @@ class CodeSampler:
             That of the people; drawn if not given.
         begun : array of int, shape (people, rows per person, first blocks), optional
             Codes that the people have already.
+        share : bool
+            See `draw`.
         """
         if ancestry is None:
             ancestry = self.draw_ancestry(label, random)
         # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
         haplotypes = [
-            self.draw(label, random, ancestry=ancestry, begun=None if begun is None else begun[:, h])
+            self.draw(label, random, ancestry=ancestry, begun=None if begun is None else begun[:, h], share=share)
             for h in range(rows_per_person)
         ]
         return np.stack(haplotypes, axis=1)
@@ -81,6 +85,7 @@ class CodeSampler:
         ancestry: np.ndarray | None = None,
         begun: np.ndarray | None = None,
         targets: list[np.ndarray] | None = None,
+        share: bool = False,
     ) -> np.ndarray:
         """Draw one row for each label: int, shape (rows, blocks).
 
@@ -95,10 +100,15 @@ class CodeSampler:
         targets : list of arrays (labels, codes), optional
             Code frequencies by label and block. The `label_bias` of each block is set, before its codes are drawn, so
             that the expected frequencies among these rows meet them (iterative proportional fitting).
+        share : bool
+            Whether every 64 rows of a label have, among themselves, the code frequencies of the label as nearly as they
+            can. Otherwise the chance of a draw adds up from block to block, and a label of few people loses by it what
+            sets it apart.
         """
         if ancestry is None:
             ancestry = self.draw_ancestry(label, random)
         predictor = self.model.predictor(label)
+        party = parties(label) if share else None
         codes = np.empty((len(label), len(self.model.sizes)), dtype=np.int64)
         for b, size in enumerate(self.model.sizes):
             # a single site has no haplotype to stay on
@@ -106,12 +116,49 @@ class CodeSampler:
             logits = factor * predictor.log_probs() + ancestry @ self.model.ancestry.loadings[b].T
             if targets is not None:
                 self.label_bias[b] = raking_bias(logits, label, targets[b])
-            logits += self.label_bias[b][label]
-            codes[:, b] = (
-                begun[:, b] if begun is not None and b < begun.shape[1] else draw_evenly(logits, label, random)
-            )
+            if begun is not None and b < begun.shape[1]:
+                codes[:, b] = begun[:, b]
+            else:
+                codes[:, b] = self.draw_block(b, logits, label, random, party)
             predictor.observe(codes[:, b])
         return codes
+
+    def draw_block(
+        self,
+        block: int,
+        logits: np.ndarray,
+        label: np.ndarray,
+        random: np.random.Generator,
+        party: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Draw the code of each row in a block, calibrated: array of int, shape (rows,).
+
+        Parameters
+        ----------
+        block : int
+        logits : array of float32, shape (rows, codes)
+            Not calibrated; changed in place.
+        label : array of int, shape (rows,)
+        random : numpy Generator
+        party : pair of arrays, optional
+            Rows that share the frequencies of their label; see `parties`.
+        """
+        logits += self.label_bias[block][label]
+        if party is None:
+            return draw_evenly(logits, label, random)
+        number, label_of_party = party
+        logits += raking_bias(logits, number, self.model.label_frequency(block)[label_of_party])[number]
+        return draw_evenly(logits, number, random)
+
+
+def parties(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which 64 rows of its label each row belongs to, numbered from 0: (rows,), and the label of each number."""
+    order = np.argsort(label, kind="stable")
+    first = np.searchsorted(label[order], label[order])
+    key = np.empty(len(label), dtype=np.int64)
+    key[order] = label[order] * len(label) + (np.arange(len(label)) - first) // _PARTY
+    keys, party = np.unique(key, return_inverse=True)
+    return party, keys // len(label)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

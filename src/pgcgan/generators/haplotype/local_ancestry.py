@@ -1,11 +1,11 @@
-"""Local ancestry: the label whose haplotypes a stretch of a haplotype is drawn from.
+"""Local ancestry: the group of labels whose haplotypes a stretch of a haplotype is drawn from.
 
 People of one label descend from several populations: a haplotype of an admixed person is European here and African a
 few hundred thousand bases on, and the haplotypes counted in Europeans predict what follows better than the few counted
-in admixed people. So each label draws its haplotypes, stretch by stretch, from the haplotypes of all labels: a hidden
-Markov model along the genome whose state is a label (as in local ancestry inference; Li and Stephens 2003 with labels
-instead of haplotypes). Proportions and switch rates are fitted by EM to the leave-one-out probabilities of training
-rows.
+in admixed people. So each label draws its haplotypes, stretch by stretch, from the haplotypes of all groups of labels
+(`label_groups`): a hidden Markov model along the genome whose state is a group (as in local ancestry inference; Li and
+Stephens 2003 with groups instead of haplotypes). Proportions and switch rates are fitted by EM to the leave-one-out
+probabilities of training rows.
 """
 
 from __future__ import annotations
@@ -15,77 +15,83 @@ from dataclasses import dataclass
 import numpy as np
 
 _ROUNDS = 20
-_OWN_STRETCHES = 20.0  # stretches of its own that each label is credited with beforehand
-_LEAST = 0.01  # labels with a smaller proportion are left out: each costs time
-_GAIN = 0.01  # relative gain in log-likelihood that drawing from other labels must bring
+_OWN_STRETCHES = 20.0  # stretches of its own group that each label is credited with beforehand
+_LEAST = 0.01  # groups with a smaller proportion are left out: each costs time
+_GAIN = 0.01  # relative gain in log-likelihood that drawing from other groups must bring
 
 
 @dataclass(frozen=True)
 class AdmixtureHMM:
-    """The labels that each label draws stretches of haplotypes from.
+    """The groups of labels that each label draws stretches of haplotypes from.
 
     Parameters
     ----------
-    proportions : array of float32, shape (labels, labels)
-        Row l: the probability that a stretch of a haplotype of label l is drawn from each label.
+    proportions : array of float32, shape (labels, groups)
+        Row l: the probability that a stretch of a haplotype of label l is drawn from each group.
     switch_rate : array of float32, shape (labels,)
         Probability that a new stretch begins, at each block.
+    group : array of int, shape (labels,)
+        The group of each label.
     """
 
     proportions: np.ndarray
     switch_rate: np.ndarray
+    group: np.ndarray
 
     def next_state(self, state: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Return the state probabilities of each row one block on: (rows, labels), (rows,) -> (rows, labels)."""
+        """Return the state probabilities of each row one block on: (rows, groups), (rows,) -> (rows, groups)."""
         switch = self.switch_rate[label][:, None]
         return (1 - switch) * state + switch * self.proportions[label]
 
 
-def no_admixture(n_labels: int) -> AdmixtureHMM:
-    """Return the model of labels that each draw from themselves alone."""
-    return AdmixtureHMM(np.eye(n_labels, dtype=np.float32), np.zeros(n_labels, dtype=np.float32))
+def no_admixture(group: np.ndarray) -> AdmixtureHMM:
+    """Return the model of labels that each draw from their own group alone, given the group of each: (labels,)."""
+    own = np.eye(int(group.max()) + 1, dtype=np.float32)[group]
+    return AdmixtureHMM(own, np.zeros(len(group), dtype=np.float32), group)
 
 
-def fit_admixture(log_probs: np.ndarray, label: np.ndarray) -> AdmixtureHMM:
+def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -> AdmixtureHMM:
     """Fit proportions and switch rates by EM.
 
     Parameters
     ----------
-    log_probs : array of float, shape (rows, blocks, labels)
-        Leave-one-out log-probability of each row's code in each block if it is drawn from each label; 0 where the code
+    log_probs : array of float, shape (rows, blocks, groups)
+        Leave-one-out log-probability of each row's code in each block if it is drawn from each group; 0 where the code
         is unknown.
     label : array of int, shape (rows,)
+    group : array of int, shape (labels,)
+        The group of each label.
 
     Returns
     -------
     AdmixtureHMM
         `no_admixture` if that explains the rows as well.
     """
-    n_labels = log_probs.shape[2]
-    alone = no_admixture(n_labels)
+    alone = no_admixture(group)
     proportions, switch_rate = alone.proportions.copy(), alone.switch_rate.copy()
     gain, alone_nats = 0.0, 0.0
     for own in np.unique(label):
         of_label = log_probs[label == own].astype(np.float64)
         top = of_label.max(axis=2, keepdims=True)
-        proportions[own], switch_rate[own], log_likelihood = _fit_label(np.exp(of_label - top), int(own))
-        gain += log_likelihood + float((top[:, :, 0] - of_label[:, :, own]).sum())
-        alone_nats -= float(of_label[:, :, own].sum())
+        own_group = int(group[own])
+        proportions[own], switch_rate[own], log_likelihood = _fit_label(np.exp(of_label - top), own_group)
+        gain += log_likelihood + float((top[:, :, 0] - of_label[:, :, own_group]).sum())
+        alone_nats -= float(of_label[:, :, own_group].sum())
     if gain < _GAIN * alone_nats:
         return alone
     proportions[(proportions < _LEAST) & (alone.proportions == 0)] = 0
-    return AdmixtureHMM(proportions / proportions.sum(axis=1, keepdims=True), switch_rate)
+    return AdmixtureHMM(proportions / proportions.sum(axis=1, keepdims=True), switch_rate, group)
 
 
 def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, float]:
-    """Return proportions, switch rate and log-likelihood of the rows of one label: (rows, blocks, labels)."""
-    rows, blocks, n_labels = probability.shape
-    credit = _OWN_STRETCHES * np.eye(n_labels)[own]
-    proportions, switch = np.full(n_labels, 0.2 / n_labels) + 0.8 * np.eye(n_labels)[own], 0.1
+    """Return proportions, switch rate and log-likelihood of the rows of one label: (rows, blocks, groups)."""
+    rows, blocks, n_groups = probability.shape
+    credit = _OWN_STRETCHES * np.eye(n_groups)[own]
+    proportions, switch = np.full(n_groups, 0.2 / n_groups) + 0.8 * np.eye(n_groups)[own], 0.1
     log_likelihood = 0.0
     for _ in range(_ROUNDS):
         # forward: the state of each row given its codes so far, and the probability of each code given those before
-        before = np.broadcast_to(proportions, (rows, n_labels))
+        before = np.broadcast_to(proportions, (rows, n_groups))
         scaled = np.empty_like(probability)
         log_likelihood = 0.0
         for b in range(blocks):
@@ -95,8 +101,8 @@ def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, fl
             log_likelihood += float(np.log(code).sum())
             before = (1 - switch) * joint / code + switch * proportions
         # backward: expected number of stretches that begin with each label
-        later = np.ones((rows, n_labels))
-        stretches, switches = np.zeros(n_labels), 0.0
+        later = np.ones((rows, n_groups))
+        stretches, switches = np.zeros(n_groups), 0.0
         for b in range(blocks - 1, 0, -1):
             here = later * scaled[:, b]
             new = switch * proportions * here

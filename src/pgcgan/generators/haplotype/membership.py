@@ -16,9 +16,8 @@ import numpy as np
 from ...numerics import fill_missing, nearest_distances, roc_auc
 from ..rows import Rows
 from .blocks import Blocks
-from .chain import fit_chain
 from .code_model import CodeModel
-from .context_tree import count_runs
+from .fitting import count_code_model
 from .prediction import NextCodePredictor
 
 # AUC at which the attack counts as failed: the excess over 0.5 is proportional to 1 / people, so that 0.54 for three
@@ -104,11 +103,18 @@ def _counted(
     model: CodeModel, codes: np.ndarray, label: np.ndarray, person: np.ndarray, sizes: list[int], carriers: int
 ) -> NextCodePredictor:
     """Count chain and context tree in some people; return the predictor of as many rows."""
-    person = np.unique(person, return_inverse=True)[1]
-    runs, share = count_runs(codes, label, person, sizes, model.n_labels, carriers, model.context_tree.power)
-    weights = {n: getattr(model.chain, n) for n in ("label_weight", "pooled_weight", "frequency_weight")}
-    chain = fit_chain(codes, label, sizes, model.n_labels, share).reweighted(**weights)
-    return NextCodePredictor(chain, replace(runs, weights=model.context_tree.weights), model.admixture, label)
+    counted = count_code_model(
+        codes,
+        label,
+        np.unique(person, return_inverse=True)[1],
+        sizes,
+        model.admixture.group,
+        carriers,
+        power=model.context_tree.power,
+        chain_weights={n: getattr(model.chain, n) for n in ("label_weight", "pooled_weight", "frequency_weight")},
+        run_weights=model.context_tree.weights,
+    )
+    return replace(counted, admixture=model.admixture).predictor(label)
 
 
 def _draw(predictor: NextCodePredictor, blocks: int, random: np.random.Generator) -> np.ndarray:

@@ -23,11 +23,12 @@ from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks
 from .calibration import MOST_INVERSE_TEMPERATURE, choose_inverse_temperature, rake
-from .code_model import CodeModel, fit_code_model
+from .code_model import CodeModel
 from .context_tree import ORDERS
 from .cost import expected_cost
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
+from .fitting import fit_code_model
 from .membership import choose_min_carriers, least_carriers
 from .person_ancestry import KnownAncestry
 from .private_carriers import choose_carriers
@@ -61,8 +62,11 @@ class HaplotypeModel(Generator):
         Share of the haplotypes that the templates of a block cover at least.
     max_sites, max_codes : int
         Most sites and most templates of a block.
+    group_labels : bool
+        Whether to count the haplotypes of labels with few people together where that predicts them better; such labels
+        keep their own code frequencies.
     context_tree, local_ancestry : bool
-        Whether to follow long runs of codes, and to draw stretches from the haplotypes of other labels.
+        Whether to follow long runs of codes, and to draw stretches from the haplotypes of other groups of labels.
     calibrate : bool
         Whether to rake the code frequencies of each label to those of its training people.
     inverse_temperature : float
@@ -108,6 +112,7 @@ class HaplotypeModel(Generator):
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
+        group_labels: bool = True,
         context_tree: bool = True,
         local_ancestry: bool = True,
         calibrate: bool = True,
@@ -118,7 +123,7 @@ class HaplotypeModel(Generator):
         self.min_carriers, self.run_carriers = min_carriers, run_carriers
         self.min_deviations, self.min_transitions = min_deviations, min_transitions
         self.coverage, self.max_sites, self.max_codes = coverage, max_sites, max_codes
-        self.context_tree, self.local_ancestry = context_tree, local_ancestry
+        self.group_labels, self.context_tree, self.local_ancestry = group_labels, context_tree, local_ancestry
         self.calibrate, self.inverse_temperature, self.private = calibrate, inverse_temperature, private
 
     def _check(self) -> None:
@@ -255,6 +260,7 @@ class HaplotypeModel(Generator):
                 self.blocks_.sizes,
                 len(rows.label_names),
                 run_carriers,
+                group_labels=self.group_labels,
                 longest_run=ORDERS[-1] if self.context_tree else 1,
                 local_ancestry=self.local_ancestry,
             )
@@ -301,7 +307,9 @@ class HaplotypeModel(Generator):
         return calls_of(self._decode(codes.reshape(-1, codes.shape[2]), random), self.phased_, self.ploidy_)
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
-        codes = self.sampler_.draw_people(np.full(people, label), self.rows_per_person, random)
+        # what sets a label with few people apart from its group would be lost in the chance of the draw
+        share = self.calibrate and self.code_model_.is_grouped(label)
+        codes = self.sampler_.draw_people(np.full(people, label), self.rows_per_person, random, share=share)
         return self._decode(codes.reshape(-1, codes.shape[2]), random)
 
     def _decode(self, codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -321,6 +329,7 @@ class HaplotypeModel(Generator):
     def _facts(self) -> dict[str, Any]:
         return {
             "chosen": {
+                "groups of labels": int(self.code_model_.admixture.group.max()) + 1,
                 "blocks": len(self.blocks_),
                 "codes": sum(self.blocks_.sizes),
                 "carriers of a template": self.min_carriers_,

@@ -27,7 +27,7 @@ class NextCodePredictor:
         self._chain, self._context_tree, self._admixture = chain, context_tree, admixture
         self._last = np.zeros(len(label), dtype=np.int64)
         self._runs: list[dict[int, np.ndarray]] = []
-        # the labels that each row may be drawn from here, row by row, and their probabilities given the codes so far
+        # the groups that each row may be drawn from here, row by row, and their probabilities given the codes so far
         self._state = admixture.proportions[self.label]
         self._row, self._source = np.nonzero(self._state)
         self._predicted: tuple[np.ndarray, np.ndarray] | None = None
@@ -48,8 +48,8 @@ class NextCodePredictor:
         self._predicted = probability, which
         return np.log(np.maximum(mixed, 1e-12), dtype=np.float32)
 
-    def log_probs_by_label(self, codes: np.ndarray) -> np.ndarray:
-        """Return log P of the next code of training rows if it is drawn from each of their possible labels.
+    def log_probs_by_group(self, codes: np.ndarray) -> np.ndarray:
+        """Return log P of the next code of training rows if it is drawn from each of their possible groups.
 
         Parameters
         ----------
@@ -58,8 +58,8 @@ class NextCodePredictor:
 
         Returns
         -------
-        array of float32, shape (rows, labels)
-            0 where the code is unknown, or the row is never drawn from the label.
+        array of float32, shape (rows, groups)
+            0 where the code is unknown, or the row is never drawn from the group.
         """
         probability, which = self._by_source(codes)
         code = codes[self._row]
@@ -92,7 +92,7 @@ class NextCodePredictor:
                 longest = np.where(index >= 0, (i + 1 << 40) + index, longest) if i else longest
             _, same = np.unique(longest, return_inverse=True)
             _, first, which = np.unique(
-                same[self._row] * len(self._admixture.proportions) + self._source,
+                same[self._row] * self._state.shape[1] + self._source,
                 return_index=True,
                 return_inverse=True,
             )
@@ -103,8 +103,9 @@ class NextCodePredictor:
         if leave_out is None:
             probability = self._chain.probabilities(block, last[row], source)
             return self._context_tree.refine(block, probability, run_of, source), which
-        weights = self._context_tree.leave_out_weights(block, run, self.label, leave_out)
+        own_group = self._admixture.group[self.label]
+        weights = self._context_tree.leave_out_weights(block, run, own_group, leave_out)
         weights = {order: weight[row] for order, weight in weights.items()}
-        codes, own_label = leave_out[row], source == self.label[row]
-        probability = np.exp(self._chain.log_probs(block, last[row], source, codes, weights[1], own_label))
-        return self._context_tree.refine(block, probability, run_of, source, codes, weights, own_label), which
+        codes, is_own = leave_out[row], source == own_group[row]
+        probability = np.exp(self._chain.log_probs(block, last[row], source, codes, weights[1], is_own))
+        return self._context_tree.refine(block, probability, run_of, source, codes, weights, is_own), which

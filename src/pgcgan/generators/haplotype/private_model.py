@@ -16,10 +16,11 @@ from ..generator import OnEvent
 from ..rows import Rows, rows_of
 from .blocks import Blocks, find_blocks
 from .calibration import rake
-from .code_model import CodeModel, fit_code_model
+from .code_model import CodeModel
 from .context_tree import ContextTree, empty_context_tree
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
+from .fitting import fit_code_model
 from .local_ancestry import no_admixture
 from .model import HaplotypeModel
 from .person_ancestry import no_ancestry
@@ -150,7 +151,8 @@ class PrivateHaplotypeModel(HaplotypeModel):
         self.blocks_ = estimate_emission(noisy, blocks, chain.pooled_code_counts)
         self.min_carriers_ = 1  # whoever has what a template holds is hidden by noise
         sizes, n_labels = self.blocks_.sizes, len(n_rows)
-        self.code_model_ = CodeModel(chain, tree, no_admixture(n_labels), no_ancestry(sizes, n_labels))
+        alone = no_admixture(np.arange(n_labels))
+        self.code_model_ = CodeModel(chain, tree, alone, no_ancestry(sizes, n_labels), chain.code_counts)
         self.exclusive_sites_ = ExclusiveSites([], []) if public is None else ExclusiveSites.of(public)
         self.sampler_ = rake(CodeSampler.of(self.code_model_), self.seed)
         self.privacy_ = {**budget.statement(), "public": _public_facts(public)}
