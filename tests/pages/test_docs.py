@@ -18,7 +18,7 @@ from pgcgan import cli
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 # pages about scripts with options of their own
-OWN_OPTIONS = {"benchmarks.md", "findings.md"}
+OWN_OPTIONS = {"benchmarks.md", "findings.md", "uses.md"}
 OF_PIP = {"--extra-index-url"}
 
 
