@@ -73,8 +73,7 @@ ORDER: dict[str, dict[str, str]] = {
     "Models": {
         "estimate": "pgcgan estimate cohort.vcf.gz --panel cohort.panel.tsv",
         "train": "pgcgan train cohort.vcf.gz --panel cohort.panel.tsv --split split.tsv --min-maf 0.01 -o my.model",
-        "generate": "pgcgan generate my.model --like cohort.panel.tsv --split split.tsv -o synthetic.vcf.gz\n"
-        "  pgcgan generate my.model -n AFR:0.8+EUR:0.2=500 --generations 8 -o admixed.vcf.gz",
+        "generate": "pgcgan generate my.model --like cohort.panel.tsv --split split.tsv -o synthetic.vcf.gz",
         "windows": "pgcgan windows plan cohort.vcf.gz --panel cohort.panel.tsv --windows 5000 -o genome.model",
         "card": "pgcgan card my.model",
     },

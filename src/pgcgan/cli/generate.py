@@ -59,10 +59,11 @@ def generate(
 ) -> None:
     """Write synthetic people: genotypes and a panel file.
 
-    Specify how many people with exactly one of -n, --like or --balance. A label may be a mixture, as in
-    -n "AFR:0.8+EUR:0.2=500": haplotypes are drawn in stretches of these labels, and NAME.bp has the true local ancestry,
-    as haptools reads it. With --release or --min-distance, --real names
+    Specify how many people with exactly one of -n, --like or --balance. With --release or --min-distance, --real names
     the people that the model was trained on. --unphased writes the people without phase, which a .bed cannot hold.
+
+    A label may be a mixture, as in -n AFR:0.8+EUR:0.2=500: haplotypes are drawn in stretches of these labels, and
+    NAME.bp has the true local ancestry, as haptools reads it.
 
     Parameters
     ----------
@@ -231,7 +232,7 @@ def _mixing(
     from ..labels import plan_counts
 
     given = {name: value for name, value in asdict(options or MixtureOptions()).items() if value is not None}
-    plan = plan_counts(wanted, generator.label_counts_)
+    plan = {} if isinstance(wanted, int) else plan_counts(wanted, generator.label_counts_)
     mixture = next((name for name in plan if name not in generator.label_counts_), None)
     if mixture is None:
         if given:
