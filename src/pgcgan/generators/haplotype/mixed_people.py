@@ -92,7 +92,8 @@ def draw_paths(
 def draw_codes(sampler: CodeSampler, paths: AncestryPaths, random: np.random.Generator, *, share: bool) -> np.ndarray:
     """Draw the codes of people along their ancestry: int, shape (people, 2, blocks).
 
-    A stretch is another ancestor's haplotype: its codes do not depend on those of the stretch before.
+    A stretch is another ancestor's haplotype: its codes do not depend on those of the stretch before, and its first
+    code has the frequencies of its label.
 
     Parameters
     ----------
@@ -115,6 +116,9 @@ def draw_codes(sampler: CodeSampler, paths: AncestryPaths, random: np.random.Gen
                 predictor.restart(begins[:, b], here)
             ancestry = np.einsum("pij,pj->pi", spread[here], normal)
             logits = sampler.logits(b, predictor, ancestry)
+            new, of_new = np.flatnonzero(begins[:, b]), here[begins[:, b]]
+            first = np.log(sampler.model.label_frequency(b)[of_new]) - sampler.label_bias[b][of_new]
+            logits[new] = first + ancestry[new] @ sampler.model.ancestry.loadings[b].T
             party = parties(here) if share else None
             codes[:, haplotype, b] = sampler.draw_block(b, logits, here, random, party)
     return codes
