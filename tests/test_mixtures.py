@@ -202,10 +202,10 @@ def test_frequencies_of_a_mixture_lie_at_the_mean_of_its_sources(
     assert np.sqrt(np.mean((mixed - real) ** 2)) < 0.03
 
 
-def test_rows_of_a_stretch_may_share_the_frequencies_of_their_label(model: HaplotypeModel) -> None:
+def test_rows_that_have_a_label_have_its_frequencies(model: HaplotypeModel) -> None:
     begin = stretch_probability(model.blocks_.edges, model.variants_, Mixing(OFTEN))
     paths = draw_paths(np.array([0.5, 0, 0.5, 0]), 256, begin, 0.0, np.random.default_rng(4))
-    codes = draw_codes(model.sampler_, paths, np.random.default_rng(5), share=True)
+    codes = draw_codes(model.sampler_, paths, np.random.default_rng(5), rake=True)
     for haplotype in range(2):
         for b in range(len(model.blocks_)):
             for k in (0, 2):

@@ -14,9 +14,10 @@ import numpy as np
 from ...genotypes import Variants
 from ...mixtures import Mixing
 from ..genetic_map import morgans_of
-from .drawing import CodeSampler, parties
+from .drawing import CodeSampler, raking_bias
 
 RATE = 1e-8  # Morgans per base pair: 1 cM per Mb
+_ENOUGH = 64  # rows of a label whose frequencies are raked
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def draw_paths(
     return AncestryPaths(np.take_along_axis(label, first, axis=2), begins)
 
 
-def draw_codes(sampler: CodeSampler, paths: AncestryPaths, random: np.random.Generator, *, share: bool) -> np.ndarray:
+def draw_codes(sampler: CodeSampler, paths: AncestryPaths, random: np.random.Generator, *, rake: bool) -> np.ndarray:
     """Draw the codes of people along their ancestry: int, shape (people, 2, blocks).
 
     A stretch is another ancestor's haplotype: its codes do not depend on those of the stretch before, and its first
@@ -100,8 +101,9 @@ def draw_codes(sampler: CodeSampler, paths: AncestryPaths, random: np.random.Gen
     sampler : CodeSampler
     paths : AncestryPaths
     random : numpy Generator
-    share : bool
-        See `CodeSampler.draw`.
+    rake : bool
+        Whether the rows that have a label in a block have its code frequencies there, if they are 64 or more. The
+        calibration of the sampler is for haplotypes that have their label from end to end.
     """
     spread = sampler.model.ancestry.spread
     normal = random.standard_normal((len(paths.label), spread.shape[1]), dtype=np.float32)
@@ -119,6 +121,10 @@ def draw_codes(sampler: CodeSampler, paths: AncestryPaths, random: np.random.Gen
             new, of_new = np.flatnonzero(begins[:, b]), here[begins[:, b]]
             first = np.log(sampler.model.label_frequency(b)[of_new]) - sampler.label_bias[b][of_new]
             logits[new] = first + ancestry[new] @ sampler.model.ancestry.loadings[b].T
-            party = parties(here) if share else None
-            codes[:, haplotype, b] = sampler.draw_block(b, logits, here, random, party)
+            if rake:
+                target, bias = sampler.model.label_frequency(b), sampler.label_bias[b]
+                further = raking_bias(logits + bias[here], here, target)
+                further[np.bincount(here, minlength=len(target)) < _ENOUGH] = 0
+                logits += further[here]
+            codes[:, haplotype, b] = sampler.draw_block(b, logits, here, random)
     return codes

@@ -327,8 +327,7 @@ class HaplotypeModel(Generator):
         if name in self.label_counts_:
             return super()._stream(name, start, seed, mixing)
         random = np.random.default_rng([seed, 2, zlib.crc32(name.encode()), start])
-        share = self.calibrate and any(self.code_model_.is_grouped(int(k)) for k in np.flatnonzero(self._shares(name)))
-        codes = draw_codes(self.sampler_, self._paths(name, start, seed, mixing), random, share=share)
+        codes = draw_codes(self.sampler_, self._paths(name, start, seed, mixing), random, rake=self.calibrate)
         return self._decode(codes.reshape(-1, codes.shape[2]), random)
 
     def _paths(self, name: str, start: int, seed: int, mixing: Mixing) -> AncestryPaths:
