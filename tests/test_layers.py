@@ -19,13 +19,14 @@ ROOT = Path(pgcgan.__file__).parent
 LAYERS = (
     ("text",),
     ("errors", "numerics"),
-    ("arrays", "families", "provenance", "regions", "runtime"),
+    ("arrays", "families", "mixtures", "provenance", "regions", "runtime"),
     ("variants",),
     ("site_keys",),
     ("genotypes",),
     ("labels", "io"),
     (
-        *("generators/card", "generators/estimate", "generators/rows", "generators/store"),
+        *("generators/card", "generators/estimate", "generators/genetic_map", "generators/parameters"),
+        *("generators/rows", "generators/store"),
         *("metrics", "simulation", "thousand_genomes"),
     ),
     ("generators/generator", "report"),

@@ -1,7 +1,8 @@
 """Who is to be made: counts per label, label columns and names of synthetic people.
 
 A *label* is what people are counted by: the value of the label column, or with several columns their values
-joined by "/" ("EUR/GBR"). A *plan* maps labels to counts; its order is the order of the people.
+joined by "/" ("EUR/GBR"), or a mixture of labels ("AFR:0.8+EUR:0.2"). A *plan* maps labels to counts; its order is the
+order of the people.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from .errors import DataError, UsageError, listed
 from .genotypes import Genotypes, Variants
+from .mixtures import mixture_columns, mixture_of, mixture_text
 from .runtime.memory import available_bytes
 
 JOIN = "/"
@@ -85,27 +87,31 @@ def plan_counts(n: int | Mapping[str, int], label_counts: Mapping[str, int]) -> 
     Returns
     -------
     dict of str to int
-        Labels with at least one person, in the order of `label_counts`.
+        Labels with at least one person, in the order of `label_counts`; then mixtures, in alphabetical order.
 
     Raises
     ------
     UsageError
-        If a label is unknown (the message lists the known ones), a count is not a whole number of 0 or more, or
-        nobody is asked for.
+        If a label is unknown (the message lists the known ones) or repeated, a count is not a whole number of 0 or
+        more, or nobody is asked for.
     """
     if isinstance(n, Mapping):
-        unknown = [label for label in n if label not in label_counts]
-        if unknown:
-            raise UsageError(f"Unknown label {unknown[0]!r}; the model knows: {listed(label_counts, 30)}.")
-        asked = {label: _count(n[label], f"The count for {label!r}") for label in label_counts if label in n}
+        counts: dict[str, int] = {}
+        for label, count in n.items():
+            name = _known(label, label_counts)
+            if name in counts:
+                raise UsageError(f"{name!r} is asked for twice: {counts[name]} and {count}.")
+            counts[name] = _count(count, f"The count for {label!r}")
+        order = [*(label for label in label_counts if label in counts), *sorted(counts.keys() - label_counts.keys())]
+        asked = {label: counts[label] for label in order}
     else:
         total = _count(n, "The number of people")
         trained = sum(label_counts.values())
         # whole-number arithmetic: remainders compare exactly, so that the result is the same everywhere
         asked = {label: total * count // trained for label, count in label_counts.items()}
-        order = {label: i for i, label in enumerate(label_counts)}
+        place = {label: i for i, label in enumerate(label_counts)}
         by_remainder = sorted(
-            label_counts, key=lambda k: (-(total * label_counts[k] % trained), -label_counts[k], order[k])
+            label_counts, key=lambda k: (-(total * label_counts[k] % trained), -label_counts[k], place[k])
         )
         for label in by_remainder[: total - sum(asked.values())]:
             asked[label] += 1
@@ -160,6 +166,15 @@ def plan_from(
     return plan, before
 
 
+def _known(label: object, label_counts: Mapping[str, int]) -> str:
+    """Return a label that is asked for, a mixture by its one text; raise UsageError if it is unknown."""
+    if label in label_counts:
+        return str(label)
+    if not isinstance(label, str) or ":" not in label:
+        raise UsageError(f"Unknown label {label!r}; the model knows: {listed(label_counts, 30)}.")
+    return mixture_text(mixture_of(label, label_counts))
+
+
 def _count(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise UsageError(f"{what} is {value!r}; accepted: a whole number, 0 or more.")
@@ -208,13 +223,32 @@ def label_columns(plan: Mapping[str, int], columns: Sequence[str]) -> dict[str, 
     """Return the label columns of the planned people: column to array of str, shape (people,).
 
     It undoes `label_groups`: for any labels, ``label_columns`` of the counted labels holds the same people, in
-    the order of the plan.
+    the order of the plan. People of a mixture have the mixture of each column's values.
     """
-    rows = [(label,) if len(columns) == 1 else tuple(label.split(JOIN)) for label in plan]
+    rows = [_values(label, len(columns)) for label in plan]
     counts = list(plan.values())
     return {
         column: np.repeat(np.array([row[i] for row in rows], dtype=object), counts) for i, column in enumerate(columns)
     }
+
+
+def _values(label: str, columns: int) -> tuple[str, ...]:
+    values = (label,) if columns == 1 else tuple(label.split(JOIN))
+    return values if len(values) == columns else mixture_columns(label, JOIN)
+
+
+def streams_of(plan: Mapping[str, int], before: Mapping[str, int], size: int) -> Iterator[tuple[str, int, slice]]:
+    """Yield the random streams that have the planned people, a label after the other, each stream of `size` people.
+
+    Yields
+    ------
+    name, start, part : str, int, slice
+        The label, the number of the stream's first person within it, and which people of the stream are planned.
+    """
+    for name, count in plan.items():
+        first = before.get(name, 0)
+        for start in range(first - first % size, first + count, size):
+            yield name, start, slice(max(first - start, 0), min(first + count - start, size))
 
 
 def assemble(

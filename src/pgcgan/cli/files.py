@@ -203,13 +203,18 @@ def _parts(samples: Sequence[str], split: str, intersect: bool, panel: str | Non
     return train, [name for name in samples if part.get(name, "train") != "train"]
 
 
-def panel_beside(path: str) -> str:
-    """Return the panel file that `write` put beside a genotype file."""
+def beside_genotypes(path: str, suffix: str) -> str:
+    """Return the name of a file that lies beside a genotype file and has another suffix."""
     from ..io import FORMATS
 
     path = path.rstrip("/")  # of a folder
     suffixes = sorted((s for several in FORMATS for s in several if path.endswith(s)), key=len)
-    beside = path.removesuffix(suffixes[-1] if suffixes else "") + ".panel.tsv"
+    return path.removesuffix(suffixes[-1] if suffixes else "") + suffix
+
+
+def panel_beside(path: str) -> str:
+    """Return the panel file that `write` put beside a genotype file."""
+    beside = beside_genotypes(path, ".panel.tsv")
     if not Path(beside).is_file():
         raise UsageError(
             f"There is no panel file {beside} with the labels of the synthetic people; name one with --synthetic-panel."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,15 +16,17 @@ from ..text import whole_number
 from .app import app
 from .files import (
     asked_labels,
+    beside_genotypes,
     check_population_map,
     divided,
     genotypes_free,
     names,
     note_relatives,
+    output_free,
     read_options,
     split_of,
 )
-from .options import FILE, OUTPUT, Reading, parsed_thresholds
+from .options import FILE, OUTPUT, MixtureOptions, Reading, parsed_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +51,7 @@ def generate(
     panel: str | None = None,
     thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
     reading: Reading | None = None,
+    mixtures: MixtureOptions | None = None,
     executor: str | None = None,
     seed: int = 0,
     start: int = 0,
@@ -59,6 +62,9 @@ def generate(
 
     Specify how many people with exactly one of -n, --like or --balance. With --release or --min-distance, --real names
     the people that the model was trained on. --unphased writes the people without phase, which a .bed cannot hold.
+
+    A label may be a mixture, as in -n AFR:0.8+EUR:0.2=500: haplotypes are drawn in stretches of these labels, and
+    NAME.bp has the true local ancestry, as haptools reads it.
 
     Parameters
     ----------
@@ -114,6 +120,7 @@ def generate(
     wanted = _wanted(generator, counts, like, split, reading)
     if panel is not None:
         check_population_map(generator, panel, (reading or Reading()).population_map)
+    mixing = _mixing(generator, wanted, mixtures, output, force, release or min_distance is not None)
     known, unseen = _real_people(real, panel, split, reading or Reading())
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
@@ -126,7 +133,7 @@ def generate(
         if in_windows(generator):
             write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
         else:
-            _write_people(generator, wanted, output, prefix, start, keep)
+            _write_people(generator, wanted, output, {"prefix": prefix, "start": start}, mixing, keep)
         return
     if min_distance is not None:
         assert known is not None
@@ -196,20 +203,55 @@ def _write_people(
     generator: Generator,
     wanted: int | dict[str, int],
     output: str,
-    prefix: str,
-    start: int,
+    options: dict[str, Any],
+    mixing: dict[str, Any] | None,
     keep: dict[str, Any],
 ) -> None:
-    """Write people block by block as they are drawn."""
+    """Write people block by block as they are drawn; before them, where there is a mixture, their local ancestry."""
+    from ..generators.haplotype import HaplotypeModel
     from ..io import write
     from ..labels import plan_from
 
-    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+    total = sum(plan_from(wanted, generator.label_counts_, options["start"])[0].values())
+    options = {"seed": keep["seed"], **options, **(mixing or {})}
     with progress("generating") as on_event:
-        blocks = generator.iter_samples(wanted, seed=keep["seed"], prefix=prefix, start=start)
+        blocks = generator.iter_samples(wanted, **options)
         first = next(blocks)
-        written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep)
+        written = []
+        if mixing is not None and isinstance(generator, HaplotypeModel) and not isinstance(wanted, int):
+            breakpoints = beside_genotypes(output, ".bp")
+            written = [generator.sample_ancestry(wanted, **options).write(breakpoints, force=keep["force"])]
+        written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep) + written
     say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _mixing(
+    generator: Generator,
+    wanted: int | dict[str, int],
+    options: MixtureOptions | None,
+    output: str,
+    force: bool,
+    chosen: bool,
+) -> dict[str, Any] | None:
+    """Return how people of mixtures are put together, checked before any work; None if there is no mixture."""
+    from ..labels import plan_counts
+
+    given = {name: value for name, value in asdict(options or MixtureOptions()).items() if value is not None}
+    plan = {} if isinstance(wanted, int) else plan_counts(wanted, generator.label_counts_)
+    mixture = next((name for name in plan if name not in generator.label_counts_), None)
+    if mixture is None:
+        if given:
+            option = next(iter(given)).replace("_", "-")
+            raise UsageError(f"--{option} goes with a mixture of labels (-n AFR:0.8+EUR:0.2=500), and none is given.")
+        return None
+    if chosen:
+        raise UsageError(
+            f"--release and --min-distance are for people of the model's labels, not for a mixture ({mixture})."
+        )
+    if output == "-":
+        raise UsageError(f"The local ancestry of {mixture} has no place on standard output; give a file name (-o).")
+    output_free(beside_genotypes(output, ".bp"), force)
+    return given
 
 
 def _sample_apart(

@@ -14,6 +14,7 @@ from ..errors import UsageError
 _READING = Group("Reading", help="How a file is read; each error names the option that accepts what it refuses.")
 _NETWORKS = Group("Options of the networks", help="For --model gan and paper.")
 _PRIVACY = Group("Privacy", help="A haplotype model that gives less away of its training people.")
+_MIXTURES = Group("Mixtures", help="For -n LABEL:SHARE+LABEL:SHARE=COUNT, with a haplotype model of phased people.")
 _BASELINES = Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote.")
 
 MORE = Parameter(group=Group("More models and attacks", help="What else is compared, and what else is attacked."))
@@ -102,6 +103,21 @@ class BaselineOptions:
     """pca-gaussian: principal components."""
     neighbours: int | None = None
     """smote: nearest neighbours to choose from."""
+
+
+@Parameter(name="*", group=_MIXTURES)
+@dataclass(frozen=True)
+class MixtureOptions:
+    """How people of a mixture of labels are put together; None leaves the default."""
+
+    generations: float | None = None
+    """Since the labels met (8 by default): stretches of a label are 1 / generations Morgans long on average, and longer
+    where the next one has the same label."""
+    spread: float | None = None
+    """How much the proportions of people differ: their variance is spread * p * (1 - p), by a Dirichlet distribution.
+    0 (the default): all have the same; near 1: nearly everybody is of one label."""
+    genetic_map: str | None = None
+    """A genetic map (HapMap, SHAPEIT, IMPUTE2 or PLINK .map; plain or gzip); without one, 1 cM is 1 Mb."""
 
 
 def named_values(settings: Sequence[str]) -> dict[str, Any]:

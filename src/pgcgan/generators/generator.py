@@ -7,10 +7,8 @@ nothing else; what is learned ends in an underscore and exists only after `fit`.
 from __future__ import annotations
 
 import inspect
-import math
 import os
 import secrets
-import types
 import typing
 import zlib
 from abc import ABC, abstractmethod
@@ -22,14 +20,15 @@ import numpy as np
 
 from ..errors import ModelError, PgcganError, UsageError
 from ..genotypes import Genotypes, Variants, concat
-from ..labels import assemble, label_names, plan_from
+from ..labels import assemble, label_names, plan_from, streams_of
+from ..mixtures import Mixing
 from ..provenance import provenance
 from ..runtime.threads import single_thread
 from ..site_keys import contig_spans
-from ..text import LARGEST, is_unicode
 from . import store
 from .card import model_card
 from .estimate import Estimate, ExpectedLeak
+from .parameters import check_type, plain_value
 from .rows import Rows, calls_of, rows_of
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -88,6 +87,11 @@ class Generator(ABC):
         return hasattr(self, "label_counts_")
 
     @property
+    def draws_mixtures(self) -> bool:
+        """Whether people of a mixture of labels can be sampled."""
+        return False
+
+    @property
     def rows_per_person(self) -> int:
         """Rows that a person has: two haplotypes where the people are phased and diploid, otherwise one."""
         return self.ploidy_ if self.phased_ or self.ploidy_ == 1 else 1
@@ -134,7 +138,7 @@ class Generator(ABC):
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters by name, `label` and `seed` aside, as plain Python values."""
-        return {name: _plain(getattr(self, name)) for name in self.parameter_names()}
+        return {name: plain_value(getattr(self, name)) for name in self.parameter_names()}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return all arguments of the constructor by name, as scikit-learn's `clone` and searches ask for them."""
@@ -166,19 +170,7 @@ class Generator(ABC):
         check_seed(self.seed)
         hints = typing.get_type_hints(type(self).__init__)
         for name, value in self.parameters().items():
-            accepted = typing.get_args(hints[name]) if isinstance(hints[name], types.UnionType) else (hints[name],)
-            kinds = tuple(typing.get_origin(kind) or kind for kind in accepted)
-            is_bool = isinstance(value, bool)
-            fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
-            if not fits or (is_bool and bool not in kinds):
-                described = " or ".join(_KINDS.get(kind, kind.__name__) for kind in kinds)
-                raise UsageError(f"{name} is {value!r}; accepted: {described}.")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise UsageError(f"{name} is {value}; accepted: a finite number.")
-            if isinstance(value, str) and not is_unicode(value):
-                raise UsageError(f"{name} is {value!r}, which is not UTF-8 and cannot be kept in a model.")
-            if isinstance(value, int) and abs(value) > LARGEST:
-                raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
+            check_type(name, value, hints[name])
         self._check()
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
@@ -227,14 +219,23 @@ class Generator(ABC):
         return None
 
     def sample(
-        self, n: int | Mapping[str, int], *, seed: int | None = None, prefix: str = "SYN", start: int = 0
+        self,
+        n: int | Mapping[str, int],
+        *,
+        seed: int | None = None,
+        prefix: str = "SYN",
+        start: int = 0,
+        generations: float = Mixing.generations,
+        spread: float = Mixing.spread,
+        genetic_map: str | os.PathLike[str] | None = None,
     ) -> Genotypes:
         """Return synthetic people, in the order of the labels.
 
         Parameters
         ----------
         n : int, or mapping of str to int
-            How many: in proportion to the training people, or exact counts by label.
+            How many: in proportion to the training people, or exact counts by label. With a `HaplotypeModel`, a label
+            may be a mixture, {"AFR:0.8+EUR:0.2": 500}: haplotypes are drawn in stretches of these labels.
         seed : int, optional
             By default other people each time; `sample_seed_` then has the seed that gives them again. The same seed
             gives the same people: a person depends on the seed, the label and the number alone, and not
@@ -244,6 +245,8 @@ class Generator(ABC):
         start : int
             How many people come before these, of each label if counts are given by label. 1,000 people and then 9,000
             from 1,000 on are the same as 10,000 at once.
+        generations, spread, genetic_map
+            Of mixtures: how long stretches are, and how much people differ; see `pgcgan.mixtures.Mixing`.
 
         Returns
         -------
@@ -255,7 +258,8 @@ class Generator(ABC):
         UsageError
             If a label is unknown, a count is not a whole number, or nothing has been fitted.
         """
-        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start)))
+        mixing: dict[str, Any] = {"generations": generations, "spread": spread, "genetic_map": genetic_map}
+        return concat(list(self.iter_samples(n, seed=seed, prefix=prefix, start=start, **mixing)))
 
     def iter_samples(
         self,
@@ -265,13 +269,16 @@ class Generator(ABC):
         prefix: str = "SYN",
         people_per_block: int = 1024,
         start: int = 0,
+        generations: float = Mixing.generations,
+        spread: float = Mixing.spread,
+        genetic_map: str | os.PathLike[str] | None = None,
     ) -> Iterator[Genotypes]:
         """Yield the people of `sample` in blocks of `people_per_block`; the last block may be smaller."""
         self._check_fitted()
         seed = self._recorded(seed)
-        plan, before = plan_from(n, self.label_counts_, start)
+        plan, before = self._planned(n, start)
         return assemble(
-            self._streams(plan, before, seed),
+            self._streams(plan, before, seed, Mixing(generations, spread, genetic_map)),
             plan,
             self.label,
             self._sites(),
@@ -291,17 +298,32 @@ class Generator(ABC):
     def _sites(self) -> Variants:
         return self.variants_
 
-    def _streams(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[np.ndarray]:
+    def _planned(self, n: int | Mapping[str, int], start: int) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many people of each label there will be, and how many come before; mixtures only if accepted."""
+        plan, before = plan_from(n, self.label_counts_, start)
+        mixture = next((name for name in plan if name not in self.label_counts_), None)
+        if mixture is not None and not self.draws_mixtures:
+            raise UsageError(
+                f"People of a mixture ({mixture}) are generated by a haplotype model of phased diploid people in one "
+                f"region; the family of this one is {self.name}, its people are {'' if self.phased_ else 'un'}phased "
+                f"and have ploidy {self.ploidy_}."
+            )
+        return plan, before
+
+    def _streams(
+        self, plan: Mapping[str, int], before: Mapping[str, int], seed: int, mixing: Mixing
+    ) -> Iterator[np.ndarray]:
         # One random stream for each label and each few people of it, always drawn whole: what a person is depends on
         # the seed, the label and the number alone, and not on the block size or on who else is asked for.
-        size = self.people_per_stream
-        for name, count in plan.items():
-            label, first = list(self.label_counts_).index(name), before.get(name, 0)
-            for start in range(first - first % size, first + count, size):
-                random = np.random.default_rng([seed, 2, zlib.crc32(name.encode()), start])
-                with single_thread():
-                    calls = calls_of(self._draw(label, size, random), self.phased_, self.ploidy_)
-                yield calls[:, max(first - start, 0) : first + count - start]
+        for name, start, part in streams_of(plan, before, self.people_per_stream):
+            with single_thread():
+                calls = calls_of(self._stream(name, start, seed, mixing), self.phased_, self.ploidy_)
+            yield calls[:, part]
+
+    def _stream(self, name: str, start: int, seed: int, mixing: Mixing) -> np.ndarray:
+        """Return the rows of the people of one random stream of a label."""
+        random = np.random.default_rng([seed, 2, zlib.crc32(name.encode()), start])
+        return self._draw(list(self.label_counts_).index(name), self.people_per_stream, random)
 
     # ---- files ------------------------------------------------------------------------------------------------
 
@@ -416,16 +438,6 @@ class Generator(ABC):
     def _check_fitted(self) -> None:
         if not self.is_fitted:
             raise UsageError(f"The {self.name} model has not been fitted; call fit(genotypes) or load(path) first.")
-
-
-_KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "True or False", type(None): "nothing"}
-
-
-def _plain(value: Any) -> Any:
-    """Return a scalar of numpy as a Python number, and a path as text."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def check_seed(seed: Any) -> None:

@@ -20,7 +20,7 @@ from ..genotypes import Genotypes, Variants
 from ..io import write, writer_of
 from ..io.outputs import folder_of
 from ..io.scratch import Stored, StoredCalls
-from ..labels import label_columns, plan_from, sample_names
+from ..labels import label_columns, sample_names, streams_of
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import whole_directory, workspace
 from ..runtime.inputs import check_regular
@@ -265,7 +265,7 @@ class GenomeModel(Generator):
         """
         self._check_fitted()
         seed = self._recorded(seed)
-        plan, before = plan_from(n, self.label_counts_, start)
+        plan, before = self._planned(n, start)
         names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
         writer, runs = writer_of(os.fspath(path)), executor or Serial()
         folder = tempfile.gettempdir() if path == "-" else folder_of(os.fspath(path))
@@ -299,13 +299,9 @@ class GenomeModel(Generator):
 
     def _stream_plan(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[Stream]:
         order = list(self.label_counts_)
-        for name, count in plan.items():
-            label, first = order.index(name), before.get(name, 0)
-            for start in range(first - first % STREAM, first + count, STREAM):
-                skipped, end = max(first - start, 0), min(first + count - start, STREAM)
-                yield Stream(
-                    label, name, start, skipped, end - skipped, seed, self._ancestry[label], len(self.windows_)
-                )
+        for name, start, part in streams_of(plan, before, STREAM):
+            label, count = order.index(name), part.stop - part.start
+            yield Stream(label, name, start, part.start, count, seed, self._ancestry[label], len(self.windows_))
 
     # ---- files ------------------------------------------------------------------------------------------------
 

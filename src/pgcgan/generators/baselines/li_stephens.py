@@ -10,9 +10,9 @@ import numpy as np
 
 from ...errors import UsageError
 from ..generator import Generator
+from ..genetic_map import morgans_of
 from ..rows import Rows
 from ..store import Array
-from .genetic_map import map_distance
 from .training_rows import ROWS_SCHEMA, filled_states, packed_rows, unpacked_rows
 
 
@@ -84,7 +84,7 @@ class LiStephens(Generator):
             self.distance_, self.per_row_ = apart / self.segment_length, np.ones(len(self.rows_))
         else:
             if self.genetic_map is not None:
-                morgans = map_distance(self.genetic_map, rows.variants, self.recombination_rate)
+                morgans = np.diff(morgans_of(self.genetic_map, rows.variants, self.recombination_rate))
             else:
                 morgans = apart * self.recombination_rate
             self.distance_ = 4 * self.effective_size * morgans

@@ -18,10 +18,10 @@ from ..haplotype import exclusive_sites as exclusive_module
 from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks
 from ..haplotype.calibration import choose_inverse_temperature, rake
 from ..haplotype.code_model import CodeModel
+from ..haplotype.components import principal_components
 from ..haplotype.context_tree import ORDERS
 from ..haplotype.exclusive_sites import ExclusiveSites
 from ..haplotype.fitting import fit_code_model
-from ..haplotype.model import principal_components
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
 from .drawing import TiltSampler

@@ -5,8 +5,9 @@ codes given their label, `calibration` sets code frequencies and temperature aft
 `membership` chooses how many people must carry a run, so that nobody is given away; `exclusive_sites` keeps sites
 consistent that exclude each other.
 
-`private_model` is the model with differential privacy: `private_counts` counts people and adds noise
-(`discrete_gaussian`) within a `privacy_budget`, `private_estimates` turns noisy counts into probabilities.
+`mixed_people` draws people of a mixture of labels. `private_model` is the model with differential privacy:
+`private_counts` counts people and adds noise (`discrete_gaussian`) within a `privacy_budget`, `private_estimates` turns
+noisy counts into probabilities.
 """
 
 from .blocks import UNKNOWN, Blocks, find_blocks

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .code_model import CodeModel
+from .prediction import NextCodePredictor
 
 SINGLE_SITE = 3  # most codes of a block that may be a single site: alleles, or dosages
 _TURN = 32  # rows
@@ -110,10 +111,8 @@ class CodeSampler:
         predictor = self.model.predictor(label)
         party = parties(label) if share else None
         codes = np.empty((len(label), len(self.model.sizes)), dtype=np.int64)
-        for b, size in enumerate(self.model.sizes):
-            # a single site has no haplotype to stay on
-            factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
-            logits = factor * predictor.log_probs() + ancestry @ self.model.ancestry.loadings[b].T
+        for b in range(len(self.model.sizes)):
+            logits = self.logits(b, predictor, ancestry)
             if targets is not None:
                 self.label_bias[b] = raking_bias(logits, label, targets[b])
             if begun is not None and b < begun.shape[1]:
@@ -122,6 +121,13 @@ class CodeSampler:
                 codes[:, b] = self.draw_block(b, logits, label, random, party)
             predictor.observe(codes[:, b])
         return codes
+
+    def logits(self, block: int, predictor: NextCodePredictor, ancestry: np.ndarray) -> np.ndarray:
+        """Return the logits of the codes of a block, not calibrated: float32, shape (rows, codes)."""
+        # a single site has no haplotype to stay on
+        factor = np.float32(self.inverse_temperature if self.model.sizes[block] > SINGLE_SITE else 1)
+        logits: np.ndarray = factor * predictor.log_probs() + ancestry @ self.model.ancestry.loadings[block].T
+        return logits
 
     def draw_block(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -10,13 +12,16 @@ import numpy as np
 
 from ...errors import ModelError, UsageError
 from ...genotypes import Genotypes
-from ...numerics import principal_axes
+from ...io.local_ancestry import LocalAncestry
+from ...labels import sample_names, streams_of
+from ...mixtures import Mixing, mixture_of
 from ...runtime.memory import available_bytes
 from ...runtime.progress import reported
 from ...runtime.threads import single_thread
 from .. import store
 from ..estimate import Estimate
-from ..generator import Generator, OnEvent
+from ..generator import Generator, OnEvent, check_seed
+from ..genetic_map import morgans_of
 from ..rows import Rows, calls_of, rows_of
 from . import blocks as block_module
 from . import code_model as code_module
@@ -24,17 +29,18 @@ from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks
 from .calibration import MOST_INVERSE_TEMPERATURE, choose_inverse_temperature, rake
 from .code_model import CodeModel
+from .components import principal_components
 from .context_tree import ORDERS
 from .cost import expected_cost
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
 from .fitting import fit_code_model
 from .membership import choose_min_carriers, least_carriers
+from .mixed_people import RATE, AncestryPaths, draw_codes, draw_paths, stretch_probability
 from .person_ancestry import KnownAncestry
 from .private_carriers import choose_carriers
 
-_COMPONENTS, _AXES = 64, 10  # principal components looked at for ancestry, and for the temperature
-_COMPONENT_BYTES = 4_000_000_000  # of the states that principal components are computed from
+_AXES = 10  # principal components looked at for the temperature
 
 
 class HaplotypeModel(Generator):
@@ -125,6 +131,7 @@ class HaplotypeModel(Generator):
         self.coverage, self.max_sites, self.max_codes = coverage, max_sites, max_codes
         self.group_labels, self.context_tree, self.local_ancestry = group_labels, context_tree, local_ancestry
         self.calibrate, self.inverse_temperature, self.private = calibrate, inverse_temperature, private
+        self._begin: tuple[Mixing | None, np.ndarray] = None, np.empty(0)  # the latest `stretch_probability`
 
     def _check(self) -> None:
         for name, least, most in (
@@ -312,6 +319,71 @@ class HaplotypeModel(Generator):
         codes = self.sampler_.draw_people(np.full(people, label), self.rows_per_person, random, share=share)
         return self._decode(codes.reshape(-1, codes.shape[2]), random)
 
+    @property
+    def draws_mixtures(self) -> bool:
+        """Whether people of a mixture of labels can be sampled: phased diploid ones."""
+        return self.rows_per_person == 2
+
+    def _stream(self, name: str, start: int, seed: int, mixing: Mixing) -> np.ndarray:
+        if name in self.label_counts_:
+            return super()._stream(name, start, seed, mixing)
+        random = np.random.default_rng([seed, 2, zlib.crc32(name.encode()), start])
+        codes = draw_codes(self.sampler_, self._paths(name, start, seed, mixing), random, rake=self.calibrate)
+        return self._decode(codes.reshape(-1, codes.shape[2]), random)
+
+    def _paths(self, name: str, start: int, seed: int, mixing: Mixing) -> AncestryPaths:
+        """Return the ancestry of the people of one random stream of a mixture; it has a random stream of its own."""
+        random = np.random.default_rng([seed, 3, zlib.crc32(name.encode()), start])
+        if self._begin[0] is not mixing:  # a genetic map is read once, and not for each stream
+            self._begin = mixing, stretch_probability(self.blocks_.edges, self.variants_, mixing)
+        return draw_paths(self._shares(name), self.people_per_stream, self._begin[1], mixing.spread, random)
+
+    def _shares(self, mixture: str) -> np.ndarray:
+        """Return the share of each label in a mixture: (labels,)."""
+        of_mixture = mixture_of(mixture, self.label_counts_)
+        shares = np.array([of_mixture.get(name, 0.0) for name in self.label_counts_])
+        return shares / shares.sum()
+
+    def sample_ancestry(
+        self,
+        n: Mapping[str, int],
+        *,
+        seed: int | None = None,
+        prefix: str = "SYN",
+        start: int = 0,
+        generations: float = Mixing.generations,
+        spread: float = Mixing.spread,
+        genetic_map: str | os.PathLike[str] | None = None,
+    ) -> LocalAncestry:
+        """Return the true local ancestry of the people that `sample` returns for the same arguments.
+
+        Parameters
+        ----------
+        n, prefix, start, generations, spread, genetic_map
+            As in `sample`.
+        seed : int, optional
+            By default that of the latest `sample`.
+
+        Returns
+        -------
+        LocalAncestry
+            `write` makes a breakpoint file of haptools of it; people of a plain label have that label everywhere.
+        """
+        self._check_fitted()
+        seed = self.sample_seed_ if seed is None else seed
+        check_seed(seed)
+        plan, before = self._planned(n, start)
+        names, mixing = list(self.label_counts_), Mixing(generations, spread, genetic_map)
+        parts = []
+        for name, first, part in streams_of(plan, before, self.people_per_stream):
+            if name in self.label_counts_:
+                label = np.full((part.stop - part.start, 2, len(self.blocks_)), names.index(name))
+            else:
+                label = self._paths(name, first, seed, mixing).label[part]
+            parts.append(label.astype(np.min_scalar_type(len(names))))
+        samples, morgans = sample_names(plan, prefix, before), morgans_of(genetic_map, self.variants_, RATE)
+        return LocalAncestry(samples, names, np.concatenate(parts), self.blocks_.edges, self.variants_, morgans)
+
     def _decode(self, codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
         return self.exclusive_sites_.resample(self.blocks_.decode(codes, random), codes, self.blocks_, random)
 
@@ -372,31 +444,3 @@ def _reporter(on_event: OnEvent | None) -> Any:
             on_event({"stage": stage, "fraction": fraction, "detail": ""})
 
     return report
-
-
-def principal_components(blocks: Blocks, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mean state (sites,), leading axes (components, sites) and scores (rows, components) of rows of codes.
-
-    Of very large data a part of the blocks, evenly spread, is used; the axes are 0 at the sites of the others.
-    """
-    sites = int(blocks.edges[-1])
-    most = max(1, _COMPONENT_BYTES // (4 * len(codes)))
-    used = np.arange(len(blocks))[:: -(-sites // most)]
-    mask = np.repeat(np.isin(np.arange(len(blocks)), used), np.diff(blocks.edges))
-    states = np.empty((len(codes), int(mask.sum())), dtype=np.float32)
-    centre, start = np.zeros(sites, dtype=np.float32), 0
-    for b, emission in enumerate(blocks.emission):
-        mean = emission @ np.arange(emission.shape[2], dtype=np.float32)
-        known = codes[:, b] >= 0
-        part = mean[np.maximum(codes[:, b], 0)]
-        part[~known] = part[known].mean(axis=0) if known.any() else 0
-        centre[blocks.edges[b] : blocks.edges[b + 1]] = part.mean(axis=0)
-        if mask[blocks.edges[b]]:
-            states[:, start : start + part.shape[1]] = part
-            start += part.shape[1]
-    states -= centre[mask]
-    axes = principal_axes(states, max(1, min(_COMPONENTS, min(states.shape) - 1)), iterations=2)
-    scores = states @ axes.T
-    everywhere = np.zeros((len(axes), sites), dtype=np.float32)
-    everywhere[:, mask] = axes
-    return centre, everywhere, scores

@@ -83,6 +83,22 @@ class NextCodePredictor:
         if len(self._runs) < len(self._context_tree.runs):
             self._context_tree.advance(self._last, self._runs)
 
+    def restart(self, begins: np.ndarray, label: np.ndarray) -> None:
+        """Change the labels of rows, each at the beginning of a new stretch of haplotype.
+
+        Parameters
+        ----------
+        begins : array of bool, shape (rows,)
+            Where a stretch begins. The code before it has to be observed as unknown, so that nothing is predicted from
+            the stretch before.
+        label : array of int, shape (rows,)
+            Of all rows from here on.
+        """
+        self.label = np.asarray(label, dtype=np.int64)
+        proportions = self._admixture.proportions[self.label]
+        self._state = np.where(begins[:, None], proportions, self._state)
+        self._row, self._source = np.nonzero(proportions)
+
     def _by_source(self, leave_out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Return distinct distributions (predictions, codes), and which of them each row has from each source."""
         block, run, last = len(self._runs) - 1, self._runs[-1], self._last

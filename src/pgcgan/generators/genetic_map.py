@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import DataError, listed
-from ...genotypes import Variants
-from ...io.table import numbered_lines
-from ...regions import plain_contig
+from ..errors import DataError, listed
+from ..genotypes import Variants
+from ..io.table import numbered_lines
+from ..regions import plain_contig
 
 _POSITION = ("pos", "position", "position(bp)", "bp")
 _CENTIMORGAN = ("cm", "map(cm)", "genetic_map(cm)")
@@ -65,16 +65,26 @@ class GeneticMap:
         return at, cm
 
 
-def map_distance(path: str | os.PathLike[str], sites: Variants, rate: float) -> np.ndarray:
-    """Return the Morgans between neighbouring sites, shape (variants - 1,), from a genetic map.
+def morgans_of(path: str | os.PathLike[str] | None, sites: Variants, rate: float) -> np.ndarray:
+    """Return the Morgans of sites along their contigs, shape (variants,), from a genetic map.
+
+    Parameters
+    ----------
+    path : path or None
+        The map; None: `rate` everywhere.
+    sites : Variants
+    rate : float
+        Morgans per base pair, also beyond the ends of the map.
 
     Raises
     ------
     DataError
         If the file is not a genetic map, lacks a contig of the sites, or is of one contig and the sites of several.
     """
+    morgans = sites.position * rate
+    if path is None:
+        return morgans
     genetic_map = read_map(path)
-    distance = np.abs(np.diff(sites.position)) * rate
     contigs = list(dict.fromkeys(sites.contig))
     if genetic_map.contigs is None and len(contigs) > 1:
         raise DataError(
@@ -87,8 +97,8 @@ def map_distance(path: str | os.PathLike[str], sites: Variants, rate: float) -> 
         position = sites.position[here]
         # beyond its ends the map goes on at the plain rate
         outside = (position - np.clip(position, at[0], at[-1])) * rate
-        distance[here[:-1]] = np.diff(np.interp(position, at, cm) / 100 + outside)
-    return distance
+        morgans[here] = np.interp(position, at, cm) / 100 + outside
+    return morgans
 
 
 def read_map(path: str | os.PathLike[str]) -> GeneticMap:

@@ -1,0 +1,46 @@
+"""Parameters of generators: their types, as the constructor declares them."""
+
+from __future__ import annotations
+
+import math
+import os
+import types
+import typing
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from ..text import LARGEST, is_unicode
+
+_KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "True or False", type(None): "nothing"}
+
+
+def check_type(name: str, value: Any, hint: Any) -> None:
+    """Check that a parameter has the type of its annotation, and can be stored.
+
+    Raises
+    ------
+    UsageError
+        If it has not; the message names it and what is accepted.
+    """
+    accepted = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kinds = tuple(typing.get_origin(kind) or kind for kind in accepted)
+    is_bool = isinstance(value, bool)
+    fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+    if not fits or (is_bool and bool not in kinds):
+        described = " or ".join(_KINDS.get(kind, kind.__name__) for kind in kinds)
+        raise UsageError(f"{name} is {value!r}; accepted: {described}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{name} is {value}; accepted: a finite number.")
+    if isinstance(value, str) and not is_unicode(value):
+        raise UsageError(f"{name} is {value!r}, which is not UTF-8 and cannot be kept in a model.")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
+
+
+def plain_value(value: Any) -> Any:
+    """Return a scalar of numpy as a Python number, and a path as text."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
