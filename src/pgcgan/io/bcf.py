@@ -107,15 +107,19 @@ def parts(body: BufferedReader, source: str, most: int, region: str | None, cont
         If a record has more bytes.
     """
     contig, _, end = ("", 1, None) if region is None else parse_region(region)
-    first = True
+    number, first = 0, True
     while len(sizes := body.read(8)) == 8:
+        number += 1
         left = sum(_SIZES.unpack(sizes))
         if left > most:
-            raise _TooLarge(f"{source} has a record of {left} bytes, more than {most}: it was made to harm.")
+            record = f"record {number}" if region is None else "a record"  # of a region the first one has any number
+            raise _TooLarge(
+                f"{source} is truncated or damaged: {record} has {left} bytes, more than {most}; fetch it again."
+            )
         if region is not None:
             place = body.read(_PLACE)
-            number, begin = struct.unpack("<ii", place.ljust(_PLACE, b"\xff"))
-            outside = not 0 <= number < len(contigs) or contigs[number] != contig or (end is not None and begin >= end)
+            at, begin = struct.unpack("<ii", place.ljust(_PLACE, b"\xff"))
+            outside = not 0 <= at < len(contigs) or contigs[at] != contig or (end is not None and begin >= end)
             if outside and not first:
                 return
             sizes, left, first = sizes + place, left - _PLACE, False
