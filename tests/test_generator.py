@@ -276,6 +276,7 @@ BOUNDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "coverage": (-0.1, 1.1, math.nan, "all", None),
         "max_sites": (0, 16.0),
         "max_codes": (0, 32_768),
+        "group_labels": (1, None),
         "context_tree": (1, None),
         "local_ancestry": ("yes",),
         "calibrate": (0,),

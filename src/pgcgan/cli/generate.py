@@ -120,16 +120,13 @@ def generate(
     wanted = _wanted(generator, counts, like, split, reading)
     if panel is not None:
         check_population_map(generator, panel, (reading or Reading()).population_map)
-    mixing = _mixing(generator, wanted, mixtures, output, force, release or min_distance is not None)
+    mixing = _mixing(generator, wanted, mixtures, output, force, min_distance is not None or release)
     known, unseen = _real_people(real, panel, split, reading or Reading())
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
-    if executor is not None and (not in_windows(generator) or min_distance is not None or release):
-        raise UsageError(
-            "--executor is for models in windows (train --windows), without --release and --min-distance, which keep "
-            "all people in memory."
-        )
-    if min_distance is None and not release:
+    keeps_all = min_distance is not None or release
+    _check_executor(executor, in_windows(generator), keeps_all)
+    if not keeps_all:
         if in_windows(generator):
             write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
         else:
@@ -146,6 +143,14 @@ def generate(
     else:
         written = write(people, output, **keep)
     say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+
+
+def _check_executor(executor: str | None, is_in_windows: bool, keeps_all: bool) -> None:
+    if executor is not None and (not is_in_windows or keeps_all):
+        raise UsageError(
+            "--executor is for models in windows (train --windows), without --release and --min-distance, which keep "
+            "all people in memory."
+        )
 
 
 def _real_people(

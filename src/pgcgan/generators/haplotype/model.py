@@ -131,7 +131,6 @@ class HaplotypeModel(Generator):
         self.coverage, self.max_sites, self.max_codes = coverage, max_sites, max_codes
         self.group_labels, self.context_tree, self.local_ancestry = group_labels, context_tree, local_ancestry
         self.calibrate, self.inverse_temperature, self.private = calibrate, inverse_temperature, private
-        self._begin: tuple[Mixing | None, np.ndarray] = None, np.empty(0)  # the latest `stretch_probability`
 
     def _check(self) -> None:
         for name, least, most in (
@@ -334,9 +333,8 @@ class HaplotypeModel(Generator):
     def _paths(self, name: str, start: int, seed: int, mixing: Mixing) -> AncestryPaths:
         """Return the ancestry of the people of one random stream of a mixture; it has a random stream of its own."""
         random = np.random.default_rng([seed, 3, zlib.crc32(name.encode()), start])
-        if self._begin[0] is not mixing:  # a genetic map is read once, and not for each stream
-            self._begin = mixing, stretch_probability(self.blocks_.edges, self.variants_, mixing)
-        return draw_paths(self._shares(name), self.people_per_stream, self._begin[1], mixing.spread, random)
+        begin = stretch_probability(self.blocks_.edges, self.variants_, mixing)
+        return draw_paths(self._shares(name), self.people_per_stream, begin, mixing.spread, random)
 
     def _shares(self, mixture: str) -> np.ndarray:
         """Return the share of each label in a mixture: (labels,)."""
