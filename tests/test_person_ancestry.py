@@ -121,7 +121,7 @@ def test_people_taken_in_parts_give_the_same_fit(of_two, monkeypatch: pytest.Mon
     whole = fitted.ancestry
     monkeypatch.setattr(person_ancestry, "_AT_ONCE", 0)
     monkeypatch.setattr(person_ancestry, "_PART", 7 * 2 * sum(model.sizes) + 1)
-    monkeypatch.setattr(code_model, "_ROWS_AT_A_TIME", 33)
+    monkeypatch.setattr(code_model, "ROWS_AT_A_TIME", 33)
     parts = model.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
     for a, b in zip(whole.loadings, parts.loadings, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)

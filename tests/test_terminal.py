@@ -59,11 +59,9 @@ def test_evaluate_ends_with_the_verdict_and_can_print_it_alone(run: Run) -> None
         ("simulate", "--population", ("AFR", "AMR", "EAS", "EUR", "SAS")),
     ],
 )
-def test_choices_are_in_the_help_and_completed(
-    command: str, option: str, choices: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "400")
-    assert f"choices: {', '.join(choices)}]" in run(f"{command} --help")[1]
+def test_choices_are_in_the_help_and_completed(command: str, option: str, choices: tuple[str, ...], run: Run) -> None:
+    text = " ".join(run(f"{command} --help")[1].replace("│", " ").split())  # however wide the terminal is
+    assert f"choices: {', '.join(choices)}]" in text
     script = run("completion bash")[1]
     assert re.search(rf"{option}\b", script) and all(re.search(rf"\b{re.escape(c)}\b", script) for c in choices)
 

@@ -114,10 +114,11 @@
 
   function save(blob, name) {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
+    const address = URL.createObjectURL(blob);
+    link.setAttribute("href", address);
     link.download = name;
     link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
   }
 
   function savePng(text, name) {
@@ -129,7 +130,7 @@
       canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
       canvas.toBlob((blob) => save(blob, name), "image/png");
     };
-    picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+    picture.setAttribute("src", `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`);
   }
 
   for (const figure of document.querySelectorAll("figure")) {
