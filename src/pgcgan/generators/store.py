@@ -197,7 +197,7 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
 
 
 def _is_provenance(made: Any) -> bool:
-    """True if what is said of how a model was made is of the types that its card and its facts show."""
+    """True if the provenance of a model has the types that its card and its facts show."""
     if not isinstance(made, dict) or not all(isinstance(made.get(name, ""), str) for name in _MADE_TEXTS):
         return False
     versions = made.get("libraries", {})
