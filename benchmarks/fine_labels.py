@@ -109,6 +109,7 @@ def as_markdown(result: dict[str, Any]) -> str:
     """Return the section of docs/benchmarks.md."""
     made, runs, people = result["provenance"], result["runs"], result["people"]
     where = made["machine"]
+    cores = f"{where['cores']} core" + ("" if where["cores"] == 1 else "s")
     lines = [
         f"### HLA region, populations of {result['super_pop']}",
         "",
@@ -116,7 +117,7 @@ def as_markdown(result: dict[str, Any]) -> str:
         f"({min(people.values())} to {max(people.values())} each), {result['holdout']} held-out people. Accuracy, the "
         f"mean of {result['seeds']} seeds and its standard error over them. The {result['holdout']} held-out people "
         f"are the same for all seeds, which adds an error of {result['error']:.3f} that all cells share. pgcgan "
-        f"{made['pgcgan']}, {made['date'][:10]}, {where['cores']} core{'' if where['cores'] == 1 else 's'} ({where['processor']}). Command: "
+        f"{made['pgcgan']}, {made['date'][:10]}, {cores} ({where['processor']}). Command: "
         f"`python {made['command']}`.",
         "",
         "| people | synthetic alone | added to the real ones | AA_truth / AA_syn | membership AUC, nearest distance |",
