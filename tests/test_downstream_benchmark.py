@@ -253,6 +253,7 @@ def test_structure_of_the_training_people_is_their_own(
     assert structure.fst(train)["AFR EAS"] == pytest.approx(expected)
 
 
+@pytest.mark.torture
 def test_peers_are_measured_in_their_own_process(
     benchmark: ModuleType, run_part: Run, sets: tuple[Genotypes, Genotypes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
