@@ -71,6 +71,11 @@ class AdversarialModel(Generator):
             raise UsageError(f"device is {self.device!r}; accepted: {', '.join(DEVICES)}.")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise UsageError("device is 'cuda', but there is no GPU that torch can use; accepted here: auto, cpu.")
+        if self.device != "cpu" and 0 < torch.cuda.device_count() <= _local_rank():
+            raise UsageError(
+                f"This machine has fewer GPUs ({torch.cuda.device_count()}) than processes that train on it; start one "
+                "process a GPU (--nproc-per-node), or train on processors (--device cpu)."
+            )
 
     def _check_bounds(self, bounds: Mapping[str, tuple[float, float]]) -> None:
         for name, (least, most) in bounds.items():
@@ -167,7 +172,7 @@ class AdversarialModel(Generator):
         self.history_ = []
         with single_thread():
             task = self._task(rows, self._torch_device())
-        with _torch_threads(self.threads):
+        with _torch_threads(self.threads), _tensor_cores(task.device):
             weights = train(task, self._budget(), seed=self.seed, path=path, resume=resume, on_event=report)
         with single_thread():
             self._finish(rows, task, weights)
@@ -186,7 +191,7 @@ class AdversarialModel(Generator):
     def _torch_device(self) -> torch.device:
         if self.device == "cpu" or not torch.cuda.is_available():
             return torch.device("cpu")
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("cuda", _local_rank())
 
     @contextlib.contextmanager
     def _training_directory(self, directory: Path, rows: Rows, resume: bool, force: bool) -> Iterator[None]:
@@ -236,6 +241,11 @@ class AdversarialModel(Generator):
         return dict(json.loads(json.dumps(run)))
 
 
+def _local_rank() -> int:
+    """Return which of the processes of this machine this is; `torchrun` sets it."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
 @contextlib.contextmanager
 def _torch_threads(threads: int) -> Iterator[None]:
     """Let torch use so many threads; 0 leaves it alone."""
@@ -251,6 +261,20 @@ def _torch_threads(threads: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _tensor_cores(device: torch.device) -> Iterator[None]:
+    """Let a GPU multiply matrices in TF32: half the time of a step of the published network on HLA (H200)."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _is_report(report: Any) -> bool:

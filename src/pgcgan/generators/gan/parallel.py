@@ -30,7 +30,8 @@ def process_group() -> Iterator[None]:
     if not launched() or distributed.is_initialized():
         yield
         return
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    # gloo for tensors on CPUs, NCCL for those on GPUs: a machine with GPUs may be told to train on its CPUs
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     handler = signal.getsignal(signal.SIGINT)
     try:
         with contextlib.ExitStack() as stack:
