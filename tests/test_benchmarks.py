@@ -289,6 +289,28 @@ def test_steps_of_both_gans(steps: ModuleType, tmp_path: Path, monkeypatch: pyte
     assert f"| {ratio:,.1f} × |" in document.read_text()
 
 
+@pytest.fixture(scope="module")
+def gan_gpu(real_data: ModuleType) -> ModuleType:
+    import gan_gpu
+
+    return gan_gpu
+
+
+def test_both_gans_are_measured_on_a_cpu_too(gan_gpu: ModuleType, folder: Path, tmp_path: Path) -> None:
+    document = tmp_path / "benchmarks.md"
+    document.write_text("<!-- gan-gpu -->\n<!-- /gan-gpu -->\n")
+    where = ["--data", str(folder), "--out", str(tmp_path), "--document", str(document), "--device", "cpu"]
+    gan_gpu.main([*where, "--steps", "2", "--minutes", "5"])
+    gan_gpu.main([*where, "--steps", "1", "--minutes", "5", "--models", "paper"])  # instead of the two steps
+    entries = json.loads((tmp_path / "gan-gpu.json").read_text())["entries"]
+    assert [(e["data"], e["model"], e["steps"]) for e in entries] == [("snp805", "paper", 1), ("snp805", "gan", 2)]
+    assert all(e["gpu"] is None and e["values"]["AF RMSE"] > 0 and e["training_seconds"] > 0 for e in entries)
+    text = document.read_text()
+    assert "| steps | | 1 | 2 |" in text and "| allowed minutes | | 5 | 5 |" in text
+    auc = [pgcgan.metrics.figure(e["values"]["AA_truth"]) for e in entries]
+    assert f" | {auc[0]} | {auc[1]} |" in next(line for line in text.splitlines() if line.startswith("| AA_truth"))
+
+
 def test_the_cohort_of_the_steps_has_the_size_asked_for(steps: ModuleType, tmp_path: Path) -> None:
     steps.write_cohort(tmp_path / "cohort.npz", 40, 200)
     people = pgcgan.read(tmp_path / "cohort.npz")
@@ -296,8 +318,10 @@ def test_the_cohort_of_the_steps_has_the_size_asked_for(steps: ModuleType, tmp_p
     assert len(set(people.label("super_pop").tolist())) == 5
 
 
-def test_the_document_shows_what_was_measured(real_data: ModuleType, steps: ModuleType) -> None:
-    sections = {"steps": ("steps", steps.as_markdown)}
+def test_the_document_shows_what_was_measured(
+    real_data: ModuleType, steps: ModuleType, gan_gpu: ModuleType
+) -> None:
+    sections = {"steps": ("steps", steps.as_markdown), "gan-gpu": ("gan-gpu", gan_gpu.as_markdown)}
     sections |= {f"real-data:{d.name}": (d.name, real_data.as_markdown) for d in real_data.DATA_SETS}
     text = DOCUMENT.read_text(encoding="utf-8")
     for marker, (name, render) in sections.items():

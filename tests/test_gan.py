@@ -419,3 +419,12 @@ def test_parameters_that_are_off(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=name) as caught:
         PGcGAN(**{name: value}).check_parameters()
     assert str(value) in str(caught.value)
+
+
+def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(UsageError, match=r"fewer GPUs \(1\) than processes") as caught:
+        PGcGAN().check_parameters()
+    assert "--nproc-per-node" in str(caught.value) and "--device cpu" in str(caught.value)
+    PGcGAN(device="cpu").check_parameters()

@@ -75,12 +75,14 @@ class PGcGAN(AdversarialModel):
     crossover : float
         Share of the real rows in a batch that cross over into another row of their label where both have the same
         code: augmentation for small cohorts.
-    min_carriers : int
-        People who must carry a pattern of a block for it to become a template.
-    min_deviations, min_transitions, coverage, max_sites, max_codes
+    min_carriers, min_transitions : int
+        As in `HaplotypeModel`, with higher defaults: what fewer people carry is not counted, since it gives them away,
+        and the network makes up for the loss.
+    min_deviations, coverage, max_sites, max_codes
         As in `HaplotypeModel`.
     longest_run : int
-        Blocks of the longest runs of codes whose successors are counted, up to 32. With 1, the network tilts a chain.
+        Blocks of the longest runs of codes whose successors are counted, up to 32. With 1, the network tilts a chain,
+        and learns from the critic alone what lies further apart than two blocks.
     calibrate : bool
         Whether to rake the code frequencies of each label to those of its training people.
     inverse_temperature : float
@@ -119,7 +121,7 @@ class PGcGAN(AdversarialModel):
         label: str | Sequence[str] = "super_pop",
         *,
         seed: int = 0,
-        steps: int = 4000,
+        steps: int = 6000,
         minutes: float | None = None,
         batch: int = 64,
         learning_rate: float = 4e-4,
@@ -132,13 +134,13 @@ class PGcGAN(AdversarialModel):
         width: int = 96,
         critic_width: int = 64,
         crossover: float = 0.0,
-        min_carriers: int = 3,
+        min_carriers: int = 10,
         min_deviations: int = 20,
-        min_transitions: int = 2,
+        min_transitions: int = 10,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
-        longest_run: int = 4,
+        longest_run: int = 1,
         calibrate: bool = True,
         inverse_temperature: float = 0.0,
         validation: float = 0.05,
