@@ -63,7 +63,7 @@ CURVES: dict[str, Curve] = {
     ),
     "private": Curve("haplotype, --private", "haplotype", "private", (0.6, 0.7)),
     "epsilon": Curve("private haplotype, --epsilon", "private-haplotype", "epsilon", (1.0, 3.0, 10.0)),
-    "gan": Curve("gan", "gan", "min_carriers", (3, 20)),
+    "gan": Curve("gan", "gan", "min_carriers", (10, 20), also=("min_transitions",)),
 }
 
 

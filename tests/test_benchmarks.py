@@ -318,9 +318,7 @@ def test_the_cohort_of_the_steps_has_the_size_asked_for(steps: ModuleType, tmp_p
     assert len(set(people.label("super_pop").tolist())) == 5
 
 
-def test_the_document_shows_what_was_measured(
-    real_data: ModuleType, steps: ModuleType, gan_gpu: ModuleType
-) -> None:
+def test_the_document_shows_what_was_measured(real_data: ModuleType, steps: ModuleType, gan_gpu: ModuleType) -> None:
     sections = {"steps": ("steps", steps.as_markdown), "gan-gpu": ("gan-gpu", gan_gpu.as_markdown)}
     sections |= {f"real-data:{d.name}": (d.name, real_data.as_markdown) for d in real_data.DATA_SETS}
     text = DOCUMENT.read_text(encoding="utf-8")

@@ -25,7 +25,6 @@ from ..haplotype.fitting import fit_code_model
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
 from .drawing import TiltSampler
-from .losses import LOSSES
 from .mates import mate_correlation
 from .networks import TiltGenerator
 from .parallel import world_size
@@ -58,23 +57,16 @@ class PGcGAN(AdversarialModel):
         Haplotypes (or unphased people) in a step.
     learning_rate : float
         Of both networks (Adam); it falls to nothing over the last third of the training.
-    loss : {"relativistic", "wgan-gp", "wgan"}
-        Adversarial loss: relativistic pairing (Huang et al. 2024), or Wasserstein with gradient penalty or clipping.
     penalty : float
-        Weight of the gradient penalties: gamma of R1 and R2, lambda of WGAN-GP.
+        Weight of the gradient penalties R1 and R2 (gamma in Huang et al. 2024).
     penalty_interval : int
         The penalties are computed in every so many steps, with so many times the weight.
-    clip : float
-        Bound of the critic's convolution weights with "wgan".
     temperature : float
         Of the straight-through Gumbel-softmax.
     average : float
         Decay of the moving average of the generator's weights, which is what is saved.
     width, critic_width : int
         Channels of the networks at their finest scale.
-    crossover : float
-        Share of the real rows in a batch that cross over into another row of their label where both have the same
-        code: augmentation for small cohorts.
     min_carriers, min_transitions : int
         As in `HaplotypeModel`, with higher defaults: what fewer people carry is not counted, since it gives them away,
         and the network makes up for the loss.
@@ -125,15 +117,12 @@ class PGcGAN(AdversarialModel):
         minutes: float | None = None,
         batch: int = 64,
         learning_rate: float = 4e-4,
-        loss: str = "relativistic",
         penalty: float = 0.6,
         penalty_interval: int = 8,
-        clip: float = 0.01,
         temperature: float = 1.0,
         average: float = 0.998,
         width: int = 96,
         critic_width: int = 64,
-        crossover: float = 0.0,
         min_carriers: int = 10,
         min_deviations: int = 20,
         min_transitions: int = 10,
@@ -151,9 +140,9 @@ class PGcGAN(AdversarialModel):
     ):
         super().__init__(label, seed=seed)
         self.steps, self.minutes, self.batch, self.learning_rate = steps, minutes, batch, learning_rate
-        self.loss, self.penalty, self.penalty_interval, self.clip = loss, penalty, penalty_interval, clip
+        self.penalty, self.penalty_interval = penalty, penalty_interval
         self.temperature, self.average, self.width, self.critic_width = temperature, average, width, critic_width
-        self.crossover, self.min_carriers, self.coverage = crossover, min_carriers, coverage
+        self.min_carriers, self.coverage = min_carriers, coverage
         self.min_deviations, self.min_transitions = min_deviations, min_transitions
         self.max_sites, self.max_codes, self.longest_run = max_sites, max_codes, longest_run
         self.calibrate, self.inverse_temperature = calibrate, inverse_temperature
@@ -162,20 +151,16 @@ class PGcGAN(AdversarialModel):
 
     def _check(self) -> None:
         super()._check()
-        if self.loss not in LOSSES:
-            raise UsageError(f"loss is {self.loss!r}; accepted: {', '.join(LOSSES)}.")
         self._check_bounds(
             {
                 "batch": (1, np.inf),
                 "learning_rate": (1e-9, 1),
                 "penalty": (0, np.inf),
                 "penalty_interval": (1, np.inf),
-                "clip": (0, np.inf),
                 "temperature": (1e-3, np.inf),
                 "average": (0, 1),
                 "width": (4, 1024),
                 "critic_width": (16, 1024),
-                "crossover": (0, 1),
                 "min_carriers": (1, np.inf),
                 "min_deviations": (1, np.inf),
                 "min_transitions": (1, np.inf),

@@ -14,7 +14,6 @@ from ...errors import DataError, UsageError
 from .. import store
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
-from .losses import critic_loss, generator_loss
 from .parallel import world_size
 from .trainer import Task, mixed_seed
 
@@ -156,9 +155,9 @@ class PaperTraining:
                 fake = self.generator(torch.randn(len(label), NOISE).to(self.device), label) * called
             if last:
                 on_fake = self.critic(fake, label)
-                terms["generator"] = generator_loss("wgan", on_fake, on_fake)
+                terms["generator"] = -on_fake.mean()
                 terms["generator"].backward(inputs=list(self.generator.parameters()))
-            terms["critic"] = critic_loss("wgan", self.critic(real, label), self.critic(fake.detach(), label))
+            terms["critic"] = self.critic(fake.detach(), label).mean() - self.critic(real, label).mean()
             terms["critic"].backward()
             self.optimisers["critic"].step()
             self._clip()

@@ -17,8 +17,8 @@ from ..haplotype.calibration import rake
 from ..haplotype.code_model import CodeModel
 from .code_features import component_scores, leading_components
 from .drawing import TiltSampler, draw_codes, gumbel_noise, straight_through
-from .losses import critic_loss, generator_slope, one_centred_penalty, zero_centred_penalty
-from .networks import Convolution, Critic, Features, TiltGenerator
+from .losses import critic_loss, generator_slope, zero_centred_penalty
+from .networks import Critic, Features, TiltGenerator
 from .parallel import own_rows, wrapped
 from .trainer import mixed_seed
 
@@ -36,15 +36,12 @@ class TiltSettings:
 
     batch: int
     learning_rate: float
-    loss: str
     penalty: float
     penalty_interval: int
-    clip: float
     temperature: float
     average: float
     width: int
     critic_width: int
-    crossover: float
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,8 @@ class TiltTraining:
         noise = torch.randn(settings.batch, self.generator.noise)[part].to(self.device)
         gumbel = [of_group[:, part] for of_group in gumbel_noise(self.generator.layout, settings.batch)]
         row_label = self.rows.label[chosen.numpy()]
-        real, known = self._real(chosen, row_label, part)
+        real = self.codes[chosen][part].to(self.device)
+        known = None if self.known is None else self.known[chosen][part].to(self.device)
         row_label = row_label[part]
         label = torch.from_numpy(row_label).to(self.device)
         tilts = self.called["generator"](noise, label)
@@ -134,21 +132,8 @@ class TiltTraining:
         torch.autograd.backward(tilts, straight_through(logits, by_code, settings.temperature))
         for optimiser in self.optimisers.values():
             optimiser.step()
-        if settings.loss == "wgan":
-            self._clip()
         self._update_average(step)
         return terms
-
-    def _real(self, chosen: Tensor, label: np.ndarray, part: slice) -> tuple[Tensor, Tensor | None]:
-        """Return codes of the chosen training rows that belong to this process, and which of them are known.
-
-        Some rows cross over into another row of their label in the batch where both have the same code.
-        """
-        codes = self.codes[chosen]
-        known = None if self.known is None else self.known[chosen]
-        if self.settings.crossover and codes.shape[1] > 1:
-            codes, known = _crossed_over(codes, known, label, self.settings.crossover)
-        return codes[part].to(self.device), None if known is None else known[part].to(self.device)
 
     def _critic_update(
         self, scores: Tensor, features: Features, label: Tensor, known: Tensor | None, penalise: bool
@@ -161,25 +146,14 @@ class TiltTraining:
         settings, n = self.settings, len(scores) // 2
         on_real, on_fake = scores[:n], scores[n:]
         features.profile.retain_grad()
-        terms = {"critic": critic_loss(settings.loss, on_real, on_fake)}
-        wanted = generator_slope(settings.loss, on_real, on_fake)
+        terms = {"critic": critic_loss(on_real, on_fake)}
+        wanted = generator_slope(on_real, on_fake)
         of_row: Features | None = None
-        if penalise and settings.loss == "relativistic":
+        if penalise:
             of_row = Features(*torch.autograd.grad(scores.sum(), features, create_graph=True))
             squared = self._squared_norm(of_row)
             weight = settings.penalty * settings.penalty_interval
             terms["r1"], terms["r2"] = (zero_centred_penalty(part, weight) for part in (squared[:n], squared[n:]))
-        elif penalise and settings.loss == "wgan-gp":
-            share = torch.rand(n, 1, device=self.device)
-            between = Features(
-                *(
-                    torch.lerp(f[n:], f[:n], share.view(n, *[1] * (f.dim() - 1))).detach().requires_grad_()
-                    for f in features
-                )
-            )
-            slope = torch.autograd.grad(self.critic.scores(between, label[:n]).sum(), between, create_graph=True)
-            weight = settings.penalty * settings.penalty_interval
-            terms["gradient_penalty"] = one_centred_penalty(self._squared_norm(Features(*slope)), weight)
         by_score = torch.autograd.grad(terms["critic"], on_fake, retain_graph=True)[0]
         torch.stack(list(terms.values())).sum().backward()
         if of_row is None:
@@ -192,12 +166,6 @@ class TiltTraining:
     def _squared_norm(self, slopes: Features) -> Tensor:
         """Return the squared norm of the gradient by the one-hot codes of each row."""
         return torch.stack([s.square().sum((0, 2)) for s in self.critic.code_slopes(slopes)]).sum(0)
-
-    @torch.no_grad()
-    def _clip(self) -> None:
-        for module in self.critic.modules():
-            if isinstance(module, Convolution):
-                module.linear.weight.clamp_(-self.settings.clip, self.settings.clip)
 
     @torch.no_grad()
     def _update_average(self, step: int) -> None:
@@ -263,19 +231,3 @@ def warm_up(step: int, progress: float) -> float:
 def decay(progress: float) -> float:
     """Return the factor on the learning rates: 1 at first, falling to 2 % over the last part of the training."""
     return min(1.0, max(0.02, (1 - progress) / DECAY))
-
-
-def _crossed_over(codes: Tensor, known: Tensor | None, label: np.ndarray, share: float) -> tuple[Tensor, Tensor | None]:
-    """Return rows of which a share goes over, at a random block, into another row of the batch and label.
-
-    Only where both have the same code in the block before: recombinants that the chain cannot tell from real rows.
-    """
-    n, blocks = codes.shape
-    partner, at = torch.randint(n, (n,)), torch.randint(1, blocks, (n,))
-    of_label = torch.from_numpy(label)
-    rows = torch.arange(n)
-    same = (codes[rows, at - 1] == codes[partner, at - 1]) & (of_label == of_label[partner])
-    crosses = same & (torch.rand(n) < share)
-    after = (torch.arange(blocks) >= at[:, None]) & crosses[:, None]
-    mixed = torch.where(after, codes[partner], codes)
-    return mixed, None if known is None else torch.where(after, known[partner], known)
