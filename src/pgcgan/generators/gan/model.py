@@ -67,11 +67,8 @@ class PGcGAN(AdversarialModel):
         Decay of the moving average of the generator's weights, which is what is saved.
     width, critic_width : int
         Channels of the networks at their finest scale.
-    min_carriers, min_transitions : int
-        As in `HaplotypeModel`, with higher defaults: what fewer people carry is not counted, since it gives them away,
-        and the network makes up for the loss.
-    min_deviations, coverage, max_sites, max_codes
-        As in `HaplotypeModel`.
+    min_carriers, min_deviations, min_transitions, coverage, max_sites, max_codes
+        As in `HaplotypeModel`. The more carriers, the less is counted, and the more is left to the network.
     longest_run : int
         Blocks of the longest runs of codes whose successors are counted, up to 32. With 1, the network tilts a chain,
         and learns from the critic alone what lies further apart than two blocks.
@@ -113,7 +110,7 @@ class PGcGAN(AdversarialModel):
         label: str | Sequence[str] = "super_pop",
         *,
         seed: int = 0,
-        steps: int = 6000,
+        steps: int = 4000,
         minutes: float | None = None,
         batch: int = 64,
         learning_rate: float = 4e-4,
@@ -123,13 +120,13 @@ class PGcGAN(AdversarialModel):
         average: float = 0.998,
         width: int = 96,
         critic_width: int = 64,
-        min_carriers: int = 10,
+        min_carriers: int = 3,
         min_deviations: int = 20,
-        min_transitions: int = 10,
+        min_transitions: int = 2,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
-        longest_run: int = 1,
+        longest_run: int = 4,
         calibrate: bool = True,
         inverse_temperature: float = 0.0,
         validation: float = 0.05,
