@@ -52,6 +52,23 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"oracle programs: {', '.join(ORACLES)}"
 
 
+# modules that call `evaluate` for other things than its intervals, which take most of its time where people are few
+FEW_RESAMPLES = {
+    "test_augmentation_benchmark", "test_bad_input", "test_benchmarks", "test_cli", "test_downstream_benchmark",
+    "test_evaluation_benchmark", "test_fine_labels_benchmark", "test_frontier_benchmark", "test_odd_cohorts",
+    "test_populations_benchmark", "test_privacy_of_models", "test_windows", "test_windows_benchmark",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_resamples(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Bootstrap with fewer resamples where no test looks at intervals."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__ in FEW_RESAMPLES:
+            patch.setattr("pgcgan.metrics.resampling.BOOTSTRAPS", 20)
+        yield
+
+
 @pytest.fixture(scope="session")
 def cohort() -> Genotypes:
     """Return 150 simulated people at a few hundred common sites, phased, labelled: enough for quick fits."""
