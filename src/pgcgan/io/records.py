@@ -174,8 +174,8 @@ class Table:
             self._contigs.add(site.contig)
             if len(self._contigs) > _MOST_CONTIGS:
                 raise DataError(
-                    f"{self.source} has records on more than {_MOST_CONTIGS:,} contigs, the most that are read; keep those "
-                    "you need with `bcftools view --regions`."
+                    f"{self.source} has records on more than {_MOST_CONTIGS:,} contigs, the most that are read; keep "
+                    "those you need with `bcftools view --regions`."
                 )
         if last is None or (site.contig, site.position) != (last.contig, last.position):
             self._here.clear()
