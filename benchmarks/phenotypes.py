@@ -129,9 +129,9 @@ def as_markdown(result: dict[str, Any]) -> str:
     """Return the section of docs/uses.md."""
     made = result["provenance"]
     lines = [
-        f"{result['train']:,} training and {result['holdout']:,} held-out people, {result['sites']} unlinked sites. One "
-        f"of them is causal, with an odds ratio of {ODDS_RATIO:g} (its logarithm: {np.log(ODDS_RATIO):.3f}). Means over "
-        "seeds, with the standard deviation over them; *within*: seeds whose 95 % interval holds the true value.",
+        f"{result['train']:,} training and {result['holdout']:,} held-out people, {result['sites']} unlinked sites. "
+        f"One of them is causal, with an odds ratio of {ODDS_RATIO:g} (its logarithm: {np.log(ODDS_RATIO):.3f}). Means "
+        "over seeds, with the standard deviation over them; *within*: seeds whose 95 % interval holds the true value.",
         "",
         "| cohort | seeds | log odds ratio | within | lambda of the other sites | p < .05 |",
         "|---|--:|--:|--:|--:|--:|",
