@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...numerics import carried
 from ..store import Array
 
 UNKNOWN = -1
@@ -239,11 +240,15 @@ def _left_out(before: np.ndarray, group: np.ndarray, value: np.ndarray, values: 
     Shrunk toward the value's frequency in all rows with weight 1, so that rare groups cost little.
     """
     n = len(value)
-    key = np.unique(group * (int(before.max()) + 1) + before, return_inverse=True)[1]
-    own = np.bincount(key * values + value, minlength=(int(key.max()) + 1) * values)[key * values + value] - 1
-    total = np.bincount(key)[key] - 1
-    frequency = (np.bincount(value, minlength=values)[value] - 1 + 1 / values) / n
-    return float(np.log((own + frequency) / (total + 1)).sum())
+    groups = (int(group.max()) + 1) * (int(before.max()) + 1)
+    key = group * (int(before.max()) + 1) + before
+    counts = np.bincount(key * values + value, minlength=groups * values).reshape(groups, values)
+    frequency = (np.bincount(value, minlength=values) - 1 + 1 / values) / n
+    # every row of a cell has the same likelihood
+    group_of_cell, value_of_cell = np.nonzero(counts)
+    cell = counts[group_of_cell, value_of_cell]
+    total = counts.sum(axis=1)[group_of_cell]
+    return float((cell * np.log((cell - 1 + frequency[value_of_cell]) / total)).sum())
 
 
 def _longest(
@@ -285,8 +290,7 @@ def _templates(part: np.ndarray, person: np.ndarray, min_carriers: int) -> tuple
         return fallback, 0.0
     patterns, inverse = unique_rows(part[complete])
     counts = np.bincount(inverse, minlength=len(patterns))
-    carriers = np.unique(np.stack([inverse, person[complete]]), axis=1)[0]
-    is_template = np.bincount(carriers, minlength=len(patterns)) >= min_carriers
+    is_template = carried(inverse, person[complete])[1] >= min_carriers
     # no template has enough carriers: a longer block would be somebody's own
     enough = bool(is_template.any())
     if not enough:

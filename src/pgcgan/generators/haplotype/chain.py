@@ -5,10 +5,46 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 _MOST_TABLE = 2_000_000  # probabilities of a block
+
+
+@dataclass(frozen=True)
+class LeftOutCounts:
+    """Counts without a training row, at the row's own code and over all codes: arrays of float64, shape (rows,).
+
+    Parameters
+    ----------
+    transitions, transitions_of_all : array
+        In the label, after the row's code before: to the row's own code, and to all.
+    pooled, pooled_of_all : array
+        The same in all labels.
+    counts, counts_of_all : array
+        In the label, whatever the code before.
+    frequency : array
+        Of the own code in all labels.
+    products : array
+        The sum over codes of pooled transitions * counts / frequency.
+    """
+
+    transitions: np.ndarray
+    transitions_of_all: np.ndarray
+    pooled: np.ndarray
+    pooled_of_all: np.ndarray
+    counts: np.ndarray
+    counts_of_all: np.ndarray
+    frequency: np.ndarray
+    products: np.ndarray
+
+    def probability(self, label_weight: float, pooled_weight: float) -> np.ndarray:
+        """Return P_l(own code | code before) of a `Chain` with these weights."""
+        a, w = label_weight, pooled_weight
+        prior = (self.pooled + w * self.frequency) * (self.counts + w * self.frequency) / self.frequency
+        prior /= self.products + w * (self.pooled_of_all + self.counts_of_all + w)
+        return (self.transitions + a * prior) / (self.transitions_of_all + a)
 
 
 @dataclass(frozen=True)
@@ -44,6 +80,7 @@ class Chain:
     pooled_transition_counts: list[np.ndarray] = field(init=False, repr=False)
     pooled_code_counts: list[np.ndarray] = field(init=False, repr=False)
     _tables: dict[int, np.ndarray] = field(init=False, repr=False, default_factory=dict)
+    _sums: dict[int, tuple[Any, ...]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pooled_transition_counts", [p.sum(axis=0) for p in self.transition_counts])
@@ -83,6 +120,51 @@ class Chain:
             self._tables[block] = table
         looked_up: np.ndarray = self._tables[block][label, previous if block else 0]
         return looked_up
+
+    def left_out(
+        self, block: int, previous: np.ndarray, label: np.ndarray, own: np.ndarray, weight: np.ndarray, own_label: Any
+    ) -> LeftOutCounts:
+        """Return what is counted without each of some training rows of the block; its codes are known.
+
+        Parameters
+        ----------
+        block : int
+        previous, label : arrays of int, shape (rows,)
+            As in `log_probs`.
+        own : array of int, shape (rows,)
+            The code of each row.
+        weight : array of float32, shape (rows,)
+            How much the row's code counted after the one before.
+        own_label : array of bool, shape (rows,), or True
+            False where `label` is not the label that the row contributed to.
+        """
+        known = previous >= 0 if block else np.ones(len(label), dtype=bool)
+        source = np.where(known, previous, 0) if block else np.zeros(len(label), dtype=np.int64)
+        in_label, in_all = self.code_counts[block], self.pooled_code_counts[block]
+        after, after_in_all = self.transition_counts[block], self.pooled_transition_counts[block]
+        if block not in self._sums:
+            # the sums over all codes that the shrinkages need, so that a row's own code is all that is left to look at
+            total, frequency = float(in_all.sum()), (in_all + 1 / len(in_all)) / float(in_all.sum())
+            both = after_in_all.astype(np.float64) @ (in_label / frequency).T
+            self._sums[block] = total, in_label.sum(axis=1), after.sum(axis=2), after_in_all.sum(axis=1), both
+        total, of_label, of_source, of_source_in_all, both = self._sums[block]
+        less = np.where(known, weight, 0).astype(np.float64)
+        mine = np.asarray(own_label, dtype=np.float64)
+        common, codes = in_all[own].astype(np.float64), len(in_all)
+        before = np.where(known, after_in_all[source, own], 0).astype(np.float64)
+        counted = in_label[label, own].astype(np.float64)
+        frequency = (common - 1 + 1 / codes) / total
+        others = np.where(known, both[source, label], 0) - before * counted * total / (common + 1 / codes)
+        return LeftOutCounts(
+            transitions=np.where(known, after[label, source, own], 0) - less * mine,
+            transitions_of_all=np.where(known, of_source[label, source], 0) - less * mine,
+            pooled=before - less,
+            pooled_of_all=np.where(known, of_source_in_all[source], 0) - less,
+            counts=counted - mine,
+            counts_of_all=of_label[label] - mine,
+            frequency=frequency,
+            products=others + (before - less) * (counted - mine) / frequency,
+        )
 
     def log_probs(
         self,

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
+
+from ...numerics import carried
 
 ORDERS = (2, 4, 8, 16, 32)  # lengths of runs, in blocks
 _LOOKED_BACK = ORDERS[-1] // 2  # blocks; results for earlier blocks are discarded to save memory
@@ -87,11 +90,57 @@ class RunCounts:
         counts[np.repeat(np.arange(len(context)), length), self.code[entry]] = self.count[entry]
         return counts
 
+    @cached_property
+    def _entries(self) -> tuple[int, np.ndarray]:
+        """A number that is above all codes, and the sorted pairs `context * number + code` that `count` counts."""
+        number = int(self.code.max(initial=0)) + 1
+        return number, np.repeat(np.arange(len(self.label_keys)), np.diff(self.first)) * number + self.code
+
     def count_of(self, context: np.ndarray, code: np.ndarray) -> np.ndarray:
-        """Return how often a code follows a context that it is known to follow: float32, shape (rows,)."""
-        size = int(self.code.max(initial=0)) + 1
-        entries = np.repeat(np.arange(len(self.label_keys)), np.diff(self.first)) * size + self.code
-        return self.count[np.searchsorted(entries, context * size + code)]
+        """Return how often a code follows a context: float32, shape (rows,)."""
+        number, entries = self._entries
+        return np.where(code < number, _looked_up(entries, self.count, context * number + code), np.float32(0))
+
+    def left_out(
+        self, context: np.ndarray, code: np.ndarray, weight: np.ndarray, discounts: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Return what follows contexts without some training rows.
+
+        Parameters
+        ----------
+        context, code : arrays of int, shape (rows,)
+            The context and the code of each row.
+        weight : array of float32, shape (rows,)
+            How much the row counts.
+        discounts : sequence of float
+
+        Returns
+        -------
+        count, total : arrays of float, shape (rows,)
+            Of the row's code, and of all codes.
+        taken : list of arrays of float, shape (rows,)
+            The sum of min(count, discount) over all codes, for each discount.
+        """
+        before = self.count_of(context, code)
+        count = before - weight
+        taken = [
+            self._sum(discount)[context] - np.minimum(before, discount) + np.minimum(count, discount)
+            for discount in discounts
+        ]
+        return count, self._sum(np.inf)[context] - weight, taken
+
+    def _sum(self, discount: float) -> np.ndarray:
+        """Return the sum of min(count, discount) over the codes of each context: float64, shape (contexts,)."""
+        up_to = np.concatenate([[0], np.cumsum(np.minimum(self.count, discount), dtype=np.float64)])
+        return up_to[self.first[1:]] - up_to[self.first[:-1]]
+
+
+def _looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the value of each wanted key, 0 where it is not among the sorted keys."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=values.dtype)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, values[at], values.dtype.type(0))
 
 
 def _index_of(keys: np.ndarray, part: np.ndarray, other: np.ndarray, others: int) -> np.ndarray:
@@ -170,6 +219,40 @@ class ContextTree:
             added[rows] = _passed_on(count, self.power) - _passed_on(count - added[rows], self.power)
         weights[1] = added
         return weights
+
+    def refine_own(
+        self,
+        block: int,
+        probability: np.ndarray,
+        run: dict[int, np.ndarray],
+        label: np.ndarray,
+        own: np.ndarray,
+        leave_out_weights: dict[int, np.ndarray],
+        own_label: np.ndarray,
+    ) -> np.ndarray:
+        """Return the probabilities of training rows' own codes, each row left out: float64, shape (rows,).
+
+        Parameters
+        ----------
+        block, run, label, leave_out_weights, own_label
+            As in `refine`.
+        probability : array of float, shape (rows,)
+            Those of the chain; changed in place.
+        own : array of int, shape (rows,)
+            The rows' codes.
+        """
+        for order, runs in self.runs[block].items():
+            context = runs.context_id(run[order], label)
+            rows = np.flatnonzero(context >= 0)
+            rows = rows[runs.carriers[context[rows]] - own_label[rows] >= self.min_carriers]
+            concentration, discount = self.weights[order]
+            weight = leave_out_weights[order][rows] * own_label[rows]
+            count, total, (taken,) = runs.left_out(context[rows], own[rows], weight, (discount,))
+            less = concentration + taken
+            probability[rows] = (count - np.minimum(count, discount) + less * probability[rows]) / (
+                total + concentration
+            )
+        return probability
 
     def refine(
         self,
@@ -303,11 +386,8 @@ def _numbered(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the number of each row's pair (part, other), -1 where it has too few carriers; the keys; the carriers."""
     rows = np.flatnonzero((part >= 0) & (other >= 0))
-    keys, inverse = np.unique(part[rows] * others + other[rows], return_inverse=True)
-    people = int(person.max()) + 1
-    carried = np.unique(inverse.astype(np.int64) * people + person[rows]) // people
-    carriers = np.bincount(carried, minlength=len(keys)).astype(np.int32)
-    enough = carriers >= min_carriers
+    key = part[rows] * others + other[rows]
+    keys, carriers = carried(key, person[rows], min_carriers)
     number = np.full(len(part), -1, dtype=np.int64)
-    number[rows] = np.where(enough, np.cumsum(enough) - 1, -1)[inverse]
-    return number, keys[enough], carriers[enough]
+    number[rows] = _looked_up(keys, np.arange(1, len(keys) + 1), key) - 1
+    return number, keys, carriers

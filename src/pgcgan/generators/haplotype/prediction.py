@@ -61,11 +61,18 @@ class NextCodePredictor:
         array of float32, shape (rows, groups)
             0 where the code is unknown, or the row is never drawn from the group.
         """
-        probability, which = self._by_source(codes)
-        code = codes[self._row]
+        known = codes[self._row] >= 0
+        row, source = self._row[known], self._source[known]
+        block, run, own_group = len(self._runs) - 1, self._runs[-1], self._admixture.group[self.label]
+        weights = self._context_tree.leave_out_weights(block, run, own_group, codes)
+        weights = {order: weight[row] for order, weight in weights.items()}
+        own, is_own = codes[row], source == own_group[row]
+        left_out = self._chain.left_out(block, self._last[row], source, own, weights[1], is_own)
+        probability = left_out.probability(self._chain.label_weight, self._chain.pooled_weight)
+        run_of = {order: index[row] for order, index in run.items()}
+        probability = self._context_tree.refine_own(block, probability, run_of, source, own, weights, is_own)
         log_probs = np.zeros_like(self._state)
-        of_code = np.log(np.maximum(probability[which, np.maximum(code, 0)], 1e-12))
-        log_probs[self._row, self._source] = np.where(code >= 0, of_code, 0)
+        log_probs[row, source] = np.log(np.maximum(probability, 1e-12))
         return log_probs
 
     def observe(self, codes: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from .chain import Chain
+from .chain import Chain, LeftOutCounts
 from .context_tree import ORDERS, ContextTree
 
 _LABEL_WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
@@ -83,8 +83,9 @@ class _LeftOut:
         shape = (2 + len(_DISCOUNTS), len(sizes), len(codes))
         self.counted = {order: np.zeros(shape, dtype=np.float32) for order in used}
         self._chain_weight = np.ones((len(sizes), len(codes)), dtype=np.float32)
+        self._counts_of_chain: dict[int, LeftOutCounts] = {}
         history: list[dict[int, np.ndarray]] = []
-        for b, size in enumerate(sizes):
+        for b in range(len(sizes)):
             tree.advance(codes[:, b - 1], history)
             own = codes[:, b]
             weight_of_own = tree.leave_out_weights(b, history[b], label, own)
@@ -93,19 +94,18 @@ class _LeftOut:
                 context = runs.context_id(history[b][order], label)
                 use = np.flatnonzero((context >= 0) & (own >= 0))
                 use = use[runs.carriers[context[use]] - 1 >= tree.min_carriers]
-                counts = runs.counts(context[use], size)
-                counts[np.arange(len(use)), own[use]] -= weight_of_own[order][use]
-                discounted = [np.minimum(counts, discount).sum(axis=1) for discount in _DISCOUNTS]
-                of_own = counts[np.arange(len(use)), own[use]]
-                self.counted[order][:, b, use] = of_own, counts.sum(axis=1), *discounted
+                count, total, taken = runs.left_out(context[use], own[use], weight_of_own[order][use], _DISCOUNTS)
+                self.counted[order][:, b, use] = count, total, *taken
 
     def by_chain(self, chain: Chain, blocks: np.ndarray) -> np.ndarray:
         """Return the chain's probabilities of the rows' own codes: (blocks, rows)."""
         probability = np.ones((len(blocks), len(self.codes)), dtype=np.float32)
-        for i, b in enumerate(blocks):
-            own = self.codes[:, b]
-            log_probs = chain.log_probs(b, self.codes[:, b - 1], self.label, own, self._chain_weight[b])
-            probability[i] = np.where(own >= 0, np.exp(log_probs[np.arange(len(own)), np.maximum(own, 0)]), 1)
+        for i, b in enumerate(blocks.tolist()):
+            rows = np.flatnonzero(self.codes[:, b] >= 0)
+            if b not in self._counts_of_chain:
+                of_rows = self.codes[rows, b - 1], self.label[rows], self.codes[rows, b], self._chain_weight[b, rows]
+                self._counts_of_chain[b] = chain.left_out(b, *of_rows, own_label=True)
+            probability[i, rows] = self._counts_of_chain[b].probability(chain.label_weight, chain.pooled_weight)
         return probability
 
     def refined(
