@@ -145,7 +145,7 @@ def test_a_run_of_too_few_people_says_nothing() -> None:
     # one person whose two haplotypes are unlike anybody's: no run of theirs is followed, however often they carry it
     codes = np.concatenate([codes, np.tile([2, 1, 3, 2, 2, 1, 2, 3, 2, 1], (2, 1))])
     label, person = np.append(label, [0, 0]), np.append(person, [99, 99])
-    tree, _ = count_runs(codes, label, person, SIZES, 2, min_carriers=2, power=0.5)
+    [(tree, _)] = count_runs(codes, label, person, SIZES, 2, min_carriers=2, powers=[0.5])
     for b, lengths in enumerate(tree.runs):
         for order, runs in lengths.items():
             rows = [(*row[b - order : b], own) for row, own in zip(codes, label, strict=True)]

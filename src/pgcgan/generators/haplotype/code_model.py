@@ -128,13 +128,13 @@ class CodeModel:
             some = np.sort(np.random.default_rng(seed).permutation(len(codes))[:most])
             codes, label, scores = codes[some], label[some], scores[some]
         rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, 2)
-        offset = np.empty((len(rows), sum(self.sizes)), dtype=np.float32)
+        offset = np.empty((sum(self.sizes), len(rows)), dtype=np.float32)
         ends = np.cumsum([0, *self.sizes])
         for first in range(0, len(rows), ROWS_AT_A_TIME):
             part = slice(first, first + ROWS_AT_A_TIME)
             predictor = self.predictor(row_label[part])
             for b in range(rows.shape[1]):
-                offset[part, ends[b] : ends[b + 1]] = predictor.log_probs(rows[part, b])
+                offset[ends[b] : ends[b + 1], part] = predictor.log_probs(rows[part, b]).T
                 predictor.observe(rows[part, b])
         start = scores[:, :, shared].mean(axis=1)
         try:

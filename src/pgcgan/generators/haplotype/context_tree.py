@@ -322,9 +322,9 @@ def count_runs(
     sizes: Sequence[int],
     n_labels: int,
     min_carriers: int,
-    power: float,
+    powers: Sequence[float],
     longest: int = ORDERS[-1],
-) -> tuple[ContextTree, np.ndarray]:
+) -> list[tuple[ContextTree, np.ndarray]]:
     """Count the codes after each run that enough people carry; `fit_shrinkage` fits the weights later.
 
     Parameters
@@ -337,19 +337,19 @@ def count_runs(
         Codes per block.
     n_labels : int
     min_carriers : int
-    power : float
+    powers : sequence of float
         See `ContextTree`.
     longest : int
         Blocks of the longest runs that are counted.
 
     Returns
     -------
-    ContextTree
-    share : array of float32, shape (rows, blocks)
-        How much each row's code counts for the chain, which is used where no run is known.
+    list of pairs
+        For each power the context tree, and how much each row's code counts for the chain, which is used where no run
+        is known: array of float32, shape (rows, blocks).
     """
-    runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
-    share = np.ones(codes.shape, dtype=np.float32)
+    trees: list[list[dict[int, RunCounts]]] = [[{} for _ in sizes] for _ in powers]
+    shares = [np.ones(codes.shape, dtype=np.float32) for _ in powers]
     # of the runs of each length before each block: their number in each row (-1: not kept), and how many there are
     number: list[dict[int, np.ndarray]] = [{}]
     n_runs: list[dict[int, int]] = [{}]
@@ -357,6 +357,7 @@ def count_runs(
         number.append({1: codes[:, b - 1].astype(np.int64)})
         n_runs.append({1: int(sizes[b - 1])})
         contexts: dict[int, np.ndarray] = {}
+        found: dict[int, RunCounts] = {}
         for order in ORDERS:
             half, earlier = order // 2, b - order // 2
             if order > longest or half not in number[b] or earlier < 1 or half not in number[earlier]:
@@ -367,18 +368,25 @@ def count_runs(
                 break
             number[b][order], n_runs[b][order] = run, len(keys)
             contexts[order], label_keys, carriers = _numbered(run, label, n_labels, person, min_carriers)
-            runs[b][order] = RunCounts(keys, others, label_keys, n_labels, *_NO_CODES, carriers)
+            found[order] = RunCounts(keys, others, label_keys, n_labels, *_NO_CODES, carriers)
+        for runs in trees:
+            runs[b] = dict(found)
         for order, context in reversed(contexts.items()):
             rows = np.flatnonzero((context >= 0) & (codes[:, b] >= 0))
             entries, entry = np.unique(context[rows] * sizes[b] + codes[rows, b], return_inverse=True)
-            count = np.bincount(entry, weights=share[rows, b], minlength=len(entries)).astype(np.float32)
-            first = np.searchsorted(entries, np.arange(len(runs[b][order].label_keys) + 1) * sizes[b])
+            first = np.searchsorted(entries, np.arange(len(found[order].label_keys) + 1) * sizes[b])
             code = (entries % sizes[b]).astype(np.int32)
-            runs[b][order] = replace(runs[b][order], first=first, code=code, count=count)
-            share[rows, b] *= (_passed_on(count, power) / count)[entry]
+            for power, runs, share in zip(powers, trees, shares, strict=True):
+                count = np.bincount(entry, weights=share[rows, b], minlength=len(entries)).astype(np.float32)
+                runs[b][order] = replace(found[order], first=first, code=code, count=count)
+                share[rows, b] *= (_passed_on(count, power) / count)[entry]
         if b >= _LOOKED_BACK:
             number[b - _LOOKED_BACK] = {}
-    return ContextTree(runs, dict.fromkeys(ORDERS, (1.0, 0.5)), min_carriers, power), share
+    weights = dict.fromkeys(ORDERS, (1.0, 0.5))
+    return [
+        (ContextTree(runs, weights, min_carriers, power), share)
+        for power, runs, share in zip(powers, trees, shares, strict=True)
+    ]
 
 
 def _numbered(

@@ -223,7 +223,8 @@ def draw_evenly(logits: np.ndarray, label: np.ndarray, random: np.random.Generat
     key = (label * logits.shape[1] + most) * _LIKENESS + (np.float32(0.999 * _LIKENESS) * top).astype(np.int64)
     # similar rows by turns of a few, so that the first people are spread as evenly as all; in a random order within a
     # turn, so that neighbours in the cohort, and the haplotypes of a person, are no pair
-    order = np.argsort(key, kind="stable")
+    most_key = (int(label.max(initial=0)) + 1) * logits.shape[1] * _LIKENESS
+    order = np.argsort(key.astype(np.min_scalar_type(most_key)), kind="stable")  # 16 bits are sorted by radix
     sorted_key = key[order]
     place = np.arange(len(key)) - np.searchsorted(sorted_key, sorted_key)
     kind = np.cumsum(np.concatenate([[0], np.diff(sorted_key) != 0]))

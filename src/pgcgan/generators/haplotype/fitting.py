@@ -74,8 +74,8 @@ def fit_code_model(
     plain = fit_chain(codes, of_group, sizes, n_groups)
     chain, tree, least = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, of_group, sizes)
     enough = (1 - _GAIN) * least
-    for power in POWERS if longest_run > 1 else ():
-        runs, share = count_runs(codes, of_group, person, sizes, n_groups, min_carriers, power, longest_run)
+    powers = POWERS if longest_run > 1 else ()
+    for runs, share in count_runs(codes, of_group, person, sizes, n_groups, min_carriers, powers, longest_run):
         trial = fit_shrinkage(fit_chain(codes, of_group, sizes, n_groups, share), runs, codes, of_group, sizes)
         if trial[2] < min(least, enough):
             chain, tree, least = trial
@@ -110,7 +110,8 @@ def count_code_model(
         The weights of the shrinkages in `Chain`, by name.
     """
     n_groups = int(group.max()) + 1
-    runs, share = count_runs(codes, group[label], person, sizes, n_groups, min_carriers, power, longest_run)
+    counted = count_runs(codes, group[label], person, sizes, n_groups, min_carriers, (power,), longest_run)
+    runs, share = counted[0]
     chain = fit_chain(codes, group[label], sizes, n_groups, share).reweighted(**chain_weights)
     counts = label_counts(codes, label, sizes, len(group))
     tree = replace(runs, weights=dict(run_weights))

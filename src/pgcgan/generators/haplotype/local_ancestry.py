@@ -71,12 +71,12 @@ def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -
     proportions, switch_rate = alone.proportions.copy(), alone.switch_rate.copy()
     gain, alone_nats = 0.0, 0.0
     for own in np.unique(label):
-        of_label = log_probs[label == own].astype(np.float64)
-        top = of_label.max(axis=2, keepdims=True)
+        of_label = np.ascontiguousarray(log_probs[label == own].transpose(1, 2, 0), dtype=np.float64)
+        top = of_label.max(axis=1, keepdims=True)
         own_group = int(group[own])
         proportions[own], switch_rate[own], log_likelihood = _fit_label(np.exp(of_label - top), own_group)
-        gain += log_likelihood + float((top[:, :, 0] - of_label[:, :, own_group]).sum())
-        alone_nats -= float(of_label[:, :, own_group].sum())
+        gain += log_likelihood + float((top[:, 0] - of_label[:, own_group]).sum())
+        alone_nats -= float(of_label[:, own_group].sum())
     if gain < _GAIN * alone_nats:
         return alone
     proportions[(proportions < _LEAST) & (alone.proportions == 0)] = 0
@@ -84,32 +84,34 @@ def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -
 
 
 def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, float]:
-    """Return proportions, switch rate and log-likelihood of the rows of one label: (rows, blocks, groups)."""
-    rows, blocks, n_groups = probability.shape
+    """Return proportions, switch rate and log-likelihood of the rows of one label: (blocks, groups, rows)."""
+    blocks, n_groups, rows = probability.shape
     credit = _OWN_STRETCHES * np.eye(n_groups)[own]
     proportions, switch = np.full(n_groups, 0.2 / n_groups) + 0.8 * np.eye(n_groups)[own], 0.1
     log_likelihood = 0.0
+    scaled, code = np.empty_like(probability), np.empty((blocks, rows))
     for _ in range(_ROUNDS):
         # forward: the state of each row given its codes so far, and the probability of each code given those before
-        before = np.broadcast_to(proportions, (rows, n_groups))
-        scaled = np.empty_like(probability)
-        log_likelihood = 0.0
+        start = proportions[:, None]
+        before = np.broadcast_to(start, (n_groups, rows))
         for b in range(blocks):
-            joint = before * probability[:, b]
-            code = joint.sum(axis=1, keepdims=True)
-            scaled[:, b] = probability[:, b] / code
-            log_likelihood += float(np.log(code).sum())
-            before = (1 - switch) * joint / code + switch * proportions
+            joint = before * probability[b]
+            joint.sum(axis=0, out=code[b])
+            np.divide(probability[b], code[b], out=scaled[b])
+            before = joint
+            before *= (1 - switch) / code[b]
+            before += switch * start
+        log_likelihood = float(np.log(code).sum())
         # backward: expected number of stretches that begin with each label
-        later = np.ones((rows, n_groups))
-        stretches, switches = np.zeros(n_groups), 0.0
+        later = np.ones((n_groups, rows))
+        stretches = np.zeros(n_groups)
         for b in range(blocks - 1, 0, -1):
-            here = later * scaled[:, b]
-            new = switch * proportions * here
-            stretches += new.sum(axis=0)
-            switches += float(new.sum())
-            later = (1 - switch) * here + new.sum(axis=1, keepdims=True)
-        stretches += (proportions * later * scaled[:, 0]).sum(axis=0)
+            here = later * scaled[b]
+            stretches += switch * proportions * here.sum(axis=1)
+            later = (1 - switch) * here
+            later += switch * (proportions @ here)
+        switches = float(stretches.sum())
+        stretches += proportions * (later * scaled[0]).sum(axis=1)
         proportions = (stretches + credit) / (stretches.sum() + _OWN_STRETCHES)
         switch = switches / max(1, rows * (blocks - 1))
     return proportions, switch, log_likelihood

@@ -10,16 +10,18 @@ no axes. The model keeps the spread of z in each label, and the z of no person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 MOST_AXES = 6
 _SIGNIFICANCE = 4.27  # normal quantile of .001 / 100 components looked at
 _ROUNDS = 25
-# numbers (rows x codes): what is more than the first is taken in parts of the second, which stay in the cache
-_AT_ONCE, _PART = 16_000_000, 250_000
+_PART = 250_000  # numbers (rows x codes)
+_NEWTON_STEPS_OF_PEOPLE = 4
+_LARGEST_LOGIT = np.float32(80)  # exp of more is no number of single precision
 _RIDGE = 100.0  # on the weights of each code
 # where people's z are known, from many more sites than those that the weights are fitted to
 _KNOWN_RIDGE = 0.1
@@ -175,7 +177,7 @@ def fit_ancestry(
     label : array of int, shape (people,)
     sizes : sequence of int
         Codes per block.
-    offset : array of float32, shape (people * 2, codes of all blocks)
+    offset : array of float32, shape (codes of all blocks, people * 2)
         The code model's log-probabilities of each row, its own contribution left out.
     scores : array of float, shape (people, axes)
         Where z starts.
@@ -197,7 +199,7 @@ def fit_ancestry(
             return no_ancestry(sizes, n_labels)
         em.update_spread(covariance)
     root = np.linalg.cholesky(_SPREAD * em.spread + 1e-9 * np.eye(em.z.shape[1])).astype(np.float32)
-    return PersonAncestry([w.astype(np.float32) for w in np.split(em.loadings, em.start[1:])], root)
+    return PersonAncestry([w.astype(np.float32) for w in np.split(em.loadings, em.start[1:-1])], root)
 
 
 class _AncestryEM:
@@ -212,61 +214,70 @@ class _AncestryEM:
         scores: np.ndarray,
         n_labels: int,
     ):
-        self.codes, self.label, self.sizes, self.offset = codes, label, sizes, offset
+        self.label, self.offset = label, offset
         people, self.per, blocks = codes.shape
-        self.start = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-        self.block_of = np.repeat(np.arange(blocks), sizes)
-        at_once = people if offset.size <= _AT_ONCE else max(1, _PART // (self.per * offset.shape[1]))
-        self.parts = [slice(first, first + at_once) for first in range(0, people, at_once)]
+        self.start = np.concatenate([[0], np.cumsum(sizes)])
+        flat = codes.reshape(-1, blocks)
+        self.known = None if (flat >= 0).all() else (flat >= 0).T.astype(np.float32)
+        rows, columns = np.nonzero(flat >= 0)
+        own = self.start[columns] + flat[rows, columns]
+        self.own = csr_array((np.ones(len(own), np.float32), (rows, own)), shape=offset.shape[::-1])
+        # blocks are taken in parts that stay in the cache
+        ends = np.flatnonzero(np.diff(self.start[1:] * len(flat) // _PART, append=-1)) + 1
+        self.parts = list(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
+        self.block_of_code = csr_array((np.ones(len(offset), np.float32), np.arange(len(offset)), self.start))
         self.z = centred_within_labels(scores, label)
         self.z /= np.maximum(self.z.std(axis=0), 1e-9)
         axes = self.z.shape[1]
         # a noisy start does not matter: the first E step corrects it
         self.deviation: np.ndarray = np.tile(0.5 * np.eye(axes), (people, 1, 1))
-        self.loadings = np.zeros((offset.shape[1], axes))
+        self.loadings = np.zeros((len(offset), axes))
         self.spread = np.tile(np.eye(axes), (n_labels, 1, 1))
 
-    def probability(self, part: slice, z_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the probabilities of all codes in the rows of some people, and those less the rows' own codes."""
-        flat = self.codes[part].reshape(-1, self.codes.shape[2])
-        logits = (z_rows @ self.loadings.T).astype(np.float32)
-        logits += self.offset[self.per * part.start : self.per * part.start + len(flat)]
-        logits -= logits.max(axis=1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= np.add.reduceat(logits, self.start, axis=1)[:, self.block_of]
-        np.copyto(logits, 0, where=np.repeat(flat < 0, self.sizes, axis=1))
-        rows, columns = np.nonzero(flat >= 0)
-        excess = logits.copy()
-        excess[rows, self.start[columns] + flat[rows, columns]] -= 1
-        return logits, excess
+    def probabilities(self, z_rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield some codes at a time and their probabilities in all rows: float32, shape (codes, rows)."""
+        z_rows = np.ascontiguousarray(z_rows.T, dtype=np.float32)
+        for first, last in self.parts:
+            part = slice(self.start[first], self.start[last])
+            p = self.loadings[part].astype(np.float32) @ z_rows
+            p += self.offset[part]
+            np.clip(p, -_LARGEST_LOGIT, _LARGEST_LOGIT, out=p)
+            np.exp(p, out=p)
+            factor = 1 / (self.block_of_code[first:last, part] @ p)
+            if self.known is not None:
+                factor *= self.known[first:last]
+            p *= np.repeat(factor, np.diff(self.start[first : last + 1]), axis=0)
+            yield part, p
 
     def update_loadings(self, random: np.random.Generator) -> None:
         """M step: the loadings, with z drawn from the posterior of each person; half a Newton step."""
         z, axes = self.z, self.z.shape[1]
         drawn = z + np.einsum("pij,pj->pi", self.deviation, random.standard_normal(z.shape))
-        gradient, curvature = -_RIDGE * self.loadings, np.zeros((len(self.loadings), axes * axes))
-        for part in self.parts:
-            z_rows = np.repeat(drawn[part], self.per, axis=0)
-            p, excess = self.probability(part, z_rows)
-            gradient -= excess.T @ z_rows
-            products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
-            curvature += (p * (1 - p)).T @ products
-        hessian = curvature.reshape(-1, axes, axes) + _RIDGE * np.eye(axes)
-        # half a step: the codes of a block move against each other
-        self.loadings += 0.5 * np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        z_rows = np.repeat(drawn, self.per, axis=0).astype(np.float32)
+        products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
+        gradient, hessian = self.own.T @ z_rows - _RIDGE * self.loadings, _RIDGE * np.eye(axes)
+        step = np.empty_like(self.loadings)
+        for part, p in self.probabilities(z_rows):
+            gradient[part] -= p @ z_rows
+            p *= 1 - p
+            curvature = hessian + (p @ products).reshape(-1, axes, axes)
+            step[part] = np.linalg.solve(curvature, gradient[part, :, None])[:, :, 0]
+        self.loadings += 0.5 * step  # half a step: the codes of a block move against each other
 
     def update_people(self) -> np.ndarray:
         """E step: the mode of each person's z by Newton steps; return the covariances (people, axes, axes)."""
-        axes = self.z.shape[1]
+        people, axes = self.z.shape
         precision = np.linalg.inv(self.spread + 1e-4 * np.eye(axes))[self.label]
-        outer = (self.loadings[:, :, None] * self.loadings[:, None, :]).reshape(len(self.loadings), -1)
-        for _ in range(4):
-            gradient = -np.einsum("pij,pj->pi", precision, self.z)
-            hessian = precision.copy()
-            for part in self.parts:
-                p, excess = self.probability(part, np.repeat(self.z[part], self.per, axis=0))
-                gradient[part] -= (excess @ self.loadings).reshape(-1, self.per, axes).sum(axis=1)
-                hessian[part] += (p @ outer).reshape(-1, self.per, axes, axes).sum(axis=1)
+        loadings = self.loadings.astype(np.float32)
+        products = (loadings[:, :, None] * loadings[:, None, :]).reshape(len(loadings), -1)
+        both, observed = np.concatenate([loadings, products], axis=1), self.own @ loadings
+        for _ in range(_NEWTON_STEPS_OF_PEOPLE):
+            expected = np.zeros((len(observed), both.shape[1]), dtype=np.float32)
+            for part, p in self.probabilities(np.repeat(self.z, self.per, axis=0)):
+                expected += p.T @ both[part]
+            of_people = (observed - expected[:, :axes]).reshape(people, self.per, axes).sum(axis=1)
+            gradient = of_people - np.einsum("pij,pj->pi", precision, self.z)
+            hessian = precision + expected[:, axes:].reshape(people, self.per, axes, axes).sum(axis=1)
             step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
             self.z += step * np.minimum(1, 3 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9))
         return np.linalg.inv(hessian)
