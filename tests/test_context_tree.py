@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pgcgan.generators.haplotype.code_model import SCHEMA, CodeModel
 from pgcgan.generators.haplotype.context_tree import ORDERS, count_runs
 from pgcgan.generators.haplotype.fitting import fit_code_model
-from pgcgan.generators.haplotype.local_ancestry import no_admixture
+from pgcgan.generators.haplotype.local_ancestry import AdmixtureHMM, no_admixture
 from pgcgan.generators.store import check_arrays
 
 SIZES = [3, 2, 4, 3, 3, 2, 3, 4, 3, 2]
@@ -138,6 +138,23 @@ def test_a_training_row_is_left_out(seed: int, min_carriers: int) -> None:
             if codes[i, b] >= 0:
                 expected = by_hand(model, codes, label, person, codes[i], int(label[i]), b, i)
                 assert np.allclose(np.exp(log_probs[i]), expected, atol=1e-5)
+
+
+@settings(max_examples=3)
+@given(st.integers(0, 50), st.integers(1, 3))
+def test_the_own_code_of_a_training_row_is_predicted_by_each_label_without_the_row(seed: int, carriers: int) -> None:
+    model, codes, label, person = fitted(seed, carriers)
+    from_all = AdmixtureHMM(np.ones((2, 2), np.float32), np.zeros(2, np.float32), np.arange(2))
+    predictor = replace(model, admixture=from_all).predictor(label)
+    for b in range(len(SIZES)):
+        log_probs = predictor.log_probs_by_group(codes[:, b])
+        assert (log_probs[codes[:, b] < 0] == 0).all()
+        for i in range(0, len(codes), 41):
+            for asked in (0, 1):
+                if codes[i, b] >= 0:
+                    expected = by_hand(model, codes, label, person, codes[i], asked, b, i)[codes[i, b]]
+                    assert np.exp(log_probs[i, asked]) == pytest.approx(expected, abs=1e-5)
+        predictor.observe(codes[:, b])
 
 
 def test_a_run_of_too_few_people_says_nothing() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
@@ -18,6 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from pgcgan.numerics import (
     allele_differences,
+    carried,
     fill_missing,
     nearest_distances,
     nearest_neighbours,
@@ -26,6 +28,7 @@ from pgcgan.numerics import (
     site_means,
     squared_distances,
     standardise,
+    table_of,
     unary_code,
 )
 
@@ -95,6 +98,24 @@ def test_products_of_standardised_columns_are_correlations_as_in_scikit_allel() 
     others = np.delete(np.arange(30), 7)
     assert np.allclose((z.T @ z)[np.ix_(others, others)][np.triu_indices(29, 1)], expected, atol=1e-5)
     assert not z[:, 7].any()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=20), st.integers(1, 3))
+def test_two_rows_of_one_person_are_one_carrier(pairs: list[tuple[int, int]], least: int) -> None:
+    pattern, person = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    people = {k: len({p for q, p in pairs if q == k}) for k, _ in pairs}
+    enough = sorted(k for k, n in people.items() if n >= least)
+    patterns, carriers = carried(pattern, person, least)
+    assert patterns.tolist() == enough
+    assert carriers.tolist() == [people[k] for k in enough]
+
+
+def test_a_table_of_values_equals_that_of_scipy() -> None:
+    random = np.random.default_rng(0)
+    one, two, weight = random.integers(3, size=50), random.integers(4, size=50), random.random(50)
+    assert np.array_equal(table_of((one, two), (3, 4)), coo_array((np.ones(50), (one, two)), (3, 4)).toarray())
+    expected = coo_array((weight, (one, two)), (3, 4)).toarray()
+    assert np.allclose(table_of((one, two), (3, 4), weight), expected)
 
 
 def test_axes_equal_those_of_scikit_learn() -> None:

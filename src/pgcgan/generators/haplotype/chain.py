@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ...numerics import table_of
+
 _MOST_TABLE = 2_000_000  # probabilities of a block
 
 
@@ -239,13 +241,10 @@ def fit_chain(
     for b, size in enumerate(sizes):
         source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
         both = (codes[:, b] >= 0) & (source >= 0)
-        transitions = np.zeros((n_labels, sizes[b - 1] if b else 1, size), dtype=np.float32)
-        np.add.at(transitions, (label[both], source[both], codes[both, b]), 1 if share is None else share[both, b])
-        counts = np.zeros((n_labels, size), dtype=np.float32)
         known = codes[:, b] >= 0
-        np.add.at(counts, (label[known], codes[known, b]), 1)
-        transition_counts.append(transitions)
-        code_counts.append(counts)
+        passed, weights = (label[both], source[both], codes[both, b]), None if share is None else share[both, b]
+        transition_counts.append(table_of(passed, (n_labels, sizes[b - 1] if b else 1, size), weights))
+        code_counts.append(table_of((label[known], codes[known, b]), (n_labels, size)))
     some_blocks = np.unique(np.linspace(0, len(sizes) - 1, 16).astype(int)).tolist()
     first = Chain(transition_counts, code_counts, 1.0, 1.0)
     trials = [first.reweighted(frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]

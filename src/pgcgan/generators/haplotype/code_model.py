@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...numerics import table_of
 from ..store import Array
 from .chain import Chain
 from .context_tree import ORDERS, ContextTree, RunCounts
@@ -178,10 +179,9 @@ class CodeModel:
         """
         transitions = []
         for b, counts in enumerate(self.chain.transition_counts):
-            passed = np.zeros(counts.shape[1:], dtype=np.int64)
             source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
             both = (codes[:, b] >= 0) & (source >= 0)
-            np.add.at(passed, (source[both], codes[both, b]), 1)
+            passed = table_of((source[both], codes[both, b]), counts.shape[1:])
             transitions.append(np.where(passed >= least, counts, np.float32(0)))
         chain = replace(self.chain, transition_counts=transitions)
         runs = [

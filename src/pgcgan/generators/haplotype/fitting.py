@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from ...numerics import table_of
 from .chain import fit_chain
 from .code_model import ROWS_AT_A_TIME, CodeModel, own_frequency
 from .context_tree import ORDERS, POWERS, count_runs, empty_context_tree
@@ -120,11 +121,8 @@ def count_code_model(
 
 def label_counts(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int) -> list[np.ndarray]:
     """Return how often each label has each code: a float32 array (labels, codes) for each block."""
-    counts = [np.zeros((n_labels, size), dtype=np.float32) for size in sizes]
-    for b, of_block in enumerate(counts):
-        known = codes[:, b] >= 0
-        np.add.at(of_block, (label[known], codes[known, b]), 1)
-    return counts
+    known = codes >= 0
+    return [table_of((label[known[:, b]], codes[known[:, b], b]), (n_labels, size)) for b, size in enumerate(sizes)]
 
 
 def _nats(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> float:
