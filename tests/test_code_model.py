@@ -208,6 +208,35 @@ def test_a_code_without_rows_emits_its_template() -> None:
             assert np.allclose(emission.sum(axis=2), 1)
 
 
+@pytest.mark.parametrize("states", [2, 3])
+def test_stored_blocks_come_back_bit_for_bit(states: int) -> None:
+    random = np.random.default_rng(states)
+    edges, sizes = np.array([0, 3, 4, 9]), [4, 1, 7]
+    templates, emission = [], []
+    for length, size in zip(np.diff(edges), sizes, strict=True):
+        of_block = random.integers(states, size=(size, length), dtype=np.int8)
+        shared = random.random((length, states, states), dtype=np.float32)
+        of_codes = shared[np.arange(length), of_block]
+        of_codes[0, 0] = random.random(states)  # a code with probabilities of its own
+        emission.append(of_codes / of_codes.sum(axis=2, keepdims=True))
+        templates.append(of_block)
+    arrays = Blocks(edges, templates, emission).arrays()
+    assert len(arrays["blocks.own_emission"]) < sum(sizes) * (states - 1)
+    stored = Blocks.from_arrays(arrays, 9, states)
+    assert all(np.array_equal(a, b) for a, b in zip(stored.templates, templates, strict=True))
+    for one, two in zip(stored.emission, emission, strict=True):
+        assert np.array_equal(one[:, :, :-1], two[:, :, :-1])
+        assert np.allclose(one[:, :, -1], two[:, :, -1], atol=1e-6)
+
+
+def test_a_dosage_of_2_without_1_is_refused() -> None:
+    emission = np.full((1, 8, 3), 1 / 3, dtype=np.float32)
+    arrays = Blocks(np.array([0, 8]), [np.full((1, 8), 2, dtype=np.int8)], [emission]).arrays()
+    arrays["blocks.templates"] = np.array([0b11110111, 0b11111111], dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"blocks\.templates"):
+        Blocks.from_arrays(arrays, 8, 3)
+
+
 @given(states(most=2, least=-1))
 def test_unique_rows_are_those_of_numpy(rows: np.ndarray) -> None:
     distinct, inverse = unique_rows(rows)

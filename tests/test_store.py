@@ -218,7 +218,7 @@ def refusal(target: Path) -> str:
 def wrong_arrays(array: np.ndarray, wanted: Array) -> Iterator[tuple[str, np.ndarray | None]]:
     """Yield an array damaged in each of the ways that the schema rules out."""
     yield "dropped", None
-    yield "another type", np.zeros(array.shape, dtype=np.int16)
+    yield "another type", np.zeros(array.shape, dtype=np.float16)
     yield "another axis", array[None]
     if array.ndim:
         longer = np.concatenate([array, array[-1:] if len(array) else np.zeros((1, *array.shape[1:]), array.dtype)])

@@ -41,6 +41,7 @@ class Array(NamedTuple):
     Parameters
     ----------
     dtype : str
+        In memory. Whole numbers are stored in the smallest type that holds them.
     shape : tuple of int or str
         A length by name must be the same wherever the name stands; "labels" and "sites" are those of the model.
     least, most : float
@@ -95,7 +96,7 @@ def write_model(
         columns = {name: getattr(variants, name).tolist() for name in ("contig", "position", "id", "ref", "alt")}
         contigs = {"contig_lengths": dict(variants.contig_lengths), "assembly": variants.assembly}
         write_json(folder / SITES, {**columns, **contigs})
-        write_arrays(folder / ARRAYS, arrays)
+        write_arrays(folder / ARRAYS, {name: _narrowed(array) for name, array in arrays.items()})
         if card is not None:
             write_text(folder / CARD, card)
         files = {name: _digest(folder / name) for name in (SITES, ARRAYS)}
@@ -156,7 +157,7 @@ def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> Sto
             if metadata["files"].get(name) != _digest(directory / name):
                 raise ValueError(f"{name} is not the file that was saved with {MODEL}")
         variants = read_variants(directory)
-        arrays = read_arrays(directory / ARRAYS)
+        arrays = _widened(read_arrays(directory / ARRAYS), schema)
         check_arrays(arrays, schema, labels=len(metadata["label_counts"]), sites=len(variants))
     except ModelError:
         raise
@@ -165,6 +166,23 @@ def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> Sto
     except OSError as error:
         raise ModelError(f"{directory} cannot be read: {error.filename or ''} {error.strerror}.") from None
     return StoredModel(metadata, variants, arrays)
+
+
+def _narrowed(array: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the smallest type that holds them, and other arrays as they are."""
+    if array.dtype.kind not in "iu" or not array.size:
+        return array
+    return array.astype(np.promote_types(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))
+
+
+def _widened(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    """Return whole numbers in the types of the schema where those hold them, and other arrays as they are."""
+    widened = {}
+    for name, array in arrays.items():
+        wanted = np.dtype(schema[name].dtype) if name in schema else array.dtype
+        is_narrow = array.dtype.kind in "iu" and np.can_cast(array.dtype, wanted) and wanted.kind in "iu"
+        widened[name] = array.astype(wanted) if is_narrow else array
+    return widened
 
 
 def _damaged(directory: Path, error: Exception) -> ModelError:

@@ -21,8 +21,10 @@ _COMPARED_ROWS = 4000
 SCHEMA = {
     "blocks.edges": Array("int64", ("edges",), 0),
     "blocks.sizes": Array("int64", ("blocks",), 1, MOST_CODES),
-    "blocks.templates": Array("int8", ("template states",), 0, 2),
-    "blocks.emission": Array("float32", ("emission",), 0, 1.0001),
+    "blocks.templates": Array("uint8", ("bytes of templates",), 0),
+    "blocks.shared_emission": Array("float32", ("site states",), 0, 1.0001),
+    "blocks.is_own_emission": Array("uint8", ("bytes of emissions",), 0),
+    "blocks.own_emission": Array("float32", ("own emissions",), 0, 1.0001),
 }
 
 
@@ -88,13 +90,25 @@ class Blocks:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the blocks as arrays for a file; `SCHEMA` says what they are.
 
-        Of the probabilities of the states, the last is left out: they add up to 1.
+        Templates are bits: state 1 or more, and for dosages then state 2. At a site, the codes whose templates agree
+        have the same probabilities for the most part: these are stored once (those of the least frequent such code),
+        and others by themselves. Of the probabilities of the states, the last is left out: they add up to 1.
         """
+        templates = [t.ravel() for t in self.templates]
+        emission = [e[:, :, :-1] for e in self.emission]
+        shared = [_shared_emission(t, e) for t, e in zip(self.templates, emission, strict=True)]
+        is_own = [
+            (e != _spread(t, of_states)).any(axis=2)
+            for t, e, of_states in zip(self.templates, emission, shared, strict=True)
+        ]
+        states = range(1, self.emission[0].shape[2])
         return {
             "blocks.edges": self.edges.astype(np.int64),
             "blocks.sizes": np.array(self.sizes, dtype=np.int64),
-            "blocks.templates": np.concatenate([t.ravel() for t in self.templates]),
-            "blocks.emission": np.concatenate([e[:, :, :-1].ravel() for e in self.emission]),
+            "blocks.templates": np.packbits(np.concatenate([np.concatenate(templates) >= k for k in states])),
+            "blocks.shared_emission": np.concatenate([of_states.ravel() for of_states in shared]),
+            "blocks.is_own_emission": np.packbits(np.concatenate([own.ravel() for own in is_own])),
+            "blocks.own_emission": np.concatenate([e[own].ravel() for e, own in zip(emission, is_own, strict=True)]),
         }
 
     @classmethod
@@ -106,28 +120,55 @@ class Blocks:
         ValueError
             If the arrays do not fit together.
         """
-        edges, sizes = arrays["blocks.edges"], arrays["blocks.sizes"]
+        edges, sizes, free = arrays["blocks.edges"], arrays["blocks.sizes"], n_states - 1
         lengths = np.diff(edges)
         if len(edges) != len(sizes) + 1 or edges[0] != 0 or edges[-1] != n_sites or lengths.min(initial=1) < 1:
             raise ValueError(f"blocks.edges and blocks.sizes do not fit {n_sites} sites")
         cells = sizes * lengths
-        templates, emission = arrays["blocks.templates"], arrays["blocks.emission"]
-        for name, entries in (("templates", cells.sum()), ("emission", cells.sum() * (n_states - 1))):
-            if len(arrays[f"blocks.{name}"]) != entries:
-                raise ValueError(f"blocks.{name} has {len(arrays[f'blocks.{name}'])} entries; {entries} fit")
-        if templates.max() >= n_states:
-            raise ValueError(f"blocks.templates has states beyond 0 to {n_states - 1}")
-        ends = np.cumsum(cells)[:-1]
-        shapes = list(zip(sizes.tolist(), lengths.tolist(), strict=True))
-        leading = [
-            part.reshape(*shape, n_states - 1)
-            for part, shape in zip(np.split(emission, ends * (n_states - 1)), shapes, strict=True)
-        ]
-        return cls(
-            edges,
-            [part.reshape(shape) for part, shape in zip(np.split(templates, ends), shapes, strict=True)],
-            [np.concatenate([part, 1 - part.sum(axis=2, keepdims=True)], axis=2) for part in leading],
-        )
+        n_cells = int(cells.sum())
+        bits = {"templates": n_cells * free, "is_own_emission": n_cells}
+        for name, count in bits.items():
+            if len(arrays[f"blocks.{name}"]) != -(-count // 8):
+                raise ValueError(f"blocks.{name} has {len(arrays[f'blocks.{name}'])} bytes; {-(-count // 8)} fit")
+        is_own = np.unpackbits(arrays["blocks.is_own_emission"], count=n_cells).astype(bool)
+        entries = {"shared_emission": n_sites * n_states * free, "own_emission": int(is_own.sum()) * free}
+        for name, count in entries.items():
+            if len(arrays[f"blocks.{name}"]) != count:
+                raise ValueError(f"blocks.{name} has {len(arrays[f'blocks.{name}'])} entries; {count} fit")
+        reached = np.unpackbits(arrays["blocks.templates"], count=n_cells * free).reshape(free, n_cells)
+        if (reached[1:] > reached[:-1]).any():
+            raise ValueError("blocks.templates has dosages of 2 that are not 1 or more")
+        shared = arrays["blocks.shared_emission"].reshape(n_sites, n_states, free)
+        own = arrays["blocks.own_emission"].reshape(-1, free)
+        ends, own_ends = np.cumsum(cells)[:-1], np.cumsum(np.add.reduceat(is_own, np.cumsum(cells) - cells))[:-1]
+        templates, emission = [], []
+        parts = zip(
+            np.split(reached.sum(axis=0, dtype=np.int8), ends), np.split(is_own, ends), np.split(own, own_ends),
+            strict=True,
+        )  # fmt: skip
+        for b, (of_block, is_own_here, own_here) in enumerate(parts):
+            templates.append(of_block.reshape(sizes[b], lengths[b]))
+            leading = _spread(templates[b], shared[edges[b] : edges[b + 1]])
+            leading[is_own_here.reshape(sizes[b], lengths[b])] = own_here
+            emission.append(np.concatenate([leading, 1 - leading.sum(axis=2, keepdims=True)], axis=2))
+        return cls(edges, templates, emission)
+
+
+def _shared_emission(templates: np.ndarray, emission: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the last template with each state at each site: (sites, states, states - 1)."""
+    states = emission.shape[2] + 1
+    shared = np.zeros((templates.shape[1], states, states - 1), dtype=np.float32)
+    for state in range(states):
+        has_state = templates == state
+        last = len(templates) - 1 - has_state[::-1].argmax(axis=0)
+        shared[:, state] = np.where(has_state.any(axis=0)[:, None], emission[last, np.arange(len(last))], 0)
+    return shared
+
+
+def _spread(templates: np.ndarray, shared: np.ndarray) -> np.ndarray:
+    """Return the shared probabilities of each code: (codes, sites, states - 1)."""
+    spread: np.ndarray = shared[np.arange(templates.shape[1]), templates]
+    return spread
 
 
 def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
