@@ -48,7 +48,8 @@ def measured(result: Mapping[str, Any]) -> list[str]:
     for name, row in result["rows"].items():
         how, seeds = row["provenance"], list(row["runs"])
         where = how["machine"]
-        tools = "; ".join(how["tools"].values())
+        # some tools print their version without their name
+        tools = "; ".join(v if v[:1].isalpha() else f"{name} {v}" for name, v in how["tools"].items())
         text = (
             f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}; pgcgan {how['pgcgan']}, {how['date'][:10]}, "
             f"{where['cores']} core{'s' if where['cores'] > 1 else ''} ({where['processor']}); {tools}"

@@ -8,7 +8,6 @@ package are fitted to the same few sites beside it. Each runs in a process of it
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,16 @@ FIGURES = {
     "AF RMSE": 4, "LD RMSE": 4, "AA_truth": 3, "AA_syn": 3, "C2ST AUC, gradient boosting": 3, "TSTR accuracy": 3,
     POOL: 3,
 }  # fmt: skip
+# a process counts as its own the memory that its parent has when it is started: so a small parent starts it
+LAUNCHER = """
+import json, resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+unit = 1 if sys.platform == "darwin" else 1024
+costs = {"cpu_seconds": used.ru_utime + used.ru_stime, "peak_bytes": used.ru_maxrss * unit}
+json.dump(costs, open(sys.argv[1], "w"))
+sys.exit(status)
+"""
 CTGAN_SCRIPT = """
 import json, sys
 import numpy as np, pandas as pd
@@ -70,15 +79,14 @@ def timed(command: Sequence[str], folder: Path) -> dict[str, float]:
     ToolError
         If it fails; the message has the last line that it printed.
     """
+    usage = folder / "usage.json"
     with (folder / "printed.txt").open("wb") as printed:
-        process = subprocess.Popen(command, cwd=folder, stdout=printed, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+        launch = [sys.executable, "-c", LAUNCHER, str(usage), *command]
+        status = subprocess.run(launch, cwd=folder, stdout=printed, stderr=subprocess.STDOUT).returncode
+    if status:
         lines = (folder / "printed.txt").read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
-        raise ToolError(f"{command[0]} failed (exit status {process.returncode}): {lines[-1]}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * unit}
+        raise ToolError(f"{command[0]} failed (exit status {status}): {lines[-1]}")
+    return dict(json.loads(usage.read_text()))
 
 
 def of_haptools(train: Genotypes, seed: int) -> tuple[Genotypes, dict[str, float]]:

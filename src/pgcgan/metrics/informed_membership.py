@@ -21,6 +21,7 @@ learned from generators that the attacker fitted to other parts of the pool; the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from ..numerics import fill_missing, roc_auc
-from .comparison import Cohort, Comparison
+from .comparison import Comparison
 from .privacy import roc_curve, true_positive_rate
 from .resampling import interval
 from .rows import NotComputable, Row, RowBuilder
@@ -37,6 +38,7 @@ from .rows import NotComputable, Row, RowBuilder
 WIDTHS = (25, 100, 400)  # sites; each a multiple of the one before
 CLASSES = (1, 2, 3, 5, 10)  # least count in the reference of every class but the first
 FOLDS = 5
+_WIDEST_AT_ONCE = 8  # windows of the largest width that are coded at a time
 MIN_JUDGED = 20  # people of either kind
 RATES = (0.01, 0.001)  # false positive rates
 RAREST = 0.1
@@ -86,6 +88,36 @@ def window_codes(rows: np.ndarray, seed: int) -> list[np.ndarray]:
     return [c for c in codes if len(c)]
 
 
+def numbered_windows(sets: Sequence[np.ndarray], seed: int) -> list[list[np.ndarray]]:
+    """Return, for each set and each width, the number of every row's haplotype in every window.
+
+    In a window, equal haplotypes have the same number, in whatever sets they are; numbers start from 0.
+
+    Parameters
+    ----------
+    sets : sequence of int8 arrays, shape (sites, rows)
+        Without missing calls.
+    seed : int
+        Random seed of `window_codes`.
+
+    Returns
+    -------
+    list of lists of arrays of an unsigned type, shape (windows, rows)
+    """
+    rows = np.cumsum([0, *(part.shape[1] for part in sets)])
+    sites = len(sets[0])
+    kind = np.min_scalar_type(max(int(rows[-1]) - 1, 0))
+    numbers = [np.empty((sites // width, rows[-1]), dtype=kind) for width in WIDTHS if sites >= width]
+    step = _WIDEST_AT_ONCE * WIDTHS[-1]
+    for first in range(0, sites, step):
+        # the codes of all sets would take many times the memory of the alleles
+        codes = [window_codes(part[first : first + step], seed) for part in sets]
+        for width, of_width, *parts in zip(WIDTHS, numbers, *codes, strict=False):
+            for window, own in enumerate(np.concatenate(parts, axis=1), start=first // width):
+                of_width[window] = np.unique(own, return_inverse=True)[1]
+    return [[of_width[:, left:right] for of_width in numbers] for left, right in itertools.pairwise(rows)]
+
+
 @dataclass(frozen=True)
 class Knowledge:
     """What an attacker derives of each person judged.
@@ -115,36 +147,40 @@ def knowledge(
 
     Parameters
     ----------
-    judged, reference, released : sequences of array, shape (windows, rows)
-        Codes of the three sets, for each width of windows (`window_codes`).
+    judged, reference, released : sequences of array of int, shape (windows, rows)
+        Haplotypes of the three sets, for each width of windows (`numbered_windows`).
     width : int
         Rows a person has.
     in_reference, in_released : bool
         True if the people judged are in that set and their own haplotypes are not to be counted.
     """
-    people = judged[0].shape[1] // width
-    features, logs = [], []
-    for codes, known, synthetic in zip(judged, reference, released, strict=True):
-        by_person = codes.reshape(len(codes), people, width)
-        own = (by_person[..., None] == by_person[..., None, :]).sum(axis=3).reshape(codes.shape)
-        reference_counts = _counts(codes, known) - own * in_reference
-        log_synthetic = np.log(_counts(codes, synthetic) - own * in_released + 0.5)
-        kind = np.searchsorted(CLASSES, reference_counts, side="right")
-        for k in range(len(CLASSES) + 1):
-            of_class = kind == k
-            for values in (of_class, np.where(of_class, log_synthetic, 0)):
-                features.append(values.sum(axis=0).reshape(people, width).sum(axis=1))
-        logs.append(np.log(reference_counts + 0.5).mean(axis=0).reshape(people, width).mean(axis=1))
-    return Knowledge(np.column_stack(features).astype(float), np.mean(logs, axis=0))
+    rows = judged[0].shape[1]
+    log_of = np.log(np.arange(1 + max(reference[0].shape[1], released[0].shape[1])) + 0.5)
+    class_of = np.searchsorted(CLASSES, np.arange(CLASSES[-1] + 1), side="right")
+    every_row, kinds = np.arange(rows), len(CLASSES) + 1
+    features, commonness = [], []
+    for judged_of, reference_of, released_of in zip(judged, reference, released, strict=True):
+        windows, logs, common = np.zeros((rows, kinds)), np.zeros((rows, kinds)), np.zeros(rows)
+        for own, known, synthetic in zip(judged_of, reference_of, released_of, strict=True):
+            most = 1 + max(int(part.max(initial=0)) for part in (own, known, synthetic))
+            own_copies = _own_copies(own, width)
+            in_known = np.bincount(known, minlength=most)[own] - own_copies * in_reference
+            in_synthetic = np.bincount(synthetic, minlength=most)[own] - own_copies * in_released
+            kind = class_of[np.minimum(in_known, CLASSES[-1])]
+            windows[every_row, kind] += 1
+            logs[every_row, kind] += log_of[in_synthetic]
+            common += log_of[in_known]
+        both = np.stack([windows, logs], axis=2).reshape(-1, width, 2 * kinds)
+        features.append(both.sum(axis=1))
+        commonness.append(common.reshape(-1, width).mean(axis=1) / max(1, len(judged_of)))
+    return Knowledge(np.concatenate(features, axis=1), np.mean(commonness, axis=0))
 
 
-def _counts(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return how many of the other rows have the same code, by window and row."""
-    counts = np.empty(codes.shape, dtype=np.int64)
-    for window, (own, theirs) in enumerate(zip(codes, others, strict=True)):
-        ordered = np.sort(theirs)
-        counts[window] = np.searchsorted(ordered, own, side="right") - np.searchsorted(ordered, own, side="left")
-    return counts
+def _own_copies(haplotypes: np.ndarray, width: int) -> np.ndarray:
+    """Return how many haplotypes of the same person equal each: shape (rows,)."""
+    of_person = haplotypes.reshape(-1, width)
+    copies: np.ndarray = (of_person[:, :, None] == of_person[:, None, :]).sum(axis=2).ravel()
+    return copies
 
 
 def cross_fitted_scores(features: np.ndarray, member: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -242,9 +278,7 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
     """
     train, holdout = comparison.train, comparison.cohort("holdout")
     width = train.rows_per_person
-    by_name = {}
-    for name in ("train", "holdout", "released" if every else "synthetic"):
-        by_name[name] = comparison.cached(("window codes", name), partial(_cohort_codes, comparison, name))
+    by_name = comparison.cached("numbered windows", partial(_numbered_cohorts, comparison))
     released = by_name["released" if every else "synthetic"]
     if not released:
         raise NotComputable(f"needs at least {WIDTHS[0]} sites")
@@ -260,8 +294,8 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
             scores = copy_scores(known.features, *synthetic)
         elif attacker == SHADOWS:
             examples = [
-                knowledge(judged, reference, _codes(people, comparison.seed), width, in_reference=True).features
-                for people, _ in comparison.shadows
+                knowledge(judged, reference, by_name[f"shadow {k}"], width, in_reference=True).features
+                for k in range(len(comparison.shadows))
             ]
             of_shadows = np.concatenate([member for _, member in comparison.shadows])
             scores = shadow_scores(known.features, np.concatenate(examples), of_shadows)
@@ -281,16 +315,17 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
     return [run(judged, panel) for panel, judged in (halves, halves[::-1])]
 
 
-def _cohort_codes(comparison: Comparison, name: str) -> list[np.ndarray]:
-    return _codes(comparison.released if name == "released" else comparison.cohort(name), comparison.seed)
-
-
-def _codes(cohort: Cohort, seed: int) -> list[np.ndarray]:
-    """Return the codes of a cohort; a missing call takes the most common allele of its site."""
-    values = cohort.values
-    if cohort.missing:
-        values = np.rint(fill_missing(values.T)).astype(np.int8).T
-    return window_codes(values, seed)
+def _numbered_cohorts(comparison: Comparison) -> dict[str, list[np.ndarray]]:
+    """Return the numbered windows of all cohorts by name; a missing call takes the most common allele of its site."""
+    cohorts = {**comparison.cohorts, "released": comparison.released}
+    cohorts |= {f"shadow {k}": people for k, (people, _) in enumerate(comparison.shadows)}
+    if comparison.released.n_people == comparison.synthetic.n_people:  # nobody more
+        del cohorts["released"]
+    values = [
+        np.rint(fill_missing(cohort.values.T)).astype(np.int8).T if cohort.missing else cohort.values
+        for cohort in cohorts.values()
+    ]
+    return dict(zip(cohorts, numbered_windows(values, comparison.seed), strict=True))
 
 
 def informed_attacks(comparison: Comparison) -> list[Row]:

@@ -227,7 +227,6 @@ def three_point(comparison: Comparison) -> list[Row]:
     sites = common_sites(root)
     generator = root.generator(6)
     regular = _triples(len(sites), generator)
-    scattered = np.stack([generator.permutation(len(sites))[:3] for _ in range(5000)])
     builder = RowBuilder(comparison.label, "linkage")
 
     if comparison.parent is not None:
@@ -235,6 +234,7 @@ def three_point(comparison: Comparison) -> list[Row]:
         note = f"{len(regular)} triples, gaps 1 to {GAPS[-1]}"
         builder.add("3-point r within labels", value, floor, "higher", span, note)
         return builder.rows
+    scattered = np.stack([generator.choice(len(sites), 3, replace=False) for _ in range(5000)])
     for name, triples, where in (
         ("3-point r", regular, f"gaps 1 to {GAPS[-1]}"),
         ("3-point r, random triples", scattered, "anywhere"),

@@ -69,12 +69,14 @@ def prepare(
     train, synthetic = given["train"], given["synthetic"]
     more = None if more is None else more.align(sites_of_all)
     shadows = [Shadow(shadow.synthetic.align(sites_of_all), shadow.members) for shadow in shadows]
-    remarks += _remarks(given)
+    has_missing = {name: bool(people.calls.min() < 0) for name, people in given.items()}
+    remarks += _remarks(given, has_missing)
     columns = _label_columns(given, label, remarks)
     phased = all(g.phased for g in given.values())
     labels = {n: label_groups(g.labels, columns) if columns else None for n, g in given.items()}
     used = _matched(labels, given, seed, remarks)
-    sites = np.all([_called(g, used[n]) for n, g in given.items()], axis=0)
+    every = np.ones(len(sites_of_all), dtype=bool)
+    sites = np.all([_called(g, used[n]) if has_missing[n] else every for n, g in given.items()], axis=0)
     if not sites.all():
         remarks.append(f"{int((~sites).sum())} sites without any call in one of the sets are left out.")
     if not sites.any():
@@ -103,7 +105,7 @@ def prepare(
     }
 
 
-def _remarks(given: dict[str, Genotypes]) -> list[str]:
+def _remarks(given: dict[str, Genotypes], has_missing: dict[str, bool]) -> list[str]:
     """Return remarks on people in two sets, phase, held-out people and missing calls."""
     remarks = []
     synthetic = given["synthetic"]
@@ -123,7 +125,7 @@ def _remarks(given: dict[str, Genotypes]) -> list[str]:
             "No held-out people were given: the comparison is with the training people; noise floors and privacy "
             "metrics are not computed."
         )
-    if any(g.calls.min() < 0 for g in given.values()):
+    if any(has_missing.values()):
         remarks.append(
             "Missing calls: frequencies, heterozygosity and distances use called genotypes only; LD, triples and "
             "principal components use the mean of the site instead."

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...errors import DataError
-from ...metrics.informed_membership import MIN_JUDGED, WIDTHS, cross_fitted_scores, knowledge, window_codes
+from ...metrics.informed_membership import MIN_JUDGED, WIDTHS, cross_fitted_scores, knowledge, numbered_windows
 from ...numerics import fill_missing, roc_auc
 from ..rows import Rows
 
@@ -92,7 +92,7 @@ def membership_auc(members: Rows, others: Rows, synthetic: np.ndarray, seed: int
     seed : int
     """
     both = np.rint(fill_missing(np.concatenate([members.states, others.states]))).astype(np.int8)
-    judged, released = (window_codes(np.ascontiguousarray(states.T), seed) for states in (both, synthetic))
+    judged, released = numbered_windows([np.ascontiguousarray(states.T) for states in (both, synthetic)], seed)
     features = knowledge(judged, judged, released, members.rows_per_person, in_reference=True).features
     is_member = np.arange(len(features)) < len(members.label)
     scores = cross_fitted_scores(features, is_member, seed)
