@@ -44,7 +44,7 @@ def by_name(rows: list) -> dict:
 
 def test_components_equal_those_of_scikit_learn() -> None:
     rows = two_populations(0)[0].reshape(300, -1).T.astype(np.float32)
-    mean, axes = principal_components(rows.T, 3)
+    mean, axes = principal_components(rows.T.copy(), 3)
     other = PCA(3, svd_solver="full").fit(rows)
     ours = np.abs((rows - mean.T) @ axes)
     assert np.allclose(ours[:, 0], np.abs(other.transform(rows)[:, 0]), atol=0.05)

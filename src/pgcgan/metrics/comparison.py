@@ -19,7 +19,7 @@ T = TypeVar("T")
 SUBSAMPLES = 10
 MIN_PEOPLE = 5
 MAX_PEOPLE = 3000
-MAX_BYTES = 500_000_000  # of one cohort as float32; people beyond it are left out at random
+MAX_BYTES = 320_000_000  # of one cohort as float32; people beyond it are left out at random
 NAMES = ("train", "synthetic", "holdout")
 
 

@@ -16,6 +16,7 @@ WINDOW = 100  # sites, for H1 and H12
 TRACT_UNIT = 16  # sites
 TRACT_ROWS = 300
 CLASSIFIER_COMPONENTS = 50
+_CHUNK_SITES = 1024
 FOLDS = 5
 NEIGHBOURS = 5  # of a real row, within which its ball ends
 
@@ -322,11 +323,19 @@ def _features(first: np.ndarray, second: np.ndarray, seed: int) -> np.ndarray:
     pooled = fill_missing(np.concatenate([first, second], axis=1).T).T
     top = max(1.0, float(pooled.max()))
     frequency = pooled.mean(axis=1) / top
-    mean, axes = principal_components(pooled, CLASSIFIER_COMPONENTS, seed)
-    minors = np.where(frequency[:, None] > 0.5, top - pooled, pooled)
-    rare = np.minimum(frequency, 1 - frequency) < 0.05
-    counts = [minors.sum(axis=0), minors[rare].sum(axis=0), np.abs(np.diff(pooled, axis=0)).sum(axis=0)]
-    return np.column_stack([(pooled - mean).T @ axes, *counts]).astype(np.float32)
+    changes = np.zeros(pooled.shape[1])
+    for start in range(0, len(pooled) - 1, _CHUNK_SITES):
+        changes += np.abs(np.diff(pooled[start : start + _CHUNK_SITES + 1], axis=0)).sum(axis=0)
+    counts = [*_minors(pooled, frequency, top), changes]
+    _, axes = principal_components(pooled, CLASSIFIER_COMPONENTS, seed)
+    return np.column_stack([pooled.T @ axes, *counts]).astype(np.float32)
+
+
+def _minors(pooled: np.ndarray, frequency: np.ndarray, top: float) -> list[np.ndarray]:
+    """Return the number of minor alleles of each row, at all sites and at those where they are rare."""
+    is_major, rare = frequency > 0.5, np.minimum(frequency, 1 - frequency) < 0.05
+    sign = np.where(is_major, -1, 1).astype(np.float32)
+    return [(sign * used) @ pooled + top * (is_major & used).sum() for used in (np.ones_like(rare), rare)]
 
 
 def two_sample_scores(first: np.ndarray, second: np.ndarray, per_person: int, seed: int = 0) -> dict[str, np.ndarray]:

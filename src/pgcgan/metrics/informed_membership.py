@@ -163,9 +163,11 @@ def knowledge(
         windows, logs, common = np.zeros((rows, kinds)), np.zeros((rows, kinds)), np.zeros(rows)
         for own, known, synthetic in zip(judged_of, reference_of, released_of, strict=True):
             most = 1 + max(int(part.max(initial=0)) for part in (own, known, synthetic))
-            own_copies = _own_copies(own, width)
-            in_known = np.bincount(known, minlength=most)[own] - own_copies * in_reference
-            in_synthetic = np.bincount(synthetic, minlength=most)[own] - own_copies * in_released
+            in_known, in_synthetic = (np.bincount(part, minlength=most)[own] for part in (known, synthetic))
+            if in_reference or in_released:
+                own_copies = _own_copies(own, width)
+                in_known -= own_copies * in_reference
+                in_synthetic -= own_copies * in_released
             kind = class_of[np.minimum(in_known, CLASSES[-1])]
             windows[every_row, kind] += 1
             logs[every_row, kind] += log_of[in_synthetic]
@@ -177,10 +179,10 @@ def knowledge(
 
 
 def _own_copies(haplotypes: np.ndarray, width: int) -> np.ndarray:
-    """Return how many haplotypes of the same person equal each: shape (rows,)."""
-    of_person = haplotypes.reshape(-1, width)
-    copies: np.ndarray = (of_person[:, :, None] == of_person[:, None, :]).sum(axis=2).ravel()
-    return copies
+    """Return how many haplotypes of the same person, one or two, equal each: shape (rows,)."""
+    if width == 1:
+        return np.ones(len(haplotypes), dtype=np.int64)
+    return np.repeat(1 + (haplotypes[::2] == haplotypes[1::2]), 2)
 
 
 def cross_fitted_scores(features: np.ndarray, member: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -116,7 +116,7 @@ def _remarks(given: dict[str, Genotypes], has_missing: dict[str, bool]) -> list[
         if shared:
             text = f"{len(shared)} synthetic people have names of {name} people ({listed(shared, 3)})"
             remarks.append(f"{text}: make sure that they are not real people.")
-        if np.array_equal(real.calls, synthetic.calls):
+        if _are_equal(real.calls, synthetic.calls):
             remarks.append(f"The synthetic people have the genotypes of the {name} people: they are the same people.")
     if not all(g.phased for g in given.values()):
         remarks.append("Not all sets are phased: rows are dosages, and metrics of haplotypes are not computed.")
@@ -131,6 +131,14 @@ def _remarks(given: dict[str, Genotypes], has_missing: dict[str, bool]) -> list[
             "principal components use the mean of the site instead."
         )
     return remarks
+
+
+def _are_equal(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether two arrays of calls are equal; a comparison of all at once would take as much memory as they."""
+    starts = range(0, len(one), _CHUNK_SITES)
+    return one.shape == other.shape and all(
+        np.array_equal(one[start : start + _CHUNK_SITES], other[start : start + _CHUNK_SITES]) for start in starts
+    )
 
 
 def _cohort(

@@ -20,11 +20,12 @@ _GRID = 500
 
 
 def principal_components(columns: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the first principal axes of centred columns (equals sklearn.decomposition.PCA).
+    """Return the mean and the first principal axes of columns, and centre them (equals sklearn.decomposition.PCA).
 
     Parameters
     ----------
     columns : array of float32, shape (sites, rows)
+        Centred in place: a copy would take as much memory again.
     count : int
         Number of axes; fewer are returned if there are fewer sites or rows.
     seed : int
@@ -39,7 +40,8 @@ def principal_components(columns: np.ndarray, count: int, seed: int = 0) -> tupl
     if count < 1:
         raise NotComputable("needs at least two rows for principal components")
     mean = columns.mean(axis=1, keepdims=True)
-    return mean, principal_axes((columns - mean).T, count, seed).T
+    columns -= mean
+    return mean, principal_axes(columns.T, count, seed).T
 
 
 def sliced_wasserstein(a: np.ndarray, b: np.ndarray, directions: int = DIRECTIONS, seed: int = 0) -> float:
@@ -73,8 +75,9 @@ def _projected(
     """Return the scores of a cohort on its own principal axes, and those of other cohorts on the same axes."""
     columns = _columns(fitted, kind)
     mean, axes = principal_components(columns, SLICED_COMPONENTS, seed)
-    scores = {name: (_columns(cohort, kind, mean.ravel()) - mean).T @ axes for name, cohort in others.items()}
-    return (columns - mean).T @ axes, scores
+    own = columns.T @ axes
+    del columns
+    return own, {name: _columns(cohort, kind, mean.ravel()).T @ axes - mean.T @ axes for name, cohort in others.items()}
 
 
 def _scores(comparison: Comparison, kind: str) -> dict[str, np.ndarray]:

@@ -36,7 +36,7 @@ class LabelClassifier:
         columns = cohort.filled()
         self.mean, self.axes = principal_components(columns, COMPONENTS, seed)
         target = np.repeat(np.asarray(cohort.labels).astype(str), cohort.rows_per_person)
-        scores = (columns - self.mean).T @ self.axes
+        scores = columns.T @ self.axes
         self.unit = float(np.sqrt((scores**2).mean())) or 1.0
         self.model = LogisticRegression(max_iter=300)
         with warnings.catch_warnings():
@@ -45,7 +45,8 @@ class LabelClassifier:
 
     def predicted(self, cohort: Cohort) -> np.ndarray:
         """Return the predicted label of each row: str, shape (people, rows a person)."""
-        scores = (fill_missing(cohort.values.T, self.mean.ravel()) - self.mean.T) @ self.axes / self.unit
+        rows = fill_missing(cohort.values.T, self.mean.ravel())
+        scores = (rows @ self.axes - self.mean.T @ self.axes) / self.unit
         return np.asarray(self.model.predict(scores)).reshape(cohort.n_people, cohort.rows_per_person)
 
     def right(self, cohort: Cohort) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...numerics import nearest_distances
+from ...runtime.threads import in_threads
 from ..rows import Rows
 from .blocks import Blocks
 from .drawing import SINGLE_SITE, CodeSampler
@@ -85,9 +86,12 @@ def choose_inverse_temperature(
     low, high = 1.0, MOST_INVERSE_TEMPERATURE
     highest = high - (high - low) / 2**_HALVINGS
     linked = np.mean([size > SINGLE_SITE for size in blocks.sizes])
-    if len(real) < 20 or linked < 0.5 or not is_too_diverse(low):
+    if len(real) < 20 or linked < 0.5:
         return low
-    if is_too_diverse(highest):  # so are rows at all that is below
+    at_least, at_most = in_threads(is_too_diverse, (low, highest))
+    if not at_least:
+        return low
+    if at_most:  # so are rows at all that is below
         return highest
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ...numerics import table_of
-from .chain import fit_chain
+from ...runtime.threads import in_threads
+from .chain import Chain, fit_chain
 from .code_model import ROWS_AT_A_TIME, CodeModel, own_frequency
-from .context_tree import ORDERS, POWERS, count_runs, empty_context_tree
+from .context_tree import ORDERS, POWERS, ContextTree, count_runs, empty_context_tree
 from .label_groups import find_groups, trial_blocks
 from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
 from .person_ancestry import no_ancestry
@@ -72,12 +73,16 @@ def fit_code_model(
 
     group = find_groups(counts, people, nats) if group_labels else np.arange(n_labels)
     of_group, n_groups = group[label], int(group.max()) + 1
-    plain = fit_chain(codes, of_group, sizes, n_groups)
-    chain, tree, least = fit_shrinkage(plain, empty_context_tree(len(sizes)), codes, of_group, sizes)
-    enough = (1 - _GAIN) * least
     powers = POWERS if longest_run > 1 else ()
-    for runs, share in count_runs(codes, of_group, person, sizes, n_groups, min_carriers, powers, longest_run):
-        trial = fit_shrinkage(fit_chain(codes, of_group, sizes, n_groups, share), runs, codes, of_group, sizes)
+    counted = count_runs(codes, of_group, person, sizes, n_groups, min_carriers, powers, longest_run)
+
+    def fitted(runs_and_share: tuple[ContextTree, np.ndarray | None]) -> tuple[Chain, ContextTree, float]:
+        runs, share = runs_and_share
+        return fit_shrinkage(fit_chain(codes, of_group, sizes, n_groups, share), runs, codes, of_group, sizes)
+
+    (chain, tree, least), *trials = in_threads(fitted, [(empty_context_tree(len(sizes)), None), *counted])
+    enough = (1 - _GAIN) * least
+    for trial in trials:
         if trial[2] < min(least, enough):
             chain, tree, least = trial
     model = CodeModel(chain, tree, no_admixture(group), no_ancestry(sizes, n_labels), counts)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...runtime.threads import in_threads
+
 _ROUNDS = 20
 _OWN_STRETCHES = 20.0  # stretches of its own group that each label is credited with beforehand
 _LEAST = 0.01  # groups with a smaller proportion are left out: each costs time
@@ -69,14 +71,19 @@ def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -
     """
     alone = no_admixture(group)
     proportions, switch_rate = alone.proportions.copy(), alone.switch_rate.copy()
-    gain, alone_nats = 0.0, 0.0
-    for own in np.unique(label):
+
+    def fitted(own: int) -> tuple[np.ndarray, float, float, float]:
         of_label = np.ascontiguousarray(log_probs[label == own].transpose(1, 2, 0), dtype=np.float64)
         top = of_label.max(axis=1, keepdims=True)
-        own_group = int(group[own])
-        proportions[own], switch_rate[own], log_likelihood = _fit_label(np.exp(of_label - top), own_group)
-        gain += log_likelihood + float((top[:, 0] - of_label[:, own_group]).sum())
-        alone_nats -= float(of_label[:, own_group].sum())
+        of_own = float(of_label[:, int(group[own])].sum())
+        shares, rate, log_likelihood = _fit_label(np.exp(of_label - top), int(group[own]))
+        return shares, rate, log_likelihood + float(top.sum()) - of_own, of_own
+
+    gain, alone_nats, present = 0.0, 0.0, np.unique(label).tolist()
+    for own, (shares, rate, gain_of_label, of_own) in zip(present, in_threads(fitted, present), strict=True):
+        proportions[own], switch_rate[own] = shares, rate
+        gain += gain_of_label
+        alone_nats -= of_own
     if gain < _GAIN * alone_nats:
         return alone
     proportions[(proportions < _LEAST) & (alone.proportions == 0)] = 0

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...numerics import fill_missing, nearest_distances, roc_auc
+from ...runtime.threads import in_threads
 from ..rows import Rows
 from .blocks import Blocks
 from .code_model import CodeModel
@@ -83,19 +84,22 @@ def membership_auc(
     sites = np.unique(np.linspace(0, blocks.edges[-1] - 1, _SITES).astype(int))
     codes, real = codes[:, part], fill_missing(states[:, edges[0] + sites])
     label_of_person = label[np.searchsorted(person, people)]
-    members, others = [], []
+    turns = []
     for _ in range(min(_ROUNDS, max(1, _PEOPLE // len(people)))):
         # each label is dealt out evenly, so that no turn leaves most of a small one out
         order = random.permutation(len(people))
         turn = np.empty(len(people), dtype=np.int64)
         turn[order[np.argsort(label_of_person[order], kind="stable")]] = np.arange(len(people)) % _TURNS
-        for out in range(min(_TURNS, len(people))):
-            counted = turn[of_row] != out
-            predictor = _counted(model, codes[counted], label[counted], of_row[counted], blocks.sizes, carriers)
-            synthetic = blocks.decode(_draw(predictor, len(blocks), random), random)[:, sites].astype(np.float32)
-            score = -nearest_distances(real, synthetic)
-            members.append(score[counted])
-            others.append(score[~counted])
+        turns += [turn[of_row] != out for out in range(min(_TURNS, len(people)))]
+
+    def attacked(counted: np.ndarray, own_random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        predictor = _counted(model, codes[counted], label[counted], of_row[counted], blocks.sizes, carriers)
+        drawn = blocks.decode(_draw(predictor, len(blocks), own_random), own_random)
+        score = -nearest_distances(real, drawn[:, sites].astype(np.float32))
+        return score[counted], score[~counted]
+
+    scores = in_threads(lambda turn: attacked(*turn), zip(turns, random.spawn(len(turns)), strict=True))
+    members, others = zip(*scores, strict=True)
     return roc_auc(np.concatenate(members), np.concatenate(others))
 
 
