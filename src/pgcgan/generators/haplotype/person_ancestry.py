@@ -10,16 +10,22 @@ no axes. The model keeps the spread of z in each label, and the z of no person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from ...runtime.threads import in_threads
+
+T = TypeVar("T")
+
 MOST_AXES = 6
 _SIGNIFICANCE = 4.27  # normal quantile of .001 / 100 components looked at
 _ROUNDS = 25
-_PART = 250_000  # numbers (rows x codes)
+_PART = 250_000  # numbers (rows x codes) at a time
+_GROUPS = 8  # of codes, whose sums are added up, on however many cores
 _NEWTON_STEPS_OF_PEOPLE = 4
 _LARGEST_LOGIT = np.float32(80)  # exp of more is no number of single precision
 _RIDGE = 100.0  # on the weights of each code
@@ -224,7 +230,9 @@ class _AncestryEM:
         self.own = csr_array((np.ones(len(own), np.float32), (rows, own)), shape=offset.shape[::-1])
         # blocks are taken in parts that stay in the cache
         ends = np.flatnonzero(np.diff(self.start[1:] * len(flat) // _PART, append=-1)) + 1
-        self.parts = list(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
+        parts = list(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
+        size = -(-len(parts) // _GROUPS)
+        self.groups = [parts[first : first + size] for first in range(0, len(parts), size)]
         self.block_of_code = csr_array((np.ones(len(offset), np.float32), np.arange(len(offset)), self.start))
         self.z = centred_within_labels(scores, label)
         self.z /= np.maximum(self.z.std(axis=0), 1e-9)
@@ -234,35 +242,52 @@ class _AncestryEM:
         self.loadings = np.zeros((len(offset), axes))
         self.spread = np.tile(np.eye(axes), (n_labels, 1, 1))
 
-    def probabilities(self, z_rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield some codes at a time and their probabilities in all rows: float32, shape (codes, rows)."""
-        z_rows = np.ascontiguousarray(z_rows.T, dtype=np.float32)
-        for first, last in self.parts:
-            part = slice(self.start[first], self.start[last])
-            p = self.loadings[part].astype(np.float32) @ z_rows
-            p += self.offset[part]
-            np.clip(p, -_LARGEST_LOGIT, _LARGEST_LOGIT, out=p)
-            np.exp(p, out=p)
-            factor = 1 / (self.block_of_code[first:last, part] @ p)
-            if self.known is not None:
-                factor *= self.known[first:last]
-            p *= np.repeat(factor, np.diff(self.start[first : last + 1]), axis=0)
-            yield part, p
+    def each_group(self, z: np.ndarray, use: Callable[[Iterator[tuple[slice, np.ndarray]]], T]) -> list[T]:
+        """Return what a function returns for groups of codes, given some codes of the group at a time.
+
+        Parameters
+        ----------
+        z : array of float, shape (people, axes)
+        use : callable
+            Of an iterator over slices of codes and the probabilities of these codes: float32, shape (codes, rows),
+            which it may change.
+        """
+        z_rows = np.repeat(z, self.per, axis=0).T.astype(np.float32)
+
+        def probabilities(group: list[tuple[int, int]]) -> Iterator[tuple[slice, np.ndarray]]:
+            for first, last in group:
+                part = slice(int(self.start[first]), int(self.start[last]))
+                p = self.loadings[part].astype(np.float32) @ z_rows
+                p += self.offset[part]
+                np.clip(p, -_LARGEST_LOGIT, _LARGEST_LOGIT, out=p)
+                np.exp(p, out=p)
+                factor = 1 / (self.block_of_code[first:last, part] @ p)
+                if self.known is not None:
+                    factor *= self.known[first:last]
+                p *= np.repeat(factor, np.diff(self.start[first : last + 1]), axis=0)
+                yield part, p
+
+        return in_threads(lambda group: use(probabilities(group)), self.groups)
 
     def update_loadings(self, random: np.random.Generator) -> None:
         """M step: the loadings, with z drawn from the posterior of each person; half a Newton step."""
-        z, axes = self.z, self.z.shape[1]
-        drawn = z + np.einsum("pij,pj->pi", self.deviation, random.standard_normal(z.shape))
+        axes = self.z.shape[1]
+        drawn = self.z + np.einsum("pij,pj->pi", self.deviation, random.standard_normal(self.z.shape))
         z_rows = np.repeat(drawn, self.per, axis=0).astype(np.float32)
         products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
-        gradient, hessian = self.own.T @ z_rows - _RIDGE * self.loadings, _RIDGE * np.eye(axes)
-        step = np.empty_like(self.loadings)
-        for part, p in self.probabilities(z_rows):
-            gradient[part] -= p @ z_rows
-            p *= 1 - p
-            curvature = hessian + (p @ products).reshape(-1, axes, axes)
-            step[part] = np.linalg.solve(curvature, gradient[part, :, None])[:, :, 0]
-        self.loadings += 0.5 * step  # half a step: the codes of a block move against each other
+        observed = self.own.T @ z_rows - _RIDGE * self.loadings
+
+        def newton_steps(parts: Iterator[tuple[slice, np.ndarray]]) -> np.ndarray:
+            steps = []
+            for part, p in parts:
+                gradient = observed[part] - p @ z_rows
+                p *= 1 - p
+                curvature = _RIDGE * np.eye(axes) + (p @ products).reshape(-1, axes, axes)
+                steps.append(np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0])
+            return np.concatenate(steps)
+
+        # half a step: the codes of a block move against each other
+        self.loadings += 0.5 * np.concatenate(self.each_group(drawn, newton_steps))
 
     def update_people(self) -> np.ndarray:
         """E step: the mode of each person's z by Newton steps; return the covariances (people, axes, axes)."""
@@ -271,10 +296,15 @@ class _AncestryEM:
         loadings = self.loadings.astype(np.float32)
         products = (loadings[:, :, None] * loadings[:, None, :]).reshape(len(loadings), -1)
         both, observed = np.concatenate([loadings, products], axis=1), self.own @ loadings
+
+        def expectation(parts: Iterator[tuple[slice, np.ndarray]]) -> np.ndarray:
+            total = np.zeros((len(observed), both.shape[1]), dtype=np.float32)
+            for part, p in parts:
+                total += p.T @ both[part]
+            return total
+
         for _ in range(_NEWTON_STEPS_OF_PEOPLE):
-            expected = np.zeros((len(observed), both.shape[1]), dtype=np.float32)
-            for part, p in self.probabilities(np.repeat(self.z, self.per, axis=0)):
-                expected += p.T @ both[part]
+            expected = np.sum(self.each_group(self.z, expectation), axis=0)
             of_people = (observed - expected[:, :axes]).reshape(people, self.per, axes).sum(axis=1)
             gradient = of_people - np.einsum("pij,pj->pi", precision, self.z)
             hessian = precision + expected[:, axes:].reshape(people, self.per, axes, axes).sum(axis=1)
