@@ -26,7 +26,7 @@ _SIGNIFICANCE = 4.27  # normal quantile of .001 / 100 components looked at
 _ROUNDS = 25
 _PART = 250_000  # numbers (rows x codes) at a time
 _GROUPS = 8  # of codes, whose sums are added up, on however many cores
-_NEWTON_STEPS_OF_PEOPLE = 4
+_NEWTON_STEPS_OF_PEOPLE = 2
 _LARGEST_LOGIT = np.float32(80)  # exp of more is no number of single precision
 _RIDGE = 100.0  # on the weights of each code
 # where people's z are known, from many more sites than those that the weights are fitted to
