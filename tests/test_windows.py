@@ -127,6 +127,18 @@ def test_a_genome_is_the_same_in_every_format(genome: Genotypes, source: Source,
 # ---- the same bytes, whoever does it -----------------------------------------------------------------------------
 
 
+def test_progress_is_reported_after_each_window(source: Source, tmp_path: Path) -> None:
+    fitted: list[int] = []
+
+    def count(event: dict[str, Any]) -> None:
+        if event["stage"] == "windows":
+            fitted.append(len(list((tmp_path / "m" / "windows").glob("[0-9]*"))))
+
+    train(source, tmp_path / "m", size=SIZE, label=["group"], seed=1, on_event=count, **QUICK)
+    assert fitted == list(range(1, len(fitted) + 1))
+    assert len(fitted) >= 4
+
+
 def test_serial_and_processes_give_the_same_bytes(source: Source, model: Path, tmp_path: Path) -> None:
     genome_wide = GenomeModel.load(model)
     genome_wide.write(600, tmp_path / "serial.npz", seed=3)

@@ -34,6 +34,7 @@ def plan(
     split: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     reading: Reading | None = None,
+    executor: str = "serial",
     seed: int = 0,
     force: bool = False,
 ) -> None:
@@ -55,16 +56,19 @@ def plan(
         A table with the columns sample and split: only people with split = train are used.
     settings
         NAME=VALUE, as for train: parameters of the haplotype model.
+    executor
+        What reads the genome: serial, processes, processes:N or dask://HOST:PORT. The plan is the same.
     seed
         The same seed, data and versions give the same model.
     force
         Replace a plan or a model that exists.
     """
     from ..genome import make_plan
+    from ..runtime.executors import executor as executor_of
 
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
-    with progress("planning") as on_event:
-        made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+    with executor_of(executor) as runs, progress("planning") as on_event:
+        made = make_plan(source, output, size=size, force=force, executor=runs, on_event=on_event, **options)
     say(_described(made, output))
 
 
@@ -196,7 +200,7 @@ def train_windows(
         if resume:
             train_genome(source, output, size=size, executor=runs, resume=True, on_event=on_event, **options)
         else:
-            made = make_plan(source, output, size=size, force=force, on_event=on_event, **options)
+            made = make_plan(source, output, size=size, force=force, executor=runs, on_event=on_event, **options)
             say(_described(made, output))
             fit_windows(output, executor=runs, on_event=on_event)
             finished(output)

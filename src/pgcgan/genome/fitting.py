@@ -44,7 +44,7 @@ def train(
     source, directory, size, options
         As in `make_plan`.
     executor : Executor, optional
-        Fits the windows; by default this process, one after the other.
+        Reads the genome and fits the windows; by default this process, one after the other.
     resume : bool
         Go on with the plan and the windows that are there; data and parameters must be those of the interrupted run.
     force : bool
@@ -66,7 +66,8 @@ def train(
     else:
         if resume and Path(directory, store.MODEL).is_file():
             raise UsageError(f"{directory} is a finished model; there is nothing to resume.")
-        make_plan(source, directory, size=size, force=force or resume, on_event=on_event, **options)
+        how: dict[str, Any] = {"force": force or resume, "executor": executor, "on_event": on_event}
+        make_plan(source, directory, size=size, **how, **options)
     fit_windows(directory, executor=executor, on_event=on_event)
     return finish(directory)
 

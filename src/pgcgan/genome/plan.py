@@ -22,13 +22,15 @@ from ..genotypes import Genotypes, Variants
 from ..io import read
 from ..io.index import index_of
 from ..io.vcf_write import VCF_SUFFIXES
+from ..labels import label_groups
 from ..provenance import provenance
+from ..runtime.executors import Executor, Serial
 from ..runtime.files import make_folder
 from ..runtime.threads import single_thread
 from ..text import LARGEST, is_unicode, without_secrets
 from .ancestry import AncestryMixture, fit_mixtures
 from .breakpoints import BESIDE, SEARCHED, even_breakpoints, linkage_across, thinned_rows
-from .scan import GenomeScan, joined_checksums
+from .scan import Chunk, GenomeScan, joined_checksums
 
 WINDOWS = "windows"  # the folder of the windows
 LEAST_SITES = 50  # of a window
@@ -203,6 +205,7 @@ def make_plan(
     seed: int = 0,
     overlap: int | None = None,
     force: bool = False,
+    executor: Executor | None = None,
     on_event: OnEvent | None = None,
     **parameters: Any,
 ) -> Plan:
@@ -226,6 +229,8 @@ def make_plan(
         or a quarter of the window if that is less; 0 leaves the boundary state out.
     force : bool
         Replace a plan, or a model, that is there.
+    executor : Executor, optional
+        Reads chunks of sites; by default this process, one after the other. The plan is the same.
     on_event : callable, optional
         Called with {"stage", "fraction", "detail"}.
     **parameters
@@ -250,14 +255,14 @@ def make_plan(
     folder = Path(directory)
     _make_room(folder, force)
     say = on_event or (lambda event: None)
-    scan = _scan(source, label, say)
-    source = dataclasses.replace(source, samples=scan.samples)
+    runs = executor or Serial()
+    scan, source = _scan(source, label, runs, say)
     with single_thread():
         ancestry = scan.ancestry()
         of_label = np.unique(scan.label_group, return_inverse=True)[1]
         mixtures = fit_mixtures(ancestry.z, of_label, ancestry.spread)
     most_overlap = min(OVERLAP, int(OVERLAP_SHARE * size)) if overlap is None else overlap
-    windows, digests = _windows(source, scan, size, most_overlap, say)
+    windows, digests = _windows(source, scan, size, most_overlap, runs, say)
     names, counts = np.unique(scan.label_group, return_counts=True)
     plan = Plan(
         source=source,
@@ -276,7 +281,7 @@ def make_plan(
         made=provenance(seed, label=list(label), source=os.path.basename(source.path)),
         identity="",
     )
-    described = repr((digests, windows, plan.label, seed, sorted(parameters.items()), scan.samples)).encode()
+    described = repr((digests, windows, plan.label, seed, sorted(parameters.items()), source.samples)).encode()
     mark = hashlib.sha256(described + ancestry.z.tobytes() + ancestry.spread.tobytes())
     plan = dataclasses.replace(plan, identity=mark.hexdigest())
     make_folder(folder / _PLAN)
@@ -286,33 +291,45 @@ def make_plan(
     return plan
 
 
-def _scan(source: Source, label: Sequence[str], say: OnEvent) -> GenomeScan:
-    """Read the genome once, a chunk of sites at a time."""
+def _scan(source: Source, label: Sequence[str], runs: Executor, say: OnEvent) -> tuple[GenomeScan, Source]:
+    """Read the genome once, a chunk of sites at a time; return the scan, and the source with the people's names."""
     variants, people = source.sites()
-    scan = GenomeScan(len(variants))
-    for contig, first, last, done in read_chunks(variants, people):
-        scan.add(contig, source.read(contig, first, last), done - 1, label)
-        say({"stage": "planning", "fraction": 0.8 * done / len(variants), "detail": f"{scan.n_sites:,} sites"})
+    chunks = list(read_chunks(variants, people))
+    if not chunks:
+        raise DataError(f"No site of {source.path} is left to train on.")
+    contig, first, _, _ = chunks[0]
+    some = source.read(contig, first, first)
+    source = dataclasses.replace(source, samples=[str(name) for name in some.samples])
+    promises = [runs.submit(_scan_chunk, source, *chunk, len(variants)) for chunk in chunks]
+    scanned: list[Chunk] = []
+    for promise, (_, _, _, end) in zip(promises, chunks, strict=True):
+        scanned.append(promise.result())
+        say({"stage": "planning", "fraction": 0.8 * end / len(variants), "detail": f"{end:,} sites"})
+    scan = GenomeScan(scanned, label_groups(some.labels, label).astype(str))
     if not scan.n_sites:
         raise DataError(f"No site of {source.path} is left to train on.")
-    return scan
+    return scan, source
+
+
+def _scan_chunk(source: Source, contig: str, first: int, last: int, end: int, expected: int) -> Chunk:
+    return Chunk.of(contig, source.read(contig, first, last), end, expected)
 
 
 def _windows(
-    source: Source, scan: GenomeScan, size: int, most_overlap: int, say: OnEvent
+    source: Source, scan: GenomeScan, size: int, most_overlap: int, runs: Executor, say: OnEvent
 ) -> tuple[list[Window], list[str]]:
     """Cut all contigs; return the windows and the digests of their data."""
     windows: list[Window] = []
     digests: list[str] = []
-    for number, (contig, sites) in enumerate(scan.contigs.items()):
-        where = sites.positions
-        breakpoints = _breakpoints(source, contig, where, size)
+    promises = [runs.submit(_breakpoints, source, contig, where, size) for contig, (where, _) in scan.contigs.items()]
+    for number, (promise, (contig, (where, checksums))) in enumerate(zip(promises, scan.contigs.items(), strict=True)):
+        breakpoints = promise.result()
         for left, right in zip([0, *breakpoints], [*breakpoints, len(where)], strict=True):
             # the first site that has the position of the site where the overlap would begin
             begin = int(np.searchsorted(where, where[max(left - most_overlap, 0)])) if left and most_overlap else left
             first, last = int(where[begin]), int(where[right - 1])
             windows.append(Window(len(windows) + 1, contig, first, last, right - begin, left - begin))
-            digests.append(joined_checksums(sites.checksums[begin:right]))
+            digests.append(joined_checksums(checksums[begin:right]))
         say({"stage": "planning", "fraction": 0.8 + 0.2 * (number + 1) / len(scan.contigs), "detail": contig})
     return windows, digests
 

@@ -12,7 +12,6 @@ import numpy as np
 from ..errors import DataError
 from ..generators.haplotype import KnownAncestry, known_ancestry, shared_components
 from ..genotypes import Genotypes
-from ..labels import label_groups
 from ..numerics import principal_axes, site_means
 
 _SITES_OF_ANCESTRY, _ALLELES_OF_ANCESTRY = 20_000, 1_000_000_000
@@ -21,69 +20,84 @@ _COMMON = 0.05
 _COMPONENTS = 40
 
 
-@dataclass
-class ContigSites:
-    """The sites of a contig: positions and checksums."""
-
-    positions: np.ndarray
-    checksums: list[int]
-
-
-class GenomeScan:
-    """A genome that is read a chunk of sites at a time.
+@dataclass(frozen=True)
+class Chunk:
+    """What is kept of some consecutive sites of a contig.
 
     Parameters
     ----------
-    expected : int
-        Sites that there are in all.
+    contig : str
+    positions, checksums : arrays of int64, shape (sites,)
+        See `site_checksums`.
+    common : array of int8, shape (sites, people, ploidy)
+        Calls at common sites, the most common one of each of a few thousand stretches of the genome.
+    phased : bool
+    ploidy : int
     """
 
-    def __init__(self, expected: int):
-        self.expected, self.n_sites = max(1, expected), 0
-        self.contigs: dict[str, ContigSites] = {}
-        self.label_group = np.zeros(0, dtype=str)
-        self._common: list[np.ndarray] = []
-        self._first: Genotypes | None = None
+    contig: str
+    positions: np.ndarray
+    checksums: np.ndarray
+    common: np.ndarray
+    phased: bool
+    ploidy: int
 
-    @property
-    def phased(self) -> bool:
-        """Whether the genotypes are."""
-        return self._first is not None and self._first.phased
-
-    @property
-    def samples(self) -> list[str]:
-        """Names of the people."""
-        return [] if self._first is None else [str(name) for name in self._first.samples]
-
-    @property
-    def ploidy(self) -> int:
-        """Alleles of a person at a site."""
-        return 2 if self._first is None else self._first.ploidy
-
-    def add(self, contig: str, genotypes: Genotypes, last: int, label: Sequence[str]) -> None:
-        """Take the next chunk, whose last site has this number."""
-        if self._first is None:
-            self._first = genotypes.select(sites=slice(0, 0))
-            self.label_group = label_groups(genotypes.labels, label).astype(str)
-        if (genotypes.phased, genotypes.ploidy) != (self.phased, self.ploidy):
-            raise DataError(
-                f"Contig {contig} differs from the contigs before in phase or ploidy; all windows must have the same."
-            )
-        if not genotypes.n_variants:
-            return
-        sites = self.contigs.setdefault(contig, ContigSites(np.zeros(0, dtype=np.int64), []))
-        sites.positions = np.concatenate([sites.positions, genotypes.variants.position])
-        sites.checksums += site_checksums(genotypes)
-        self.n_sites += genotypes.n_variants
-        # the most common site of each of a few thousand chunks of equal length
+    @classmethod
+    def of(cls, contig: str, genotypes: Genotypes, end: int, expected: int) -> Chunk:
+        """Return what is kept of a chunk that ends before the site of this number, of so many sites in all."""
         alleles = genotypes.n_samples * genotypes.ploidy
-        wanted = min(_SITES_OF_ANCESTRY, max(100, _ALLELES_OF_ANCESTRY // alleles))
+        wanted = min(_SITES_OF_ANCESTRY, max(100, _ALLELES_OF_ANCESTRY // max(alleles, 1)))
         frequency = genotypes.allele_frequency()
         minor = np.nan_to_num(np.minimum(frequency, 1 - frequency))
-        place = (last - genotypes.n_variants + 1 + np.arange(genotypes.n_variants)) * wanted // self.expected
+        place = (end - genotypes.n_variants + np.arange(genotypes.n_variants)) * wanted // max(1, expected)
         order = np.lexsort((-minor, place))
         best = order[np.unique(place[order], return_index=True)[1]]
-        self._common.append(genotypes.calls[np.sort(best[minor[best] >= _COMMON])])
+        common = genotypes.calls[np.sort(best[minor[best] >= _COMMON])]
+        positions = genotypes.variants.position
+        return cls(contig, positions, site_checksums(genotypes), common, genotypes.phased, genotypes.ploidy)
+
+
+class GenomeScan:
+    """A genome that was read a chunk of sites at a time.
+
+    Parameters
+    ----------
+    chunks : sequence of Chunk
+        In the order of the genome; those without sites say nothing.
+    label_group : array of str, shape (people,)
+        The label of each person.
+
+    Attributes
+    ----------
+    contigs : dict of str to (positions, checksums)
+    n_sites : int
+    phased : bool
+    ploidy : int
+
+    Raises
+    ------
+    DataError
+        If chunks differ in phase or ploidy.
+    """
+
+    def __init__(self, chunks: Sequence[Chunk], label_group: np.ndarray):
+        self.label_group = label_group
+        chunks = [chunk for chunk in chunks if len(chunk.positions)]
+        self.n_sites = sum(len(chunk.positions) for chunk in chunks)
+        self.phased, self.ploidy = (chunks[0].phased, chunks[0].ploidy) if chunks else (False, 2)
+        by_contig: dict[str, list[Chunk]] = {}
+        for chunk in chunks:
+            if (chunk.phased, chunk.ploidy) != (self.phased, self.ploidy):
+                raise DataError(
+                    f"Contig {chunk.contig} differs from the contigs before in phase or ploidy; all windows must have "
+                    "the same."
+                )
+            by_contig.setdefault(chunk.contig, []).append(chunk)
+        self.contigs = {
+            contig: (np.concatenate([c.positions for c in of]), np.concatenate([c.checksums for c in of]))
+            for contig, of in by_contig.items()
+        }
+        self._common = [chunk.common for chunk in chunks]
 
     def ancestry(self) -> KnownAncestry:
         """Return people's ancestry: the leading principal components within labels that both haplotypes share.
@@ -113,15 +127,16 @@ def digest(genotypes: Genotypes) -> str:
     return joined_checksums(site_checksums(genotypes))
 
 
-def site_checksums(genotypes: Genotypes) -> list[int]:
-    """Return a number for each site that is the same for the same calls of the same people."""
+def site_checksums(genotypes: Genotypes) -> np.ndarray:
+    """Return a number for each site that is the same for the same calls of the same people: int64, shape (sites,)."""
     v, people = genotypes.variants, zlib.crc32("\n".join(genotypes.samples).encode())
-    return [
+    numbers = (
         zlib.crc32(f"{v.contig[i]}\t{v.position[i]}\t{v.ref[i]}\t{v.alt[i]}".encode(), zlib.crc32(calls, people))
         for i, calls in enumerate(np.ascontiguousarray(genotypes.calls))
-    ]
+    )
+    return np.fromiter(numbers, dtype=np.int64, count=len(v))
 
 
-def joined_checksums(numbers: Sequence[int]) -> str:
+def joined_checksums(numbers: np.ndarray) -> str:
     """Return one text for the numbers of several sites."""
-    return hashlib.sha256(np.array(numbers, dtype=np.int64).tobytes()).hexdigest()
+    return hashlib.sha256(numbers.tobytes()).hexdigest()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from ..errors import MissingExtra, PgcganError, UsageError
@@ -72,13 +73,21 @@ def executor(name: str) -> Iterator[Executor]:
 
 
 class Serial:
-    """Tasks are done as they are submitted."""
+    """Tasks are done here, each when its result is asked for."""
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Promise:
-        """Do the task."""
-        done: Future[Any] = Future()
-        done.set_result(function(*arguments))
-        return done
+        """Keep the task."""
+        return _Kept(partial(function, *arguments))
+
+
+class _Kept:
+    def __init__(self, task: Callable[[], Any]):
+        self._task, self._done = task, Future[Any]()
+
+    def result(self) -> Any:
+        if not self._done.done():
+            self._done.set_result(self._task())
+        return self._done.result()
 
 
 class Processes:
