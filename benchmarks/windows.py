@@ -135,7 +135,7 @@ def run(folder: Path, workers: int, people: int, options: argparse.Namespace) ->
         given += [text for setting in options.set for text in ("--set", setting)]
         by = ["--executor", name]
         stages = {
-            "plan": timed("windows", "plan", *given, "-o", model),
+            "plan": timed("windows", "plan", *given, "-o", model, *by),
             "fit": timed("train", *given, "-o", model, "--resume", *by),
             "generate": timed("generate", model, "-n", people, "-o", synthetic, "--seed", 1, *by),
             "evaluate": timed(
