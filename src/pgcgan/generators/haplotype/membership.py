@@ -124,7 +124,8 @@ def _counted(
 def _draw(predictor: NextCodePredictor, blocks: int, random: np.random.Generator) -> np.ndarray:
     codes = np.empty((len(predictor.label), blocks), dtype=np.int64)
     for b in range(blocks):
-        log_probs = predictor.log_probs()
-        codes[:, b] = (log_probs + random.gumbel(size=log_probs.shape).astype(np.float32)).argmax(axis=1)
+        cumulative = np.exp(predictor.log_probs()).cumsum(axis=1)
+        chosen = random.random(len(codes), dtype=np.float32)[:, None] * cumulative[:, -1:]
+        codes[:, b] = np.minimum((cumulative <= chosen).sum(axis=1), cumulative.shape[1] - 1)
         predictor.observe(codes[:, b])
     return codes
