@@ -174,6 +174,15 @@ def test_the_temperature_is_chosen_from_training_people(train: Genotypes) -> Non
     assert chosen["axes of ancestry"] == fitted.code_model_.ancestry.axes
 
 
+def test_the_model_does_not_depend_on_the_number_of_cores(train: Genotypes, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = train.select(sites=slice(0, 40))
+    stored = []
+    for cores in ({0}, {0, 1, 2, 3}):
+        monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: cores, raising=False)
+        stored.append({name: a.tobytes() for name, a in HaplotypeModel(seed=1).fit(few)._arrays().items()})
+    assert stored[0] == stored[1]
+
+
 def test_progress_is_reported(train: Genotypes) -> None:
     events = list[dict[str, Any]]()
     HaplotypeModel(**QUICK).fit(train, on_event=events.append)
