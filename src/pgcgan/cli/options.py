@@ -62,8 +62,8 @@ class NetworkOptions:
     device: Literal["auto", "cpu", "cuda"] | None = None
     """auto, the default, is a GPU if there is one."""
     threads: int | None = None
-    """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores. Other models always use one
-    thread for that reason; windows of a genome have --executor."""
+    """Threads on the CPU; with 1 the same seed gives the same bytes on any number of cores. Other models use all cores
+    for independent parts, with the same bytes on any number; windows of a genome have --executor."""
 
 
 @Parameter(name="*", group=_PRIVACY)
