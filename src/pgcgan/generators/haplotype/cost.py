@@ -44,16 +44,16 @@ def expected_cost(rows: Rows, find_blocks: Callable[[Rows, int], Blocks]) -> Est
         + (8 * blocks + 1000) * n_rows
         + 48 * predictions
         + 8 * min(400_000, n_rows * blocks) * n_labels,
-        min(4 * n_rows * sites, 4e9) + 1000 * (n_rows + sites),  # principal components
+        2.5 * min(4 * n_rows * sites, 4e9) + 1000 * (n_rows + sites),  # principal components
         min(4 * n_rows * codes, 4e9) + 48 * predictions,  # person ancestry, if there is any
         60 * raked * most + (16 * blocks + 1000) * raked + 40 * 2000 * 2000,  # calibration
     )
     seconds = (
         3
-        + 1.5e-7 * n_rows * sites
-        + 7e-7 * min(n_rows * blocks, 100_000) * most
-        + 8e-7 * n_rows * codes
-        + 2e-7 * min(raked, 20 * n_rows) * codes
+        + 1.2e-7 * n_rows * sites
+        + 2e-7 * min(n_rows * blocks, 100_000) * most
+        + 5e-7 * n_rows * codes
+        + 1.5e-7 * min(raked, 20 * n_rows) * codes
         + 4e-5 * min(4 * n_rows, 6000) * min(blocks, 128)  # the membership attack that chooses the carriers of a run
     )
     haplotypes = n_rows if rows.n_states == 2 else 0
