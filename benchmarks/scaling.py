@@ -1,4 +1,4 @@
-"""How the fit of a haplotype model grows with sites and people, and what of its time is matrix products.
+"""How the fit of a haplotype model grows with sites and people.
 
 Every fit is measured in a process of its own with one thread, on simulated people: processor seconds of its parts (the
 machine may be busy), peak memory of the process, data included, and what `HaplotypeModel.estimate` expected. Simulated
@@ -11,13 +11,11 @@ docs/benchmarks.md between the markers `scaling`.
 from __future__ import annotations
 
 import argparse
-import dis
 import json
 import math
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -46,7 +44,6 @@ PARTS = {
     "ancestry": ("CodeModel.with_ancestry",),
     "calibration": ("choose_inverse_temperature", "rake"),
 }
-_BINARY_OP, _MATRIX_MULTIPLY = dis.opmap["BINARY_OP"], 4  # the instruction of `a @ b`
 
 
 def cohort_of(people: int, sites: int, folder: Path) -> Path:
@@ -106,7 +103,6 @@ def measure_fit(path: Path) -> dict[str, Any]:
                 *owners, name = path_in_module.split(".")
                 owner = getattr(haplotype_model, owners[0]) if owners else haplotype_model
                 stack.enter_context(patch.object(owner, name, timed(part, getattr(owner, name))))
-        products = stack.enter_context(Products())
         began, began_cpu = time.perf_counter(), time.process_time()
         model.fit(people)
         seconds, cpu = time.perf_counter() - began, time.process_time() - began_cpu
@@ -129,40 +125,7 @@ def measure_fit(path: Path) -> dict[str, Any]:
         "peak_with_sample_bytes": peak_memory(),
         "expected_bytes": estimate.peak_bytes,
         "expected_seconds": estimate.seconds,
-        "in_products": products.share,
     }
-
-
-class Products:
-    """Look at a thread every few milliseconds, and count how often it is inside `a @ b`."""
-
-    def __init__(self) -> None:
-        self._looks = self._inside = 0
-        self._over = threading.Event()
-        self._watched = threading.get_ident()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> Products:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    @property
-    def share(self) -> float:
-        """Share of the looks."""
-        return self._inside / max(1, self._looks)
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.003):
-            frame = sys._current_frames().get(self._watched)
-            if frame is None:
-                continue
-            code, at = frame.f_code.co_code, frame.f_lasti
-            self._looks += 1
-            self._inside += code[at] == _BINARY_OP and code[at + 1] == _MATRIX_MULTIPLY
 
 
 # ---- the section --------------------------------------------------------------------------------------------------
@@ -180,16 +143,14 @@ def as_markdown(result: dict[str, Any]) -> str:
         f"run {where['load_before']:g}. Command: `python {made['command']}`.",
         "",
         f"| sites | people | blocks | codes | blocks, s | code model, s | ancestry, s | calibration, s | fit, s | "
-        f"expected, s | {DRAWN:,} people generated, s | data, GB | peak of the fit, GB | expected, GB | "
-        "in matrix products |",
-        "|" + "--:|" * 15,
+        f"expected, s | {DRAWN:,} people generated, s | data, GB | peak of the fit, GB | expected, GB |",
+        "|" + "--:|" * 14,
     ]
     for fit in result["fits"]:
         cells = [f"{fit[key]:,}" for key in ("sites", "people", "blocks", "codes")]
         cells += [f"{fit['parts'][part]:.3g}" for part in PARTS]
         cells += [f"{fit[key]:.3g}" for key in ("cpu_seconds", "expected_seconds", "sample_cpu_seconds")]
         cells += [f"{fit[key] / 1e9:.2g}" for key in ("data_bytes", "peak_bytes", "expected_bytes")]
-        cells.append(f"{fit['in_products']:.0%}")
         lines.append("| " + " | ".join(cells) + " |")
     lines += [
         "",
