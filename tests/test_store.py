@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 import pgcgan
 from pgcgan.errors import ModelError, UsageError
-from pgcgan.generators.store import ARRAYS, MODEL, SITES, Array, check_arrays
+from pgcgan.generators.store import ARRAYS, MODEL, SITES, Array, check_arrays, read_model, write_model
 from pgcgan.genotypes import Genotypes
 from pgcgan.registry import BASELINES, create, family
 
@@ -253,6 +253,19 @@ def test_every_array_is_checked(family_name: str, name: str, valid: Path, tmp_pa
         message = refusal(target)
         accepted = named_with(name, schema) if damage == "longer" else {name}
         assert any(other in message for other in accepted), (damage, message)
+
+
+@pytest.mark.parametrize("kind", ["int8", "int32", "int64"])
+@pytest.mark.parametrize("values", [[0, 1], [0, 100], [-3, 100], []])
+def test_whole_numbers_come_back_in_the_type_of_the_schema(
+    kind: str, values: list[int], few: Genotypes, tmp_path: Path
+) -> None:
+    array = np.array(values, dtype=kind)
+    metadata = json.loads((saved("independent", few, tmp_path) / MODEL).read_text())
+    target = write_model(tmp_path / "other", metadata, few.variants, {"numbers": array}, None)
+    stored = read_model(target, {"numbers": Array(kind, ("n",))}).arrays["numbers"]
+    assert stored.dtype == array.dtype
+    assert stored.tolist() == values
 
 
 def test_an_array_more_is_refused(valid: Path, tmp_path: Path) -> None:

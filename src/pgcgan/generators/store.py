@@ -172,7 +172,8 @@ def _narrowed(array: np.ndarray) -> np.ndarray:
     """Return whole numbers in the smallest type that holds them, and other arrays as they are."""
     if array.dtype.kind not in "iu" or not array.size:
         return array
-    return array.astype(np.promote_types(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))
+    smallest = np.promote_types(np.min_scalar_type(array.min()), np.min_scalar_type(array.max()))
+    return array.astype(smallest) if smallest.itemsize < array.itemsize else array
 
 
 def _widened(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array]) -> dict[str, np.ndarray]:

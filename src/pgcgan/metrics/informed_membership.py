@@ -281,7 +281,7 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
     train, holdout = comparison.train, comparison.cohort("holdout")
     width = train.rows_per_person
     by_name = comparison.cached("numbered windows", partial(_numbered_cohorts, comparison))
-    released = by_name["released" if every else "synthetic"]
+    released = by_name.get("released" if every else "synthetic", by_name["synthetic"])
     if not released:
         raise NotComputable(f"needs at least {WIDTHS[0]} sites")
 
