@@ -78,3 +78,15 @@ def test_zsh_takes_the_script(printed, tmp_path: Path) -> None:
     line = "autoload -U compinit; compinit -D; source ./script; print $_comps[pgcgan]"
     run = subprocess.run(["zsh", "-f", "-c", line], cwd=tmp_path, capture_output=True, text=True)
     assert (run.stdout, run.stderr) == ("_cyclopts_pgcgan\n", "")
+
+
+def test_many_contigs_are_summarised_and_json_has_all(printed, tmp_path: Path) -> None:
+    names = [f"scaffold{i}" for i in range(200)]
+    head = "".join(f"##contig=<ID={name},length=1000>\n" for name in names)
+    records = "".join(f"{name}\t5\t.\tA\tC\t.\t.\t.\tGT\t0|1\n" for name in names)
+    file = tmp_path / "x.vcf"
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ta\n"
+    file.write_text("##fileformat=VCFv4.2\n" + head + columns + records, encoding="utf-8")
+    assert list(json.loads(printed("info", str(file), "--json"))["contigs"]) == names
+    text = printed("info", str(file))
+    assert "scaffold0 5-5" in text and "160 more" in text and "scaffold199" not in text

@@ -37,7 +37,7 @@ from . import (  # the commands
     windows,
 )
 from .app import app
-from .forms import right_form
+from .forms import reason, right_form
 from .processes import with_others
 
 __all__ = [
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{' '.join(str(error).split())}{right_form(words)} (pgcgan --help)", 2)
+        return _fail(f"{reason(error)}{right_form(words)} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
         print(f"pgcgan: {sentence(str(stop)) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
+
+from ..errors import listed
+
 _FORMS = {
     "train": "pgcgan train PEOPLE.vcf.gz --panel PANEL.tsv -o MODEL (the panel: columns sample and super_pop)",
     "generate": "pgcgan generate MODEL -n 1000 -o NEW.vcf.gz",
@@ -13,6 +17,17 @@ _FORMS = {
     "info": "pgcgan info PEOPLE.vcf.gz --panel PANEL.tsv",
     "convert": "pgcgan convert PEOPLE.vcf.gz NEW.pgen --panel PANEL.tsv",
 }
+
+
+def reason(error: CycloptsError) -> str:
+    """Return in a sentence why a command line cannot be read."""
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Unexpected argument: {listed(map(repr, error.unused_tokens), 3)}"
+    if isinstance(error, MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
+        name = error.keyword or error.argument.name
+        if error.keyword is None and not error.argument.tokens:
+            return f"{' '.join(['pgcgan', *(error.command_chain or ())])} needs {name}"
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def right_form(arguments: Sequence[str]) -> str:

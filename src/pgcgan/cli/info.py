@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ..errors import UsageError
+from ..errors import UsageError, listed
 from ..runtime.progress import show
 from ..text import visible, visible_json
 from .app import app
@@ -18,6 +18,8 @@ from .options import FILE, Reading
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes
+
+_SHOWN = 40  # contigs or labels; --json has all
 
 
 @app.command
@@ -39,7 +41,7 @@ def info(
     panel
         Labels, for a genotype file.
     json_output
-        Print JSON.
+        Print JSON, with all contigs and labels; without it, the first 40 are shown.
     """
     from ..io import FORMATS, read
 
@@ -61,9 +63,9 @@ def info(
         return
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            value = ", ".join(f"{k} {v}" for k, v in value.items())
+            value = listed((f"{k} {v}" for k, v in value.items()), _SHOWN)
         elif isinstance(value, list):
-            value = ", ".join(map(str, value))
+            value = listed(value, _SHOWN)
         show(visible(f"{name}: {value}"))
 
 
