@@ -21,6 +21,8 @@ EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"
 ERRORS: list[tuple[str, list[str]]] = [
     ("trian x", ["trian", "train"]),
     ("train", ["VCF"]),
+    ("train cohort.vcf.gz -o new", ["train", "--panel", "PANEL.tsv"]),
+    ("convert cohort.vcf.gz -o new.pgen", ["'new.pgen'", "NEW.pgen"]),
     (f"{TRAIN} -o new --frob", ["--frob"]),
     (f"{TRAIN} -o new --seed one", ["--seed", "one"]),
     (f"{TRAIN} -o --force", ["'--force'", "./--force"]),
@@ -239,16 +241,3 @@ def test_progress_is_a_live_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -
     with progress.progress("training") as on_event:
         on_event({"stage": "adversarial", "step": 7, "fraction": 0.5, "loss": 1.5})
     assert all(fact in terminal.getvalue() for fact in ("adversarial", "50%", "step 7"))
-
-
-@pytest.mark.parametrize(
-    ("words", "facts"),
-    [
-        (("train", "x.vcf.gz", "-o", "m"), ("train", "--panel", "pgcgan train PEOPLE.vcf.gz")),
-        (("convert", "a.vcf", "-o", "b.pgen"), ("'b.pgen'", "pgcgan convert PEOPLE.vcf.gz NEW.pgen")),
-    ],
-)
-def test_a_command_line_that_lacks_or_has_too_much_names_it(words, facts, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(words) == 2
-    said = capsys.readouterr().err
-    assert all(fact in said for fact in facts) and ".;" not in said
