@@ -16,7 +16,7 @@ from pgcgan import simulate
 from pgcgan.errors import MissingExtra, PgcganError
 from pgcgan.generators.haplotype import known_ancestry
 from pgcgan.generators.haplotype.person_ancestry import fit_loadings
-from pgcgan.genome.ancestry import AncestryMixture
+from pgcgan.genome.ancestry import LabelAncestry, split_populations
 from pgcgan.genome.breakpoints import even_breakpoints, linkage_across
 from pgcgan.metrics.genome import linkage_error
 from pgcgan.runtime.executors import Processes, executor
@@ -77,13 +77,30 @@ def test_the_error_of_linkage_at_a_cut_is_that_of_pairs_across_it() -> None:
         assert np.allclose(sorted(linkage_error(sets[0], sets[1], 5)), expected, atol=1e-5)
 
 
-def test_people_without_a_common_ancestry_are_drawn_all_the_same() -> None:
-    without = AncestryMixture([1.0], [[]], [[]])
-    assert without.draw(7, np.random.default_rng(1)).shape == (7, 0)
-    several = AncestryMixture([0.25, 0.75], [[-9.0, 0.0], [9.0, 0.0]], [np.eye(2).tolist()] * 2)
-    ancestry = several.draw(4000, np.random.default_rng(2))
-    assert (ancestry[:, 0] > 0).mean() == pytest.approx(0.75, abs=0.03)
-    assert ancestry[:, 1].std() == pytest.approx(1, abs=0.05)
+def test_people_are_drawn_from_the_populations_of_their_label() -> None:
+    without = LabelAncestry([3], [1.0], [[]])
+    population, ancestry = without.draw(7, np.random.default_rng(1))
+    assert (population == 3).all() and ancestry.shape == (7, 0)
+    several = LabelAncestry([1, 4], [0.25, 0.75], [np.eye(2).tolist(), (3 * np.eye(2)).tolist()])
+    population, ancestry = several.draw(4000, np.random.default_rng(2))
+    assert (population == 1).sum() == 1000 and (population == 4).sum() == 3000
+    assert ancestry[population == 1].std(axis=0) == pytest.approx([1, 1], abs=0.08)
+    assert ancestry[population == 4].std(axis=0) == pytest.approx([3, 3], abs=0.15)
+
+
+def test_labels_are_split_where_their_people_fall_into_groups() -> None:
+    random = np.random.default_rng(3)
+    label = np.repeat([0, 1, 2], 200)
+    of = np.where(label == 0, random.integers(0, 2, 600), 0)  # the first has two groups
+    of[200:210] = 1  # ten people are too few to be a population
+    z = random.standard_normal((600, 2)) + 9 * of[:, None]
+    population = split_populations(z, label)
+    assert [len(np.unique(population[label == k])) for k in range(3)] == [2, 1, 1]
+    assert len(np.unique(population)) == 4
+    first = population[label == 0]
+    assert len({(int(p), int(g)) for p, g in zip(first, of[label == 0], strict=True)}) == 2
+    none = split_populations(np.zeros((600, 0)), label)
+    assert (none == label).all()
 
 
 def test_without_the_extra_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

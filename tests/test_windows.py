@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from pgcgan import Genotypes, concat, evaluate, load, read, simulate, write
 from pgcgan.cli import main
@@ -98,10 +99,9 @@ def test_windows_cover_every_site_once_and_are_cut_where_linkage_is_low(
     assert (own == 1).all()
     assert {w.contig for w in plan.windows} == {"1", "2"}
     assert seams >= 4
-    # the hidden populations are an axis that all windows share
-    z = Plan.ancestry(tmp_path / "m").z
-    hidden = np.where(genome.label("hidden") == "AFR", 1.0, 0.0)
-    assert abs(np.corrcoef(z[:, 0], hidden)[0, 1]) > 0.85  # of a few hundred sites
+    # the hidden populations are found, from a few hundred sites
+    population, _ = Plan.people(tmp_path / "m")
+    assert adjusted_rand_score(genome.label("hidden").astype(str), population) > 0.7
 
 
 def test_a_frequency_filter_is_that_of_the_whole_cohort(genome: Genotypes, source: Source, tmp_path: Path) -> None:

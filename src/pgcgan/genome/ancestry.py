@@ -1,4 +1,4 @@
-"""The distribution of the ancestry of people in each label, from which synthetic people draw theirs."""
+"""Hidden populations: the groups that the people of a label fall into, found in the whole genome."""
 
 from __future__ import annotations
 
@@ -6,73 +6,91 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_MOST_GROUPS = 4
-_LEAST_PEOPLE = 20  # of a group
-_REGULARISED = 0.01  # added to the variances of a group, so that none is a handful of people
+_MOST_PARTS = 4  # that a population is split into at a time
+_LEAST_PEOPLE = 40  # of a population
+_REGULARISED = 0.01  # added to the variances of a population, so that none is a handful of people
 
 
 @dataclass(frozen=True)
-class AncestryMixture:
-    """A Gaussian mixture: the hidden populations of a label, or its clines.
+class LabelAncestry:
+    """The hidden populations of a label, and how the ancestry of their people varies.
 
     Parameters
     ----------
+    population : list of int
+        Numbers of the populations: labels of the models of the windows.
     share : list of float
-        Of the people, by group.
-    mean : list of float, groups x axes
-    root : list of float, groups x axes x axes
-        Cholesky factors of the covariances.
+        Of the people of the label, by population.
+    root : list of float, populations x axes x axes
+        A person's ancestry is root @ standard normal numbers.
     """
 
+    population: list[int]
     share: list[float]
-    mean: list[list[float]]
     root: list[list[list[float]]]
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a file says what no mixture is."""
-        share, mean, root = (np.asarray(part, dtype=np.float64) for part in (self.share, self.mean, self.root))
-        groups, axes = len(share), mean.shape[-1] if mean.ndim == 2 else -1
-        fits = share.ndim == 1 and groups > 0 and mean.shape == (groups, axes) and root.size == groups * axes * axes
-        if not fits or not all(np.isfinite(part).all() for part in (share, mean, root)):
-            raise ValueError(f"an ancestry of the shapes {share.shape}, {mean.shape} and {root.shape}")
+        """Raise ValueError where a file says what cannot be."""
+        population, share = np.asarray(self.population), np.asarray(self.share, dtype=np.float64)
+        root = np.asarray(self.root, dtype=np.float64)
+        axes = root.shape[1] if root.ndim > 1 else 0
+        fits = share.ndim == 1 and len(share) and population.shape == share.shape and root.size == len(share) * axes**2
+        numbered = population.dtype.kind in "iu" and (population >= 0).all()
+        if not fits or not numbered or not all(np.isfinite(part).all() for part in (share, root)):
+            raise ValueError(f"an ancestry of the shapes {population.shape}, {share.shape} and {root.shape}")
 
-    def draw(self, people: int, random: np.random.Generator) -> np.ndarray:
-        """Draw the ancestry of people: float32, shape (people, axes)."""
-        last = len(self.share) - 1
-        group = np.minimum(np.searchsorted(np.cumsum(self.share), random.random(people)), last)
-        mean, root = np.array(self.mean).reshape(last + 1, -1), np.array(self.root)
-        axes = mean.shape[1]
-        normal = random.standard_normal((people, axes))
-        z = mean[group] + np.einsum("pij,pj->pi", root.reshape(last + 1, axes, axes)[group], normal)
-        return z.astype(np.float32)
+    def draw(self, people: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the populations of people: int, shape (people,), and their ancestry: float32, shape (people, axes)."""
+        # spread evenly: each population has its share of the people, as nearly as can be
+        place = random.permutation(people) + random.random()
+        group = np.searchsorted(np.cumsum(self.share), place / people)
+        group = np.minimum(group, len(self.share) - 1)
+        axes = np.asarray(self.root).shape[1]
+        root = np.reshape(self.root, (len(self.share), axes, axes))
+        z = np.einsum("pij,pj->pi", root[group], random.standard_normal((people, axes)))
+        return np.array(self.population, dtype=np.int64)[group], z.astype(np.float32)
 
 
-def fit_mixtures(z: np.ndarray, label: np.ndarray, spread: np.ndarray) -> list[AncestryMixture]:
-    """Fit a mixture to each label; how many groups it has is chosen by the Bayesian information criterion.
+def split_populations(z: np.ndarray, population: np.ndarray) -> np.ndarray:
+    """Split populations into Gaussian parts: array of int, shape (people,), numbered from 0.
+
+    The Bayesian information criterion chooses how many parts a population has; each has at least forty people.
 
     Parameters
     ----------
     z : array of float, shape (people, axes)
-    label : array of int, shape (people,)
-    spread : array of float, shape (labels, axes, axes)
-        Of labels of one group: see `KnownAncestry`.
+        People's ancestry.
+    population : array of int, shape (people,)
     """
     from sklearn.mixture import GaussianMixture
 
-    axes, mixtures = z.shape[1], []
-    for k, root in enumerate(spread):
-        own = z[label == k]
-        best = AncestryMixture([1.0], [[0.0] * axes], [root.astype(float).tolist()])
+    split = np.zeros(len(population), dtype=np.int64)
+    for number in np.unique(population):
+        of = np.flatnonzero(population == number)
         least = np.inf
-        for groups in range(1, _MOST_GROUPS + 1 if axes else 1):
-            if len(own) < groups * _LEAST_PEOPLE:
+        for parts in range(1, _MOST_PARTS + 1 if z.shape[1] else 1):
+            if len(of) < parts * _LEAST_PEOPLE:
                 break
-            trial = GaussianMixture(groups, reg_covar=_REGULARISED, n_init=3, random_state=0).fit(own)
-            if trial.bic(own) >= least or (trial.weights_ * len(own)).min() < _LEAST_PEOPLE:
-                continue
-            least = trial.bic(own)
-            if groups > 1:
-                roots = np.linalg.cholesky(trial.covariances_)
-                best = AncestryMixture(trial.weights_.tolist(), trial.means_.tolist(), roots.tolist())
-        mixtures.append(best)
-    return mixtures
+            trial = GaussianMixture(parts, reg_covar=_REGULARISED, n_init=3, random_state=0).fit(z[of])
+            part = trial.predict(z[of])
+            if trial.bic(z[of]) < least and np.bincount(part, minlength=parts).min() >= _LEAST_PEOPLE:
+                least = trial.bic(z[of])
+                split[of] = part
+    return np.unique(population * _MOST_PARTS + split, return_inverse=True)[1]
+
+
+def label_ancestry(label: np.ndarray, population: np.ndarray, spread: np.ndarray) -> list[LabelAncestry]:
+    """Return the ancestry of each label.
+
+    Parameters
+    ----------
+    label, population : arrays of int, shape (people,)
+    spread : array of float, shape (populations, axes, axes)
+        See `KnownAncestry`.
+    """
+    ancestry = []
+    for k in range(int(label.max()) + 1):
+        own, counts = np.unique(population[label == k], return_counts=True)
+        share = (counts / counts.sum()).tolist()
+        ancestry.append(LabelAncestry(own.tolist(), share, spread[own].astype(float).tolist()))
+    return ancestry

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import DataError, ModelError, UsageError, listed
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
@@ -24,6 +26,7 @@ from .scan import digest
 
 NAME = "windows"  # of the family of generators
 _MARK = "window.json"
+_POPULATION = "population"  # what people are labelled by in windows
 
 
 def train(
@@ -148,8 +151,11 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
                 f"{plan.source.path} is not what the plan in {directory} was made of: window {index} "
                 f"({window.contig}:{window.first}-{window.last}) differs; make the plan again with --force."
             )
-        model = HaplotypeModel(list(plan.label), seed=plan.seed, **plan.parameters)
-        model.fit(people, ancestry=Plan.ancestry(directory), overlap=window.overlap)
+        population, ancestry = Plan.people(directory)
+        named = np.array([f"{number:06d}" for number in population], dtype=object)
+        people = dataclasses.replace(people, labels={_POPULATION: named})
+        model = HaplotypeModel(_POPULATION, seed=plan.seed, **plan.parameters)
+        model.fit(people, ancestry=ancestry, overlap=window.overlap)
         place = Path(directory, WINDOWS, window.name)
         make_folder(place.parent)
         with workspace(place.parent) as folder:
@@ -206,7 +212,7 @@ def finish(directory: str | os.PathLike[str]) -> Path:
             "parameters": {"size": plan.size, "overlap": plan.overlap, "of_windows": dict(plan.parameters)},
             "details": {
                 "axes": plan.axes,
-                "ancestry": [dataclasses.asdict(mixture) for mixture in plan.mixtures],
+                "ancestry": [dataclasses.asdict(of_label) for of_label in plan.ancestry],
                 "windows": [dataclasses.asdict(window) for window in plan.windows],
             },
             "expected_leak": _expected_leak(plan, folder),

@@ -25,7 +25,7 @@ from ..runtime.executors import Executor, Serial
 from ..runtime.files import whole_directory, workspace
 from ..runtime.inputs import check_regular
 from ..runtime.progress import reported
-from .ancestry import AncestryMixture
+from .ancestry import LabelAncestry
 from .fitting import NAME, train
 from .plan import WINDOWS, Source, Window
 from .streams import STREAM, Stream, StreamedCalls, StreamFile, draw_contig, draw_stream
@@ -144,7 +144,7 @@ class GenomeModel(Generator):
         self.windows_ = [Window(**window) for window in details["windows"]]
         if not self.windows_ or [window.index for window in self.windows_] != list(range(1, 1 + len(self.windows_))):
             raise ValueError("its windows are not numbered from 1 on")
-        self._ancestry = [AncestryMixture(**mixture) for mixture in details["ancestry"]]
+        self._ancestry = [LabelAncestry(**of_label) for of_label in details["ancestry"]]
         leak = metadata["expected_leak"]
         self._free_frequencies = None if leak is None else leak["free frequencies"]
         if len(self._ancestry) != len(self.label_counts_):
@@ -225,6 +225,9 @@ class GenomeModel(Generator):
             "seed": self.seed,
             "holds training rows": False,
             "parameters": self._changed(),
+            "populations": {
+                label: len(of.population) for label, of in zip(self.label_counts_, self._ancestry, strict=True)
+            },
             "axes of ancestry": self._details_of_file["axes"],
             **({} if leak is None else {"expected leak": leak.facts()}),
             "provenance": self._provenance,
@@ -274,8 +277,8 @@ class GenomeModel(Generator):
             directory = os.path.abspath(self.directory_)
             for stream in self._stream_plan(plan, before, seed):
                 site = 0
-                for number, windows in enumerate(self.contigs):
-                    target = os.path.join(where, f"{stream.label}-{stream.start}-{number}")
+                for windows in self.contigs:
+                    target = os.path.join(where, str(len(calls.files)))
                     promises.append(runs.submit(draw_stream, stream, directory, windows, target, unphased))
                     sites = sum(w.sites - w.overlap for w in windows)
                     calls.files.append(StreamFile(target, site, sites, first, stream.count))
@@ -292,16 +295,16 @@ class GenomeModel(Generator):
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         randoms = random.spawn(len(self.windows_) + 1)
-        ancestry = self._ancestry[label].draw(people, randoms[0])
-        contigs = [draw_contig(self.directory_, of, label, ancestry, randoms) for of in self.contigs]
+        drawn = self._ancestry[label].draw(people, randoms[0])
+        contigs = [draw_contig(self.directory_, of, *drawn, randoms) for of in self.contigs]
         calls = np.concatenate([own for windows in contigs for own in windows])
         return calls.reshape(len(calls), -1).T if self.n_states == 2 else calls.sum(axis=2, dtype=np.int8).T
 
     def _stream_plan(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[Stream]:
         order = list(self.label_counts_)
         for name, start, part in streams_of(plan, before, STREAM):
-            label, count = order.index(name), part.stop - part.start
-            yield Stream(label, name, start, part.start, count, seed, self._ancestry[label], len(self.windows_))
+            ancestry, count = self._ancestry[order.index(name)], part.stop - part.start
+            yield Stream(name, start, part.start, count, seed, ancestry, len(self.windows_))
 
     # ---- files ------------------------------------------------------------------------------------------------
 

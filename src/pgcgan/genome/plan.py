@@ -28,7 +28,7 @@ from ..runtime.executors import Executor, Serial
 from ..runtime.files import make_folder
 from ..runtime.threads import single_thread
 from ..text import LARGEST, is_unicode, without_secrets
-from .ancestry import AncestryMixture, fit_mixtures
+from .ancestry import LabelAncestry, label_ancestry
 from .breakpoints import BESIDE, SEARCHED, even_breakpoints, linkage_across, thinned_rows
 from .scan import Chunk, GenomeScan, joined_checksums
 
@@ -135,8 +135,8 @@ class Plan:
     ploidy : int
     axes : int
         Of ancestry.
-    mixtures : list of AncestryMixture
-        How ancestry is distributed in each label.
+    ancestry : list of LabelAncestry
+        Of each label.
     made : mapping
         Provenance.
     identity : str
@@ -155,7 +155,7 @@ class Plan:
     phased: bool
     ploidy: int
     axes: int
-    mixtures: list[AncestryMixture]
+    ancestry: list[LabelAncestry]
     made: Mapping[str, Any]
     identity: str
 
@@ -177,7 +177,7 @@ class Plan:
         try:
             metadata["source"] = Source(**metadata["source"])
             metadata["windows"] = [Window(**window) for window in metadata["windows"]]
-            metadata["mixtures"] = [AncestryMixture(**mixture) for mixture in metadata["mixtures"]]
+            metadata["ancestry"] = [LabelAncestry(**of_label) for of_label in metadata["ancestry"]]
             return cls(**metadata)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
@@ -185,10 +185,10 @@ class Plan:
             ) from None
 
     @staticmethod
-    def ancestry(directory: str | os.PathLike[str]) -> KnownAncestry:
-        """Read the ancestry of the people."""
+    def people(directory: str | os.PathLike[str]) -> tuple[np.ndarray, KnownAncestry]:
+        """Read the population of each person, numbered from 0, and the ancestry of the people."""
         arrays = store.read_arrays(Path(directory, _PLAN, _ANCESTRY))
-        return KnownAncestry(arrays["z"], arrays["spread"])
+        return arrays["population"], KnownAncestry(arrays["z"], arrays["spread"])
 
     @staticmethod
     def drop(directory: str | os.PathLike[str]) -> None:
@@ -258,9 +258,8 @@ def make_plan(
     runs = executor or Serial()
     scan, source = _scan(source, label, runs, say)
     with single_thread():
-        ancestry = scan.ancestry()
+        population, ancestry = scan.ancestry()
         of_label = np.unique(scan.label_group, return_inverse=True)[1]
-        mixtures = fit_mixtures(ancestry.z, of_label, ancestry.spread)
     most_overlap = min(OVERLAP, int(OVERLAP_SHARE * size)) if overlap is None else overlap
     windows, digests = _windows(source, scan, size, most_overlap, runs, say)
     names, counts = np.unique(scan.label_group, return_counts=True)
@@ -277,15 +276,16 @@ def make_plan(
         phased=scan.phased,
         ploidy=scan.ploidy,
         axes=ancestry.z.shape[1],
-        mixtures=mixtures,
+        ancestry=label_ancestry(of_label, population, ancestry.spread),
         made=provenance(seed, label=list(label), source=os.path.basename(source.path)),
         identity="",
     )
     described = repr((digests, windows, plan.label, seed, sorted(parameters.items()), source.samples)).encode()
-    mark = hashlib.sha256(described + ancestry.z.tobytes() + ancestry.spread.tobytes())
+    arrays = {"population": population, "z": ancestry.z, "spread": ancestry.spread}
+    mark = hashlib.sha256(described + b"".join(of.tobytes() for of in arrays.values()))
     plan = dataclasses.replace(plan, identity=mark.hexdigest())
     make_folder(folder / _PLAN)
-    store.write_arrays(folder / _PLAN / _ANCESTRY, {"z": ancestry.z, "spread": ancestry.spread})
+    store.write_arrays(folder / _PLAN / _ANCESTRY, arrays)
     # last: without it there is no plan
     store.write_json(folder / _PLAN / _METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
     return plan

@@ -13,11 +13,13 @@ from ..errors import DataError
 from ..generators.haplotype import KnownAncestry, known_ancestry, shared_components
 from ..genotypes import Genotypes
 from ..numerics import principal_axes, site_means
+from .ancestry import split_populations
 
 _SITES_OF_ANCESTRY, _ALLELES_OF_ANCESTRY = 20_000, 1_000_000_000
 _ROWS_OF_ANCESTRY = 20_000  # that its axes are found with
 _COMMON = 0.05
 _COMPONENTS = 40
+_SPLITS = 3  # of labels into populations, and of these again
 
 
 @dataclass(frozen=True)
@@ -99,27 +101,55 @@ class GenomeScan:
         }
         self._common = [chunk.common for chunk in chunks]
 
-    def ancestry(self) -> KnownAncestry:
-        """Return people's ancestry: the leading principal components within labels that both haplotypes share.
+    def ancestry(self) -> tuple[np.ndarray, KnownAncestry]:
+        """Return the population of each person, numbered from 0, and people's ancestry within their populations.
 
-        Sites are scaled by sqrt(p (1 - p)) (Patterson, Price and Reich 2006).
+        A label is split into the hidden populations that its people fall into, and these again. What is left is
+        ancestry: the leading principal components within populations that both haplotypes of people share.
         """
-        names, label = np.unique(self.label_group, return_inverse=True)
-        sites = np.concatenate(self._common) if self._common else np.zeros((0, len(label), 2), np.int8)
-        if not self.phased or self.ploidy != 2 or len(sites) < 2:
-            return known_ancestry(np.zeros((len(label), 0)), label, len(names))
+        population = np.unique(self.label_group, return_inverse=True)[1]
+        if not self.phased or self.ploidy != 2 or not self._common or sum(map(len, self._common)) < 2:
+            return population, known_ancestry(np.zeros((len(population), 0)), population, int(population.max()) + 1)
+        sites = np.concatenate(self._common)
         rows = sites.reshape(len(sites), -1).T
-        row_label = np.repeat(label, 2)
-        centred = np.empty(rows.shape, dtype=np.float32)
-        for k in range(len(names)):
-            own = rows[row_label == k]
-            centred[row_label == k] = np.where(own >= 0, own - site_means(own), 0)
-        frequency = np.where(rows > 0, 1, 0).mean(axis=0)
-        centred /= np.sqrt(np.maximum(frequency * (1 - frequency), 0.01)).astype(np.float32)
-        count = min(_COMPONENTS, min(centred.shape) - 1)
-        axes = principal_axes(centred[:: -(-len(centred) // _ROWS_OF_ANCESTRY)], count)
-        scores = (centred @ axes.T).reshape(len(label), 2, count)
-        return known_ancestry(scores[:, :, shared_components(scores, label)].mean(axis=1), label, len(names))
+        for _ in range(_SPLITS):
+            split = split_populations(_standardised(_shared_scores(rows, population)), population)
+            if len(np.unique(split)) == len(np.unique(population)):
+                break
+            population = split
+        scores = _shared_scores(rows, population)
+        return population, known_ancestry(scores, population, int(population.max()) + 1)
+
+
+def _shared_scores(rows: np.ndarray, population: np.ndarray) -> np.ndarray:
+    """Return people on the principal components within populations that both of their haplotypes share.
+
+    Sites are scaled by sqrt(p (1 - p)) (Patterson, Price and Reich 2006).
+
+    Parameters
+    ----------
+    rows : array of int8, shape (people * 2, sites)
+    population : array of int, shape (people,)
+
+    Returns
+    -------
+    array of float, shape (people, axes)
+    """
+    of_row = np.repeat(population, 2)
+    centred = np.empty(rows.shape, dtype=np.float32)
+    for k in np.unique(population):
+        own = rows[of_row == k]
+        centred[of_row == k] = np.where(own >= 0, own - site_means(own), 0)
+    frequency = np.where(rows > 0, 1, 0).mean(axis=0)
+    centred /= np.sqrt(np.maximum(frequency * (1 - frequency), 0.01)).astype(np.float32)
+    count = min(_COMPONENTS, min(centred.shape) - 1)
+    axes = principal_axes(centred[:: -(-len(centred) // _ROWS_OF_ANCESTRY)], count)
+    scores = (centred @ axes.T).reshape(len(population), 2, count)
+    return scores[:, :, shared_components(scores, population)].mean(axis=1)
+
+
+def _standardised(scores: np.ndarray) -> np.ndarray:
+    return scores / np.maximum(scores.std(axis=0), 1e-9)
 
 
 def digest(genotypes: Genotypes) -> str:

@@ -15,7 +15,7 @@ from ..errors import ModelError, UsageError
 from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel
 from ..runtime.threads import single_thread
-from .ancestry import AncestryMixture
+from .ancestry import LabelAncestry
 from .plan import WINDOWS, Window
 
 STREAM = 512  # people drawn from one random stream
@@ -27,41 +27,39 @@ class Stream:
 
     Parameters
     ----------
-    label, name : int, str
-        Index and name of their label.
+    name : str
+        Of their label.
     start : int
         Number of the first of them, counted within the label.
     skipped, count : int
         How many of the first ones are left out, and how many after those are wanted; all `STREAM` are drawn.
     seed : int
-    ancestry : AncestryMixture
-        Of the label.
+    ancestry : LabelAncestry
     windows : int
         How many the model has.
     """
 
-    label: int
     name: str
     start: int
     skipped: int
     count: int
     seed: int
-    ancestry: AncestryMixture
+    ancestry: LabelAncestry
     windows: int
 
     def through(self, directory: str, windows: Sequence[Window]) -> Iterator[np.ndarray]:
         """Draw the people through the windows of a contig: int8 (own sites of the window, people, ploidy) each."""
         random = np.random.default_rng([self.seed, 2, zlib.crc32(self.name.encode()), self.start])
         randoms = random.spawn(self.windows + 1)
-        ancestry = self.ancestry.draw(STREAM, randoms[0])
-        for own in draw_contig(directory, windows, self.label, ancestry, randoms):
+        population, ancestry = self.ancestry.draw(STREAM, randoms[0])
+        for own in draw_contig(directory, windows, population, ancestry, randoms):
             yield own[:, self.skipped : self.skipped + self.count]
 
 
 def draw_contig(
     directory: str | os.PathLike[str],
     windows: Sequence[Window],
-    label: int,
+    population: np.ndarray,
     ancestry: np.ndarray,
     randoms: Sequence[np.random.Generator],
 ) -> Iterator[np.ndarray]:
@@ -73,7 +71,7 @@ def draw_contig(
         The model.
     windows : sequence of Window
         Those of a contig; haplotypes continue from one to the next.
-    label : int
+    population : array of int, shape (people,)
     ancestry : array of float32, shape (people, axes)
     randoms : sequence of numpy Generator
         That of each window at its index.
@@ -82,11 +80,10 @@ def draw_contig(
     for window in windows:
         with single_thread():
             model = HaplotypeModel.load(Path(directory, WINDOWS, window.name))
-            if (len(model.variants_), len(model.label_counts_) > label) != (window.sites, True):
+            if (len(model.variants_), len(model.label_counts_) > population.max()) != (window.sites, True):
                 raise ModelError(f"The window {window.name} of {directory} is that of another model; train it again.")
             left = before[len(before) - window.overlap :] if before is not None and window.overlap else None
-            people = np.full(len(ancestry), label)
-            own = model.draw(people, randoms[window.index], ancestry=ancestry, left=left)[window.overlap :]
+            own = model.draw(population, randoms[window.index], ancestry=ancestry, left=left)[window.overlap :]
         yield own
         before = own if left is None else np.concatenate([left, own])
 
