@@ -108,10 +108,22 @@ def fit_and_sample(folder: Path, data: DataSet, column: str, seed: int, calls: P
 # ---- the table ----------------------------------------------------------------------------------------------------
 
 
-def run_of(train: Genotypes, holdout: Genotypes, synthetic: Genotypes, seed: int, costs: dict[str, Any]) -> dict:
-    """Evaluate the people of one generator and seed; return its values and floors as plain data."""
+def run_of(
+    train: Genotypes,
+    holdout: Genotypes,
+    synthetic: Genotypes,
+    seed: int,
+    costs: dict[str, Any],
+    components: Path | None = None,
+) -> dict[str, Any]:
+    """Evaluate the people of one generator and seed; return its values and floors as plain data.
+
+    The figure of principal components goes into the file `components`, if one is given.
+    """
     label = LABEL if LABEL in synthetic.labels else None
     evaluation = evaluate(train, synthetic, holdout=holdout, label=label, seed=seed)
+    if components is not None:
+        evaluation.plot.pca().save(components)
     values: dict[str, dict[str, Any]] = {}
     for name in ROWS:
         row = evaluation.get(name)
@@ -123,7 +135,12 @@ def run_of(train: Genotypes, holdout: Genotypes, synthetic: Genotypes, seed: int
 
 
 def measure(
-    folder: Path, data: DataSet, columns: Sequence[str], seeds: Sequence[int], isolate: bool = True
+    folder: Path,
+    data: DataSet,
+    columns: Sequence[str],
+    seeds: Sequence[int],
+    isolate: bool = True,
+    figures: Path | None = None,
 ) -> dict[str, Any]:
     """Return the runs of some columns of one data set as plain data.
 
@@ -137,6 +154,8 @@ def measure(
         Of the generators and of the evaluation.
     isolate : bool
         Whether every generator gets a process of its own (the peak memory is its own only then).
+    figures : Path, optional
+        Folder of the figure of principal components of the haplotype model and the first seed.
     """
     train, holdout = read_parts(folder, data)
     print(f"{data.title}: {train.n_samples} train and {holdout.n_samples} held-out people at {train.n_variants} sites")
@@ -148,7 +167,9 @@ def measure(
         runs = {}
         for seed in seeds if column in GENERATORS else seeds[:1]:
             synthetic, costs = _synthetic(folder, data, column, seed, train, isolate)
-            runs[str(seed)] = run_of(train, holdout, synthetic, seed, costs)
+            first = (column, seed) == ("haplotype", seeds[0])
+            drawn = figures / f"pca-{data.name}.svg" if figures and first else None
+            runs[str(seed)] = run_of(train, holdout, synthetic, seed, costs, drawn)
             values = runs[str(seed)]["values"]
             shown = ("AF RMSE", "LD RMSE", "AA_truth", "membership AUC")
             print(
@@ -413,7 +434,10 @@ def _measure_and_write(data: DataSet, options: Any, parser: argparse.ArgumentPar
         print(f"{data.title}: {data.vcf} is not in the data folder (--data DIR); nothing is measured.")
         return
     else:
-        result = measure(options.data, data, columns, [int(seed) for seed in options.seeds.split(",")], isolate)
+        seeds = [int(seed) for seed in options.seeds.split(",")]
+        figures = options.document.parent / "figures"
+        figures.mkdir(exist_ok=True)
+        result = measure(options.data, data, columns, seeds, isolate, figures)
         print(f"\n{as_text(_table(result))}\n\n{as_text(bars_table(result))}")
         result = merged(result, path, list(data.published))
         print(f"\nwrote {write_result(result, options.out).name}, {now()}")

@@ -71,8 +71,8 @@ def save_published(path: Path, people: Genotypes, haplotypes: np.ndarray, **othe
 @pytest.fixture(scope="module")
 def written(
     real_data: ModuleType, folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[dict[str, Any], str]:
-    """Return the table (JSON) and the document, made in this process: two runs, the second with two seeds."""
+) -> tuple[dict[str, Any], str, str]:
+    """Return the table (JSON), the document and the figure, made in this process by two runs."""
     out = tmp_path_factory.mktemp("results")
     document = out / "benchmarks.md"
     document.write_text("before\n<!-- real-data:snp805 -->\nold\n<!-- /real-data:snp805 -->\nafter\n")
@@ -82,11 +82,12 @@ def written(
         patch.setattr(real_data, "GENERATORS", {**real_data.GENERATORS, "haplotype": ("haplotype", quick)})
         real_data.main([*options, "--columns", "haplotype; published GAN"], isolate=False)
         real_data.main([*options, "--columns", "independent", "--seeds", "1,2"], isolate=False)
-    return json.loads((out / "snp805.json").read_text()), document.read_text()
+    figure = (out / "figures" / "pca-snp805.svg").read_text(encoding="utf-8")
+    return json.loads((out / "snp805.json").read_text()), document.read_text(), figure
 
 
-def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: tuple[dict[str, Any], str]) -> None:
-    result, text = written
+def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: tuple[dict[str, Any], str, str]) -> None:
+    result, text, figure = written
     assert list(result["generators"]) == ["independent", "haplotype", "published GAN"]
     assert {name: list(g["runs"]) for name, g in result["generators"].items()} == {
         "independent": ["1", "2"], "haplotype": ["1"], "published GAN": ["1"],
@@ -101,6 +102,7 @@ def test_the_table_has_every_generator_and_row(real_data: ModuleType, written: t
     assert made["machine"]["cores"] >= 1 and "--columns 'haplotype' --seeds 1" in made["command"]
     assert text.startswith("before\n<!-- real-data:snp805 -->\n### 805 SNPs") and text.endswith("-->\nafter\n")
     assert "old" not in text
+    assert "Principal components" in figure
     assert text.count("\n| ") == 1 + len(real_data.ROWS) + len(real_data.COSTS)
     runs = {name: seeds for names, seeds in re.findall(r"^- (.*): seeds? ([0-9, ]+); ", text, re.MULTILINE)
             for name in names.split(", ")}  # fmt: skip
@@ -130,8 +132,10 @@ def test_bars_hold_for_the_mean_and_nearly_for_the_worst(real_data: ModuleType) 
     assert str(Bar("AA_truth", 0.4, 0.61)) == "0.4 to 0.61"
 
 
-def test_the_bars_are_shown_beside_what_was_reached(real_data: ModuleType, written: tuple[dict[str, Any], str]) -> None:
-    result, _ = written
+def test_the_bars_are_shown_beside_what_was_reached(
+    real_data: ModuleType, written: tuple[dict[str, Any], str, str]
+) -> None:
+    result, *_ = written
     assert len(real_data.bars_table(result)) == 1  # of HLA alone
     table = real_data.bars_table({**result, "name": "hla"})
     assert {row[0] for row in table[1:]} == {"haplotype"}
@@ -141,8 +145,8 @@ def test_the_bars_are_shown_beside_what_was_reached(real_data: ModuleType, writt
     assert shown["fit time, s of a core"][-1] == "holds"
 
 
-def test_published_sets_say_that_they_have_no_labels(written: tuple[dict[str, Any], str]) -> None:
-    result, text = written
+def test_published_sets_say_that_they_have_no_labels(written: tuple[dict[str, Any], str, str]) -> None:
+    result, text, _ = written
     values = result["generators"]["published GAN"]["runs"]["1"]["values"]
     cell = values["TSTR accuracy"]
     assert cell["value"] is None and cell["note"] == "needs labels"
@@ -152,7 +156,7 @@ def test_published_sets_say_that_they_have_no_labels(written: tuple[dict[str, An
 
 
 def test_a_number_in_the_table_is_that_of_an_evaluation_by_hand(
-    folder: Path, people: Genotypes, written: tuple[dict[str, Any], str]
+    folder: Path, people: Genotypes, written: tuple[dict[str, Any], str, str]
 ) -> None:
     from pgcgan.generators.baselines import IndependentSites
 
@@ -161,7 +165,7 @@ def test_a_number_in_the_table_is_that_of_an_evaluation_by_hand(
     for seed in (1, 2):
         synthetic = IndependentSites(seed=seed).fit(train).sample(train.n_samples, seed=seed)
         rows.append(pgcgan.evaluate(train, synthetic, holdout=holdout, seed=seed).get("LD RMSE"))
-    result, text = written
+    result, text, _ = written
     for seed, row in zip("12", rows, strict=True):
         cell = result["generators"]["independent"]["runs"][seed]["values"]["LD RMSE"]
         assert (cell["value"], cell["floor"]) == pytest.approx((row.value, row.floor), rel=1e-4)
@@ -235,7 +239,7 @@ def test_the_peak_of_a_process_is_its_own(real_data: ModuleType, tmp_path: Path)
 
 
 def test_where_the_model_is_behind_the_document_says_so(
-    real_data: ModuleType, written: tuple[dict[str, Any], str]
+    real_data: ModuleType, written: tuple[dict[str, Any], str, str]
 ) -> None:
     result = json.loads(json.dumps(written[0]))
 
