@@ -142,11 +142,14 @@ class TiltSampler(CodeSampler):
         From labels of rows to what predicts their codes without the tilt; see `predictors_of`.
     mate_correlation : array of float32, shape (labels,)
         Correlation of the noise of the two haplotypes of a person.
+    tilt_factor : float
+        Factor on the tilt; see `choose_tilt_factor`.
     """
 
     network: TiltGenerator
     predictors: Callable[[np.ndarray], Predictor]
     mate_correlation: np.ndarray
+    tilt_factor: float = 1.0
 
     @classmethod
     def untrained(cls, model: CodeModel, network: TiltGenerator) -> TiltSampler:
@@ -220,4 +223,4 @@ class TiltSampler(CodeSampler):
                 torch.from_numpy(noise).split(_AT_A_TIME), torch.from_numpy(label).split(_AT_A_TIME), strict=True
             )
         ]
-        return [torch.cat(of_group, 1).numpy() for of_group in zip(*parts, strict=True)]
+        return [(self.tilt_factor * torch.cat(of_group, 1)).numpy() for of_group in zip(*parts, strict=True)]

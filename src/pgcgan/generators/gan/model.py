@@ -16,7 +16,7 @@ from ..haplotype import blocks as block_module
 from ..haplotype import code_model as code_module
 from ..haplotype import exclusive_sites as exclusive_module
 from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks
-from ..haplotype.calibration import choose_inverse_temperature, rake
+from ..haplotype.calibration import TrainingComparison, choose_inverse_temperature, rake
 from ..haplotype.code_model import CodeModel
 from ..haplotype.components import principal_components
 from ..haplotype.context_tree import ORDERS
@@ -28,6 +28,7 @@ from .drawing import TiltSampler
 from .mates import mate_correlation
 from .networks import TiltGenerator
 from .parallel import world_size
+from .tilt_factor import choose_tilt_factor
 from .tilt_training import CodedRows, TiltSettings, TiltTraining
 from .trainer import Budget, Task
 
@@ -103,6 +104,7 @@ class PGcGAN(AdversarialModel):
         "calibration.label_bias": store.Array("float32", ("labels", "codes"), -10, 10),
         "calibration.inverse_temperature": store.Array("float64", (), 0),
         "calibration.mate_correlation": store.Array("float32", ("labels",), 0, 1),
+        "calibration.tilt_factor": store.Array("float64", (), 0, 1),
     }
 
     def __init__(
@@ -120,9 +122,9 @@ class PGcGAN(AdversarialModel):
         average: float = 0.998,
         width: int = 96,
         critic_width: int = 64,
-        min_carriers: int = 3,
+        min_carriers: int = 5,
         min_deviations: int = 20,
-        min_transitions: int = 2,
+        min_transitions: int = 5,
         coverage: float = 0.97,
         max_sites: int = 128,
         max_codes: int = 256,
@@ -215,9 +217,9 @@ class PGcGAN(AdversarialModel):
         network, coded = task.average.cpu().eval().requires_grad_(False), task.rows
         sampler = TiltSampler.untrained(self.code_model_, network)
         centre, axes, _ = principal_components(self.blocks_, coded.codes)
-        sampler.inverse_temperature = self.inverse_temperature or choose_inverse_temperature(
-            sampler, self.blocks_, rows, (centre, axes[:_AXES]), seed=self.seed, calibrate=self.calibrate
-        )
+        comparison = TrainingComparison(self.blocks_, rows, (centre, axes[:_AXES]), self.seed, self.calibrate)
+        sampler.inverse_temperature = self.inverse_temperature or choose_inverse_temperature(sampler, comparison)
+        sampler.tilt_factor = choose_tilt_factor(sampler, comparison)
         if self.calibrate:
             raked = rake(sampler, self.seed)
             assert isinstance(raked, TiltSampler)
@@ -246,6 +248,7 @@ class PGcGAN(AdversarialModel):
                 "codes": sum(self.blocks_.sizes),
                 "weights of the generator": sum(t.numel() for t in self.sampler_.network.state_dict().values()),
                 "inverse temperature": round(self.sampler_.inverse_temperature, 4),
+                "factor on the tilt": self.sampler_.tilt_factor,
                 "correlation of the noise of mates": [round(float(c), 3) for c in self.sampler_.mate_correlation],
             }
         }
@@ -259,6 +262,7 @@ class PGcGAN(AdversarialModel):
             "calibration.inverse_temperature": np.array(self.sampler_.inverse_temperature, dtype=np.float64),
             "calibration.label_bias": np.concatenate(self.sampler_.label_bias, axis=1),
             "calibration.mate_correlation": self.sampler_.mate_correlation,
+            "calibration.tilt_factor": np.array(self.sampler_.tilt_factor, dtype=np.float64),
         }
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
@@ -278,4 +282,5 @@ class PGcGAN(AdversarialModel):
             inverse_temperature=float(arrays["calibration.inverse_temperature"]),
             label_bias=np.split(bias, np.cumsum(sizes)[:-1], axis=1),
             mate_correlation=arrays["calibration.mate_correlation"],
+            tilt_factor=float(arrays["calibration.tilt_factor"]),
         )

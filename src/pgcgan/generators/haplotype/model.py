@@ -27,7 +27,7 @@ from . import blocks as block_module
 from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks
-from .calibration import MOST_INVERSE_TEMPERATURE, choose_inverse_temperature, rake
+from .calibration import MOST_INVERSE_TEMPERATURE, TrainingComparison, choose_inverse_temperature, rake
 from .code_model import CodeModel
 from .components import principal_components
 from .context_tree import ORDERS
@@ -222,9 +222,10 @@ class HaplotypeModel(Generator):
         say("person ancestry", 0.8)
 
         sampler = CodeSampler.of(model)
-        sampler.inverse_temperature = self.inverse_temperature or choose_inverse_temperature(
-            sampler, self.blocks_, rows, (centre, axes[:_AXES]), seed=self.seed, calibrate=self.calibrate
-        )
+        sampler.inverse_temperature = self.inverse_temperature
+        if not self.inverse_temperature:
+            comparison = TrainingComparison(self.blocks_, rows, (centre, axes[:_AXES]), self.seed, self.calibrate)
+            sampler.inverse_temperature = choose_inverse_temperature(sampler, comparison)
         self.sampler_ = rake(sampler, self.seed) if self.calibrate else sampler
         self.code_model_, self.exclusive_sites_ = model, ExclusiveSites.of(rows)
         say("calibration", 1.0)
