@@ -20,8 +20,10 @@ from pgcgan.generators.gan.drawing import TiltSampler, draw_codes, gumbel_noise,
 from pgcgan.generators.gan.losses import critic_loss, generator_loss
 from pgcgan.generators.gan.mates import mate_correlation
 from pgcgan.generators.gan.networks import TiltGenerator
+from pgcgan.generators.gan.tilt_factor import choose_tilt_factor
 from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining, decay
 from pgcgan.generators.haplotype import CodeModel, fit_code_model
+from pgcgan.generators.haplotype.drawing import CodeSampler
 from pgcgan.genotypes import Genotypes, Variants
 
 SMALL: dict[str, Any] = {
@@ -138,6 +140,41 @@ def test_calibrated_frequencies_are_those_of_the_labels() -> None:
         for codes in (far, near)
     ]
     assert distance[1] < 0.03 < 0.1 < distance[0]
+
+
+def test_the_factor_scales_the_tilt_and_0_leaves_the_counts() -> None:
+    model, _, _ = chain()
+    torch.manual_seed(1)
+    network = TiltGenerator(SIZES, 2, 8, 4)
+    with torch.no_grad():
+        for readout in network.readout:
+            readout.mul_(50)
+    label, noise = np.arange(400) % 2, np.random.default_rng(2).standard_normal((400, network.noise), dtype=np.float32)
+    whole = TiltSampler.untrained(model, network)
+    half, none = replace(whole, tilt_factor=0.5), replace(whole, tilt_factor=0.0)
+    for a, b in zip(half._tilts(noise, label), whole._tilts(noise, label), strict=True):
+        assert np.allclose(2 * a, b, atol=1e-5)
+    drawn = none.draw(label, np.random.default_rng(1), noise=noise)
+    assert np.array_equal(drawn, CodeSampler.of(model).draw(label, np.random.default_rng(1)))
+
+
+def test_the_factor_is_the_one_at_which_rows_lie_among_training_rows_as_these_do() -> None:
+    class Known:
+        """AA_truth and AA_syn as on 805 SNPs: the whole tilt draws synthetic rows together."""
+
+        is_small = False
+
+        def measure(self, sampler: TiltSampler) -> tuple[float, float, float]:
+            return 1.0, *{1.0: (0.23, 0.74), 0.75: (0.29, 0.66), 0.5: (0.34, 0.58), 0.25: (0.46, 0.44)}[
+                sampler.tilt_factor
+            ]
+
+    model, _, _ = chain()
+    sampler = TiltSampler.untrained(model, TiltGenerator(SIZES, 2, 8, 4))
+    assert choose_tilt_factor(sampler, Known()) == 0.25  # type: ignore[arg-type]
+    known = Known()
+    known.is_small = True
+    assert choose_tilt_factor(sampler, known) == 1.0  # type: ignore[arg-type]
 
 
 # ---- one step -----------------------------------------------------------------------------------------------------
@@ -368,10 +405,15 @@ def test_the_gan_learns_what_the_chain_forgets() -> None:
     label = np.array(["x"] * 300, dtype=object)
     calls = states.reshape(300, 2, 24).transpose(2, 0, 1)
     people = Genotypes(calls, variants, [f"p{i}" for i in range(300)], {"super_pop": label}, phased=True)
-    settings = {"max_sites": 1, "batch": 32, "width": 16, "critic_width": 16, "threads": 1, "learning_rate": 5e-3}
+    settings = {"max_sites": 1, "longest_run": 1, "batch": 32, "width": 16, "critic_width": 16, "threads": 1}
 
     def ends_agree(steps: int) -> float:
-        rows = PGcGAN(steps=steps, average=0.9, **settings).fit(people).sample(1000, seed=1).haplotypes()
+        rows = (
+            PGcGAN(steps=steps, average=0.9, learning_rate=5e-3, **settings)
+            .fit(people)
+            .sample(1000, seed=1)
+            .haplotypes()
+        )
         return float(np.corrcoef(rows[:, :4].sum(axis=1), rows[:, -4:].sum(axis=1))[0, 1])
 
     real = float(np.corrcoef(states[:, :4].sum(axis=1), states[:, -4:].sum(axis=1))[0, 1])
