@@ -118,13 +118,19 @@ def test_the_straight_through_gradient_is_that_of_softmax() -> None:
     assert torch.allclose(found, logits.grad, atol=1e-6)
 
 
-def test_calibrated_frequencies_are_those_of_the_labels() -> None:
-    model, _, _ = chain()
+def strong_network() -> TiltGenerator:
+    """Return a network whose tilt pulls the frequencies away."""
     torch.manual_seed(1)
     network = TiltGenerator(SIZES, 2, 8, 4)
     with torch.no_grad():
         for readout in network.readout:
-            readout.mul_(50)  # a tilt that pulls the frequencies away
+            readout.mul_(50)
+    return network
+
+
+def test_calibrated_frequencies_are_those_of_the_labels() -> None:
+    model, _, _ = chain()
+    network = strong_network()
     label, random = np.arange(6000) % 2, np.random.default_rng(1)
     targets = [model.label_frequency(b) for b in range(len(SIZES))]
     sampler = TiltSampler.untrained(model, network)
@@ -144,11 +150,7 @@ def test_calibrated_frequencies_are_those_of_the_labels() -> None:
 
 def test_the_factor_scales_the_tilt_and_0_leaves_the_counts() -> None:
     model, _, _ = chain()
-    torch.manual_seed(1)
-    network = TiltGenerator(SIZES, 2, 8, 4)
-    with torch.no_grad():
-        for readout in network.readout:
-            readout.mul_(50)
+    network = strong_network()
     label, noise = np.arange(400) % 2, np.random.default_rng(2).standard_normal((400, network.noise), dtype=np.float32)
     whole = TiltSampler.untrained(model, network)
     half, none = replace(whole, tilt_factor=0.5), replace(whole, tilt_factor=0.0)
