@@ -5,7 +5,7 @@ and the rest take the place of held-out people. Choices may be made on that spli
 benchmarks/results/ablation.json as soon as it is measured, instead of an earlier one with the same name, people,
 minutes and seed; from that file comes the section of docs/benchmarks.md between the markers `ablation`.
 
-    python benchmarks/ablation.py [--data DIR] [--variants "default,gan"] [--seeds 1] [--no-inner] [--render]
+    python benchmarks/ablation.py [--data DIR] [--variants default,gan] [--seeds 1] [--no-inner] [--render]
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ from pgcgan.provenance import VERSION, now, provenance
 DATA = DATA_SETS[0]
 # name -> family of generators, and what differs from its defaults
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "default": ("haplotype", {}),
-    "chain alone": ("haplotype", {"context_tree": False, "local_ancestry": False}),
-    "no context tree": ("haplotype", {"context_tree": False}),
-    "no local ancestry": ("haplotype", {"local_ancestry": False}),
-    "no calibration": ("haplotype", {"calibrate": False}),
-    "no temperature": ("haplotype", {"inverse_temperature": 1.0}),
-    "1 carrier": ("haplotype", {"min_carriers": 1}),
-    "2 carriers": ("haplotype", {"min_carriers": 2}),
-    "5 carriers": ("haplotype", {"min_carriers": 5}),
+    "haplotype": ("haplotype", {}),
+    "haplotype on a chain": ("haplotype", {"context_tree": False, "local_ancestry": False}),
+    "haplotype without context tree": ("haplotype", {"context_tree": False}),
+    "haplotype without local ancestry": ("haplotype", {"local_ancestry": False}),
+    "haplotype without calibration": ("haplotype", {"calibrate": False}),
+    "haplotype without temperature": ("haplotype", {"inverse_temperature": 1.0}),
+    "haplotype with 1 carrier": ("haplotype", {"min_carriers": 1}),
+    **{
+        f"haplotype with {n} carriers": ("haplotype", {"min_carriers": n, "min_transitions": n})
+        for n in (2, 5, 6, 7, 10)
+    },
     "gan": ("gan", {}),
-    "gan, no steps": ("gan", {"steps": 0}),
-    "gan, 12,000 steps": ("gan", {"steps": 12_000}),
+    "gan without steps": ("gan", {"steps": 0}),
     "gan on a chain": ("gan", {"longest_run": 1}),
-    "gan on a chain, 12,000 steps": ("gan", {"longest_run": 1, "steps": 12_000}),
-    "gan on a chain and no steps": ("gan", {"longest_run": 1, "steps": 0}),
-    "gan on a chain, 10 carriers": (
+    "gan on a chain without steps": ("gan", {"longest_run": 1, "steps": 0}),
+    **{f"gan with {n} carriers": ("gan", {"min_carriers": n, "min_transitions": n}) for n in (3, 7, 10)},
+    "gan with 10 carriers and 12000 steps": ("gan", {"min_carriers": 10, "min_transitions": 10, "steps": 12_000}),
+    "gan on a chain with 10 carriers and 12000 steps": (
         "gan",
-        {"longest_run": 1, "min_carriers": 10, "min_transitions": 10, "steps": 6000},
+        {"longest_run": 1, "min_carriers": 10, "min_transitions": 10, "steps": 12_000},
     ),
-    "gan, 10 carriers": ("gan", {"min_carriers": 10, "min_transitions": 10}),
-    "gan, no calibration": ("gan", {"calibrate": False}),
-    "gan, no temperature": ("gan", {"inverse_temperature": 1.0}),
-    "gan, batch of 128": ("gan", {"batch": 128}),
-    "gan, no average": ("gan", {"average": 0.0}),
+    "gan without average": ("gan", {"average": 0.0}),
+    "gan without calibration": ("gan", {"calibrate": False}),
+    "gan without temperature": ("gan", {"inverse_temperature": 1.0}),
 }
 SHOWN = (
     "AF RMSE", "LD RMSE", "far pairs r", "3-point r within labels", "PCA variance ratio", "sliced Wasserstein",
     "AA_truth", "AA_syn", "C2ST AUC, gradient boosting", "TSTR accuracy", "label fidelity", "membership AUC",
-    "privacy loss",
+    "informed membership AUC, pool",
 )  # fmt: skip
 INNER, HELD_OUT = "inner", "held-out"
 INNER_SHARE, INNER_SEED = 0.75, 1  # of the train people; the split is the same for every variant and seed
