@@ -12,7 +12,9 @@ from .prediction import NextCodePredictor
 SINGLE_SITE = 3  # most codes of a block that may be a single site: alleles, or dosages
 _TURN = 32  # rows
 _LIKENESS = 20  # rows are alike whose most probable code is the same, with a probability in the same 20th
-_RAKING_ROUNDS = 6
+_RAKING_ROUNDS = 50  # at most: where one code all but follows from the last, frequencies move slowly
+_RAKED = 0.002  # largest change of a bias that ends the rounds
+_MOST_BIAS = 8
 _PARTY = 64  # people of a label
 
 
@@ -196,7 +198,10 @@ def raking_bias(logits: np.ndarray, label: np.ndarray, target: np.ndarray) -> np
         for _ in range(_RAKING_ROUNDS):
             factor = np.exp(bias[k])
             expected = (1 / (weight @ factor)) @ weight * factor / present[k]
-            bias[k] = (bias[k] + np.log((target[k] + 1e-5) / (expected + 1e-5)).clip(-1, 1)).clip(-4, 4)
+            change = np.log((target[k] + 1e-5) / (expected + 1e-5)).clip(-1, 1)
+            bias[k] = (bias[k] + change).clip(-_MOST_BIAS, _MOST_BIAS)
+            if np.abs(change).max() < _RAKED:
+                break
     return bias
 
 
