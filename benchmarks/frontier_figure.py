@@ -23,6 +23,7 @@ STYLES = {
     "private": ("#3a87ad", "#9fd8ff", "M0 -5.5V5.5M-4.8 -2.75L4.8 2.75M-4.8 2.75L4.8 -2.75"),
     "epsilon": ("#4d7f17", "#9ad14b", "M-5 -4.5L5 0L-5 4.5z"),
     "gan": ("#6b4fa0", "#b79cf0", "M0 -5.2L5 4.2H-5z"),
+    "gan-chain": ("#3f2a6b", "#d8c8ff", "M0 -6.5L1.9 -2L6.5 0L1.9 2L0 6.5L-1.9 2L-6.5 0L-1.9 -2z"),
 }
 PANELS = {
     "C2ST AUC, gradient boosting": "C2ST AUC, gradient boosting (ideal: 0.5)",
