@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -150,7 +150,6 @@ class TiltSampler(CodeSampler):
     predictors: Callable[[np.ndarray], Predictor]
     mate_correlation: np.ndarray
     tilt_factor: float = 1.0
-    raking_rounds: ClassVar[int] = 12
 
     @classmethod
     def untrained(cls, model: CodeModel, network: TiltGenerator) -> TiltSampler:
@@ -209,7 +208,7 @@ class TiltSampler(CodeSampler):
             factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
             logits = factor * (tilts[group][place][:, :size] + predictor.log_probs())
             if targets is not None:
-                self.label_bias[block] = raking_bias(logits, label, targets[block], self.raking_rounds)
+                self.label_bias[block] = raking_bias(logits, label, targets[block])
             codes[:, block] = self.draw_block(block, logits, label, random, party)
             predictor.observe(codes[:, block])
         return codes

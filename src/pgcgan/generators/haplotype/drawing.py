@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from .prediction import NextCodePredictor
 SINGLE_SITE = 3  # most codes of a block that may be a single site: alleles, or dosages
 _TURN = 32  # rows
 _LIKENESS = 20  # rows are alike whose most probable code is the same, with a probability in the same 20th
-RAKING_ROUNDS = 6  # more come nearer to the frequencies, and lead more rows away from the haplotype they are on
+_RAKING_ROUNDS = 6
 _PARTY = 64  # people of a label
 
 
@@ -34,7 +33,6 @@ class CodeSampler:
     model: CodeModel
     inverse_temperature: float
     label_bias: list[np.ndarray]
-    raking_rounds: ClassVar[int] = RAKING_ROUNDS
 
     @classmethod
     def of(cls, model: CodeModel) -> CodeSampler:
@@ -116,7 +114,7 @@ class CodeSampler:
         for b in range(len(self.model.sizes)):
             logits = self.logits(b, predictor, ancestry)
             if targets is not None:
-                self.label_bias[b] = raking_bias(logits, label, targets[b], self.raking_rounds)
+                self.label_bias[b] = raking_bias(logits, label, targets[b])
             if begun is not None and b < begun.shape[1]:
                 codes[:, b] = begun[:, b]
             else:
@@ -176,7 +174,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return probability
 
 
-def raking_bias(logits: np.ndarray, label: np.ndarray, target: np.ndarray, rounds: int = RAKING_ROUNDS) -> np.ndarray:
+def raking_bias(logits: np.ndarray, label: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return the bias of each label at which the mean probabilities of its rows meet the target: (labels, codes).
 
     Parameters
@@ -185,8 +183,6 @@ def raking_bias(logits: np.ndarray, label: np.ndarray, target: np.ndarray, round
     label : array of int, shape (rows,)
     target : array of float32, shape (labels, codes)
         Frequencies; labels without rows get no bias.
-    rounds : int
-        Of iterative proportional fitting.
     """
     n_labels = len(target)
     present = np.bincount(label, minlength=n_labels)
@@ -197,7 +193,7 @@ def raking_bias(logits: np.ndarray, label: np.ndarray, target: np.ndarray, round
         # exp(logits + bias) = exp(logits) exp(bias): the exponential of the logits is taken once
         own = logits[order[ends[k] - present[k] : ends[k]]]
         weight = np.exp(own - own.max(axis=1, keepdims=True))
-        for _ in range(rounds):
+        for _ in range(_RAKING_ROUNDS):
             factor = np.exp(bias[k])
             expected = (1 / (weight @ factor)) @ weight * factor / present[k]
             bias[k] = (bias[k] + np.log((target[k] + 1e-5) / (expected + 1e-5)).clip(-1, 1)).clip(-4, 4)
