@@ -65,7 +65,12 @@ CURVES: dict[str, Curve] = {
     "epsilon": Curve("private haplotype, --epsilon", "private-haplotype", "epsilon", (1.0, 3.0, 10.0)),
     "gan": Curve("gan", "gan", "min_carriers", (5, 7, 10), also=("min_transitions",)),
     "gan-chain": Curve(
-        "gan on a chain", "gan", "min_carriers", (10, 20), {"longest_run": 1, "steps": 12_000}, also=("min_transitions",)
+        "gan on a chain",
+        "gan",
+        "min_carriers",
+        (10, 20),
+        {"longest_run": 1, "steps": 12_000},
+        also=("min_transitions",),
     ),
 }
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from pgcgan.errors import DataError
 from pgcgan.metrics import MEASURES, NotComputable
 from pgcgan.metrics.comparison import Comparison
@@ -68,7 +70,8 @@ def some_rows(comparison: Comparison, names: Sequence[str]) -> tuple[dict[str, f
     for _, metrics, function, _ in MEASURES:
         if not {name for name, _ in metrics} & set(names):
             continue
-        with contextlib.suppress(NotComputable):
+        # on one thread, as `evaluate` does, so that the numbers are the same
+        with contextlib.suppress(NotComputable), threadpool_limits(1):
             for row in function(comparison):
                 if row.metric in names and row.label == "all":
                     values[row.metric], floors[row.metric] = short(row.value), short(row.floor)

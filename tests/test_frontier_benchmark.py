@@ -376,7 +376,7 @@ def test_variants_add_up_by_people_minutes_and_seed(
         stored = json.loads((place / "ablation.json").read_text())["entries"]
         return {(e["variant"], e["people"], e["minutes"], e["seed"]): e["rows"]["LD RMSE"] for e in stored}
 
-    run = [*where(folder, place), "--variants", "no local ancestry"]
+    run = [*where(folder, place), "--variants", "haplotype without local ancestry"]
     ablation.main(run)
     first = entries()
     shown = section(place / "benchmarks.md", "ablation")
@@ -385,16 +385,24 @@ def test_variants_add_up_by_people_minutes_and_seed(
     ablation.main([*run, "--no-inner", "--seeds", "2"])
     ablation.main([*where(folder, place), "--variants", "gan", "--minutes", "0.01"])
     assert list(entries()) == [
-        ("no local ancestry", "inner", None, 1), ("gan", "inner", 0.01, 1), ("no local ancestry", "held-out", None, 2),
-    ]  # fmt: skip
+        ("haplotype without local ancestry", "inner", None, 1),
+        ("gan", "inner", 0.01, 1),
+        ("haplotype without local ancestry", "held-out", None, 2),
+    ]
     assert first.items() <= entries().items()
     ablation.main(run)
     assert len(entries()) == 3
-    assert entries()["no local ancestry", "inner", None, 1] != first["no local ancestry", "inner", None, 1]
+    assert (
+        entries()["haplotype without local ancestry", "inner", None, 1]
+        != first["haplotype without local ancestry", "inner", None, 1]
+    )
     result = json.loads((place / "ablation.json").read_text())
     shown = section(place / "benchmarks.md", "ablation")
     assert shown == ablation.as_markdown(result).strip()
-    assert "Trained for 0.01 minutes." in shown and "| no local ancestry | `local_ancestry=False` | 1 |" in shown
+    assert (
+        "Trained for 0.01 minutes." in shown
+        and "| haplotype without local ancestry | `local_ancestry=False` | 1 |" in shown
+    )
     held_out = set(people.split(0.7, by="super_pop", seed=1)[1].samples)
     seen = [held_out & {*train.samples, *holdout.samples} for train, _, holdout, _ in pretended]
     assert [bool(s) for s in seen] == [False, True, False, False]
@@ -405,7 +413,7 @@ def test_every_variant_changes_the_model(ablation: ModuleType) -> None:
         usual = create(family).parameters()
         parameters = create(family, **changed).parameters()
         assert {k for k in usual if parameters[k] != usual[k]} == set(changed), name
-    assert [name for name, (_, changed) in ablation.VARIANTS.items() if not changed] == ["default", "gan"]
+    assert [name for name, (_, changed) in ablation.VARIANTS.items() if not changed] == ["haplotype", "gan"]
 
 
 def test_variants_measured_with_other_defaults_are_named(ablation: ModuleType) -> None:
@@ -413,7 +421,7 @@ def test_variants_measured_with_other_defaults_are_named(ablation: ModuleType) -
     people["floors"] = {"1": rows_of(ablation.SHOWN, 0.5, 0.5)}
     result: dict[str, Any] = {"title": "HLA region", "people": {"inner": people}, "entries": []}
     result["provenance"] = {"command": "benchmarks/ablation.py", "machine": {"cores": 2, "processor": "x"}}
-    for name in ("no local ancestry", "default"):
+    for name in ("haplotype without local ancestry", "haplotype"):
         changed = ablation.VARIANTS[name][1]
         entry = {"variant": name, "people": "inner", "minutes": None, "seed": 1, "changed": changed}
         entry |= {
@@ -423,7 +431,7 @@ def test_variants_measured_with_other_defaults_are_named(ablation: ModuleType) -
             "fit_seconds": 1.0,
         }
         ablation.add_entry(result, {**entry, "settings": {"coverage": 0.97, "max_sites": 128, **changed}})
-    assert [e["variant"] for e in result["entries"]] == ["default", "no local ancestry"]
+    assert [e["variant"] for e in result["entries"]] == ["haplotype", "haplotype without local ancestry"]
     assert "other defaults" not in ablation.as_markdown(result)
     result["entries"][0]["settings"]["coverage"] = 0.9
     note = "- These variants also differ in coverage: they were measured with other defaults."
