@@ -6,9 +6,9 @@ published GAN; `networks` and `losses` are what their names say.
 
 import os
 
-# read when torch is imported: by default its threads wait for each other by spinning, and on a machine that has other
-# work each of them then waits for the other's turn
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# read when torch is imported: its threads wait for each other by spinning, and on a machine that has other work each of
+# them keeps the other from its turn; this many rounds are as quick on a quiet machine
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 from .model import PGcGAN
 from .paper import PaperGAN
