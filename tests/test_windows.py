@@ -320,8 +320,7 @@ def test_a_genome_is_evaluated_by_stretches(
     )  # fmt: skip
     command = ["windows", "evaluate", str(model), "--real", str(tmp_path / "real.bcf")]
     command += ["--panel", str(tmp_path / "real.panel.tsv"), "--synthetic", str(tmp_path / "people.vcf.gz")]
-    for name in ("e.json", "e.html"):
-        assert main([*command, "--split", str(tmp_path / "split.tsv"), "-o", str(tmp_path / name)]) == 0
+    assert main([*command, "--split", str(tmp_path / "split.tsv"), "-o", str(tmp_path / "e.json")]) == 0
     table = capsys.readouterr().out
     evaluation = Evaluation.from_json((tmp_path / "e.json").read_text())
     people = read(tmp_path / "people.vcf.gz", tmp_path / "people.panel.tsv")
@@ -343,8 +342,8 @@ def test_a_genome_is_evaluated_by_stretches(
     )
     assert "ancestry between contigs, axis 1" in table
     # everybody was trained on
-    assert main(command) == 0
-    assert "across seams" in capsys.readouterr().out
+    assert main([*command, "-o", str(tmp_path / "e.html")]) == 0
+    assert "across seams" in capsys.readouterr().out and "across seams" in (tmp_path / "e.html").read_text()
     fewer = people.select(sites=np.delete(np.arange(people.n_variants), slice(5, 15)))
     write(fewer, tmp_path / "fewer.bcf")
     command[-1] = str(tmp_path / "fewer.bcf")

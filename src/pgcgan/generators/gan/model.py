@@ -22,6 +22,7 @@ from ..haplotype.components import principal_components
 from ..haplotype.context_tree import ORDERS
 from ..haplotype.exclusive_sites import ExclusiveSites
 from ..haplotype.fitting import fit_code_model
+from ..haplotype.nested_labels import parents_of
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
 from .drawing import TiltSampler
@@ -191,7 +192,7 @@ class PGcGAN(AdversarialModel):
             label=rows.row_label,
         )
         codes = self.blocks_.encode(rows.states).astype(np.int64)
-        self.code_model_ = fit_code_model(
+        code_model = fit_code_model(
             codes,
             rows.row_label,
             rows.row_person,
@@ -201,6 +202,7 @@ class PGcGAN(AdversarialModel):
             longest_run=self.longest_run,
             local_ancestry=False,
         ).without_rare_transitions(codes, self.min_transitions)
+        self.code_model_ = replace(code_model, parent=parents_of(rows.label_names, len(self.label)))
         self.exclusive_sites_ = ExclusiveSites.of(rows)
         people = np.random.default_rng([self.seed, 1]).permutation(len(rows.label))
         validation = np.sort(rows.of_people(people[: round(self.validation * len(people))]))
@@ -270,7 +272,8 @@ class PGcGAN(AdversarialModel):
         n_labels = len(self.label_counts_)
         self.blocks_ = Blocks.from_arrays(arrays, len(self.variants_), self.n_states)
         sizes = self.blocks_.sizes
-        self.code_model_ = CodeModel.from_arrays(arrays, sizes, n_labels)
+        parent = parents_of(list(self.label_counts_), len(self.label))
+        self.code_model_ = CodeModel.from_arrays(arrays, sizes, n_labels, parent)
         self.exclusive_sites_ = ExclusiveSites.from_arrays(arrays, len(self.variants_))
         bias = arrays["calibration.label_bias"]
         if bias.shape[1] != sum(sizes):

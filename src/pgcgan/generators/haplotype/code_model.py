@@ -3,13 +3,14 @@
 `label_groups` joins labels with few people; `chain` predicts a code from the group and the code before; `context_tree`
 refines that by longer runs of codes that several people share; `local_ancestry` lets a label draw stretches from the
 haplotypes of other groups; `prediction` puts these three together; `person_ancestry` adds what the two haplotypes of a
-person have in common.
+person have in common; `nested_labels` says where labels of several columns differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..store import Array
 from .chain import Chain
 from .context_tree import ORDERS, ContextTree, RunCounts
 from .local_ancestry import AdmixtureHMM
+from .nested_labels import own_shares
 from .person_ancestry import (
     KnownAncestry,
     PersonAncestry,
@@ -71,6 +73,8 @@ class CodeModel:
     ancestry : PersonAncestry
     label_counts : list of float32 arrays, shape (labels, codes of the block)
         How often each label has each code.
+    parent : array of int, shape (labels,), optional
+        Labels of one parent have the same number; by default each is by itself. See `nested_labels`.
     """
 
     chain: Chain
@@ -78,6 +82,7 @@ class CodeModel:
     admixture: AdmixtureHMM
     ancestry: PersonAncestry
     label_counts: list[np.ndarray]
+    parent: np.ndarray | None = field(default=None, kw_only=True)
 
     @property
     def sizes(self) -> list[int]:
@@ -89,15 +94,30 @@ class CodeModel:
         """Number of labels."""
         return len(self.admixture.switch_rate)
 
+    @cached_property
+    def own_share(self) -> np.ndarray:
+        """How probable it is that labels of one parent differ at each block: float32, shape (blocks,)."""
+        return (
+            np.ones(len(self.sizes), np.float32) if self.parent is None else own_shares(self.label_counts, self.parent)
+        )
+
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label: float32, shape (labels, codes).
 
-        Those of a label in a group of several are for the most part its own, so that it stays what it is.
+        Those of a label in a group of several are for the most part its own, so that it stays what it is; where labels
+        differ from their siblings by chance alone, they are those of all siblings.
         """
-        group = self.admixture.group
+        group, counts = self.admixture.group, self.label_counts[block]
         of_group = self.chain.label_frequency(block)[group]
         is_alone = np.bincount(group)[group] == 1
-        return np.where(is_alone[:, None], of_group, own_frequency(self.label_counts[block], of_group))
+        own = np.where(is_alone[:, None], of_group, own_frequency(counts, of_group))
+        share = self.own_share[block]
+        if self.parent is None or share == 1:
+            return own
+        of_parent = np.stack([counts[self.parent == k].sum(axis=0) for k in range(int(self.parent.max()) + 1)])
+        pooled = (counts.sum(axis=0) + 1 / counts.shape[1]) / (counts.sum() + 1)
+        of_siblings = ((of_parent + pooled) / (of_parent.sum(axis=1, keepdims=True) + 1))[self.parent]
+        return np.asarray(share * own + (1 - share) * of_siblings, dtype=np.float32)
 
     def is_grouped(self, label: int) -> bool:
         """Return whether a label belongs to a group of several."""
@@ -221,8 +241,10 @@ class CodeModel:
         }  # fmt: skip
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int) -> CodeModel:
-        """Return the model whose `arrays` these are, checked against `SCHEMA` before.
+    def from_arrays(
+        cls, arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_labels: int, parent: np.ndarray | None = None
+    ) -> CodeModel:
+        """Return the model whose `arrays` these are, checked against `SCHEMA` before, with this `parent`.
 
         Raises
         ------
@@ -250,7 +272,7 @@ class CodeModel:
         admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"], group)
         loadings = _cut(arrays, "person_ancestry.loadings", sizes)
         ancestry = PersonAncestry(loadings, arrays["person_ancestry.spread"])
-        return cls(chain, _tree_of(arrays, sizes, n_groups), admixture, ancestry, counts)
+        return cls(chain, _tree_of(arrays, sizes, n_groups), admixture, ancestry, counts, parent=parent)
 
 
 _COLUMNS = (

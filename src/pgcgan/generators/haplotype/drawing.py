@@ -150,6 +150,8 @@ class CodeSampler:
             Rows that share the frequencies of their label; see `parties`.
         """
         logits += self.label_bias[block][label]
+        if self.model.own_share[block] < 0.5:  # cases and controls drawn evenly would be more alike than people are
+            return _codes_at(softmax(logits), random.random(len(label)))
         if party is None:
             return draw_evenly(logits, label, random)
         number, label_of_party = party
@@ -231,5 +233,10 @@ def draw_evenly(logits: np.ndarray, label: np.ndarray, random: np.random.Generat
     order = order[np.argsort(kind * len(key) + place // _TURN + random.random(len(key)), kind="stable")]
     uniform = np.empty(len(order))
     uniform[order] = (np.arange(len(order)) * ((5**0.5 - 1) / 2) + random.random()) % 1
+    return _codes_at(probability, uniform)
+
+
+def _codes_at(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Return the code of each row in whose part of the distribution function its uniform number lies."""
     code = (np.cumsum(probability, axis=1, dtype=np.float64) < uniform[:, None]).sum(axis=1)
-    return np.minimum(code, logits.shape[1] - 1)
+    return np.minimum(code, probability.shape[1] - 1)

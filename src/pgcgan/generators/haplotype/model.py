@@ -6,6 +6,7 @@ import copy
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -37,6 +38,7 @@ from .exclusive_sites import ExclusiveSites
 from .fitting import fit_code_model
 from .membership import choose_min_carriers, least_carriers
 from .mixed_people import RATE, AncestryPaths, draw_codes, draw_paths, stretch_probability
+from .nested_labels import parents_of
 from .person_ancestry import KnownAncestry
 from .private_carriers import choose_carriers
 
@@ -208,7 +210,7 @@ class HaplotypeModel(Generator):
         codes = self.blocks_.encode(rows.states).astype(np.int64)
         say("haplotype blocks", 0.2)
 
-        model = self._fit_code_model(rows, codes)
+        model = replace(self._fit_code_model(rows, codes), parent=parents_of(rows.label_names, len(self.label)))
         say("context tree and local ancestry", 0.6)
 
         centre, axes, scores = principal_components(self.blocks_, codes)
@@ -429,7 +431,8 @@ class HaplotypeModel(Generator):
         available = available_bytes()
         if available is not None and needed > available:
             raise ValueError(f"its blocks need {needed / 1e9:,.1f} GB of memory, and {available / 1e9:,.1f} are there")
-        self.code_model_ = CodeModel.from_arrays(arrays, sizes, n_labels)
+        parent = parents_of(list(self.label_counts_), len(self.label))
+        self.code_model_ = CodeModel.from_arrays(arrays, sizes, n_labels, parent)
         self.exclusive_sites_ = ExclusiveSites.from_arrays(arrays, len(self.variants_))
         bias = np.split(arrays["calibration.label_bias"], np.cumsum(sizes)[:-1], axis=1)
         self.sampler_ = CodeSampler(self.code_model_, float(arrays["calibration.inverse_temperature"]), bias)
