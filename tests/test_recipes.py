@@ -49,7 +49,7 @@ def test_the_recipe_is_of_this_version(recipe: dict) -> None:
 
 
 def test_the_container_file_is_of_this_project() -> None:
-    text = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", "")
     (version,) = re.findall(r"^ARG PYTHON=(\S+)$", text, re.MULTILINE)
     assert version in SpecifierSet(PROJECT["requires-python"])
     labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', text))
