@@ -85,7 +85,7 @@ def job(step: str, folder: Path, people: int, sites: int, region_sites: int) -> 
         return measured(lambda: cohort_of(people, sites // TILES, folder))[0]
     if step == "write":
         tiled: Any = Tiled(read_cohort(cohort_of(people, sites // TILES, folder)), sites)
-        costs, _ = measured(lambda: writer_of(str(path))(tiled, path, force=True))
+        costs, _ = measured(lambda: writer_of(str(path))(tiled, str(path), force=True, command=None, seed=None))
         return {**costs, "bytes": sum(f.stat().st_size for f in path.rglob("*") if f.is_file())}
     if step == "whole":
         costs, genotypes = measured(lambda: read(path, panel))

@@ -632,7 +632,7 @@ def test_writing_takes_one_row_of_chunks_at_a_time(tmp_path, monkeypatch):
     write(small([[[0, 1]]]), tmp_path / "warm.vcz")
     people = Streamed(small(np.zeros((1, 2000, 2))), 5000)
     tracemalloc.start()
-    vcfzarr_write.write_vcfzarr(people, tmp_path / "a.vcz")
+    vcfzarr_write.write_vcfzarr(people, str(tmp_path / "a.vcz"), force=False, command=None, seed=None)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [(b.start, b.stop) for b in people.asked] == [(i, i + 100) for i in range(0, 5000, 100)]
@@ -730,7 +730,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     people = Streamed(small(np.zeros((1, 2, 2))), 2)
     people.calls = None
     with pytest.raises(TypeError):
-        vcfzarr_write.write_vcfzarr(people, tmp_path / "a.vcz", force=True)
+        vcfzarr_write.write_vcfzarr(people, str(tmp_path / "a.vcz"), force=True, command=None, seed=None)
     assert tree(tmp_path) == before
     assert os.listdir(tmp_path) == ["a.vcz"]
 

@@ -270,8 +270,9 @@ class GenomeModel(Generator):
         seed = self._recorded(seed)
         plan, before = self._planned(n, start)
         names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
-        writer, runs = writer_of(os.fspath(path)), executor or Serial()
-        folder = tempfile.gettempdir() if path == "-" else folder_of(os.fspath(path))
+        path = os.fspath(path)
+        writer, runs = writer_of(path), executor or Serial()
+        folder = tempfile.gettempdir() if path == "-" else folder_of(path)
         with workspace(os.path.abspath(folder)) as where:
             first, calls, promises = 0, StreamedCalls(self.ploidy_, on_event), []
             directory = os.path.abspath(self.directory_)

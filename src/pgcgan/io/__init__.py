@@ -44,9 +44,9 @@ __all__ = [
 ]
 
 # Suffixes of a format -> its reader and its writer; None where a format is not written.
-# A reader takes (path, *, choose, region, policies): choose, given the people of the file, returns those wanted, in the
-# order wanted, and is called before any call is read; region is that of `read`; policies say what to do with unusual
-# records, by default an error. It raises a DataError if a file is absent, damaged, or holds what is not accepted.
+# A reader takes (path, *, choose, region, policies): choose is called before any call is read, region is as in `read`,
+# policies say what to do with unusual records. It raises a DataError if a file is absent, damaged, or holds what is not
+# accepted.
 # A writer takes (genotypes, path, *, force, command, seed) and returns the files it wrote.
 FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None]] = {
     VCF_SUFFIXES: (read_vcf, write_vcf),
@@ -154,7 +154,8 @@ def read(
     if population_map is not None and panel is None:
         raise UsageError("population_map (--population-map) needs a panel (--panel) whose populations it maps.")
     columns = None if panel is None else read_panel(panel, population_map)
-    source = named(os.fspath(path))
+    path = os.fspath(path)
+    source = named(path)
 
     def choose(present: list[str]) -> list[str]:
         people = samples(present) if callable(samples) else samples
@@ -163,7 +164,7 @@ def read(
 
     _check_other_format(source)
     # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which reports what it holds if it is none.
-    reader, _ = _format_of(os.fspath(path)) or (read_vcf, write_vcf)
+    reader, _ = _format_of(path) or (read_vcf, write_vcf)
     if reader is not read_vcf and is_address(source):
         raise UsageError(f"{source} cannot be read over the network, as VCF and BCF can; download the files first.")
     genotypes = reader(path, choose=choose, region=region, policies=policies)
@@ -294,7 +295,7 @@ def write(
         (given,) = parts
         return writer(given, path, force=force, command=command, seed=seed)
     folder = None if path == "-" else folder_of(path)
-    return writer(stored(parts, os.fspath(path), folder, on_event), path, force=force, command=command, seed=seed)
+    return writer(stored(parts, path, folder, on_event), path, force=force, command=command, seed=seed)
 
 
 def writer_of(path: str) -> Callable[..., list[Path]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
 from .bgzf import MAX_LINE, SAMPLE_BYTES, lines_of, opened
 from .outputs import check_writable, outputs
-from .records import ABSENT, Policies, Site, Table
+from .records import ABSENT, Choose, Policies, Site, Table
 from .scratch import People, site_blocks
 from .table import position, refuse, rows, sample_names
 
@@ -33,13 +33,7 @@ _SEXES = {"1": "male", "male": "male", "2": "female", "female": "female"}
 _COLUMNS = {"pop": "population", "super_pop": "group"}  # label -> column of the .samples file
 
 
-def read_impute(
-    path: str | os.PathLike[str],
-    *,
-    choose: Callable[[list[str]], Sequence[str]] | None = None,
-    region: str | None = None,
-    policies: Policies | None = None,
-) -> Genotypes:
+def read_impute(hap: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read NAME.hap or NAME.hap.gz, with NAME.legend(.gz) and NAME.samples or NAME.sample.
 
     Returns
@@ -48,15 +42,14 @@ def read_impute(
         Calls equal to those of `bcftools convert --haplegendsample2vcf`. The labels are `pop`, `super_pop` and
         `gender`, from the columns population, group and sex, where they say something of everybody.
     """
-    hap = os.fspath(path)
     stem = hap.removesuffix(".gz").removesuffix(".hap")
     suffixes = (".legend.gz", ".legend") if hap.endswith(".gz") else (".legend", ".legend.gz")
     legend = _beside(hap, stem, suffixes)
     people, labels = _read_samples(_beside(hap, stem, (".samples", ".sample")))
-    samples = people if choose is None else list(choose(people))
+    samples = list(choose(people))
     row = {name: i for i, name in enumerate(people)}
     chosen = None if samples == people else np.array([row[s] for s in samples], dtype=np.int64)
-    table = Table(hap, samples, policies or Policies(), region)
+    table = Table(hap, samples, policies, region)
     contigs: dict[str, int | None] = {}
     with opened(hap) as stream:
         number = 0
@@ -195,14 +188,7 @@ def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: 
     table.add(site, calls, phased)
 
 
-def write_impute(
-    genotypes: People,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    command: str | None = None,
-    seed: int | None = None,
-) -> list[Path]:
+def write_impute(genotypes: People, target: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
     """Write NAME.hap(.gz), NAME.legend(.gz), NAME.samples and, if there are labels, NAME.panel.tsv.
 
     See `pgcgan.write`. The format has no place for the command and the seed, nor for the lengths of contigs.
@@ -212,7 +198,6 @@ def write_impute(
     DataError
         If a call is missing or the genotypes are unphased: haplotypes are neither.
     """
-    target = os.fspath(path)
     check_writable(genotypes)
     _check(genotypes)
     name = os.path.basename(target)

@@ -7,7 +7,7 @@ import os
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +18,7 @@ from ..genotypes import MISSING, Genotypes, Variants
 from ..runtime.inputs import open_regular
 from ..text import visible, without_secrets
 from .outputs import check_writable, outputs
-from .records import Policies
+from .records import Choose, Policies
 from .scratch import People, site_blocks
 from .sites import wanted_sites
 
@@ -50,13 +50,7 @@ DAMAGED = (
 _MOST_DEFLATED = 1032  # bytes that one compressed byte can stand for
 
 
-def read_npz(
-    path: str | os.PathLike[str],
-    *,
-    choose: Callable[[list[str]], Sequence[str]] | None = None,
-    region: str | None = None,
-    policies: Policies | None = None,
-) -> Genotypes:
+def read_npz(source: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read the arrays that `write_npz` wrote, or a program of the user's.
 
     Returns
@@ -64,8 +58,6 @@ def read_npz(
     Genotypes
         With the labels that the file holds.
     """
-    source = os.fspath(path)
-    policies = policies or Policies()
     arrays = _load(source)
     columns: dict[str, Any] = {name: arrays[name] for name in ("contig", "position", "id", "ref", "alt")}
     columns["contig_lengths"] = {
@@ -78,8 +70,7 @@ def read_npz(
         genotypes = Genotypes(arrays["calls"], variants, arrays["samples"], labels, bool(arrays["phased"]))
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
-    if choose is not None:
-        genotypes = genotypes.select(samples=np.array(choose(genotypes.samples.tolist()), dtype=object))
+    genotypes = genotypes.select(samples=np.array(choose(genotypes.samples.tolist()), dtype=object))
     keep = wanted_sites(
         variants,
         source,
@@ -194,14 +185,7 @@ def _as_wanted(genotypes: Genotypes, source: str, policies: Policies) -> Genotyp
     return genotypes.without_phase() if policies.unphased else genotypes
 
 
-def write_npz(
-    genotypes: People,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    command: str | None = None,
-    seed: int | None = None,
-) -> list[Path]:
+def write_npz(genotypes: People, target: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
     """Write one .npz file and the panel file; see `pgcgan.write`.
 
     The arrays: `calls` int8 (variants, samples, ploidy), -1 missing; `samples`; `contig`, `position`, `id`, `ref`,
@@ -209,7 +193,6 @@ def write_npz(
     `labels` (labels, samples); `phased`; `version`; `command` and `seed` if they are given. The same genotypes give
     the same bytes.
     """
-    target = os.fspath(path)
     check_writable(genotypes)
     variants = genotypes.variants
     arrays: dict[str, Any] = {

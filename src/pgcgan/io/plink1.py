@@ -6,7 +6,7 @@ The .bed is read and written by bed-reader; the two tables are read here, so tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..errors import DataError, MissingFile, listed
 from ..genotypes import Genotypes, Variants
 from .outputs import check_positions, check_writable, outputs
 from .ploidy import as_men_are
-from .records import Policies
+from .records import Choose, Policies
 from .scratch import People, empty_calls
 from .sites import wanted_sites
 from .table import position, refuse, rows, sample_names
@@ -33,13 +33,7 @@ _CODES = np.array([[1, 1], [-1, -1], [0, 1], [0, 0]], dtype=np.int8)  # homozygo
 _FOUR_CALLS = _CODES[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3].reshape(256, 8).view(np.uint64)[:, 0]
 
 
-def read_plink1(
-    path: str | os.PathLike[str],
-    *,
-    choose: Callable[[list[str]], Sequence[str]] | None = None,
-    region: str | None = None,
-    policies: Policies | None = None,
-) -> Genotypes:
+def read_plink1(source: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read a PLINK 1 file set.
 
     Returns
@@ -51,14 +45,13 @@ def read_plink1(
         to what `plink2 --export vcf` and, but for Y and MT, `plink1.9 --keep-allele-order --recode vcf` export.
         The phenotype of the .fam is not read.
     """
-    source = os.fspath(path)
     stem = source.removesuffix(".bed")
     for name in (source, f"{stem}.bim", f"{stem}.fam"):
         if not os.path.isfile(name):
             raise MissingFile(f"There is no file {name}; a PLINK 1 file set is NAME.bed, NAME.bim and NAME.fam.")
     sexes = _read_fam(f"{stem}.fam")
     people = list(sexes)
-    samples = people if choose is None else list(choose(people))
+    samples = list(choose(people))
     variants, lines = _read_bim(f"{stem}.bim")
     sample_major = _check_bed(source, stem, len(variants), len(people))
     number = {name: i for i, name in enumerate(people)}
@@ -67,7 +60,7 @@ def read_plink1(
         variants,
         source,
         region=region,
-        policies=policies or Policies(),
+        policies=policies,
         place=lambda i: f"{stem}.bim, line {lines[i]}",
         sort=f"sort the files with `plink1.9 --bfile {stem} --keep-allele-order --make-bed --out NEW`",
         zero_is_unknown=True,
@@ -160,14 +153,7 @@ def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
     return sample_major
 
 
-def write_plink1(
-    genotypes: People,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    command: str | None = None,
-    seed: int | None = None,
-) -> list[Path]:
+def write_plink1(genotypes: People, target: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
     """Write NAME.bed (variant-major), NAME.bim, NAME.fam and the panel file; see `pgcgan.write`.
 
     A1 is ALT and A2 is REF; FID is 0, sex is that of the label `gender` if it says male or female. There is no place
@@ -180,7 +166,6 @@ def write_plink1(
     """
     from bed_reader import create_bed
 
-    target = os.fspath(path)
     _check(genotypes, target)
     name = os.path.basename(target)
     stem = name.removesuffix(".bed")

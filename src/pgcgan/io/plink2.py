@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ..runtime.inputs import open_regular
 from .outputs import check_positions, check_writable, outputs
 from .ploidy import SEX_LABELS, SEXES, haploid_people
 from .pvar import NOT_LABELS, UNKNOWN, Sites, is_number, read_psam, read_pvar
-from .records import ABSENT, Policies, Site, Table
+from .records import ABSENT, Choose, Policies, Site, Table
 from .scratch import People
 from .vcf_write import origin_lines
 
@@ -32,13 +32,7 @@ _DECODED = 1 << 17  # allele codes decoded at a time: they stay in the cache of 
 _MAX_POSITION = (1 << 31) - 4  # plink2 holds no position beyond
 
 
-def read_plink2(
-    path: str | os.PathLike[str],
-    *,
-    choose: Callable[[list[str]], Sequence[str]] | None = None,
-    region: str | None = None,
-    policies: Policies | None = None,
-) -> Genotypes:
+def read_plink2(pgen: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read NAME.pgen with NAME.pvar or NAME.pvar.zst and NAME.psam.
 
     Returns
@@ -48,12 +42,11 @@ def read_plink2(
         file without any heterozygous call holds no phase and is read as unphased. The labels are the categorical
         columns of the .psam that have a value for everybody, and `gender` (male, female, unknown) from SEX.
     """
-    pgen = os.fspath(path)
     stem = pgen.removesuffix(".pgen")
     n_variants, n_samples = _counts(pgen)
     people = read_psam(f"{stem}.psam")
     _agree(pgen, f"{stem}.psam", "samples", n_samples, len(people.samples))
-    samples = people.samples if choose is None else list(choose(people.samples))
+    samples = list(choose(people.samples))
     pvar = f"{stem}.pvar"
     if not os.path.exists(pvar) and os.path.exists(pvar + ".zst"):
         pvar += ".zst"
@@ -61,7 +54,7 @@ def read_plink2(
     _agree(pgen, pvar, "variants", n_variants, len(sites.n_alleles))
     row = {name: i for i, name in enumerate(people.samples)}
     chosen = np.array([row[s] for s in samples], dtype=np.uint32)
-    table = Table(pgen, samples, policies or Policies(), region, expected=len(sites.sites))
+    table = Table(pgen, samples, policies, region, expected=len(sites.sites))
     with _reader(pgen, n_variants, n_samples, chosen, sites.n_alleles) as reader:
         order = None if (chosen[1:] > chosen[:-1]).all() else np.argsort(np.argsort(chosen))
         _fill(table, reader, sites, order, people.male[chosen])
@@ -214,20 +207,12 @@ def _add(
 # ---- writing ------------------------------------------------------------------------------------------------------
 
 
-def write_plink2(
-    genotypes: People,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    command: str | None = None,
-    seed: int | None = None,
-) -> list[Path]:
+def write_plink2(genotypes: People, target: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
     """Write NAME.pgen, NAME.pvar, NAME.psam and, if there are labels, NAME.panel.tsv; see `pgcgan.write`.
 
     Labels of words go into the .psam too, as categorical columns, and `gender` as SEX. Where contigs are not
     chromosomes (scaffolds), plink2 needs --allow-extra-chr to read them.
     """
-    target = os.fspath(path)
     check_writable(genotypes)
     sexes = _sexes(genotypes.labels, genotypes.n_samples)
     _check_pgen(genotypes, sexes)

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -43,6 +43,8 @@ UNKNOWN_POSITION = (
 )
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no name of a site has such a character
+
+Choose = Callable[[list[str]], Sequence[str]]  # of the people of a file, those wanted, in the order wanted
 
 log = logging.getLogger("pgcgan.io")
 

@@ -5,8 +5,7 @@ A tree sequence is not written: it holds a genealogy, which genotypes do not say
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..errors import DataError, MissingFile
 from ..genotypes import Genotypes
 from ..regions import parse_region
 from ..runtime.inputs import check_regular
-from .records import ABSENT, Policies, Site, Table
+from .records import ABSENT, Choose, Policies, Site, Table
 
 TREES_SUFFIXES = (".trees",)
 NOT_WRITTEN = (
@@ -26,13 +25,7 @@ _CONTIG = "1"  # a tree sequence does not name its contig; tskit writes this one
 _NAME_KEYS = ("name", "id", "sample", "sample_id", "individual_id", "vcf_id")
 
 
-def read_trees(
-    path: str | os.PathLike[str],
-    *,
-    choose: Callable[[list[str]], Sequence[str]] | None = None,
-    region: str | None = None,
-    policies: Policies | None = None,
-) -> Genotypes:
+def read_trees(source: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read a tree sequence of one contig, which is called 1.
 
     Returns
@@ -47,7 +40,6 @@ def read_trees(
     import tskit
 
     unreadable = tskit.FileFormatError, tskit.VersionTooNewError, tskit.VersionTooOldError, tskit.LibraryError
-    source = os.fspath(path)
     try:
         check_regular(source)
         ts = tskit.load(source)
@@ -58,13 +50,13 @@ def read_trees(
         raise DataError(f"{source} is not a tree sequence, or is damaged: {message}.") from None
     individuals, nodes = _people(ts, source)
     names = _names(ts, individuals)
-    samples = names if choose is None else list(choose(names))
+    samples = list(choose(names))
     row = {name: i for i, name in enumerate(names)}
     chosen = np.array([row[s] for s in samples], dtype=np.int64)
     nodes = nodes[chosen]
     first, last = _span(ts, region)
     _check_positions(ts, source, first, last)
-    table = Table(source, samples, policies or Policies(), region, expected=last - first)
+    table = Table(source, samples, policies, region, expected=last - first)
     if last > first:
         _fill(table, ts, nodes, first, last)
     populations = _populations(ts, nodes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 
@@ -23,7 +23,7 @@ from . import bcf
 from .bgzf import MAX_LINE, SAMPLE_BYTES, check_indexable, lines_of, opened
 from .header import structured
 from .index import index_of, region_start
-from .records import ABSENT, COLUMNS, MAX_POSITION, Policies, Site, Table, log, position_of
+from .records import ABSENT, COLUMNS, MAX_POSITION, Choose, Policies, Site, Table, log, position_of
 from .remote import named
 
 # `0|0` … `1|1` and `0/0` … `1/1` with the tab behind them, as little-endian words whose allele bits are masked out.
@@ -45,13 +45,7 @@ class Header:
     assembly: str | None
 
 
-def read_vcf(
-    path: str | os.PathLike[str],
-    *,
-    choose: Callable[[list[str]], Sequence[str]] | None = None,
-    region: str | None = None,
-    policies: Policies | None = None,
-) -> Genotypes:
+def read_vcf(path: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read a VCF or BCF file, or either from standard input.
 
     Returns
@@ -60,10 +54,9 @@ def read_vcf(
         Calls int8 (variants, samples, ploidy), equal to what cyvcf2, pysam and scikit-allel read; `phased` if every
         heterozygous call is.
     """
-    name = os.fspath(path)
-    source = named(name)
+    source = named(path)
     try:
-        with opened(name) as stream, contextlib.ExitStack() as stack:
+        with opened(path) as stream, contextlib.ExitStack() as stack:
             start = stream.read(5)
             binary = start[:3] == b"BCF"
             if binary:
@@ -72,26 +65,26 @@ def read_vcf(
             else:
                 lines = _text_header(stream, start, source)
             header = parse_header(lines, source)
-            n, samples = len(header.samples), header.samples if choose is None else list(choose(header.samples))
-            column = {name: i for i, name in enumerate(header.samples)}
+            n, samples = len(header.samples), list(choose(header.samples))
+            column = {sample: i for i, sample in enumerate(header.samples)}
             chosen = None if samples == header.samples else np.array([column[s] for s in samples], dtype=np.int64)
-            table = Table(source, samples, policies or Policies(), region)
-            index = None if region is None else index_of(name)
+            table = Table(source, samples, policies, region)
+            index = None if region is None else index_of(path)
             records: BufferedReader | None = stream
             if region is not None and index is None:
                 log.info("%s has no index: read from the start to find %s.", source, region)
             if region is not None and index is not None:
-                check_indexable(name)
+                check_indexable(path)
                 contigs = bcf.contig_names(lines) if binary else []
-                offset = region_start(name, index, *parse_region(region), contigs) if stream.peek(1) else None
-                records = None if offset is None else stack.enter_context(opened(name, offset))
+                offset = region_start(path, index, *parse_region(region), contigs) if stream.peek(1) else None
+                records = None if offset is None else stack.enter_context(opened(path, offset))
                 table.index = index
             if records is not None and binary:
                 region_wanted = None if records is stream else region
                 parts = bcf.parts(records, source, MAX_LINE + SAMPLE_BYTES * n, region_wanted, bcf.contig_names(lines))
-                if records is stream and os.path.isfile(name):
+                if records is stream and os.path.isfile(path):
                     bcf.check_sizes(parts)
-                    file = bcf.opened_file(source, name)
+                    file = bcf.opened_file(source, path)
                 else:
                     file = stack.enter_context(bcf.opened(source, head, parts))
                 bcf.fill(table, file, n, chosen)

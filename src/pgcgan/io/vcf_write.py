@@ -33,16 +33,8 @@ _LEVEL = 4  # of zlib: a third of the time of the usual 6, files a fifth larger
 _TBI_END, _END = 1 << 29, (1 << 31) - 1  # the last positions that a .tbi and a .csi index hold
 
 
-def write_vcf(
-    genotypes: People,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    command: str | None = None,
-    seed: int | None = None,
-) -> list[Path]:
+def write_vcf(genotypes: People, target: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
     """Write a VCF or BCF file, its index and its panel file; see `pgcgan.write`."""
-    target = os.fspath(path)
     check_writable(genotypes)
     head = "\n".join([*header_lines(genotypes, command, seed), ""])
     if target == "-":

@@ -5,8 +5,6 @@ Only the chunks of the region and of the people that are wanted are decompressed
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,19 +13,13 @@ from ..errors import DataError, listed
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
 from ..text import repeated
-from .records import ABSENT, Policies, Site, Table
+from .records import ABSENT, Choose, Policies, Site, Table
 from .zarr_store import FLAG, TEXT, WHOLE, Store, decoded
 
 VCFZARR_SUFFIXES = (".zarr", ".vcz", ".zarr.zip", ".vcz.zip")
 
 
-def read_vcfzarr(
-    path: str | os.PathLike[str],
-    *,
-    choose: Callable[[list[str]], Sequence[str]] | None = None,
-    region: str | None = None,
-    policies: Policies | None = None,
-) -> Genotypes:
+def read_vcfzarr(path: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read a VCF Zarr of zarr format 2 or 3.
 
     Returns
@@ -36,16 +28,16 @@ def read_vcfzarr(
         As `read_vcf` reads the VCF that bio2zarr made the Zarr of; the fill value -2 stands for the allele that a
         haploid call does not have. The labels are the arrays `sample_NAME` of text that have a value for everybody.
     """
-    source = os.fspath(path).rstrip("/")
+    source = path.rstrip("/")
     with Store(source) as store:
         names = store.texts("sample_id")
         there = np.array([i for i, name in enumerate(names) if name], dtype=np.int64)
         samples, columns = _people(source, [names[i] for i in there], there, len(names), choose)
         contigs = store.texts("contig_id")
         rows, sites = _sites(store, contigs, region)
-        split = policies is not None and policies.multiallelic == "split"
+        split = policies.multiallelic == "split"
         records = sum(max(1, len(s.alts)) for s in sites) if split else len(sites)
-        table = Table(source, samples, policies or Policies(), region, expected=records)
+        table = Table(source, samples, policies, region, expected=records)
         _fill(table, store, rows, sites, columns, len(names))
         chosen = slice(None) if columns is None else columns
         labels = {name: values[chosen] for name, values in _labels(store, len(names)).items()}
@@ -53,7 +45,7 @@ def read_vcfzarr(
 
 
 def _people(
-    source: str, present: list[str], there: np.ndarray, n: int, choose: Callable[[list[str]], Sequence[str]] | None
+    source: str, present: list[str], there: np.ndarray, n: int, choose: Choose
 ) -> tuple[list[str], np.ndarray | None]:
     """Return the people wanted, and their columns in the arrays, None for all as they are."""
     if not present:
@@ -61,7 +53,7 @@ def _people(
     column = dict(zip(present, there.tolist(), strict=True))
     if len(column) < len(present):
         raise DataError(f"{source} names samples more than once in sample_id: {listed(repeated(present))}.")
-    samples = present if choose is None else list(choose(present))
+    samples = list(choose(present))
     if samples == present and len(present) == n:
         return samples, None
     return samples, np.array([column[s] for s in samples], dtype=np.int64)

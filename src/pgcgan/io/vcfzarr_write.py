@@ -30,14 +30,7 @@ _LEVEL = 5  # of zstd: twice as fast as bio2zarr's 7, a tenth larger
 _MISSING_QUALITY = 0x7F800001  # the NaN that stands for "." in a VCF
 
 
-def write_vcfzarr(
-    genotypes: People,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    command: str | None = None,
-    seed: int | None = None,
-) -> list[Path]:
+def write_vcfzarr(genotypes: People, path: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
     """Write a VCF Zarr and, if there are labels, NAME.panel.tsv; see `pgcgan.write`.
 
     Labels whose names are words go into the arrays `sample_NAME` too. The attribute `vcf_meta_information` holds the
@@ -49,7 +42,7 @@ def write_vcfzarr(
     MissingExtra
         If zarr is not installed.
     """
-    target = os.fspath(path).rstrip("/")
+    target = path.rstrip("/")
     check_writable(genotypes)
     zarr_library("Writing VCF Zarr files")
     suffix = next(s for s in sorted(VCFZARR_SUFFIXES, key=len, reverse=True) if target.endswith(s))
