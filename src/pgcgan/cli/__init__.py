@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import io
 import logging
 import os
@@ -19,46 +20,11 @@ from ..errors import GateFailed, PgcganError
 from ..runtime import progress
 from ..runtime.memory import out_of_memory
 from ..text import sentence
-from . import (  # the commands
-    card,
-    compare,
-    completion,
-    convert,
-    demo,
-    estimate,
-    evaluate,
-    fetch,
-    generate,
-    info,
-    report,
-    simulate,
-    split,
-    train,
-    windows,
-)
 from .app import app
 from .forms import reason, right_form
 from .processes import with_others
 
-__all__ = [
-    "app",
-    "card",
-    "compare",
-    "completion",
-    "convert",
-    "demo",
-    "estimate",
-    "evaluate",
-    "fetch",
-    "generate",
-    "info",
-    "main",
-    "report",
-    "simulate",
-    "split",
-    "train",
-    "windows",
-]
+__all__ = ["ORDER", "app", "main"]
 
 # the commands in the order of use, by group, each with an example
 ORDER: dict[str, dict[str, str]] = {
@@ -85,9 +51,11 @@ ORDER: dict[str, dict[str, str]] = {
     },
     "Shell": {"completion": "source <(pgcgan completion bash)"},
 }
+_EXAMPLES = {name: example for of_group in ORDER.values() for name, example in of_group.items()}
 for _place, (_title, _examples) in enumerate(ORDER.items()):
     _group = Group(_title, sort_key=_place)
     for _number, (_name, _example) in enumerate(_examples.items()):
+        importlib.import_module(f".{_name}", __name__)  # it registers the command
         app[_name].group = (_group,)
         app[_name].sort_key = _number
         app[_name].help_epilogue = f"Example:\n  {_example}"
@@ -142,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{reason(error)}{right_form(words)} (pgcgan --help)", 2)
+        return _fail(f"{reason(error)}{right_form(words, _EXAMPLES)} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
         print(f"pgcgan: {sentence(str(stop)) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED

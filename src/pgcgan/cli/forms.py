@@ -1,22 +1,13 @@
-"""The usual form of each command, for messages about a command line that cannot be read."""
+"""Messages about a command line that cannot be read."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
 
 from ..errors import listed
-
-_FORMS = {
-    "train": "pgcgan train PEOPLE.vcf.gz --panel PANEL.tsv -o MODEL (the panel: columns sample and super_pop)",
-    "generate": "pgcgan generate MODEL -n 1000 -o NEW.vcf.gz",
-    "evaluate": "pgcgan evaluate --real PEOPLE.vcf.gz --panel PANEL.tsv --split SPLIT.tsv --synthetic NEW.vcf.gz",
-    "split": "pgcgan split PANEL.tsv -o SPLIT.tsv",
-    "info": "pgcgan info PEOPLE.vcf.gz --panel PANEL.tsv",
-    "convert": "pgcgan convert PEOPLE.vcf.gz NEW.pgen --panel PANEL.tsv",
-}
 
 
 def reason(error: CycloptsError) -> str:
@@ -30,8 +21,8 @@ def reason(error: CycloptsError) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def right_form(arguments: Sequence[str]) -> str:
-    """Return what to write instead of these arguments, or nothing."""
+def right_form(arguments: Sequence[str], examples: Mapping[str, str]) -> str:
+    """Return what to write instead of these arguments, or nothing; `examples` are by command."""
     command = arguments[0] if arguments else ""
     if command == "generate" and "-n" in arguments:
         at = arguments.index("-n") + 1
@@ -40,4 +31,4 @@ def right_form(arguments: Sequence[str]) -> str:
             return f"; a count by label is written -n {counts[0]}={counts[1]}"
         if counts and all("=" in word for word in counts):
             return f"; -n is repeated: {' '.join(f'-n {word}' for word in counts)}"
-    return f"; the usual form: {_FORMS[command]}" if command in _FORMS else ""
+    return f"; for example: {examples[command]}" if command in examples else ""
