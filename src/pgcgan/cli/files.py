@@ -31,20 +31,10 @@ def read_train(vcf: str, panel: str, split: str | None, reading: Reading, label:
     from ..io import read
 
     # the others are not even read; frequencies are those of the people trained on
-    options = read_options(reading)
-    held_out: list[str] = []
-    if split is not None:
-
-        def choose(present: list[str]) -> list[str]:
-            train, rest = _parts(present, split, reading.intersect, panel)
-            held_out.extend(rest)
-            return train
-
-        options["samples"] = choose
-    people = read(vcf, panel, **options)
+    samples = None if split is None else train_names(split, reading.intersect, panel)
+    people = read(vcf, panel, samples=samples, **read_options(reading))
     if not people.n_variants:
         raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
-    note_relatives(panel, people.samples, held_out)
     return with_asked_labels(people, label)
 
 
