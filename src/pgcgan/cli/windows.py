@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
@@ -14,7 +15,8 @@ from .files import check_population_map, names, names_of, output_free, panel_bes
 from .options import FILE, OUTPUT, Reading, named_values
 
 if TYPE_CHECKING:
-    from ..genome import GenomeModel, Plan, Source
+    from ..genome import GenomeModel, Source
+    from ..genome.plan import Window
 
 windows = App(
     name="windows", help="Fit a genome-wide model in a job array (plan, fit each window, finish), and evaluate it."
@@ -69,7 +71,7 @@ def plan(
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with executor_of(executor) as runs, progress("planning") as on_event:
         made = make_plan(source, output, size=size, force=force, executor=runs, on_event=on_event, **options)
-    say(_described(made, output))
+    say(_described(made.windows, sum(made.label_counts.values()), made.axes, output))
 
 
 @windows.command
@@ -189,25 +191,19 @@ def train_windows(
     force: bool,
 ) -> None:
     """Plan, fit and finish, as `pgcgan train --windows` does."""
-    from ..genome import finish as finished
-    from ..genome import fit_windows, make_plan
-    from ..genome import train as train_genome
-    from ..registry import load
+    from ..genome import GenomeModel, train
     from ..runtime.executors import executor
 
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with executor(executor_name) as runs, progress("windows") as on_event:
-        if resume:
-            train_genome(source, output, size=size, executor=runs, resume=True, on_event=on_event, **options)
-        else:
-            made = make_plan(source, output, size=size, force=force, executor=runs, on_event=on_event, **options)
-            say(_described(made, output))
-            fit_windows(output, executor=runs, on_event=on_event)
-            finished(output)
-    leak = load(output).expected_leak_
-    if leak is not None:
-        say(str(leak))
-    say(f"trained in windows: {output}")
+        how: dict[str, Any] = {"executor": runs, "resume": resume, "force": force, "on_event": on_event}
+        train(source, output, size=size, **how, **options)
+    model = GenomeModel.load(output)
+    facts = model.facts()
+    if model.expected_leak_ is not None:
+        say(str(model.expected_leak_))
+    described = _described(model.windows_, facts["people trained on"], facts["axes of ancestry"], output)
+    say(f"trained in windows: {described}")
 
 
 def in_windows(generator: object) -> TypeGuard[GenomeModel]:
@@ -271,10 +267,10 @@ def _given(
     return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
 
 
-def _described(made: Plan, output: str) -> str:
-    contigs = len({window.contig for window in made.windows})
-    sites = sum(window.sites - window.overlap for window in made.windows)
+def _described(windows: Sequence[Window], people: int, axes: int, output: str) -> str:
+    contigs = len({window.contig for window in windows})
+    sites = sum(window.sites - window.overlap for window in windows)
     return (
-        f"{sites} sites of {sum(made.label_counts.values())} people on {contigs} contigs in {len(made.windows)} "
-        f"windows, {made.axes} axes of ancestry: {output}"
+        f"{sites} sites of {people} people on {contigs} contigs in {len(windows)} windows, {axes} axes of ancestry: "
+        f"{output}"
     )
