@@ -17,7 +17,6 @@ from pgcgan.errors import ModelError, UsageError
 from pgcgan.generators.gan import PGcGAN
 from pgcgan.generators.gan.code_features import component_scores
 from pgcgan.generators.gan.drawing import TiltSampler, draw_codes, gumbel_noise, predictors_of, straight_through
-from pgcgan.generators.gan.losses import critic_loss, generator_loss
 from pgcgan.generators.gan.mates import mate_correlation
 from pgcgan.generators.gan.networks import TiltGenerator
 from pgcgan.generators.gan.tilt_factor import choose_tilt_factor
@@ -193,14 +192,16 @@ def test_the_gradients_of_a_step_are_those_of_autograd(penalise: bool) -> None:
     both = torch.cat([label, label])
     scores, features = task.critic(task.codes[rows], both, known)
     on_real, on_fake = scores[:6], scores[6:]
-    expected = torch.autograd.grad(generator_loss(on_real, on_fake), features, retain_graph=True)
-    of_critic = torch.autograd.grad(critic_loss(on_real, on_fake), task.critic.score.weight)
+    generator_loss, critic_loss = (torch.log1p(torch.exp(d)).mean() for d in (on_real - on_fake, on_fake - on_real))
+    expected = torch.autograd.grad(generator_loss, features, retain_graph=True)
+    of_critic = torch.autograd.grad(critic_loss, task.critic.score.weight)
     scores, features = task.critic(task.codes[rows], both, known)
     task.critic.zero_grad()
     terms, slopes = task._critic_update(scores, features, both, known, penalise)
     for found, wanted in zip(slopes, expected, strict=True):
         assert torch.allclose(found, wanted[6:], atol=1e-6)
     assert set(terms) == ({"critic", "r1", "r2"} if penalise else {"critic"})
+    assert torch.allclose(terms["critic"], critic_loss, atol=1e-6)
     if not penalise:
         assert torch.allclose(task.critic.score.weight.grad, of_critic[0], atol=1e-6)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ...numerics import nearest_distances
 from ..haplotype.blocks import Blocks
@@ -17,7 +18,6 @@ from ..haplotype.calibration import rake
 from ..haplotype.code_model import CodeModel
 from .code_features import component_scores, leading_components
 from .drawing import TiltSampler, draw_codes, gumbel_noise, straight_through
-from .losses import critic_loss, generator_slope, zero_centred_penalty
 from .networks import Critic, Features, TiltGenerator
 from .parallel import own_rows, wrapped
 from .trainer import mixed_seed
@@ -146,14 +146,17 @@ class TiltTraining:
         settings, n = self.settings, len(scores) // 2
         on_real, on_fake = scores[:n], scores[n:]
         features.profile.retain_grad()
-        terms = {"critic": critic_loss(on_real, on_fake)}
-        wanted = generator_slope(on_real, on_fake)
+        # relativistic pairing (R3GAN, Huang et al. 2024): mean softplus(D(fake) - D(real)), rows of a pair alike in label
+        terms = {"critic": functional.softplus(on_fake - on_real).mean()}
+        # the derivative of the generator's loss, mean softplus(D(real) - D(fake)), by each D(fake) (R3GAN)
+        wanted = -torch.sigmoid((on_real - on_fake).detach()) / n
         of_row: Features | None = None
         if penalise:
             of_row = Features(*torch.autograd.grad(scores.sum(), features, create_graph=True))
             squared = self._squared_norm(of_row)
             weight = settings.penalty * settings.penalty_interval
-            terms["r1"], terms["r2"] = (zero_centred_penalty(part, weight) for part in (squared[:n], squared[n:]))
+            # zero-centred penalties (R3GAN): gamma / 2 E|∇D|² on real rows, R1, and on synthetic ones, R2
+            terms["r1"], terms["r2"] = (weight / 2 * part.mean() for part in (squared[:n], squared[n:]))
         by_score = torch.autograd.grad(terms["critic"], on_fake, retain_graph=True)[0]
         torch.stack(list(terms.values())).sum().backward()
         if of_row is None:
