@@ -155,7 +155,7 @@ def test_the_factor_scales_the_tilt_and_0_leaves_the_counts() -> None:
     half, none = replace(whole, tilt_factor=0.5), replace(whole, tilt_factor=0.0)
     for a, b in zip(half._tilts(noise, label), whole._tilts(noise, label), strict=True):
         assert np.allclose(2 * a, b, atol=1e-5)
-    drawn = none.draw(label, np.random.default_rng(1), noise=noise)
+    drawn = none.draw(label, np.random.default_rng(1), ancestry=none._tilts(noise, label))
     assert np.array_equal(drawn, CodeSampler.of(model).draw(label, np.random.default_rng(1)))
 
 

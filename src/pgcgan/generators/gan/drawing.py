@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,21 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..haplotype.code_model import CodeModel
-from ..haplotype.drawing import SINGLE_SITE, CodeSampler, parties, raking_bias
+from ..haplotype.drawing import SINGLE_SITE, CodeSampler, Predictor
 from .networks import BlockLayout, TiltGenerator
 
 _MOST_TABLE = 200_000_000  # numbers of 4 bytes
 _AT_A_TIME = 512  # rows
-
-
-class Predictor(Protocol):
-    """What predicts the codes of rows, block by block."""
-
-    def log_probs(self) -> np.ndarray:
-        """Return log P of the codes of the next block: float32, shape (rows, codes)."""
-
-    def observe(self, codes: np.ndarray) -> None:
-        """Take the codes of the next block, shape (rows,)."""
 
 
 class ChainTables:
@@ -184,34 +173,26 @@ class TiltSampler(CodeSampler):
         """Draw the codes of people: int, shape (people, rows per person, blocks); parameters as in `CodeSampler`."""
         # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
         noise = self.draw_noise(label, rows_per_person, random)
-        return np.stack([self.draw(label, random, noise=of_row, share=share) for of_row in noise], axis=1)
+        return np.stack(
+            [self.draw(label, random, ancestry=self._tilts(of_row, label), share=share) for of_row in noise], axis=1
+        )
 
-    def draw(
-        self,
-        label: np.ndarray,
-        random: np.random.Generator,
-        *,
-        ancestry: np.ndarray | None = None,
-        begun: np.ndarray | None = None,
-        targets: list[np.ndarray] | None = None,
-        share: bool = False,
-        noise: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Draw one row for each label: int, shape (rows, blocks); `noise` (rows, noise) is drawn if not given."""
-        if noise is None:
-            (noise,) = self.draw_noise(label, 1, random)
-        tilts = self._tilts(noise, label)
-        predictor, party = self.predictors(label), parties(label) if share else None
-        codes = np.empty((len(label), len(self.model.sizes)), dtype=np.int64)
-        for block, size in enumerate(self.model.sizes):
-            group, place = self.network.layout.where[block]
-            factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
-            logits = factor * (tilts[group][place][:, :size] + predictor.log_probs())
-            if targets is not None:
-                self.label_bias[block] = raking_bias(logits, label, targets[block])
-            codes[:, block] = self.draw_block(block, logits, label, random, party)
-            predictor.observe(codes[:, block])
-        return codes
+    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
+        """Draw the tilts of one row for each label, which stand for its ancestry; as `_tilts`."""
+        (noise,) = self.draw_noise(label, 1, random)
+        return self._tilts(noise, label)
+
+    def predictor(self, label: np.ndarray) -> Predictor:
+        """Return what predicts the codes of rows of these labels without the tilt."""
+        return self.predictors(label)
+
+    def logits(self, block: int, predictor: Predictor, ancestry: list[np.ndarray]) -> np.ndarray:
+        """Return the logits of the codes of a block, tilted and not calibrated: float32, shape (rows, codes)."""
+        group, place = self.network.layout.where[block]
+        size = self.model.sizes[block]
+        factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
+        logits: np.ndarray = factor * (ancestry[group][place][:, :size] + predictor.log_probs())
+        return logits
 
     @torch.no_grad()
     def _tilts(self, noise: np.ndarray, label: np.ndarray) -> list[np.ndarray]:

@@ -146,7 +146,7 @@ class TiltTraining:
         settings, n = self.settings, len(scores) // 2
         on_real, on_fake = scores[:n], scores[n:]
         features.profile.retain_grad()
-        # relativistic pairing (R3GAN, Huang et al. 2024): mean softplus(D(fake) - D(real)), rows of a pair alike in label
+        # relativistic pairing (R3GAN, Huang et al. 2024): mean softplus(D(fake) - D(real)); a pair has one label
         terms = {"critic": functional.softplus(on_fake - on_real).mean()}
         # the derivative of the generator's loss, mean softplus(D(real) - D(fake)), by each D(fake) (R3GAN)
         wanted = -torch.sigmoid((on_real - on_fake).detach()) / n

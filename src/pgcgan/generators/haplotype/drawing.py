@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from .code_model import CodeModel
-from .prediction import NextCodePredictor
 
 SINGLE_SITE = 3  # most codes of a block that may be a single site: alleles, or dosages
 _TURN = 32  # rows
 _LIKENESS = 20  # rows are alike whose most probable code is the same, with a probability in the same 20th
 _RAKING_ROUNDS = 6
 _PARTY = 64  # people of a label
+
+
+class Predictor(Protocol):
+    """What predicts the codes of rows, block by block."""
+
+    def log_probs(self) -> np.ndarray:
+        """Return log P of the codes of the next block: float32, shape (rows, codes)."""
+
+    def observe(self, codes: np.ndarray) -> None:
+        """Take the codes of the next block, shape (rows,)."""
 
 
 @dataclass
@@ -39,7 +49,7 @@ class CodeSampler:
         """Return the sampler of a code model as it is."""
         return cls(model, 1.0, [np.zeros((model.n_labels, size), dtype=np.float32) for size in model.sizes])
 
-    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> Any:
         """Draw the ancestry of one person for each label: float32, shape (people, axes)."""
         spread = self.model.ancestry.spread
         normal = random.standard_normal((len(label), spread.shape[1]), dtype=np.float32)
@@ -83,7 +93,7 @@ class CodeSampler:
         label: np.ndarray,
         random: np.random.Generator,
         *,
-        ancestry: np.ndarray | None = None,
+        ancestry: Any = None,
         begun: np.ndarray | None = None,
         targets: list[np.ndarray] | None = None,
         share: bool = False,
@@ -95,7 +105,7 @@ class CodeSampler:
         label : array of int, shape (rows,)
         random : numpy Generator
         ancestry : array of float32, shape (rows, axes), optional
-            Drawn if not given.
+            As `draw_ancestry` returns it; drawn if not given.
         begun : array of int, shape (rows, first blocks), optional
             Codes that the rows have already.
         targets : list of arrays (labels, codes), optional
@@ -108,7 +118,7 @@ class CodeSampler:
         """
         if ancestry is None:
             ancestry = self.draw_ancestry(label, random)
-        predictor = self.model.predictor(label)
+        predictor = self.predictor(label)
         party = parties(label) if share else None
         codes = np.empty((len(label), len(self.model.sizes)), dtype=np.int64)
         for b in range(len(self.model.sizes)):
@@ -122,7 +132,11 @@ class CodeSampler:
             predictor.observe(codes[:, b])
         return codes
 
-    def logits(self, block: int, predictor: NextCodePredictor, ancestry: np.ndarray) -> np.ndarray:
+    def predictor(self, label: np.ndarray) -> Predictor:
+        """Return what predicts the codes of rows of these labels."""
+        return self.model.predictor(label)
+
+    def logits(self, block: int, predictor: Predictor, ancestry: Any) -> np.ndarray:
         """Return the logits of the codes of a block, not calibrated: float32, shape (rows, codes)."""
         # a single site has no haplotype to stay on
         factor = np.float32(self.inverse_temperature if self.model.sizes[block] > SINGLE_SITE else 1)
