@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .metrics import Shadow
 from .metrics.comparison import Cohort
 from .numerics import allele_differences
 from .runtime.files import held
+from .runtime.progress import OnEvent
 from .site_keys import site_rows
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def sample_apart(
     *,
     seed: int = 0,
     prefix: str = "SYN",
-    on_event: Callable[[dict[str, Any]], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> tuple[Genotypes, int]:
     """Generate people whose haplotypes keep a minimum distance from every training haplotype.
 
@@ -284,7 +285,7 @@ def shadow_models(
     models: int,
     *,
     seed: int = 0,
-    on_event: Callable[[dict[str, Any]], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> list[Shadow]:
     """Fit a generator again to other random parts of all real people, for the attack that learns from such models.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
 from .regions import parse_region
 from .runtime.files import whole_files
+from .runtime.progress import OnEvent
 from .text import visible, whole_number, without_secrets
 
 MIRROR = "https://ftp.1000genomes.ebi.ac.uk/vol1/ftp"  # also: https://1000genomes.s3.amazonaws.com
@@ -86,7 +87,7 @@ def fetch(
     mirror: str = MIRROR,
     force: bool = False,
     command: str | None = None,
-    on_event: Callable[[dict[str, Any]], None] | None = None,
+    on_event: OnEvent | None = None,
 ) -> list[Path]:
     """Copy a region of a public release: its VCF records as they are, an index, and the panel of its people.
 
@@ -281,7 +282,7 @@ def _records(
     index: str | None,
     region: tuple[str, int, int | None],
     n_samples: int,
-    on_event: Callable[[dict[str, Any]], None] | None,
+    on_event: OnEvent | None,
 ) -> Iterator[bytes]:
     """Yield the lines of the records that start in a region, as they are."""
     contig, first, last = region

@@ -12,7 +12,7 @@ import secrets
 import typing
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,6 +23,7 @@ from ..genotypes import Genotypes, Variants, concat
 from ..labels import assemble, label_names, plan_from, streams_of
 from ..mixtures import Mixing
 from ..provenance import provenance
+from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
 from ..site_keys import contig_spans
 from . import store
@@ -30,8 +31,6 @@ from .card import model_card
 from .estimate import Estimate, ExpectedLeak
 from .parameters import check_type, plain_value
 from .rows import Rows, calls_of, rows_of
-
-OnEvent = Callable[[dict[str, Any]], None]
 
 _LARGEST_SEED = (1 << 128) - 1
 _SEED_BITS = 48  # of a seed that nobody gave
@@ -64,6 +63,7 @@ class Generator(ABC):
     name: ClassVar[str]
     schema: ClassVar[Mapping[str, store.Array]]
     holds_training_rows: ClassVar[bool] = False
+    bounds: ClassVar[Mapping[str, tuple[float, float]]] = {}  # of parameters: least and most that are accepted
     people_per_stream: ClassVar[int] = 64  # people drawn from one random stream; see `iter_samples`
     least_people: ClassVar[int] = 1  # of a label
 
@@ -103,8 +103,8 @@ class Generator(ABC):
 
     # ---- what a family writes ---------------------------------------------------------------------------------
 
-    def _check(self) -> None:  # noqa: B027 - a family whose parameters have no bounds has nothing to check
-        """Raise UsageError if a parameter is out of bounds; types are checked already."""
+    def _check(self) -> None:  # noqa: B027 - most families have nothing to check
+        """Raise UsageError if a parameter is off in another way than by type and `bounds`."""
 
     def _fit(self, rows: Rows) -> None:  # noqa: B027
         """Learn from rows; a family that overrides `fit` need not have it."""
@@ -171,6 +171,11 @@ class Generator(ABC):
         hints = typing.get_type_hints(type(self).__init__)
         for name, value in self.parameters().items():
             check_type(name, value, hints[name])
+        for name, (least, most) in self.bounds.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                accepted = f"{least:g} to {most:g}" if np.isfinite(most) else f"{least:g} or more"
+                raise UsageError(f"{name} is {value}; accepted: {accepted}.")
         self._check()
 
     # ---- fit and sample ---------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ..errors import DataError, listed
-from ..generators.generator import OnEvent
 from ..genotypes import Genotypes, Variants, concat
 from ..labels import label_groups
 from ..metrics import Evaluation, NotComputable, Row
@@ -16,6 +15,7 @@ from ..metrics import evaluate as evaluate_sites
 from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
 from ..metrics.resampling import interval
 from ..provenance import file_names
+from ..runtime.progress import OnEvent
 from ..site_keys import site_rows
 from .model import GenomeModel
 from .plan import Source, check_index, read_chunks

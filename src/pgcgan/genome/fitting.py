@@ -15,11 +15,11 @@ import numpy as np
 from ..errors import DataError, ModelError, UsageError, listed
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
-from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel
 from ..provenance import VERSION
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import make_folder, workspace
+from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
 from .plan import WINDOWS, Plan, Source, make_plan
 from .scan import digest

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import ModelError
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
-from ..generators.generator import Generator, OnEvent
+from ..generators.generator import Generator
 from ..genotypes import Genotypes, Variants
 from ..io import write, writer_of
 from ..io.outputs import folder_of
@@ -24,7 +24,7 @@ from ..labels import label_columns, sample_names, streams_of
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import whole_directory, workspace
 from ..runtime.inputs import check_regular
-from ..runtime.progress import reported
+from ..runtime.progress import OnEvent, reported
 from .ancestry import LabelAncestry
 from .fitting import NAME, train
 from .plan import WINDOWS, Source, Window

@@ -16,7 +16,6 @@ import numpy as np
 
 from ..errors import DataError, ModelError, UsageError
 from ..generators import store
-from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel, KnownAncestry
 from ..genotypes import Genotypes, Variants
 from ..io import read
@@ -26,6 +25,7 @@ from ..labels import label_groups
 from ..provenance import provenance
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import make_folder
+from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
 from ..text import LARGEST, is_unicode, without_secrets
 from .ancestry import LabelAncestry, label_ancestry

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError, UsageError
-from ..generators.generator import OnEvent
 from ..generators.haplotype import HaplotypeModel
+from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
 from .ancestry import LabelAncestry
 from .plan import WINDOWS, Window

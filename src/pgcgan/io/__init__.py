@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import Genotypes
+from ..runtime.progress import OnEvent
 from .impute import IMPUTE_SUFFIXES, read_impute, write_impute
 from .npz import NPZ_SUFFIXES, read_npz, write_npz
 from .outputs import folder_of
@@ -24,7 +25,7 @@ from .plink2 import PGEN_SUFFIXES, read_plink2, write_plink2
 from .ploidy import warn_of_doubled_men
 from .records import Policies, log
 from .remote import is_address, named
-from .scratch import OnEvent, copied, stored, too_large
+from .scratch import copied, stored, too_large
 from .trees import NOT_WRITTEN, TREES_SUFFIXES, read_trees
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf

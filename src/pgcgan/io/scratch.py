@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,12 +20,11 @@ from ..errors import DataError, PgcganError, UsageError, listed
 from ..genotypes import Genotypes, Variants
 from ..runtime import bits
 from ..runtime.memory import available_bytes
+from ..runtime.progress import OnEvent
 
 MEMORY_SHARE = 0.4  # of what the process may have: larger genotypes are kept on disk
 
 log = logging.getLogger("pgcgan.io")
-
-OnEvent = Callable[[dict[str, Any]], None]
 
 
 def empty_calls(shape: tuple[int, int, int]) -> np.ndarray:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from ..errors import DataError, listed
 from ..genotypes import Genotypes
 from ..provenance import provenance
+from ..runtime.progress import OnEvent
 from . import frequency, haplotypes, informed_membership, linkage, privacy, structure, utility
 from .comparison import Comparison
 from .evaluation import Evaluation, figure
@@ -24,7 +24,6 @@ from .rows import NotComputable, Row
 __all__ = ["Evaluation", "NotComputable", "Row", "Shadow", "evaluate", "figure"]
 
 Measure = tuple[str, tuple[tuple[str, str], ...], Callable[[Comparison], list[Row]], bool]
-OnEvent = Callable[[dict[str, Any]], None]
 
 # topic; metrics with their aims, for rows that cannot be computed; function; whether it is computed by label, too
 MEASURES: tuple[Measure, ...] = (

@@ -13,6 +13,7 @@ from ..text import visible, visible_lines, without_secrets
 
 SECONDS_BETWEEN_LINES = 10.0  # where standard error is not a terminal
 COLOURS = {"good": 32, "fair": 33, "poor": 31}  # green, yellow, red
+OnEvent = Callable[[dict[str, Any]], None]  # what takes the events of a fit, an evaluation or a writer
 _verbosity = 0
 
 
@@ -47,7 +48,7 @@ def _coloured(text: str) -> str:
 
 
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+def progress(what: str) -> Iterator[OnEvent]:
     """Yield a receiver of events: a live line on a terminal, else a plain line every few seconds."""
     if _verbosity < 0:
         yield lambda event: None
@@ -82,9 +83,7 @@ def progress(what: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
 
 @contextlib.contextmanager
-def reported(
-    on_event: Callable[[dict[str, Any]], None] | None, shown: bool
-) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+def reported(on_event: OnEvent | None, shown: bool) -> Iterator[OnEvent | None]:
     """Yield the receiver of the events of a fit: the caller's, a live line if it is to be shown, or both."""
     if not shown:
         yield on_event

@@ -44,6 +44,7 @@ class LiStephens(Generator):
 
     name = "li-stephens"
     holds_training_rows = True
+    bounds: ClassVar = {"mutation": (0, 0.5)}
     schema: ClassVar = {
         "distance": Array("float64", ("gaps",), 0, np.inf),
         "per_row": Array("float64", ("labels",), 0),
@@ -73,8 +74,6 @@ class LiStephens(Generator):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} is {value}; accepted: more than 0.")
-        if self.mutation is not None and not 0 <= self.mutation <= 0.5:
-            raise UsageError(f"mutation is {self.mutation}; accepted: 0 to 0.5.")
 
     def _fit(self, rows: Rows) -> None:
         states = filled_states(rows, np.random.default_rng([self.seed, 1]))

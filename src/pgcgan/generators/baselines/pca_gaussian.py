@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import UsageError
 from ...numerics import principal_axes
 from ..generator import Generator
 from ..rows import Rows
@@ -32,6 +31,7 @@ class PCAGaussian(Generator):
     """
 
     name = "pca-gaussian"
+    bounds: ClassVar = {"components": (1, np.inf)}
     schema: ClassVar = {
         "axes": Array("float32", ("components", "sites")),
         "spread": Array("float32", ("labels", "components", "components")),
@@ -41,10 +41,6 @@ class PCAGaussian(Generator):
     def __init__(self, label: str | Sequence[str] = "super_pop", *, seed: int = 0, components: int = 256):
         super().__init__(label, seed=seed)
         self.components = components
-
-    def _check(self) -> None:
-        if self.components < 1:
-            raise UsageError(f"components is {self.components}; accepted: 1 or more.")
 
     def _fit(self, rows: Rows) -> None:
         states, levels = filled_states(rows, np.random.default_rng([self.seed, 1])), rows.n_states - 1

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...errors import DataError, UsageError
+from ...errors import DataError
 from ...numerics import nearest_neighbours, unary_code
 from ..generator import Generator
 from ..rows import Rows
@@ -31,15 +31,12 @@ class SMOTE(Generator):
 
     name = "smote"
     holds_training_rows = True
+    bounds: ClassVar = {"neighbours": (1, np.inf)}
     schema: ClassVar = {"near": Array("int32", ("pairs",), 0), **ROWS_SCHEMA}
 
     def __init__(self, label: str | Sequence[str] = "super_pop", *, seed: int = 0, neighbours: int = 5):
         super().__init__(label, seed=seed)
         self.neighbours = neighbours
-
-    def _check(self) -> None:
-        if self.neighbours < 1:
-            raise UsageError(f"neighbours is {self.neighbours}; accepted: 1 or more.")
 
     def _fit(self, rows: Rows) -> None:
         states = filled_states(rows, np.random.default_rng([self.seed, 1]))

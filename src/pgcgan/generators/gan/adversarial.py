@@ -9,7 +9,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from torch import Tensor
 from ...errors import ModelError, UsageError
 from ...genotypes import Genotypes
 from ...runtime.files import held
-from ...runtime.progress import reported
+from ...runtime.progress import OnEvent, reported
 from ...runtime.threads import single_thread
 from .. import store
-from ..generator import Generator, OnEvent
+from ..generator import Generator
 from ..rows import Rows
 from .parallel import agreed, is_first, process_group
 from .trainer import Budget, Task, train
@@ -56,6 +56,7 @@ class AdversarialModel(Generator):
     """
 
     least_people = 2
+    bounds: ClassVar = {"steps": (0, np.inf), "threads": (0, np.inf), "checkpoint_seconds": (0, np.inf)}
     steps: int
     minutes: float | None
     threads: int
@@ -64,7 +65,6 @@ class AdversarialModel(Generator):
     history_: list[dict[str, Any]]
 
     def _check(self) -> None:
-        self._check_bounds({"steps": (0, np.inf), "threads": (0, np.inf), "checkpoint_seconds": (0, np.inf)})
         if self.minutes is not None and not self.minutes > 0:
             raise UsageError(f"minutes is {self.minutes}; accepted: more than 0.")
         if self.device not in DEVICES:
@@ -76,12 +76,6 @@ class AdversarialModel(Generator):
                 f"This machine has fewer GPUs ({torch.cuda.device_count()}) than processes that train on it; start one "
                 "process a GPU (--nproc-per-node), or train on processors (--device cpu)."
             )
-
-    def _check_bounds(self, bounds: Mapping[str, tuple[float, float]]) -> None:
-        for name, (least, most) in bounds.items():
-            if not least <= getattr(self, name) <= most:
-                accepted = f"{least:g} to {most:g}" if np.isfinite(most) else f"{least:g} or more"
-                raise UsageError(f"{name} is {getattr(self, name)}; accepted: {accepted}.")
 
     # ---- what a model writes ----------------------------------------------------------------------------------
 

@@ -97,6 +97,27 @@ class PGcGAN(AdversarialModel):
 
     name = "gan"
     people_per_stream = 256
+    bounds: ClassVar = {
+        **AdversarialModel.bounds,
+        "batch": (1, np.inf),
+        "learning_rate": (1e-9, 1),
+        "penalty": (0, np.inf),
+        "penalty_interval": (1, np.inf),
+        "temperature": (1e-3, np.inf),
+        "average": (0, 1),
+        "width": (4, 1024),
+        "critic_width": (16, 1024),
+        "min_carriers": (1, np.inf),
+        "min_deviations": (1, np.inf),
+        "min_transitions": (1, np.inf),
+        "longest_run": (1, ORDERS[-1]),
+        "coverage": (0, 1),
+        "max_sites": (1, np.inf),
+        "max_codes": (1, MOST_CODES),
+        "inverse_temperature": (0, 10),
+        "validation": (0, 0.5),
+        "patience": (0, np.inf),
+    }
     schema: ClassVar[Mapping[str, store.Array]] = {
         **block_module.SCHEMA,
         **code_module.SCHEMA,
@@ -151,28 +172,6 @@ class PGcGAN(AdversarialModel):
 
     def _check(self) -> None:
         super()._check()
-        self._check_bounds(
-            {
-                "batch": (1, np.inf),
-                "learning_rate": (1e-9, 1),
-                "penalty": (0, np.inf),
-                "penalty_interval": (1, np.inf),
-                "temperature": (1e-3, np.inf),
-                "average": (0, 1),
-                "width": (4, 1024),
-                "critic_width": (16, 1024),
-                "min_carriers": (1, np.inf),
-                "min_deviations": (1, np.inf),
-                "min_transitions": (1, np.inf),
-                "longest_run": (1, ORDERS[-1]),
-                "coverage": (0, 1),
-                "max_sites": (1, np.inf),
-                "max_codes": (1, MOST_CODES),
-                "inverse_temperature": (0, 10),
-                "validation": (0, 0.5),
-                "patience": (0, np.inf),
-            }
-        )
         if self.batch % world_size():
             raise UsageError(f"batch is {self.batch}; accepted: a multiple of the {world_size()} processes.")
 

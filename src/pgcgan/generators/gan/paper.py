@@ -51,6 +51,7 @@ class PaperGAN(AdversarialModel):
     """
 
     name = "paper"
+    bounds: ClassVar = {**AdversarialModel.bounds, "batch": (1, np.inf)}
     schema: ClassVar[Mapping[str, store.Array]] = {"network.weights": store.Array("float32", ("weights",))}
 
     def __init__(
@@ -71,7 +72,6 @@ class PaperGAN(AdversarialModel):
 
     def _check(self) -> None:
         super()._check()
-        self._check_bounds({"batch": (1, np.inf)})
         if world_size() > 1:
             raise UsageError(
                 f"The published network normalises over the whole batch, so that it trains in one process, not in "

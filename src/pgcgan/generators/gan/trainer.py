@@ -14,7 +14,7 @@ import signal
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from ...errors import ModelError
+from ...runtime.progress import OnEvent
 from . import checkpoint
 from .parallel import agreed, is_first
 
-OnEvent = Callable[[dict[str, Any]], None]
 log = logging.getLogger(__name__)
 
 RETREATS = 3  # times that a training goes back before it gives up

@@ -11,17 +11,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ...errors import ModelError, UsageError
+from ...errors import ModelError
 from ...genotypes import Genotypes
 from ...io.local_ancestry import LocalAncestry
 from ...labels import sample_names, streams_of
 from ...mixtures import Mixing, mixture_of
 from ...runtime.memory import available_bytes
-from ...runtime.progress import reported
+from ...runtime.progress import OnEvent, reported
 from ...runtime.threads import single_thread
 from .. import store
 from ..estimate import Estimate
-from ..generator import Generator, OnEvent, check_seed
+from ..generator import Generator, check_seed
 from ..genetic_map import morgans_of
 from ..rows import Rows, calls_of, rows_of
 from . import blocks as block_module
@@ -99,6 +99,17 @@ class HaplotypeModel(Generator):
     name = "haplotype"
     people_per_stream = 512
     least_people = 2
+    bounds: ClassVar = {
+        "min_carriers": (1, np.inf),
+        "run_carriers": (0, np.inf),
+        "min_deviations": (1, np.inf),
+        "min_transitions": (1, np.inf),
+        "coverage": (0, 1),
+        "max_sites": (1, np.inf),
+        "max_codes": (1, MOST_CODES),
+        "inverse_temperature": (0, 10),
+        "private": (0, 1),
+    }
     schema: ClassVar = {
         **block_module.SCHEMA,
         "blocks.min_carriers": store.Array("int64", (), 1),
@@ -133,22 +144,6 @@ class HaplotypeModel(Generator):
         self.coverage, self.max_sites, self.max_codes = coverage, max_sites, max_codes
         self.group_labels, self.context_tree, self.local_ancestry = group_labels, context_tree, local_ancestry
         self.calibrate, self.inverse_temperature, self.private = calibrate, inverse_temperature, private
-
-    def _check(self) -> None:
-        for name, least, most in (
-            ("min_carriers", 1, np.inf),
-            ("run_carriers", 0, np.inf),
-            ("min_deviations", 1, np.inf),
-            ("min_transitions", 1, np.inf),
-            ("coverage", 0, 1),
-            ("max_sites", 1, np.inf),
-            ("max_codes", 1, MOST_CODES),
-            ("inverse_temperature", 0, 10),
-            ("private", 0, 1),
-        ):
-            if not least <= getattr(self, name) <= most:
-                bounds = f"{least} to {most}" if np.isfinite(most) else f"{least} or more"
-                raise UsageError(f"{name} is {getattr(self, name)}; accepted: {bounds}.")
 
     # ---- fit --------------------------------------------------------------------------------------------------
 

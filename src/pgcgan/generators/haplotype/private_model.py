@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ...errors import DataError, UsageError
+from ...errors import DataError
 from ...genotypes import Genotypes
-from ...runtime.progress import reported
+from ...runtime.progress import OnEvent, reported
 from ...runtime.threads import single_thread
 from ..estimate import Estimate
-from ..generator import OnEvent
 from ..rows import Rows, rows_of
 from .blocks import Blocks, find_blocks
 from .calibration import rake
@@ -64,6 +63,7 @@ class PrivateHaplotypeModel(HaplotypeModel):
 
     name = "private-haplotype"
     least_people = 1
+    bounds: ClassVar = {"epsilon": (0.01, 20), "delta": (1e-12, 1e-3), "block_sites": (1, 1024)}
 
     def __init__(
         self,
@@ -76,11 +76,6 @@ class PrivateHaplotypeModel(HaplotypeModel):
     ):
         super().__init__(label, seed=seed)
         self.epsilon, self.delta, self.block_sites = epsilon, delta, block_sites
-
-    def _check(self) -> None:
-        for name, least, most in (("epsilon", 0.01, 20), ("delta", 1e-12, 1e-3), ("block_sites", 1, 1024)):
-            if not least <= getattr(self, name) <= most:
-                raise UsageError(f"{name} is {getattr(self, name):g}; accepted: {least:g} to {most:g}.")
 
     # ---- fit --------------------------------------------------------------------------------------------------
 
