@@ -15,7 +15,7 @@ import pgcgan
 from pgcgan import cli
 from pgcgan.errors import DataError
 from pgcgan.generators.estimate import Estimate, ExpectedLeak
-from pgcgan.generators.haplotype import find_blocks
+from pgcgan.generators.haplotype.blocks import find_blocks
 from pgcgan.generators.haplotype.leak import estimate_leak
 from pgcgan.genotypes import Genotypes
 from pgcgan.numerics import roc_auc

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pgcgan import Genotypes, HaplotypeModel, simulate
-from pgcgan.generators.haplotype import Blocks, ExclusiveSites
-from pgcgan.generators.haplotype.exclusive_sites import SCHEMA
+from pgcgan.generators.haplotype.blocks import Blocks
+from pgcgan.generators.haplotype.exclusive_sites import SCHEMA, ExclusiveSites
 from pgcgan.generators.rows import Rows
 from pgcgan.generators.store import check_arrays
 from pgcgan.genotypes import Variants

@@ -21,8 +21,9 @@ from pgcgan.generators.gan.mates import mate_correlation
 from pgcgan.generators.gan.networks import TiltGenerator
 from pgcgan.generators.gan.tilt_factor import choose_tilt_factor
 from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining, decay
-from pgcgan.generators.haplotype import CodeModel, fit_code_model
+from pgcgan.generators.haplotype.code_model import CodeModel
 from pgcgan.generators.haplotype.drawing import CodeSampler
+from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.genotypes import Genotypes, Variants
 
 SMALL: dict[str, Any] = {

@@ -14,8 +14,7 @@ import pytest
 
 from pgcgan import simulate
 from pgcgan.errors import MissingExtra, PgcganError
-from pgcgan.generators.haplotype import known_ancestry
-from pgcgan.generators.haplotype.person_ancestry import fit_loadings
+from pgcgan.generators.haplotype.person_ancestry import fit_loadings, known_ancestry
 from pgcgan.genome.ancestry import LabelAncestry, split_populations
 from pgcgan.genome.breakpoints import even_breakpoints, linkage_across
 from pgcgan.metrics.genome import linkage_error

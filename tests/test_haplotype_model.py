@@ -11,8 +11,9 @@ from handmade import small
 
 from pgcgan import Genotypes, HaplotypeModel
 from pgcgan.errors import DataError, ModelError, UsageError
-from pgcgan.generators.haplotype import KnownAncestry, find_blocks
+from pgcgan.generators.haplotype.blocks import find_blocks
 from pgcgan.generators.haplotype.components import principal_components
+from pgcgan.generators.haplotype.person_ancestry import KnownAncestry
 from pgcgan.generators.store import read_arrays
 
 QUICK: dict[str, Any] = {"run_carriers": 4, "inverse_temperature": 1.0, "seed": 1}

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from pgcgan import Genotypes, HaplotypeModel
-from pgcgan.generators.haplotype import CodeModel, fit_code_model
+from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.label_groups import FEW_PEOPLE, MOST_FST, _distances, find_groups
 
 

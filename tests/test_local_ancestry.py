@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgcgan.generators.haplotype import CodeModel, fit_code_model
+from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
 
 SIZES = [3, 4, 3, 2, 3]

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import pgcgan
-from pgcgan.generators.haplotype import Blocks, CodeModel, HaplotypeModel, find_blocks, fit_code_model, membership
+from pgcgan.generators.haplotype import HaplotypeModel, membership
+from pgcgan.generators.haplotype.blocks import Blocks, find_blocks
+from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.membership import choose_min_carriers, least_carriers, membership_auc
 from pgcgan.generators.rows import Rows
 from pgcgan.genotypes import Genotypes, Variants

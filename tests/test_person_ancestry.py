@@ -7,16 +7,17 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from pgcgan.generators.haplotype import (
-    CodeModel,
-    code_model,
-    find_blocks,
-    fit_code_model,
+from pgcgan.generators.haplotype import code_model, person_ancestry
+from pgcgan.generators.haplotype.blocks import find_blocks
+from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.fitting import fit_code_model
+from pgcgan.generators.haplotype.person_ancestry import (
+    MOST_AXES,
+    fit_ancestry,
+    fit_loadings,
     known_ancestry,
-    person_ancestry,
     shared_components,
 )
-from pgcgan.generators.haplotype.person_ancestry import MOST_AXES, fit_ancestry, fit_loadings
 
 PEOPLE, SITES = 400, 40
 

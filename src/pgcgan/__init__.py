@@ -28,32 +28,22 @@ if TYPE_CHECKING:
     from .thousand_genomes import fetch
     from .variants import Variants
 
-_HOME = {
-    "Genotypes": "genotypes",
-    "Variants": "variants",
-    "concat": "genotypes",
-    "read": "io",
-    "write": "io",
-    "read_panel": "io",
-    "read_parents": "io",
-    "read_split": "io",
-    "simulate": "simulation",
-    "fetch": "thousand_genomes",
-    "HaplotypeModel": "generators.haplotype",
-    "PrivateHaplotypeModel": "generators.haplotype",
-    "PGcGAN": "generators.gan",
-    "PaperGAN": "generators.gan",
-    "IndependentSites": "generators.baselines",
-    "LiStephens": "generators.baselines",
-    "PCAGaussian": "generators.baselines",
-    "SMOTE": "generators.baselines",
-    "GenomeModel": "genome",
-    "load": "registry",
-    "evaluate": "metrics",
-    "Evaluation": "metrics",
-    "compare": "metrics.compare",
-    "judge": "metrics.gate",
+_MODULES = {
+    "genotypes": "Genotypes concat",
+    "variants": "Variants",
+    "io": "read write read_panel read_parents read_split",
+    "simulation": "simulate",
+    "thousand_genomes": "fetch",
+    "generators.haplotype": "HaplotypeModel PrivateHaplotypeModel",
+    "generators.gan": "PGcGAN PaperGAN",
+    "generators.baselines": "IndependentSites LiStephens PCAGaussian SMOTE",
+    "genome": "GenomeModel",
+    "registry": "load",
+    "metrics": "evaluate Evaluation",
+    "metrics.compare": "compare",
+    "metrics.gate": "judge",
 }
+_HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 __all__ = [*sorted(_HOME), "__version__"]
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from ..errors import DataError, ModelError, UsageError
 from ..generators import store
-from ..generators.haplotype import HaplotypeModel, KnownAncestry
+from ..generators.haplotype import HaplotypeModel
+from ..generators.haplotype.person_ancestry import KnownAncestry
 from ..genotypes import Genotypes, Variants
 from ..io import read
 from ..io.index import index_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from ..generators.haplotype import KnownAncestry, known_ancestry, shared_components
+from ..generators.haplotype.person_ancestry import KnownAncestry, known_ancestry, shared_components
 from ..genotypes import Genotypes
 from ..numerics import principal_axes, site_means
 from .ancestry import split_populations

@@ -10,26 +10,7 @@ consistent that exclude each other.
 noisy counts into probabilities.
 """
 
-from .blocks import UNKNOWN, Blocks, find_blocks
-from .code_model import CodeModel
-from .drawing import CodeSampler
-from .exclusive_sites import ExclusiveSites
-from .fitting import fit_code_model
 from .model import HaplotypeModel
-from .person_ancestry import KnownAncestry, known_ancestry, shared_components
 from .private_model import PrivateHaplotypeModel
 
-__all__ = [
-    "UNKNOWN",
-    "Blocks",
-    "CodeModel",
-    "CodeSampler",
-    "ExclusiveSites",
-    "HaplotypeModel",
-    "KnownAncestry",
-    "PrivateHaplotypeModel",
-    "find_blocks",
-    "fit_code_model",
-    "known_ancestry",
-    "shared_components",
-]
+__all__ = ["HaplotypeModel", "PrivateHaplotypeModel"]
