@@ -201,33 +201,17 @@ def cross_fitted_scores(features: np.ndarray, member: np.ndarray, seed: int = 0)
     return np.asarray(cross_val_predict(_regression(), features, member, cv=folds, method="decision_function"))
 
 
-def copy_scores(features: np.ndarray, with_self: np.ndarray, without_self: np.ndarray) -> np.ndarray:
-    """Return membership scores by a logistic regression that learned what a copy looks like: shape (people,).
+def fitted_scores(features: np.ndarray, examples: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Return membership scores by a logistic regression that was fitted to examples: shape (people,).
 
     Parameters
     ----------
     features : array of float, shape (people, features)
         Of the people judged.
-    with_self, without_self : array of float, shape (synthetic people, features)
-        Features of synthetic people, with and without themselves in S.
-    """
-    examples = np.concatenate([with_self, without_self])
-    return np.asarray(
-        _regression().fit(examples, np.arange(len(examples)) < len(with_self)).decision_function(features)
-    )
-
-
-def shadow_scores(features: np.ndarray, examples: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """Return membership scores by a logistic regression that was fitted to shadow models: shape (people,).
-
-    Parameters
-    ----------
-    features : array of float, shape (people, features)
-        Of the people judged, counted in the release.
-    examples : array of float, shape (people of all shadow models, features)
-        Of the same people, counted in the people of each shadow model.
-    member : array of bool, shape (people of all shadow models,)
-        Whether the shadow model was fitted to the person.
+    examples : array of float, shape (examples, features)
+        Of synthetic people with and without themselves in S, or of people counted in the people of shadow models.
+    member : array of bool, shape (examples,)
+        Whether the synthetic person was in S, or the shadow model was fitted to the person.
     """
     return np.asarray(_regression().fit(examples, member).decision_function(features))
 
@@ -292,15 +276,16 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
         known = knowledge(judged, reference, released, width, in_reference=panel is None)
         member = np.arange(train.n_people + len(others)) < train.n_people
         if attacker.endswith("copies"):
-            synthetic = (knowledge(released, reference, released, width, in_released=k).features for k in (False, True))
-            scores = copy_scores(known.features, *synthetic)
+            of_copies = [knowledge(released, reference, released, width, in_released=k).features for k in (False, True)]
+            is_copy = np.repeat([True, False], [len(part) for part in of_copies])
+            scores = fitted_scores(known.features, np.concatenate(of_copies), is_copy)
         elif attacker == SHADOWS:
             examples = [
                 knowledge(judged, reference, by_name[f"shadow {k}"], width, in_reference=True).features
                 for k in range(len(comparison.shadows))
             ]
             of_shadows = np.concatenate([member for _, member in comparison.shadows])
-            scores = shadow_scores(known.features, np.concatenate(examples), of_shadows)
+            scores = fitted_scores(known.features, np.concatenate(examples), of_shadows)
         else:
             scores = cross_fitted_scores(known.features, member, comparison.seed)
         label = None
