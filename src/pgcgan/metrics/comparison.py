@@ -222,6 +222,13 @@ class Comparison:
         """Return a random generator that depends on the seed and the purpose only."""
         return np.random.default_rng([self.seed, purpose])
 
+    def halves(self, cohort: Cohort, purpose: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return two random halves of the people of a cohort, each label in two: indices, in random order."""
+        order = self.generator(purpose).permutation(cohort.n_people)
+        if cohort.labels is not None:
+            order = order[np.argsort(cohort.labels[order].astype(str), kind="stable")]
+        return order[0::2], order[1::2]
+
     def compare(self, metric: Callable[[Cohort, Cohort], float]) -> tuple[float, float | None]:
         """Return f(synthetic, reference) and its floor f(train, holdout)."""
         floor = float(metric(self.train, self.holdout)) if self.holdout else None

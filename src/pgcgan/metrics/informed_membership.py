@@ -295,10 +295,7 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
 
     if attacker != "panel":
         return [run(np.arange(holdout.n_people), None)]
-    order = comparison.generator(15).permutation(holdout.n_people)
-    if holdout.labels is not None:
-        order = order[np.argsort(holdout.labels[order].astype(str), kind="stable")]
-    halves = np.sort(order[0::2]), np.sort(order[1::2])
+    halves = [np.sort(half) for half in comparison.halves(holdout, 15)]
     return [run(judged, panel) for panel, judged in (halves, halves[::-1])]
 
 

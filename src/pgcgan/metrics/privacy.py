@@ -154,10 +154,7 @@ def frequency_attack(comparison: Comparison) -> list[Row]:
         return (cohort.alts + 0.5) / (cohort.called + 1)
 
     released = smoothed(comparison.synthetic)
-    order = comparison.generator(12).permutation(held.n_people)
-    if held.labels is not None:
-        order = order[np.argsort(held.labels[order].astype(str), kind="stable")]
-    halves = order[0::2], order[1::2]
+    halves = comparison.halves(held, 12)
     ploidy = held.calls.shape[2]
     train = comparison.train.dosages[:, comparison.subsamples[0]["train"]]
     members, others = [], []

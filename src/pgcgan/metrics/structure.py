@@ -107,10 +107,7 @@ def _unseen_scores(comparison: Comparison, kind: str) -> list[dict[str, np.ndarr
     root = comparison.root
 
     def project() -> list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
-        order = root.generator(13).permutation(root.train.n_people)
-        if root.train.labels is not None:
-            order = order[np.argsort(root.train.labels[order].astype(str), kind="stable")]
-        halves = np.sort(order[0::2]), np.sort(order[1::2])
+        halves = [np.sort(half) for half in root.halves(root.train, 13)]
         projected = []
         for fitted, unseen in (halves, halves[::-1]):
             others = {"unseen": root.train.take(unseen), "holdout": root.cohort("holdout")}
