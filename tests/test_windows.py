@@ -303,8 +303,8 @@ def test_a_person_has_one_ancestry_along_the_genome(genome: Genotypes, model: Pa
     mixed[half] = mixed[half][:, ::-1]
     assert abs(agreed(replace(people, calls=mixed))[0]) < 0.15
     # what is far apart goes with the ancestry of the label, too
-    assert far_pairs(genome, genome, between=True) == pytest.approx(1)
-    assert far_pairs(genome, people, between=True) > far_pairs(genome, replace(people, calls=mixed), between=True) + 0.2
+    assert far_pairs(genome, genome) == pytest.approx(1)
+    assert far_pairs(genome, people) > far_pairs(genome, replace(people, calls=mixed)) + 0.2
 
 
 def test_a_genome_is_evaluated_by_stretches(
@@ -337,9 +337,7 @@ def test_a_genome_is_evaluated_by_stretches(
         assert row.floor == pytest.approx(root_mean_square(unseen, genome, places, 50), rel=0.02)
         assert row.low is not None and row.high is not None and row.value is not None
         assert row.low < row.value < row.high
-    assert evaluation.get("far pairs r, between contigs").value == pytest.approx(
-        far_pairs(unseen, people, between=True)
-    )
+    assert evaluation.get("far pairs r, between contigs").value == pytest.approx(far_pairs(unseen, people))
     assert "ancestry between contigs, axis 1" in table
     # everybody was trained on
     assert main([*command, "-o", str(tmp_path / "e.html")]) == 0

@@ -186,8 +186,8 @@ def _contigs(
     """Yield the rows on what two contigs of a person have in common."""
     reference, name = holdout or trained, "far pairs r, between contigs"
     try:
-        floor = None if holdout is None else far_pairs(holdout, trained, between=True, seed=seed)
-        value = far_pairs(reference, made, between=True, seed=seed)
+        floor = None if holdout is None else far_pairs(holdout, trained, seed=seed)
+        value = far_pairs(reference, made, seed=seed)
         yield Row("linkage", name, "all", value, floor, "higher", note="signed r of dosages at sites of two contigs")
     except NotComputable as reason:
         yield Row("linkage", name, "all", None, aim="higher", note=str(reason))

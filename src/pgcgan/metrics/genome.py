@@ -14,7 +14,6 @@ from .rows import NotComputable
 
 AXES = 3
 FAR_PAIRS = 4000
-_APART = 200  # sites, of far pairs on one contig
 _RESAMPLES = 500
 
 
@@ -46,14 +45,12 @@ def _filled(people: Genotypes, phased: bool) -> np.ndarray:
     return fill_missing(Cohort(people.calls, None, phased).values.T)
 
 
-def far_pairs(real: Genotypes, synthetic: Genotypes, *, between: bool, seed: int = 0) -> float:
-    """Return the correlation of signed r (of dosages) of random pairs of sites with that of real people.
+def far_pairs(real: Genotypes, synthetic: Genotypes, *, seed: int = 0) -> float:
+    """Return the correlation of signed r (of dosages) of random pairs of sites on two contigs with that of real people.
 
     Parameters
     ----------
     real, synthetic : Genotypes
-    between : bool
-        Pairs on two contigs; else pairs more than 200 sites apart on one.
     seed : int
         Random seed of the choice of pairs.
 
@@ -65,10 +62,9 @@ def far_pairs(real: Genotypes, synthetic: Genotypes, *, between: bool, seed: int
     random = np.random.default_rng(seed)
     contig = np.unique(real.variants.contig.astype(str), return_inverse=True)[1]
     i, j = random.integers(0, real.n_variants, (2, 20 * FAR_PAIRS))
-    apart = contig[i] != contig[j] if between else (contig[i] == contig[j]) & (np.abs(i - j) > _APART)
-    pairs = np.flatnonzero(apart)[:FAR_PAIRS]
+    pairs = np.flatnonzero(contig[i] != contig[j])[:FAR_PAIRS]
     if len(pairs) < 100:
-        raise NotComputable("needs sites on two contigs" if between else f"needs contigs of more than {_APART} sites")
+        raise NotComputable("needs sites on two contigs")
     scaled = (standardise(_filled(people, phased=False)) for people in (real, synthetic))
     return correlation(*(np.einsum("ij,ij->j", z[:, i[pairs]], z[:, j[pairs]]).astype(float) for z in scaled))
 
