@@ -53,6 +53,16 @@ def repeated(values: Iterable[Any]) -> list[Any]:
     return [value for value, count in Counter(values).items() if count > 1]
 
 
+def is_whole(value: Any, least: int, most: float = math.inf) -> bool:
+    """True if this is a whole number within bounds."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def are_texts(values: Any) -> bool:
+    """True if this is a list of texts."""
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
 # ---- what is shown --------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ from ..errors import MissingModel, ModelError, UsageError
 from ..genotypes import Variants
 from ..runtime.files import whole_directory, whole_file, write_text
 from ..runtime.inputs import check_regular, open_regular, read_regular
-from ..text import LARGEST, json_content, visible
+from ..text import LARGEST, are_texts, is_whole, json_content, visible
 
 FORMAT = 3
 MODEL, SITES, ARRAYS, CARD = "model.json", "sites.json", "arrays.safetensors", "MODEL_CARD.md"
@@ -196,17 +195,17 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
     counts, leak = metadata["label_counts"], metadata["expected_leak"]
     right = {
         "model": isinstance(metadata["model"], str),
-        "label": _are_texts(metadata["label"]) and len(metadata["label"]) > 0,
+        "label": are_texts(metadata["label"]) and len(metadata["label"]) > 0,
         "label_counts": isinstance(counts, dict)
         and len(counts) > 0
-        and all(_is_whole(n, 1, _MOST_PEOPLE) for n in counts.values()),
+        and all(is_whole(n, 1, _MOST_PEOPLE) for n in counts.values()),
         "phased": isinstance(metadata["phased"], bool),
-        "ploidy": _is_whole(metadata["ploidy"], 1, 2),
-        "seed": _is_whole(metadata["seed"], 0),
+        "ploidy": is_whole(metadata["ploidy"], 1, 2),
+        "seed": is_whole(metadata["seed"], 0),
         "parameters": isinstance(metadata["parameters"], dict),
         "details": isinstance(metadata["details"], dict),
         "expected_leak": leak is None
-        or (isinstance(leak, dict) and _is_whole(leak.get("free frequencies"), 0, LARGEST)),
+        or (isinstance(leak, dict) and is_whole(leak.get("free frequencies"), 0, LARGEST)),
         "provenance": _is_provenance(metadata["provenance"]),
         "files": isinstance(metadata["files"], dict),
     }
@@ -220,7 +219,7 @@ def _is_provenance(made: Any) -> bool:
     if not isinstance(made, dict) or not all(isinstance(made.get(name, ""), str) for name in _MADE_TEXTS):
         return False
     versions = made.get("libraries", {})
-    return isinstance(versions, dict) and _are_texts(list(versions.values()))
+    return isinstance(versions, dict) and are_texts(list(versions.values()))
 
 
 def read_variants(directory: Path) -> Variants:
@@ -235,13 +234,13 @@ def read_variants(directory: Path) -> Variants:
     if not isinstance(sites, dict):
         raise ValueError(f"{SITES} is not a JSON object")
     position = sites["position"]
-    if not (isinstance(position, list) and position and all(_is_whole(p, 0, LARGEST) for p in position)):
+    if not (isinstance(position, list) and position and all(is_whole(p, 0, LARGEST) for p in position)):
         raise ValueError(f"{SITES} has positions that are not whole numbers")
     for name in ("contig", "id", "ref", "alt"):
-        if not _are_texts(sites[name]) or len(sites[name]) != len(position):
+        if not are_texts(sites[name]) or len(sites[name]) != len(position):
             raise ValueError(f"{SITES} does not have a text in {name} for each of {len(position)} positions")
     lengths = sites["contig_lengths"]
-    if not isinstance(lengths, dict) or not all(n is None or _is_whole(n, 0, LARGEST) for n in lengths.values()):
+    if not isinstance(lengths, dict) or not all(n is None or is_whole(n, 0, LARGEST) for n in lengths.values()):
         raise ValueError(f"{SITES} has contig_lengths: {_shortened(lengths)}")
     if not (sites["assembly"] is None or isinstance(sites["assembly"], str)):
         raise ValueError(f"{SITES} has assembly: {_shortened(sites['assembly'])}")
@@ -278,14 +277,6 @@ def check_arrays(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array], 
         # NaN is within no bounds
         if array.size and not bool(((array >= wanted.least) & (array <= wanted.most)).all()):
             raise ValueError(f"{name} has values beyond {wanted.least:g} to {wanted.most:g}")
-
-
-def _is_whole(value: Any, least: int, most: float = math.inf) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _are_texts(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _shortened(value: Any) -> str:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..text import are_texts, is_whole
 from .rows import Row
 
 AIMS = ("lower", "higher", "floor", "at most floor")  # or a number
+_MOST_COUNT = (1 << 53) - 1
 _LARGEST = 1e300  # of a number; sums of some are still finite
 
 
@@ -33,10 +35,10 @@ def check_provenance(provenance: Mapping[str, Any]) -> None:
     people, by_label = provenance.get("people", {}), provenance.get("people_by_label", {})
     files = provenance.get("files", {})
     right = {
-        "files": isinstance(files, dict) and _are_texts(list(files.values())),
-        "remarks": _are_texts(provenance.get("remarks", [])),
-        "label": _are_texts(provenance.get("label") or []),
-        "sites": _is_count(sites),
+        "files": isinstance(files, dict) and are_texts(list(files.values())),
+        "remarks": are_texts(provenance.get("remarks", [])),
+        "label": are_texts(provenance.get("label") or []),
+        "sites": is_whole(sites, 0, _MOST_COUNT),
         "seed": seed is None or isinstance(seed, int),
         "people": isinstance(people, dict)
         and all(_are_counts(counts) and {"given", "used"} <= counts.keys() for counts in people.values()),
@@ -54,13 +56,5 @@ def is_number(value: Any) -> bool:
     return abs(value) < _LARGEST or (isinstance(value, float) and not math.isfinite(value))
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
-
-
 def _are_counts(values: Any) -> bool:
-    return isinstance(values, dict) and all(map(_is_count, values.values()))
-
-
-def _are_texts(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+    return isinstance(values, dict) and all(is_whole(n, 0, _MOST_COUNT) for n in values.values())
