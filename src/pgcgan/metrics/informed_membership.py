@@ -367,11 +367,7 @@ def _add_group(
             return float(np.mean(values))
 
         if min(sizes) < MIN_JUDGED // 2:
-            builder.rows.append(
-                Row(
-                    "privacy", name, label, None, aim=f"{chance:g}", note=f"needs {MIN_JUDGED // 2} people of each kind"
-                )
-            )
+            builder.cannot(name, f"{chance:g}", f"needs {MIN_JUDGED // 2} people of each kind", label)
             continue
         value = statistic(*map(np.arange, sizes))
         note = f"{sizes[0]} members and {sizes[1]} others judged; floor: chance"

@@ -147,9 +147,9 @@ class RowBuilder:
             )
         )
 
-    def cannot(self, metric: str, aim: str, reason: str) -> None:
+    def cannot(self, metric: str, aim: str, reason: str, label: str | None = None) -> None:
         """Append a row without a value, with the reason."""
-        self.rows.append(Row(self.topic, metric, self.label, None, aim=aim, note=reason))
+        self.rows.append(Row(self.topic, metric, label or self.label, None, aim=aim, note=reason))
 
 
 def _finite(number: float | None) -> float | None:
