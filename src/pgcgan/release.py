@@ -20,7 +20,7 @@ from .metrics.comparison import Cohort
 from .numerics import allele_differences
 from .runtime.files import held
 from .runtime.progress import OnEvent
-from .site_keys import site_rows
+from .site_keys import require_sites
 
 if TYPE_CHECKING:
     from .generators.generator import Generator
@@ -159,15 +159,10 @@ def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
     Raises
     ------
     DataError
-        If some are absent; the message names the first.
+        If some are absent; the message names some.
     """
-    rows = site_rows(real.variants, variants)
-    absent = np.flatnonzero(rows < 0)
-    if len(absent):
-        raise DataError(
-            f"{len(absent)} of the {len(rows)} sites of the model are not among those of the real people, the first "
-            f"is {variants.name(int(absent[0]))}; specify the file that the model was trained on."
-        )
+    what = "of the model are not among those of the real people"
+    rows = require_sites(real.variants, variants, what, "; specify the file that the model was trained on")
     return np.ascontiguousarray(real.calls[rows])
 
 

@@ -61,6 +61,15 @@ def site_rows(variants: Variants, wanted: Variants) -> np.ndarray:
     return rows
 
 
+def require_sites(variants: Variants, wanted: Variants, what: str, advice: str = "") -> np.ndarray:
+    """Return `site_rows`; raise a DataError, which says `what` some sites are, unless all wanted sites are there."""
+    rows = site_rows(variants, wanted)
+    absent = [wanted.name(int(i)) for i in np.flatnonzero(rows < 0)]
+    if absent:
+        raise DataError(f"{len(absent)} of the {len(rows)} sites {what}: {listed(absent, 3)}{advice}.")
+    return rows
+
+
 def common_rows(variants: Variants, wanted: Variants) -> np.ndarray:
     """Return the numbers of the wanted sites that a table has, in their order.
 

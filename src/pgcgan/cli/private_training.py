@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, UsageError, listed
+from ..errors import UsageError
 from .files import read_options
 from .options import PrivacyOptions, Reading
 
@@ -57,15 +57,11 @@ def read_public(privacy: PrivacyOptions | None, people: Genotypes, reading: Read
     if privacy is None or privacy.public is None:
         return None
     from ..io import read
-    from ..site_keys import site_rows
+    from ..site_keys import require_sites
 
     options = read_options(replace(reading, population_map=None, intersect=False))
     public = read(privacy.public, **options)
-    rows = site_rows(public.variants, people.variants)
-    absent = [people.variants.name(i) for i, row in enumerate(rows) if row < 0]
-    if absent:
-        raise DataError(
-            f"{len(absent)} of {people.n_variants} sites are not in {privacy.public} (--public): {listed(absent, 3)}; "
-            "train on the sites that are in both."
-        )
-    return public.select(sites=rows)
+    what = f"are not in {privacy.public} (--public)"
+    return public.select(
+        sites=require_sites(public.variants, people.variants, what, "; train on the sites that are in both")
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..errors import DataError, listed
+from ..errors import DataError
 from ..genotypes import Genotypes, Variants, concat
 from ..labels import label_groups
 from ..metrics import Evaluation, NotComputable, Row
@@ -16,7 +16,7 @@ from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_erro
 from ..metrics.resampling import interval
 from ..provenance import file_names
 from ..runtime.progress import OnEvent
-from ..site_keys import site_rows
+from ..site_keys import require_sites
 from .model import GenomeModel
 from .plan import Source, check_index, read_chunks
 
@@ -117,10 +117,7 @@ def evaluate(
 def _at(source: Source, contig: str, first: int, last: int, wanted: Variants) -> Genotypes:
     """Return the people of a source at sites of the model."""
     genotypes = source.read(contig, first, last)
-    rows = site_rows(genotypes.variants, wanted)
-    absent = [wanted.name(int(i)) for i in np.flatnonzero(rows < 0)]
-    if absent:
-        raise DataError(f"{source.path} lacks {len(absent)} sites of the model: {listed(absent, 3)}.")
+    require_sites(genotypes.variants, wanted, f"of the model are not in {source.path}")
     return genotypes.align(wanted)
 
 
