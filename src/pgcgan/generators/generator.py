@@ -129,6 +129,11 @@ class Generator(ABC):
         """Return what fitting chose for these data, for `facts`."""
         return {}
 
+    def _site_facts(self) -> dict[str, Any]:
+        """Return the number of sites and where they lie, for `facts`."""
+        spans = {name: f"{first}-{last}" for name, first, last, _ in contig_spans(self.variants_)}
+        return {"sites": len(self.variants_), "contigs": spans}
+
     # ---- parameters -------------------------------------------------------------------------------------------
 
     @classmethod
@@ -344,15 +349,13 @@ class Generator(ABC):
         """Return what there is to know of a fitted model: people, labels, sites, parameters, how it was made."""
         self._check_fitted()
         leak = self.expected_leak_
-        spans = {name: f"{first}-{last}" for name, first, last, _ in contig_spans(self.variants_)}
         return {
             "kind": "model",
             "model": self.name,
             "people trained on": sum(self.label_counts_.values()),
             "label": list(self.label),
             "label_counts": dict(self.label_counts_),
-            "sites": len(self.variants_),
-            "contigs": spans,
+            **self._site_facts(),
             "phased": self.phased_,
             "ploidy": self.ploidy_,
             "seed": int(self.seed),

@@ -207,30 +207,16 @@ class GenomeModel(Generator):
             return None
         return ExpectedLeak(self._free_frequencies, 2 * sum(self.label_counts_.values()))
 
-    def facts(self) -> dict[str, Any]:
-        """Return what there is to know of the model."""
-        self._check_fitted()
-        leak = self.expected_leak_
+    def _site_facts(self) -> dict[str, Any]:
+        spans = {of[0].contig: f"{of[0].first}-{of[-1].last} ({len(of)} windows)" for of in self.contigs}
+        sites = sum(w.sites - w.overlap for w in self.windows_)
+        return {"sites": sites, "windows": len(self.windows_), "contigs": spans}
+
+    def _facts(self) -> dict[str, Any]:
+        populations = [len(of.population) for of in self._ancestry]
         return {
-            "kind": "model",
-            "model": self.name,
-            "people trained on": sum(self.label_counts_.values()),
-            "label": list(self.label),
-            "label_counts": dict(self.label_counts_),
-            "sites": sum(w.sites - w.overlap for w in self.windows_),
-            "windows": len(self.windows_),
-            "contigs": {of[0].contig: f"{of[0].first}-{of[-1].last} ({len(of)} windows)" for of in self.contigs},
-            "phased": self.phased_,
-            "ploidy": self.ploidy_,
-            "seed": self.seed,
-            "holds training rows": False,
-            "parameters": self._changed(),
-            "populations": {
-                label: len(of.population) for label, of in zip(self.label_counts_, self._ancestry, strict=True)
-            },
+            "populations": dict(zip(self.label_counts_, populations, strict=True)),
             "axes of ancestry": self._details_of_file["axes"],
-            **({} if leak is None else {"expected leak": leak.facts()}),
-            "provenance": self._provenance,
         }
 
     # ---- people -----------------------------------------------------------------------------------------------
