@@ -73,7 +73,7 @@ def sample_apart(
     DataError
         If the training people lack sites of the generator, or are unphased and it generates haplotypes.
     """
-    screen, rejected = _Screen(train, min_distance), 0
+    screen, rejected = _Screen(generator, train, min_distance), 0
     plan = plan_counts(n, generator.label_counts_)
     parts: list[Genotypes] = []
     for done, (label, count) in enumerate(plan.items()):
@@ -115,39 +115,31 @@ def _accepted(draw: Callable[[int], Genotypes], label: str, count: int, screen: 
 
 
 class _Screen:
-    """Compares people with the training haplotypes."""
+    """Compares people of a generator with the training haplotypes."""
 
-    def __init__(self, train: Genotypes, min_distance: float):
+    def __init__(self, generator: Generator, train: Genotypes, min_distance: float):
         if not (0 < min_distance < 1 or (min_distance >= 1 and min_distance == int(min_distance))):
             raise UsageError(
                 f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share "
                 "of the sites between 0 and 1."
             )
-        self.train = train
+        if generator.phased_ and not train.phased:
+            raise DataError(
+                "The real people are unphased and the model generates haplotypes; specify the phased file it was "
+                "trained on."
+            )
         self.min_distance = min_distance
-        self._rows: np.ndarray | None = None
-
-    def _training_rows(self, people: Genotypes) -> np.ndarray:
-        """Return training rows at the sites of generated people: int8, shape (rows, sites)."""
-        if self._rows is None:
-            if people.phased and not self.train.phased:
-                raise DataError(
-                    "The real people are unphased and the model generates haplotypes; specify the phased file it was "
-                    "trained on."
-                )
-            self._rows = Cohort(calls_at(self.train, people.variants), None, people.phased).values.T
-        return self._rows
+        self.rows = Cohort(calls_at(train, generator.variants_), None, generator.phased_).values.T  # (rows, sites)
 
     def passes(self, people: Genotypes) -> np.ndarray:
         """Return one flag per person: True if all their rows keep the distance."""
         if not people.n_samples:
             return np.zeros(0, dtype=bool)
-        rows = self._training_rows(people)
         cohort = Cohort(people.calls, None, people.phased)
         nearest = np.full(cohort.n_rows, np.inf)
         chunk = max(1, _CHUNK_BYTES // (4 * cohort.levels * cohort.n_sites))
-        for start in range(0, len(rows), chunk):
-            distances = allele_differences(rows[start : start + chunk], cohort.values.T, cohort.levels)
+        for start in range(0, len(self.rows), chunk):
+            distances = allele_differences(self.rows[start : start + chunk], cohort.values.T, cohort.levels)
             np.minimum(nearest, distances.min(axis=0), out=nearest)
         limit = self.min_distance * cohort.n_sites if self.min_distance < 1 else self.min_distance
         return np.asarray((nearest >= limit - 1e-3).reshape(-1, cohort.rows_per_person).all(axis=1))
