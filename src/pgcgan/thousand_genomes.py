@@ -19,7 +19,7 @@ from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
 from .regions import parse_region
-from .runtime.files import whole_files
+from .runtime.files import check_free, whole_files
 from .runtime.progress import OnEvent
 from .text import visible, whole_number, without_secrets
 
@@ -200,8 +200,7 @@ def _places(output: str, panel_output: str | os.PathLike[str] | None, force: boo
             raise UsageError(f"The folder {place.parent} of the output {place} does not exist.")
         if place.is_dir():
             raise UsageError(f"{place} cannot be written: Is a directory.")
-        if place.exists() and not force:
-            raise UsageError(f"{place} exists; force=True (--force) replaces it, or choose another name.")
+        check_free(place, force)
     return places
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UsageError
 from ..genotypes import Variants
-from ..runtime.files import whole_file
+from ..runtime.files import check_free, whole_file
 from .outputs import folder_of
 
 
@@ -67,8 +66,7 @@ class LocalAncestry:
             If the file exists and `force` is not set, or it cannot be written.
         """
         folder_of(os.fspath(path))
-        if os.path.exists(path) and not force:
-            raise UsageError(f"{path} exists; force=True (--force) replaces it, or choose another name.")
+        check_free(path, force)
         with whole_file(path) as partial, open(partial, "w", encoding="utf-8", newline="") as stream:
             stream.writelines(self._lines())
         return Path(path)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from ..genotypes import Variants
-from ..runtime.files import whole_files
+from ..runtime.files import check_free, whole_files
 from ..text import repeated, visible
 from .panel import EMPTY, FATHER, MOTHER, PANEL_COLUMNS, plain
 from .scratch import People
@@ -63,8 +63,7 @@ def outputs(
     paths = [folder / each for each in (name, *others)] + ([panel] if table is not None else [])
     for path in (*paths, *(folder / each for each in stale)):
         unchanged = table is not None and path == panel and path.is_file() and path.read_bytes() == table
-        if path.exists() and not force and not unchanged:
-            raise UsageError(f"{path} exists; force=True (--force) replaces it, or choose another name.")
+        check_free(path, force or unchanged)
         if path.is_dir() and path == paths[0] and folder_with:
             if not any((path / file).is_file() for file in folder_with):
                 raise UsageError(

@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..errors import UsageError
-from ..runtime.files import write_text
+from ..runtime.files import check_free, write_text
 from .ld_plot import WIDTH, LdPlot
 from .plots import LIGHT, Plot, Series, symbol
 
@@ -180,8 +180,7 @@ def file_style() -> str:
 def write_files(texts: Mapping[Path, str], force: bool) -> None:
     """Write texts to files, each whole or not at all, and none if one of them exists and `force` is not given."""
     for target in texts:
-        if target.exists() and not force:
-            raise UsageError(f"{target} exists; choose another name or give force=True (--force).")
+        check_free(target, force)
         if not target.parent.is_dir():
             raise UsageError(f"The folder {target.parent} does not exist; make it first.")
     for target, text in texts.items():

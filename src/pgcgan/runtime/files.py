@@ -117,6 +117,12 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
         raise UsageError(f"{paths[0]} cannot be written: {_reason(error, paths[0].parent)}.") from None
 
 
+def check_free(path: str | os.PathLike[str], force: bool, shown: str | os.PathLike[str] = "") -> None:
+    """Raise a UsageError if an output exists and is not to be replaced; `shown` is its name for the user."""
+    if os.path.exists(path) and not force:
+        raise UsageError(f"{shown or path} exists; force=True (--force) replaces it, or choose another name.")
+
+
 @contextlib.contextmanager
 def whole_directory(
     path: str | os.PathLike[str], marker: str, *, others: Collection[str] = (), force: bool = False
@@ -147,8 +153,7 @@ def whole_directory(
     known = {marker, LOCK, *others}
     if directory.exists() and not directory.is_dir():
         raise UsageError(f"{directory} is a file; choose another name for the directory.")
-    if (directory / marker).exists() and not force:
-        raise UsageError(f"{directory} exists; force=True (--force) replaces it, or choose another name.")
+    check_free(directory / marker, force, directory)
     if directory.is_dir() and not (directory / marker).is_file():
         foreign = next((p.name for p in directory.iterdir() if p.name not in known and not _NAME.fullmatch(p.name)), "")
         if foreign:

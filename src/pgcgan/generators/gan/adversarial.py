@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...errors import ModelError, UsageError
 from ...genotypes import Genotypes
-from ...runtime.files import held
+from ...runtime.files import check_free, held
 from ...runtime.progress import OnEvent, reported
 from ...runtime.threads import single_thread
 from .. import store
@@ -206,8 +206,8 @@ class AdversarialModel(Generator):
                 )
         elif directory.exists() and not directory.is_dir():
             raise UsageError(f"{directory} is a file; choose another name for the directory.")
-        elif (directory / store.MODEL).exists() and not force:
-            raise UsageError(f"{directory} exists; force=True (--force) replaces it, or choose another name.")
+        else:
+            check_free(directory / store.MODEL, force, directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
