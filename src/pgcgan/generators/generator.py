@@ -438,9 +438,7 @@ class Generator(ABC):
             model._provenance = metadata["provenance"]
             model._restore(stored.arrays, metadata["details"])
         except (KeyError, TypeError, ValueError, IndexError, OverflowError, PgcganError) as error:
-            raise ModelError(
-                f"{os.fspath(path)} is damaged ({str(error).rstrip('.')}); train the model again."
-            ) from None
+            raise store.damaged(path, error) from None
         return model
 
     def _check_fitted(self) -> None:

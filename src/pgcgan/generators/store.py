@@ -137,7 +137,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         _check_metadata(metadata)
     except (KeyError, ValueError) as error:
-        raise _damaged(directory, error) from None
+        raise damaged(directory, error) from None
     return metadata
 
 
@@ -161,7 +161,7 @@ def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> Sto
     except ModelError:
         raise
     except (KeyError, ValueError) as error:
-        raise _damaged(directory, error) from None
+        raise damaged(directory, error) from None
     except OSError as error:
         raise ModelError(f"{directory} cannot be read: {error.filename or ''} {error.strerror}.") from None
     return StoredModel(metadata, variants, arrays)
@@ -185,9 +185,10 @@ def _widened(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array]) -> d
     return widened
 
 
-def _damaged(directory: Path, error: Exception) -> ModelError:
+def damaged(directory: str | os.PathLike[str], error: Exception) -> ModelError:
+    """Return the error of a model directory that is damaged."""
     text = str(error).rstrip(".")
-    return ModelError(f"{directory} is damaged ({text}); train the model again.")
+    return ModelError(f"{os.fspath(directory)} is damaged ({text}); train the model again.")
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:

@@ -168,7 +168,7 @@ class GenomeModel(Generator):
             except ModelError:
                 raise
             except (KeyError, ValueError) as error:
-                raise ModelError(f"{place} is damaged ({str(error).rstrip('.')}); train the model again.") from None
+                raise store.damaged(place, error) from None
             for name, values in columns.items():
                 values += getattr(sites, name)[window.overlap :].tolist()
             for contig, length in sites.contig_lengths.items():
@@ -337,8 +337,7 @@ class GenomeModel(Generator):
         except ModelError:
             raise
         except (KeyError, TypeError, ValueError) as error:
-            text = str(error).rstrip(".")
-            raise ModelError(f"{os.fspath(path)} is damaged ({text}); train the model again.") from None
+            raise store.damaged(path, error) from None
         return model
 
     def _arrays(self) -> dict[str, np.ndarray]:
