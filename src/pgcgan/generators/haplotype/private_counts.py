@@ -64,11 +64,6 @@ def squared_sensitivity(tables: int, rows_per_person: int) -> int:
 # ---- exact counts -------------------------------------------------------------------------------------------------
 
 
-def exact_people(label: np.ndarray, n_labels: int) -> np.ndarray:
-    """Count people by label: (labels,). A person adds 1 to one count: Δ² = 1."""
-    return np.bincount(label, minlength=n_labels)
-
-
 def exact_patterns(states: np.ndarray, edges: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return the complete patterns of each block and how many rows have each. Δ²: see `squared_sensitivity`."""
     counted = []
@@ -127,9 +122,9 @@ def noisy(tables: Sequence[np.ndarray], sigma: int) -> list[np.ndarray]:
 
 
 def release_people(rows: Rows, budget: PrivacyBudget, share: float) -> np.ndarray:
-    """Return the noisy number of people of each label, 1 at least."""
+    """Return the noisy number of people of each label, 1 at least. A person adds 1 to one count: Δ² = 1."""
     sigma = budget.spend("people by label", share, 1)
-    return np.maximum(noisy([exact_people(rows.label, len(rows.label_names))], sigma)[0], 1)
+    return np.maximum(noisy([np.bincount(rows.label, minlength=len(rows.label_names))], sigma)[0], 1)
 
 
 def release_templates(rows: Rows, edges: np.ndarray, budget: PrivacyBudget, share: float) -> list[np.ndarray]:

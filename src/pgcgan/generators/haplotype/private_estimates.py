@@ -91,7 +91,7 @@ def estimate_chain(noisy: NoisyCounts, n_rows: np.ndarray, public: PublicCounts 
     transitions = [code_counts[0][:, None, :]]
     by_label = bool(joint) and len(joint[0]) == n_labels
     for b, table in enumerate(joint, start=1):
-        table = _smoothed(table, pooled[b])
+        table = table + pooled[b]  # one count of the code frequencies in every row
         if not by_label:  # all labels share a table; `label_frequency` tilts it
             table = table * (n_rows / total)[:, None, None]
         transitions.append(table)
@@ -130,13 +130,12 @@ def _joint_counts(
         return []
     totals = n_rows if len(noisy.transitions[0]) == len(n_rows) else np.array([n_rows.sum()])
     expected, variance = [], []
-    for b, table in enumerate(noisy.transitions):
+    for b in range(len(noisy.transitions)):
         joint = np.outer(pooled[b], pooled[b + 1])
         if public is not None:
             joint = (public.transitions[b] + joint) / (public.transitions[b] + joint).sum()
         expected.append(totals[:, None, None] * joint)
         variance.append(expected[-1] * (1 + totals[:, None, None] / (public.rows if public is not None else 1e12)))
-        assert table.shape == expected[-1].shape
     noise = [np.full(m.shape, float(noisy.transitions_sigma**2)) for m in expected]
     shrunk = shrink(noisy.transitions, expected, variance, noise)
     return [np.stack([project(t, float(n)) for t, n in zip(table, totals, strict=True)]) for table in shrunk]
@@ -162,11 +161,6 @@ def _label_counts(noisy: NoisyCounts, pooled: list[np.ndarray], n_rows: np.ndarr
         for b, table in enumerate(shrink(tables, expected, expected, noise)):
             counts[b].append(project(table, float(n)))
     return [np.stack(tables) for tables in counts]
-
-
-def _smoothed(table: np.ndarray, frequency: np.ndarray) -> np.ndarray:
-    """Return transitions with one count of the code frequencies added to every row."""
-    return table + frequency
 
 
 # ---- emission -----------------------------------------------------------------------------------------------------
