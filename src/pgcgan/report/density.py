@@ -1,10 +1,12 @@
-"""Where most of the points of a scatter plot lie, as shaded areas under other points."""
+"""Pictures in figures, as PNG: where most of the points of a scatter plot lie, shaded under other points."""
 
 from __future__ import annotations
 
-import numpy as np
+import base64
+import struct
+import zlib
 
-from .png import png_address
+import numpy as np
 
 SHARES = (0.95, 0.8, 0.5)  # of the points that lie in each area
 OPACITY = (46, 82, 125)  # of 255, from the widest area to the narrowest
@@ -47,3 +49,22 @@ def picture(x: np.ndarray, y: np.ndarray, columns: int = 146, rows: int = 124) -
     opacity = np.array([0, *OPACITY], dtype=np.uint8)[areas(x, y, columns, rows)]
     colour = np.broadcast_to(np.array(GREY, dtype=np.uint8), (*opacity.shape, 3))
     return png_address(np.concatenate([colour, opacity[..., None]], axis=2))
+
+
+def png_address(pixels: np.ndarray) -> str:
+    """Return a picture as the data address of a PNG.
+
+    Parameters
+    ----------
+    pixels : array of uint8, shape (height, width, 3) or (height, width, 4)
+        Red, green, blue, and with four channels opacity.
+    """
+    raw = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    colours = 6 if pixels.shape[2] == 4 else 2
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, colours, 0, 0, 0)
+    picture = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9))
+    return "data:image/png;base64," + base64.b64encode(picture + chunk(b"IEND", b"")).decode()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from .png import png_address
+from .density import png_address
 
 WIDTH = 360
 
