@@ -98,18 +98,18 @@ def _judged(rows: Sequence[Row], ratios: Sequence[float], span: tuple[float, flo
             series.append(Series(name, standing, "points", [ratios[k] for k in own], own, shape, notes))
     return Plot(
         Axis("error, times that of real people", *span, log=True),
-        Axis(
-            "",
-            -0.6,
-            len(rows) - 0.4,
-            categories=tuple(_clipped(r.metric.replace("informed membership", "informed"), 27) for r in rows),
-        ),
+        _rows_axis(rows),
         series,
         f"{title}, as multiples of the error of real people",
         title,
         height=62 + 18 * len(rows),
         left=172,
     )
+
+
+def _rows_axis(rows: Sequence[Row]) -> Axis:
+    names = tuple(_clipped(r.metric.replace("informed membership", "informed"), 27) for r in rows)
+    return Axis("", -0.6, len(rows) - 0.4, categories=names)
 
 
 def _chances(rows: Sequence[Row]) -> Plot:
@@ -133,12 +133,7 @@ def _chances(rows: Sequence[Row]) -> Plot:
     title = "Two-sample tests and attacks"
     return Plot(
         Axis("AUC or share: .5 is ideal", *span),
-        Axis(
-            "",
-            -0.6,
-            len(rows) - 0.4,
-            categories=tuple(_clipped(r.metric.replace("informed membership", "informed"), 27) for r in rows),
-        ),
+        _rows_axis(rows),
         [s for s in series if s.x],
         "AUC and nearest-neighbour shares, with intervals",
         title,
