@@ -35,7 +35,7 @@ def component_scores(blocks: Blocks, codes: np.ndarray, count: int = COMPONENTS,
     gram = np.zeros((len(codes), len(codes)))
     centred = []
     for b in range(len(blocks)):
-        means = code_means(blocks, b)
+        means = blocks.means(b)
         known = codes[:, b] >= 0
         centre = means[codes[known, b]].mean(axis=0) if known.any() else 0
         centred.append((means - centre).astype(np.float32))
@@ -62,7 +62,7 @@ def leading_components(blocks: Blocks, leading: int = LEADING) -> np.ndarray:
     each = max(1, leading // per_position)
     parts = []
     for b in range(len(blocks)):
-        means = code_means(blocks, b)
+        means = blocks.means(b)
         u, s, _ = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)
         count = min(each, len(s))
         scores = u[:, :count] * s[:count]
@@ -71,10 +71,3 @@ def leading_components(blocks: Blocks, leading: int = LEADING) -> np.ndarray:
         numbers[:, (first + np.arange(count)) % leading] = scores / (scores.std() + 1e-6)
         parts.append(numbers)
     return np.concatenate(parts)
-
-
-def code_means(blocks: Blocks, block: int) -> np.ndarray:
-    """Return the mean state of each code of a block at each of its sites: (codes, sites)."""
-    emission = blocks.emission[block]
-    means: np.ndarray = emission @ np.arange(emission.shape[2], dtype=np.float32)
-    return means

@@ -83,6 +83,12 @@ class Blocks:
             rows[:, self.edges[b] : self.edges[b + 1]] = (uniform[:, :, None] >= cumulative[codes[:, b]]).sum(axis=2)
         return rows
 
+    def means(self, block: int) -> np.ndarray:
+        """Return the mean state of each code of a block at each of its sites: float32, shape (codes, sites)."""
+        emission = self.emission[block]
+        means: np.ndarray = emission @ np.arange(emission.shape[2], dtype=np.float32)
+        return means
+
     def first(self, count: int) -> Blocks:
         """Return the first blocks."""
         return Blocks(self.edges[: count + 1], self.templates[:count], self.emission[:count])

@@ -22,8 +22,8 @@ def principal_components(blocks: Blocks, codes: np.ndarray) -> tuple[np.ndarray,
     mask = np.repeat(np.isin(np.arange(len(blocks)), used), np.diff(blocks.edges))
     states = np.empty((len(codes), int(mask.sum())), dtype=np.float32)
     centre, start = np.zeros(sites, dtype=np.float32), 0
-    for b, emission in enumerate(blocks.emission):
-        mean = emission @ np.arange(emission.shape[2], dtype=np.float32)
+    for b in range(len(blocks)):
+        mean = blocks.means(b)
         known = codes[:, b] >= 0
         part = mean[np.maximum(codes[:, b], 0)]
         part[~known] = part[known].mean(axis=0) if known.any() else 0
