@@ -112,7 +112,9 @@ def evaluate(
     from ..registry import load
 
     _check_attacks(shadow, times, model, split)
-    limits = _limits(thresholds, gate)
+    if thresholds and not gate:
+        raise UsageError("--threshold goes with --gate.")
+    limits = parsed_thresholds(thresholds)
     others = {name: _other_model(name) for name in beside or ()}
     generator = load(model) if model is not None else None
     if generator is not None:
@@ -128,7 +130,8 @@ def evaluate(
     with progress("evaluating") as on_event:
         evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
     files = file_names(synthetic=synthetic, real=real, panel=panel, split=split, model=model)
-    evaluation = _with_provenance(evaluation, remarks, files)
+    how = {**evaluation.provenance, "files": files, "remarks": [*remarks, *evaluation.provenance["remarks"]]}
+    evaluation = replace(evaluation, provenance=how)
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
     if generator is not None:
@@ -177,13 +180,6 @@ def _sets(
     return train, holdout, generated, [*([relatives] if relatives else []), *remarks]
 
 
-def _limits(thresholds: list[str] | None, gate: bool) -> dict[str, str]:
-    """Return the limits of the gate that are asked for."""
-    if thresholds and not gate:
-        raise UsageError("--threshold goes with --gate.")
-    return parsed_thresholds(thresholds)
-
-
 def _check_attacks(shadow: int, times: int, model: str | None, split: str | None) -> None:
     """Raise UsageError if an option of the attacks lacks another, or is out of bounds."""
     if shadow < 0 or times < 1:
@@ -207,12 +203,6 @@ def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models:
 
     with progress("shadow models") as on_event:
         return shadow_models(generator, train, holdout, models, seed=seed, on_event=on_event)
-
-
-def _with_provenance(evaluation: Evaluation, given: Sequence[str], files: dict[str, str]) -> Evaluation:
-    """Return an evaluation with some remarks before its own, and the names of the files."""
-    remarks = [*given, *evaluation.provenance["remarks"]]
-    return replace(evaluation, provenance={**evaluation.provenance, "files": files, "remarks": remarks})
 
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
