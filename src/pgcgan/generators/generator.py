@@ -29,10 +29,9 @@ from ..site_keys import contig_spans
 from . import store
 from .card import model_card
 from .estimate import Estimate, ExpectedLeak
-from .parameters import check_type, plain_value
+from .parameters import check_bounds, check_seed, check_type, plain_value
 from .rows import Rows, calls_of, rows_of
 
-_LARGEST_SEED = (1 << 128) - 1
 _SEED_BITS = 48  # of a seed that nobody gave
 
 
@@ -177,10 +176,7 @@ class Generator(ABC):
         for name, value in self.parameters().items():
             check_type(name, value, hints[name])
         for name, (least, most) in self.bounds.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                accepted = f"{least:g} to {most:g}" if np.isfinite(most) else f"{least:g} or more"
-                raise UsageError(f"{name} is {value}; accepted: {accepted}.")
+            check_bounds(name, getattr(self, name), least, most)
         self._check()
 
     # ---- fit and sample ---------------------------------------------------------------------------------------
@@ -444,11 +440,3 @@ class Generator(ABC):
     def _check_fitted(self) -> None:
         if not self.is_fitted:
             raise UsageError(f"The {self.name} model has not been fitted; call fit(genotypes) or load(path) first.")
-
-
-def check_seed(seed: Any) -> None:
-    """Raise UsageError if this is not a seed."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
-    if seed > _LARGEST_SEED:
-        raise UsageError(f"The seed is too large; accepted: a whole number up to {_LARGEST_SEED}.")

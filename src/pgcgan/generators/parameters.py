@@ -1,4 +1,4 @@
-"""Parameters of generators: their types, as the constructor declares them."""
+"""Parameters of generators: their types, as the constructor declares them, their bounds, and the seed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..text import LARGEST, is_unicode
 
 _KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "True or False", type(None): "nothing"}
+_LARGEST_SEED = (1 << 128) - 1
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:
@@ -44,3 +45,18 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def check_bounds(name: str, value: Any, least: float, most: float) -> None:
+    """Raise UsageError if a parameter is out of bounds; None is within all."""
+    if value is not None and not least <= value <= most:
+        accepted = f"{least:g} to {most:g}" if math.isfinite(most) else f"{least:g} or more"
+        raise UsageError(f"{name} is {value}; accepted: {accepted}.")
+
+
+def check_seed(seed: Any) -> None:
+    """Raise UsageError if this is not a seed."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
+    if seed > _LARGEST_SEED:
+        raise UsageError(f"The seed is too large; accepted: a whole number up to {_LARGEST_SEED}.")

@@ -21,8 +21,9 @@ from ...runtime.progress import OnEvent, reported
 from ...runtime.threads import single_thread
 from .. import store
 from ..estimate import Estimate
-from ..generator import Generator, check_seed
+from ..generator import Generator
 from ..genetic_map import morgans_of
+from ..parameters import check_seed
 from ..rows import Rows, calls_of, rows_of
 from . import blocks as block_module
 from . import code_model as code_module
