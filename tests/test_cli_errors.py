@@ -21,7 +21,7 @@ EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"
 ERRORS: list[tuple[str, list[str]]] = [
     ("trian x", ["trian", "train"]),
     ("train", ["VCF"]),
-    ("train cohort.vcf.gz -o new", ["train", "--panel", "PANEL.tsv"]),
+    ("train cohort.vcf.gz -o new", ["train", "--panel", "cohort.panel.tsv"]),
     ("convert cohort.vcf.gz -o new.pgen", ["'new.pgen'", "NEW.pgen"]),
     (f"{TRAIN} -o new --frob", ["--frob"]),
     (f"{TRAIN} -o new --seed one", ["--seed", "one"]),
