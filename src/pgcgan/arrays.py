@@ -13,13 +13,7 @@ MISSING = -1
 
 
 def calls_from(array: np.ndarray, phased: bool) -> np.ndarray:
-    """Return calls, shape (variants, samples, ploidy), of calls, haplotypes or, unphased, alt-allele counts.
-
-    Raises
-    ------
-    DataError
-        If the shape is another, or the values are not alleles or counts of them.
-    """
+    """Return calls, shape (variants, samples, ploidy), of calls, haplotypes or, unphased, alt-allele counts."""
     calls = np.asarray(array)
     if calls.ndim not in (2, 3):
         raise DataError(f"The array has the shape {calls.shape}; accepted: two axes or three.")

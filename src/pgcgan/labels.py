@@ -23,13 +23,7 @@ _NAME_BYTES = 250  # that the name and the labels of a person take in memory
 
 
 def label_names(label: object) -> tuple[str, ...]:
-    """Return the label columns that are asked for, one by its name or several.
-
-    Raises
-    ------
-    UsageError
-        If they are not names, or one is repeated.
-    """
+    """Return the label columns that are asked for, one by its name or several."""
     columns = (label,) if isinstance(label, str) else label
     if not isinstance(columns, Sequence) or not all(isinstance(column, str) for column in columns):
         raise UsageError(f"The label is {label!r}; accepted: the name of a label column, or a list of names.")
@@ -47,11 +41,6 @@ def label_groups(labels: Mapping[str, np.ndarray], columns: Sequence[str]) -> np
         Label columns, as in `Genotypes.labels`.
     columns : sequence of str
         The columns that make up a label, in this order.
-
-    Raises
-    ------
-    DataError
-        If a column is absent, or a value holds "/" where several columns are joined by it.
     """
     if not columns:
         raise UsageError(f"No label column is given; labels here: {listed(labels)}.")
@@ -270,11 +259,6 @@ def assemble(
         The calls in the order of the plan, cut anyhow.
     before : mapping of str to int, optional
         How many people of a label come before those planned; they have the numbers up to it.
-
-    Raises
-    ------
-    UsageError
-        If the block size is not 1 or more.
     """
     if people_per_block < 1:
         raise UsageError(f"people_per_block is {people_per_block}; accepted: 1 or more.")

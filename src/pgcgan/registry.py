@@ -36,13 +36,6 @@ def family(name: str) -> type[Generator]:
     ----------
     name : str
         One of `MODELS`.
-
-    Raises
-    ------
-    UsageError
-        If there is no such family.
-    MissingExtra
-        If the family needs torch, which is not installed.
     """
     if name not in MODELS:
         raise UsageError(f"Unknown model {name!r}; accepted: {', '.join(MODELS)}.")
@@ -50,15 +43,7 @@ def family(name: str) -> type[Generator]:
 
 
 def create(name: str, label: str | Sequence[str] = "super_pop", *, seed: int = 0, **parameters: Any) -> Generator:
-    """Return a generator that is not fitted yet, its parameters checked.
-
-    Raises
-    ------
-    UsageError
-        If there is no such family, or it does not have a parameter, or its value is off.
-    MissingExtra
-        If the family needs torch, which is not installed.
-    """
+    """Return a generator that is not fitted yet, its parameters checked."""
     cls = family(name)
     unknown = [parameter for parameter in parameters if parameter not in cls.parameter_names()]
     if unknown:

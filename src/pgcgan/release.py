@@ -146,13 +146,7 @@ class _Screen:
 
 
 def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
-    """Return the calls of real people at exactly the given sites: int8, shape (variants, people, ploidy).
-
-    Raises
-    ------
-    DataError
-        If some are absent; the message names some.
-    """
+    """Return the calls of real people at exactly the given sites: int8, shape (variants, people, ploidy)."""
     what = "of the model are not among those of the real people"
     rows = require_sites(real.variants, variants, what, "; specify the file that the model was trained on")
     return np.ascontiguousarray(real.calls[rows])

@@ -71,13 +71,7 @@ def require_sites(variants: Variants, wanted: Variants, what: str, advice: str =
 
 
 def common_rows(variants: Variants, wanted: Variants) -> np.ndarray:
-    """Return the numbers of the wanted sites that a table has, in their order.
-
-    Raises
-    ------
-    DataError
-        If it has none of them.
-    """
+    """Return the numbers of the wanted sites that a table has, in their order."""
     rows = site_rows(variants, wanted)
     if (rows >= 0).any():
         return rows[rows >= 0]

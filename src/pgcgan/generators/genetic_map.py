@@ -40,13 +40,7 @@ class GeneticMap:
     centimorgans: np.ndarray
 
     def of_contig(self, contig: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return positions and centimorgans of one contig.
-
-        Raises
-        ------
-        DataError
-            If there are none, or centimorgans decrease.
-        """
+        """Return positions and centimorgans of one contig."""
         own = np.ones(len(self.positions), dtype=bool) if self.contigs is None else self.contigs == plain_contig(contig)
         if not own.any():
             raise DataError(

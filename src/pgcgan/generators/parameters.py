@@ -18,13 +18,7 @@ _LARGEST_SEED = (1 << 128) - 1
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:
-    """Check that a parameter has the type of its annotation, and can be stored.
-
-    Raises
-    ------
-    UsageError
-        If it has not; the message names it and what is accepted.
-    """
+    """Check that a parameter has the type of its annotation, and can be stored."""
     accepted = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     kinds = tuple(typing.get_origin(kind) or kind for kind in accepted)
     is_bool = isinstance(value, bool)

@@ -79,11 +79,6 @@ def rows_of(genotypes: Genotypes, columns: tuple[str, ...], least_people: int = 
         The label columns.
     least_people : int
         People that each label must have.
-
-    Raises
-    ------
-    DataError
-        If there are no people or sites, a label column is absent, a site has no call, or a label has too few people.
     """
     if not genotypes.n_samples or not genotypes.n_variants:
         raise DataError(f"There is nothing to train on: {genotypes!r}.")

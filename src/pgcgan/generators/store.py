@@ -258,11 +258,6 @@ def check_arrays(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array], 
     schema : mapping of str to Array
     **lengths
         Lengths by name that are known.
-
-    Raises
-    ------
-    ValueError
-        If something does not fit; the message names the array.
     """
     if arrays.keys() != schema.keys():
         odd = min(arrays.keys() ^ schema.keys())
@@ -296,13 +291,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON.
-
-    Raises
-    ------
-    ModelError
-        If the file is absent or not JSON.
-    """
+    """Read JSON."""
     try:
         return json_content(read_regular(path).decode())
     except FileNotFoundError:
@@ -326,13 +315,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], text: Mapping[str
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of a safetensors file.
-
-    Raises
-    ------
-    ModelError
-        If the file is absent or damaged.
-    """
+    """Read the arrays of a safetensors file."""
     return read_arrays_and_text(path)[0]
 
 

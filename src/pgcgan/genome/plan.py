@@ -162,13 +162,7 @@ class Plan:
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Self:
-        """Read the plan of a directory.
-
-        Raises
-        ------
-        ModelError
-            If there is none.
-        """
+        """Read the plan of a directory."""
         folder = Path(directory, _PLAN)
         if not (folder / _METADATA).is_file():
             raise ModelError(f"There is no plan in {directory}; pgcgan windows plan … -o {directory} makes one.")

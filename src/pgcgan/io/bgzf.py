@@ -132,13 +132,7 @@ def _opened_on_server(url: str, virtual_offset: int) -> Iterator[io.BufferedRead
 
 
 def lines_of(stream: io.BufferedIOBase, path: str, most: int = MAX_LINE) -> Iterator[bytes]:
-    """Yield the lines of a stream, none of which may be longer than `most`: a few bytes inflate to gigabytes.
-
-    Raises
-    ------
-    DataError
-        If one is longer.
-    """
+    """Yield the lines of a stream, none of which may be longer than `most`: a few bytes inflate to gigabytes."""
     while line := stream.readline(most + 1):
         if len(line) > most:
             raise DataError(f"{named(path)} has a line of more than {most} bytes: it is damaged, or was made to harm.")

@@ -192,11 +192,6 @@ def write_impute(genotypes: People, target: str, *, force: bool, command: str | 
     """Write NAME.hap(.gz), NAME.legend(.gz), NAME.samples and, if there are labels, NAME.panel.tsv.
 
     See `pgcgan.write`. The format has no place for the command and the seed, nor for the lengths of contigs.
-
-    Raises
-    ------
-    DataError
-        If a call is missing or the genotypes are unphased: haplotypes are neither.
     """
     check_writable(genotypes)
     _check(genotypes)

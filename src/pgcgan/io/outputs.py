@@ -95,13 +95,7 @@ def _panel_lines(genotypes: People) -> Iterator[str]:
 
 
 def check_writable(genotypes: People) -> None:
-    """Check that the sites are in order, that alleles have names, and that names can be written.
-
-    Raises
-    ------
-    DataError
-        If there is nothing to write, sites are not in order, or a name is empty or holds blanks where none may be.
-    """
+    """Check that the sites are in order, that alleles have names, and that names can be written."""
     variants = genotypes.variants
     if not genotypes.n_variants or not genotypes.n_samples:
         raise DataError(f"There is nothing to write: {genotypes.n_samples} samples x {genotypes.n_variants} variants.")

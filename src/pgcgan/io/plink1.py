@@ -158,11 +158,6 @@ def write_plink1(genotypes: People, target: str, *, force: bool, command: str | 
 
     A1 is ALT and A2 is REF; FID is 0, sex is that of the label `gender` if it says male or female. There is no place
     for `command` and `seed`.
-
-    Raises
-    ------
-    DataError
-        If the genotypes are phased, haploid or hold half-calls, or a name cannot be written.
     """
     from bed_reader import create_bed
 

@@ -41,13 +41,7 @@ class Sites:
 
 
 def read_psam(psam: str) -> People:
-    """Read a .psam, or a .fam under that name.
-
-    Raises
-    ------
-    DataError
-        If the file is absent or a line is not right; the message has its number.
-    """
+    """Read a .psam, or a .fam under that name."""
     _check_there(psam)
     table = list(rows(psam, comment="##"))
     if not table:
@@ -89,15 +83,7 @@ def is_number(text: str) -> bool:
 
 
 def read_pvar(pvar: str, region: str | None) -> Sites:
-    """Read a .pvar or .pvar.zst.
-
-    Raises
-    ------
-    DataError
-        If the file is absent, damaged, or a line is not right; the message has its number.
-    MissingExtra
-        If zstandard is not installed and needed.
-    """
+    """Read a .pvar or .pvar.zst."""
     bounds = None if region is None else parse_region(region)
     last = None if bounds is None or bounds[2] is None else bounds[2]
     meta: list[str] = []

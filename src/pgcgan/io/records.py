@@ -398,13 +398,7 @@ class Table:
         assembly: str | None,
         labels: Mapping[str, np.ndarray] | None = None,
     ) -> Genotypes:
-        """Return what was collected, with the labels of the samples.
-
-        Raises
-        ------
-        DataError
-            If there is no record.
-        """
+        """Return what was collected, with the labels of the samples."""
         for reason, (count, names) in self._dropped.items():
             more = f" and {count - len(names)} more" if count > len(names) else ""
             log.warning("%s: dropped %s: %d (%s%s)", self.source, reason, count, ", ".join(names), more)

@@ -32,11 +32,6 @@ def empty_calls(shape: tuple[int, int, int]) -> np.ndarray:
 
     On disk it is a map of a temporary file without a name, which the system removes with the process; parts that are
     looked at are in memory as long as there is room.
-
-    Raises
-    ------
-    UsageError
-        If the disk has no room either.
     """
     size = math.prod(shape)
     if not too_large(size):

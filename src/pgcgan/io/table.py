@@ -33,15 +33,7 @@ def refuse(path: str, number: int, reason: str) -> NoReturn:
 
 
 def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file (plain, gzip, .zst, on the disk or on a server) with their numbers from 1.
-
-    Raises
-    ------
-    DataError
-        If the file is absent, damaged or not UTF-8 text.
-    MissingExtra
-        If zstandard is not installed and needed.
-    """
+    """Yield the lines of a text file (plain, gzip, .zst, on the disk or on a server) with their numbers from 1."""
     if is_address(path):
         yield from _decoded(path, lines_of(io.BytesIO(contents(path)), path))
     elif path.endswith(".zst"):
@@ -82,11 +74,6 @@ def rows(path: str, columns: str | None = None, *, comment: str | None = None) -
         each line has exactly.
     comment : str, optional
         Lines that begin so are left out.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, or a line has too few or too many columns.
     """
     names = None if columns is None else columns.split(", ")
     width = None if names is None else len(names)

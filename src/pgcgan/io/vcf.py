@@ -116,13 +116,7 @@ def _text_header(stream: BufferedReader, start: bytes, source: str) -> list[str]
 
 
 def parse_header(lines: Sequence[str], source: str) -> Header:
-    """Return samples, contigs and assembly of header lines, the last of which is the `#CHROM` line.
-
-    Raises
-    ------
-    DataError
-        If the `#CHROM` line is absent, or there are no samples, or one occurs twice.
-    """
+    """Return samples, contigs and assembly of header lines, the last of which is the `#CHROM` line."""
     columns = lines[-1].split("\t")
     if columns[:8] != list(COLUMNS):
         raise DataError(

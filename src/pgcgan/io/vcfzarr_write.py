@@ -36,11 +36,6 @@ def write_vcfzarr(genotypes: People, path: str, *, force: bool, command: str | N
     Labels whose names are words go into the arrays `sample_NAME` too. The attribute `vcf_meta_information` holds the
     command and the seed, as the header of a VCF does, and the assembly as `reference`. The calls are taken in blocks of
     variants, one row of chunks at a time.
-
-    Raises
-    ------
-    MissingExtra
-        If zarr is not installed.
     """
     target = path.rstrip("/")
     check_writable(genotypes)

@@ -327,13 +327,7 @@ _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
 
 
 def parse_limit(metric: str, text: str) -> Bounds | None:
-    """Return the bounds of a limit, or None for "off".
-
-    Raises
-    ------
-    UsageError
-        If the text is not in the notation of the module.
-    """
+    """Return the bounds of a limit, or None for "off"."""
     if text == "off":
         return None
     if len(text) > _LONGEST:

@@ -53,11 +53,6 @@ def far_pairs(real: Genotypes, synthetic: Genotypes, *, seed: int = 0) -> float:
     real, synthetic : Genotypes
     seed : int
         Random seed of the choice of pairs.
-
-    Raises
-    ------
-    NotComputable
-        If there are no such pairs.
     """
     random = np.random.default_rng(seed)
     contig = np.unique(real.variants.contig.astype(str), return_inverse=True)[1]
@@ -85,11 +80,6 @@ def ancestry_scores(fitted: Genotypes, people: Genotypes, fitted_label: np.ndarr
     Returns
     -------
     array, shape (contigs, people, axes)
-
-    Raises
-    ------
-    NotComputable
-        If there is one contig, or too few sites or people.
     """
     contigs = list(dict.fromkeys(fitted.variants.contig))
     if len(contigs) < 2:

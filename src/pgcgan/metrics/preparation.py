@@ -53,11 +53,6 @@ def prepare(
     ----------
     train, synthetic, holdout, label, seed, more, shadows
         As in `evaluate`.
-
-    Raises
-    ------
-    DataError
-        As in `evaluate`.
     """
     given = {"train": train, "synthetic": synthetic}
     if holdout is not None:

@@ -32,13 +32,7 @@ _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")  # as tempfile.mkdtemp 
 
 @contextlib.contextmanager
 def workspace(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Yield a new folder within `folder`, which is removed at the end; folders that dead runs left are removed first.
-
-    Raises
-    ------
-    OSError
-        If it cannot be made.
-    """
+    """Yield a new folder within `folder`, which is removed at the end; those that dead runs left are removed first."""
     remove_dead(folder)
     while True:
         path = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
@@ -62,13 +56,7 @@ def workspace(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path; the file written there is renamed to `path` if the block ends without an error.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be written.
-    """
+    """Yield a temporary path; the file written there is renamed to `path` if the block ends without an error."""
     with whole_files([Path(path)]) as (partial,):
         yield partial
 
@@ -186,13 +174,7 @@ def whole_directory(
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder of ours, with those above it, unless it is there; one that is a link is refused, and not filled.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be made, or is a link.
-    """
+    """Make a folder of ours, with those above it, unless it is there; one that is a link is refused, and not filled."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -202,13 +184,7 @@ def make_folder(path: Path) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be written.
-    """
+    """Write a text file whole or not at all."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -253,13 +229,7 @@ def remove_dead(folder: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def held(directory: str | os.PathLike[str]) -> Iterator[None]:
-    """Lock a directory for this process alone, and remove what killed runs left in it.
-
-    Raises
-    ------
-    UsageError
-        If another process holds it; the message names the process.
-    """
+    """Lock a directory for this process alone, and remove what killed runs left in it."""
     path = os.path.join(directory, LOCK)
     while True:
         try:

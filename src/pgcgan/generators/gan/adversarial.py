@@ -287,13 +287,7 @@ def flat_weights(weights: Mapping[str, Tensor]) -> np.ndarray:
 
 
 def load_flat_weights(network: torch.nn.Module, flat: np.ndarray) -> None:
-    """Set the tensors of a network to those that `flat_weights` joined.
-
-    Raises
-    ------
-    ValueError
-        If there are too few or too many numbers.
-    """
+    """Set the tensors of a network to those that `flat_weights` joined."""
     state = network.state_dict()
     wanted = sum(t.numel() for t in state.values())
     if len(flat) != wanted:

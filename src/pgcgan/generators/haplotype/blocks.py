@@ -119,13 +119,7 @@ class Blocks:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_sites: int, n_states: int) -> Blocks:
-        """Return the blocks of what `arrays` returned.
-
-        Raises
-        ------
-        ValueError
-            If the arrays do not fit together.
-        """
+        """Return the blocks of what `arrays` returned."""
         edges, sizes, free = arrays["blocks.edges"], arrays["blocks.sizes"], n_states - 1
         lengths = np.diff(edges)
         if len(edges) != len(sizes) + 1 or edges[0] != 0 or edges[-1] != n_sites or lengths.min(initial=1) < 1:

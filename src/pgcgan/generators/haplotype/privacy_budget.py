@@ -94,13 +94,7 @@ class PrivacyBudget:
         return float(accountant.get_epsilon(self.gaussian_delta))
 
     def statement(self) -> dict[str, Any]:
-        """Return what the model directory says of the guarantee, with what each release has spent.
-
-        Raises
-        ------
-        RuntimeError
-            If more was spent than stated, which would be a defect.
-        """
+        """Return what the model directory says of the guarantee, with what each release has spent."""
         spent = self.spent()
         if spent > self.epsilon:
             raise RuntimeError(f"the releases add up to epsilon {spent}, more than {self.epsilon}")
