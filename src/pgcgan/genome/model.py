@@ -84,16 +84,12 @@ class GenomeModel(Generator):
         resume: bool = False,
         force: bool = False,
     ) -> Self:
-        """Learn from people with labels.
+        """Learn from people with labels, as `Generator.fit`; what is listed comes in addition.
 
         Parameters
         ----------
         people : Genotypes or Source
-            The training people. A `Source` is a file that is read window by window.
-        on_event : callable, optional
-            Called with a dict (stage, fraction, detail).
-        progress : bool
-            Show how far the fit is on standard error.
+            A `Source` is a file that is read window by window.
         directory : path, optional
             Where the windows are fitted; by default in a temporary directory that lives as long as the model.
         executor : Executor, optional
@@ -103,12 +99,10 @@ class GenomeModel(Generator):
 
         Raises
         ------
-        DataError
-            If the people cannot be trained on.
         ModelError
             If what is to be resumed belongs to other people or parameters.
         UsageError
-            If a parameter is off, or the directory is taken or cannot be written.
+            If the directory is taken or cannot be written.
         """
         self.check_parameters()
         if directory is None or isinstance(people, Genotypes):

@@ -110,18 +110,14 @@ class AdversarialModel(Generator):
         resume: bool = False,
         force: bool = False,
     ) -> Self:
-        """Learn from people with labels.
+        """Learn from people with labels, as `Generator.fit`; what is listed comes in addition.
 
         Under `torchrun`, several processes train together; only the first one writes.
 
         Parameters
         ----------
-        people : Genotypes
-            The training people.
         on_event : callable, optional
             Called with a dict after every step: stage, step, steps, fraction, seconds, loss, terms, metrics.
-        progress : bool
-            Show how far the fit is on standard error.
         directory : path, optional
             Where checkpoints go while training; give it to `save` afterwards.
         resume : bool
@@ -130,19 +126,12 @@ class AdversarialModel(Generator):
         force : bool
             Train where a finished model is; it stays until `save` puts the new one in its place.
 
-        Returns
-        -------
-        Generator
-            self
-
         Raises
         ------
-        DataError
-            If the people cannot be trained on.
         ModelError
             If there is nothing to resume, it belongs to other people or parameters, or the training diverged.
         UsageError
-            If a parameter is off, or the directory holds something else or cannot be written.
+            If the directory holds something else or cannot be written.
         """
         rows = self._rows(people)
         if resume and directory is None:

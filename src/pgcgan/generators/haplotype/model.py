@@ -157,33 +157,17 @@ class HaplotypeModel(Generator):
         ancestry: KnownAncestry | None = None,
         overlap: int = 0,
     ) -> Self:
-        """Learn from people with labels.
+        """Learn from people with labels, as `Generator.fit`; what is listed comes in addition.
 
         Parameters
         ----------
         people : Genotypes
-            The training people, phased or unphased. Missing calls count neither for nor against anything.
-        on_event : callable, optional
-            Called with a dict (stage, fraction) after each part of the fit.
-        progress : bool
-            Show how far the fit is on standard error.
+            Missing calls count neither for nor against anything.
         ancestry : KnownAncestry, optional
             The ancestry of the people where it is known from a whole genome; by default it is inferred from these
             sites.
         overlap : int
             Number of first sites that another model also covers: `draw` continues from them (see `pgcgan.genome`).
-
-        Returns
-        -------
-        HaplotypeModel
-            self
-
-        Raises
-        ------
-        DataError
-            If there are no people or sites, a label column is absent, a site has no call, or a label has one person.
-        UsageError
-            If a parameter is off.
         """
         with single_thread(), reported(on_event, progress) as on_event:
             self._fit(self._rows(people), on_event=on_event, ancestry=ancestry, overlap=overlap)

@@ -87,32 +87,22 @@ class PrivateHaplotypeModel(HaplotypeModel):
         progress: bool = False,
         public: Genotypes | None = None,
     ) -> Self:
-        """Learn from people with labels, privately.
+        """Learn from people with labels, privately, as `Generator.fit`; what is listed comes in addition.
 
         Parameters
         ----------
         people : Genotypes
-            The training people, phased or unphased. A missing call counts as the allele of the person's template.
-        on_event : callable, optional
-            Called with a dict (stage, fraction) after each part of the fit.
-        progress : bool
-            Show how far the fit is on standard error.
+            A missing call counts as the allele of the person's template.
         public : Genotypes, optional
             People whose privacy is not protected, at the same sites: blocks, their templates and the prior of all
             counts come from them.
 
-        Returns
-        -------
-        PrivateHaplotypeModel
-            self
-
         Raises
         ------
         DataError
-            If there are no people or sites, a label column is absent, a site has no call, or the public people are not
-            at the same sites, or differ in phase.
+            If the public people are not at the same sites, or differ in phase.
         UsageError
-            If a parameter is off, or epsilon too small for so many sites.
+            If epsilon is too small for so many sites.
         MissingExtra
             If `dp_accounting` is not installed.
         """
