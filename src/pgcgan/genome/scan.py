@@ -69,13 +69,6 @@ class GenomeScan:
     label_group : array of str, shape (people,)
         The label of each person.
 
-    Attributes
-    ----------
-    contigs : dict of str to (positions, checksums)
-    n_sites : int
-    phased : bool
-    ploidy : int
-
     Raises
     ------
     DataError

@@ -131,10 +131,6 @@ def distance_to_aim(row: Row) -> float | None:
 
     A value better than the floor is as good as the floor: the distance of an error below that of real people is 0, and
     so is that of an attack below chance.
-
-    Parameters
-    ----------
-    row : Row
     """
     if row.value is None:
         return None

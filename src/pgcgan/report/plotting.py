@@ -12,12 +12,7 @@ from .panels import Figure
 
 @dataclass(frozen=True)
 class Plotting:
-    """The figures of the report as methods; each returns a Figure, which a notebook shows and `save` writes as SVG.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    """
+    """The figures of the report as methods; each returns a Figure, which a notebook shows and `save` writes as SVG."""
 
     evaluation: Evaluation
 

@@ -15,12 +15,7 @@ SETS = {"train": "training people", "synthetic": "synthetic people", "holdout": 
 
 
 def findings(evaluation: Evaluation) -> list[Finding]:
-    """Return the verdict of an evaluation, part by part.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    """
+    """Return the verdict of an evaluation, part by part."""
     overall = {r.metric: r for r in evaluation.rows if r.label == "all"}
     parts = [_people(evaluation.provenance)]
     faithful = [r for r in overall.values() if r.topic not in ("privacy", "indistinguishable") and r.standing]
@@ -34,12 +29,7 @@ def findings(evaluation: Evaluation) -> list[Finding]:
 
 
 def tally(evaluation: Evaluation) -> str:
-    """Return how many of which rows are good, fair and poor.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    """
+    """Return how many of which rows are good, fair and poor."""
     standings = [r.standing for r in evaluation.rows if r.label == "all"]
     judged = [standing for standing in standings if standing]
     counts = ", ".join(f"{judged.count(name)} {name}" for name in ("good", "fair", "poor"))
@@ -66,12 +56,7 @@ def verdict_text(evaluation: Evaluation, width: int = 100) -> str:
 
 
 def headline(evaluation: Evaluation) -> str:
-    """Return the verdict in one line.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-    """
+    """Return the verdict in one line."""
     overall = [r for r in evaluation.rows if r.label == "all"]
     return f"{_fidelity_headline(overall)}; {privacy_headline(overall)}"
 
@@ -263,12 +248,7 @@ def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
 
 
 def label_standings(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
-    """Return, by label, the number of poor rows and of all rows with a standing.
-
-    Parameters
-    ----------
-    rows : iterable of Row
-    """
+    """Return, by label, the number of poor rows and of all rows with a standing."""
     counts: dict[str, tuple[int, int]] = {}
     for row in rows:
         if row.label == "all" or row.metric == "Fst error" or row.standing is None:

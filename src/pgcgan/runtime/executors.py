@@ -91,12 +91,7 @@ class _Kept:
 
 
 class Processes:
-    """Tasks are done by processes of this machine; those of a process that died are done again.
-
-    Parameters
-    ----------
-    count : int
-    """
+    """Tasks are done by processes of this machine; those of a process that died are done again."""
 
     def __init__(self, count: int):
         self._count, self._left = count, _LOSSES

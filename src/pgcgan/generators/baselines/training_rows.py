@@ -19,17 +19,7 @@ ROWS_SCHEMA = {
 
 
 def filled_states(rows: Rows, random: np.random.Generator) -> np.ndarray:
-    """Return the states of rows, each missing one drawn from the allele frequency of its site in its label.
-
-    Parameters
-    ----------
-    rows : Rows
-    random : numpy Generator
-
-    Returns
-    -------
-    array of int8, shape (rows, sites)
-    """
+    """Return states, each missing one drawn from the allele frequency of its site in its label: int8, (rows, sites)."""
     states, levels = np.array(rows.states), rows.n_states - 1
     missing = states < 0
     if not missing.any():

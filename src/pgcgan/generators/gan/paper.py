@@ -44,10 +44,6 @@ class PaperGAN(AdversarialModel):
         People in a step.
     threads, device, checkpoint_seconds
         As in `AdversarialModel`.
-
-    Attributes
-    ----------
-    network_ : PaperGenerator
     """
 
     name = "paper"
@@ -104,15 +100,7 @@ class PaperGAN(AdversarialModel):
 
 
 class PaperTraining:
-    """The published networks, their optimisers, and a step.
-
-    Parameters
-    ----------
-    rows : Rows
-    batch : int
-    seed : int
-    device : torch.device
-    """
+    """The published networks, their optimisers, and a step."""
 
     def __init__(self, rows: Rows, batch: int, *, seed: int, device: torch.device):
         self.seed, self.device, self.label = seed, device, rows.label

@@ -68,15 +68,7 @@ class CodedRows:
 
 
 class TiltTraining:
-    """The networks, their optimisers, and a step.
-
-    Parameters
-    ----------
-    rows : CodedRows
-    settings : TiltSettings
-    seed : int
-    device : torch.device
-    """
+    """The networks, their optimisers, and a step."""
 
     def __init__(self, rows: CodedRows, settings: TiltSettings, *, seed: int, device: torch.device):
         self.rows, self.settings, self.seed, self.device = rows, settings, seed, device
