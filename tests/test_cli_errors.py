@@ -22,7 +22,7 @@ ERRORS: list[tuple[str, list[str]]] = [
     ("trian x", ["trian", "train"]),
     ("train", ["VCF"]),
     ("train cohort.vcf.gz -o new", ["train", "--panel", "cohort.panel.tsv"]),
-    ("convert cohort.vcf.gz -o new.pgen", ["'new.pgen'", "NEW.pgen"]),
+    ("convert cohort.vcf.gz -o new.pgen", ["'new.pgen'", "cohort.bcf"]),
     (f"{TRAIN} -o new --frob", ["--frob"]),
     (f"{TRAIN} -o new --seed one", ["--seed", "one"]),
     (f"{TRAIN} -o --force", ["'--force'", "./--force"]),
