@@ -218,7 +218,7 @@ def test_figures_are_files_that_need_no_browser(evaluation: Evaluation, tmp_path
     again = write_figures(Evaluation.from_json(evaluation.to_json()), tmp_path / "again")
     assert [p.read_bytes() for p in again] == [p.read_bytes() for p in written]
     written[3].unlink()
-    with pytest.raises(UsageError, match=r"at-a-glance\.svg exists; choose another name or give force=True"):
+    with pytest.raises(UsageError, match=r"at-a-glance\.svg exists; force=True"):
         write_figures(evaluation, tmp_path / "new" / "folder")
     assert not written[3].exists()
     write_figures(evaluation, tmp_path / "new" / "folder", force=True)
@@ -499,7 +499,7 @@ def test_standing_of_a_row(row: Row, standing: str | None) -> None:
 def test_nothing_is_overwritten_without_force(evaluation: Evaluation, tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     assert write_report(evaluation, target) == target
-    with pytest.raises(UsageError, match=r"report\.html exists; choose another name or give force=True \(--force\)\."):
+    with pytest.raises(UsageError, match=r"report\.html exists; force=True \(--force\) replaces it"):
         write_report(evaluation, target)
     target.write_text("old")
     write_report(evaluation, target, force=True)
