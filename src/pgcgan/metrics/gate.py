@@ -129,7 +129,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Gate:
-    """The result of the gate.
+    """The result of the gate; true if it was passed.
 
     Parameters
     ----------
@@ -150,6 +150,9 @@ class Gate:
     def failures(self) -> tuple[Check, ...]:
         """The checks that failed."""
         return tuple(check for check in self.checks if not check.passed)
+
+    def __bool__(self) -> bool:
+        return self.passed
 
     def __repr__(self) -> str:
         state = "passed" if self.passed else f"failed: {listed(check.metric for check in self.failures)}"
