@@ -172,6 +172,7 @@ def test_how_many_people_lower_the_expected_leak() -> None:
         assert ExpectedLeak(5161, 2 * needed).auc <= auc < ExpectedLeak(5161, 2 * needed - 2).auc
     assert f"{leak.people_for():,} people" in str(leak)
     assert "0.87 (5,161 free frequencies, 4,004 haplotypes" in str(leak)
+    assert repr(leak) == "ExpectedLeak(AUC 0.872; 5,161 free frequencies, 4,004 haplotypes)"
 
 
 def test_a_part_of_the_sites_foretells_the_free_frequencies(cohort: Genotypes, monkeypatch: pytest.MonkeyPatch) -> None:

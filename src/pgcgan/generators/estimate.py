@@ -58,6 +58,10 @@ class ExpectedLeak:
             f"people for AUC {TARGET:g}": self.people_for(),
         }
 
+    def __repr__(self) -> str:
+        counts = f"{self.free_frequencies:,} free frequencies, {self.haplotypes:,} haplotypes"
+        return f"ExpectedLeak(AUC {self.auc:.3f}; {counts}{f'; {self.sites}' if self.sites else ''})"
+
     def __str__(self) -> str:
         people, needed = self.haplotypes // 2, self.people_for()
         enough = f"below {TARGET:g} with more than {needed:,} people" if needed >= people else f"below {TARGET:g}"
