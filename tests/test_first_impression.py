@@ -93,6 +93,11 @@ def test_scikit_learn_clones_a_model_and_sets_its_parameters(name: str) -> None:
         model.set_params(deep_fakes=1)
 
 
+def test_a_model_shows_the_parameters_that_were_changed() -> None:
+    assert "seed=0, min_carriers=7; not fitted" in repr(pgcgan.HaplotypeModel(min_carriers=7))
+    assert "min_carriers" not in repr(pgcgan.HaplotypeModel())
+
+
 @pytest.mark.parametrize(
     ("label", "fact"), [(3, "3"), (None, "None"), (["pop", 3], "3"), (["pop", "sex", "pop"], "pop, sex, pop")]
 )

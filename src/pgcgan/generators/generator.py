@@ -78,7 +78,8 @@ class Generator(ABC):
 
     def __repr__(self) -> str:
         state = f"fitted to {sum(self.label_counts_.values())} people" if self.is_fitted else "not fitted"
-        return f"{type(self).__name__}(label={'/'.join(self.label)!r}, seed={self.seed}; {state})"
+        changed = "".join(f", {name}={repr(value)[:80]}" for name, value in self._changed().items())
+        return f"{type(self).__name__}(label={'/'.join(self.label)!r}, seed={self.seed}{changed}; {state})"
 
     @property
     def is_fitted(self) -> bool:
@@ -145,7 +146,7 @@ class Generator(ABC):
         return {name: plain_value(getattr(self, name)) for name in self.parameter_names()}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return all arguments of the constructor by name, as scikit-learn's `clone` and searches ask for them."""
+        """Return all arguments of the constructor by name, as scikit-learn's `clone` asks for them."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def set_params(self, **parameters: Any) -> Self:
