@@ -43,6 +43,20 @@ def test_the_first_five_minutes_run(tmp_path: Path) -> None:
     assert "| LD RMSE | " in (tmp_path / "python.model" / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
+def test_the_example_of_the_python_page_runs(tmp_path: Path) -> None:
+    given = (
+        "import pgcgan\n"
+        "cohort = pgcgan.simulate(120, length=15_000, seed=1).select(min_maf=0.05)\n"
+        "train, holdout = cohort.split(0.8, by='pop', seed=1)\n"
+        "haplotypes, labels, positions = train.haplotypes(), train.label('pop'), train.variants.position\n"
+    )
+    code = given + blocks("api.md", "python").replace("sample(1000", "sample(80")
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert {"report.html", "pca.svg"} == {path.name for path in tmp_path.iterdir()}
+    assert len(re.findall(r"^{'coverage': .*} 0\.[0-9]+$", run.stdout, re.MULTILINE)) == 4
+
+
 def test_the_presence_absence_matrix_is_worked_through(tmp_path: Path) -> None:
     code = blocks("other-data.md", "python") + "\nnp.save('matrix.npy', matrix)\nnp.save('back.npy', back)\n"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
