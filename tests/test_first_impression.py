@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,13 @@ def test_scikit_learn_clones_a_model_and_sets_its_parameters(name: str) -> None:
     assert (model.seed, model.label, copied.seed) == (3, ("pop",), 7 if name != "windows" else 0)
     with pytest.raises(UsageError, match="'deep_fakes'.*label, seed"):
         model.set_params(deep_fakes=1)
+
+
+@pytest.mark.parametrize("name", ["haplotype", "independent", "li-stephens", "pca-gaussian", "smote"])
+def test_a_fitted_model_can_be_pickled(name: str, parts: Sequence[Genotypes]) -> None:
+    model = create(name, seed=1).fit(parts[0])
+    again = pickle.loads(pickle.dumps(model))
+    assert again.sample(10, seed=2).equals(model.sample(10, seed=2)) and repr(again) == repr(model)
 
 
 def test_a_model_shows_the_parameters_that_were_changed() -> None:

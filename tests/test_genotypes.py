@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 import sys
 from collections import Counter
 from pathlib import Path
@@ -78,6 +80,13 @@ def test_dropping_phase_keeps_the_pairs(g: Genotypes) -> None:
     assert g.equals(Genotypes(g.calls[:, :, ::-1], g.variants, g.samples, g.labels, g.phased)) == (
         not g.phased or np.array_equal(g.calls, g.calls[:, :, ::-1])
     )
+
+
+@given(any_genotypes())
+def test_copies_and_pickles_hold_the_same(g: Genotypes) -> None:
+    for again in (pickle.loads(pickle.dumps(g)), copy.deepcopy(g), copy.copy(g)):
+        assert again.equals(g) and again.variants.contig_lengths == g.variants.contig_lengths
+        assert not again.calls.flags.writeable and not again.samples.flags.writeable
 
 
 # ---- parts ----------------------------------------------------------------------------------------------------------

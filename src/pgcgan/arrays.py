@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,13 @@ def calls_from(array: np.ndarray, phased: bool) -> np.ndarray:
         raise DataError(f"Alt-allele counts are 0, 1, 2, or {MISSING} for missing; the array has {least} to {most}.")
     alleles = [np.where(calls < 0, MISSING, calls >= count).T for count in (2, 1)]
     return np.stack(alleles, axis=2).astype(np.int8)
+
+
+def stretches(calls: np.ndarray) -> Iterator[slice]:
+    """Yield ranges of sites of some megabytes: what is worked out of genotypes takes no memory of their size."""
+    step = max(1, (1 << 24) // max(1, calls[:1].size))
+    for start in range(0, len(calls), step):
+        yield slice(start, start + step)
 
 
 def dataset(calls: np.ndarray, phased: bool, sites: Any, samples: np.ndarray, labels: Mapping[str, np.ndarray]) -> Any:

@@ -5,14 +5,14 @@ It holds arrays and selects from them. It never reads, writes, plots or learns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 
-from .arrays import MISSING, calls_from, dataset
+from .arrays import MISSING, calls_from, dataset, stretches
 from .errors import DataError, listed
 from .families import families, first_part
 from .regions import named_otherwise, parse_region
@@ -81,6 +81,9 @@ class Genotypes:
             if len(values) != len(samples):
                 raise DataError(f"Label {column!r} has {len(values)} values for {len(samples)} samples.")
         object.__setattr__(self, "labels", MappingProxyType(labels))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a read-only mapping cannot be pickled
+        return type(self), (self.calls, self.variants, self.samples, dict(self.labels), self.phased)
 
     @classmethod
     def from_numpy(
@@ -169,7 +172,7 @@ class Genotypes:
     def allele_frequency(self) -> np.ndarray:
         """Return the alt-allele frequency per site among called alleles: float64, shape (variants,); NaN if none is."""
         called, alt = np.zeros((2, self.n_variants), dtype=np.int64)
-        for part in _stretches(self.calls):
+        for part in stretches(self.calls):
             called[part] = (self.calls[part] >= 0).sum(axis=(1, 2))
             alt[part] = (self.calls[part] == 1).sum(axis=(1, 2))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -192,7 +195,7 @@ class Genotypes:
     def called(self) -> np.ndarray:
         """Return at which sites there is any call: bool, shape (variants,)."""
         called = np.zeros(self.n_variants, dtype=bool)
-        for part in _stretches(self.calls):
+        for part in stretches(self.calls):
             called[part] = (self.calls[part] >= 0).any(axis=(1, 2))
         return called
 
@@ -394,13 +397,6 @@ class Genotypes:
         The names are those of VCF Zarr, too. Labels are `sample_NAME`. The extra `xarray` is needed (`MissingExtra`).
         """
         return dataset(self.calls, self.phased, self.variants, self.samples, self.labels)
-
-
-def _stretches(calls: np.ndarray) -> Iterator[slice]:
-    """Yield ranges of sites of some megabytes: what is worked out of genotypes takes no memory of their size."""
-    step = max(1, (1 << 24) // max(1, calls[:1].size))
-    for start in range(0, len(calls), step):
-        yield slice(start, start + step)
 
 
 def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:

@@ -75,6 +75,10 @@ class Variants:
         lengths = {**self.contig_lengths, **{c: None for c in self.contig if c not in self.contig_lengths}}
         object.__setattr__(self, "contig_lengths", MappingProxyType(lengths))
 
+    def __reduce__(self) -> tuple[Any, ...]:  # a read-only mapping cannot be pickled
+        columns = (getattr(self, name) for name in COLUMNS)
+        return type(self), (*columns, dict(self.contig_lengths), self.assembly)
+
     def __len__(self) -> int:
         return len(self.position)
 
