@@ -11,6 +11,7 @@ from pathlib import Path
 
 import allel
 import numpy as np
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -386,6 +387,16 @@ def test_an_array_alone_gets_names_and_positions() -> None:
 def test_arrays_that_are_no_alleles(array: np.ndarray, phased: bool, fact: str) -> None:
     with pytest.raises(DataError, match=fact):
         Genotypes.from_numpy(array, phased=phased)
+
+
+def test_labels_of_an_array_are_one_a_person() -> None:
+    rows = np.zeros((100, 3), dtype=int)
+    with pytest.raises(DataError, match=r"'pop' has 100 values for 50 samples.*two rows.*\(variants, people, 1\)"):
+        Genotypes.from_numpy(rows, labels={"pop": ["A"] * 100})
+    with pytest.raises(DataError, match="labels is a list.*mapping"):
+        Genotypes.from_numpy(rows, labels=["A"] * 50)  # type: ignore[arg-type]
+    frame = pandas.DataFrame({"pop": ["A"] * 50})
+    assert Genotypes.from_numpy(rows, labels=frame).label("pop").tolist() == ["A"] * 50  # type: ignore[arg-type]
 
 
 def test_parts_by_brackets_keep_the_axes_as_numpy_does() -> None:

@@ -19,6 +19,11 @@ from .regions import named_otherwise, parse_region
 from .site_keys import common_rows
 from .variants import Variants, concat_variants, strings
 
+_ONE_LABEL = (
+    "; of an array of haplotypes two rows are one person, with one label; haploid people need calls of shape "
+    "(variants, people, 1)"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Genotypes:
@@ -76,10 +81,14 @@ class Genotypes:
             raise DataError(f"Sample names occur more than once: {listed(names[counts > 1])}.")
         object.__setattr__(self, "samples", samples)
         labels = {}
+        if not hasattr(self.labels, "keys"):
+            name = type(self.labels).__name__
+            raise DataError(f"labels is a {name}; accepted: a mapping of column names to values, {{'pop': values}}.")
         for column, values in dict(self.labels).items():
             labels[str(column)] = strings(values, f"label {column!r}")
             if len(values) != len(samples):
-                raise DataError(f"Label {column!r} has {len(values)} values for {len(samples)} samples.")
+                advice = _ONE_LABEL if (calls.shape[2], len(values)) == (2, 2 * len(samples)) else ""
+                raise DataError(f"Label {column!r} has {len(values)} values for {len(samples)} samples{advice}.")
         object.__setattr__(self, "labels", MappingProxyType(labels))
 
     def __reduce__(self) -> tuple[Any, ...]:  # a read-only mapping cannot be pickled
@@ -104,8 +113,8 @@ class Genotypes:
         ----------
         array : array of int
             Calls, shape (variants, samples, ploidy); or, as `haplotypes` returns them, haplotypes of 0 and 1, shape
-            (2 * samples, variants); or, unphased, alt-allele counts, shape (samples, variants), as of `dosages`.
-            -1 = missing.
+            (2 * samples, variants), two rows a person; or, unphased, alt-allele counts, shape (samples, variants), as
+            of `dosages`. -1 = missing.
         phased : bool
             Whether the order of the alleles of a call means something.
         samples : sequence of str, optional
@@ -128,7 +137,7 @@ class Genotypes:
         columns: list[Any] = [[text] * sites if isinstance(text, str) else text for text in (contig, ref, alt)]
         places: Any = range(1, sites + 1) if position is None else position
         variants = Variants(columns[0], places, np.full(sites, "."), *columns[1:])
-        return cls(calls, variants, np.asarray(names), dict(labels or {}), phased)  # type: ignore[arg-type]
+        return cls(calls, variants, np.asarray(names), {} if labels is None else labels, phased)  # type: ignore[arg-type]
 
     # ---- what it is -------------------------------------------------------------------------------------------
 
@@ -436,10 +445,5 @@ def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
             {c: np.concatenate([p.labels[c] for p in parts]) for c in shared},
             first.phased,
         )
-    return Genotypes(
-        np.concatenate([p.calls for p in parts], axis=0),
-        concat_variants([part.variants for part in parts]),
-        first.samples,
-        first.labels,
-        first.phased,
-    )
+    variants = concat_variants([part.variants for part in parts])
+    return Genotypes(np.concatenate([p.calls for p in parts]), variants, first.samples, first.labels, first.phased)
