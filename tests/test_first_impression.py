@@ -133,6 +133,27 @@ def test_a_fit_shows_how_far_it_is(
 # ---- errors -------------------------------------------------------------------------------------------------------
 
 
+def test_what_is_not_genotypes_is_named_with_what_makes_them(parts: Sequence[Genotypes], tmp_path: Path) -> None:
+    array: Any = parts[0].calls
+    match = "not (ndarray|str);.*from_numpy.*read"
+    for model in (pgcgan.HaplotypeModel(), pgcgan.GenomeModel()):
+        with pytest.raises(UsageError, match=match):
+            model.fit(array)
+    given: list[tuple[Any, Any, Any]] = [(array, parts[1], None), ("a.vcf.gz", parts[1], None), (*parts[:2], array)]
+    for train, synthetic, holdout in given:
+        with pytest.raises(UsageError, match=match):
+            pgcgan.evaluate(train, synthetic, holdout=holdout)
+    with pytest.raises(UsageError, match=match):
+        pgcgan.evaluate(parts[0], parts[1], more=array)
+    with pytest.raises(UsageError, match=match):
+        pgcgan.concat([array, parts[0]])
+    pgcgan.write(parts[0], tmp_path / "a.vcf.gz")
+    region: Any = ("1", 5, 10)
+    with pytest.raises(ValueError, match=r"\('1', 5, 10\) cannot be read.*contig:start-end"):
+        pgcgan.read(tmp_path / "a.vcf.gz", region=region)
+    assert parts[0].select(samples="P000001").samples.tolist() == ["P000001"]
+
+
 def test_errors_are_those_of_python(tmp_path: Path, parts: Sequence[Genotypes]) -> None:
     for name in ("a.vcf.gz", "a.bed", "a.pgen", "a.npz", "a.trees", "a.vcz", "a.hap.gz"):
         with pytest.raises(FileNotFoundError, match="There is no"):

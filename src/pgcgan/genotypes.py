@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from .arrays import MISSING, calls_from, dataset, stretches
-from .errors import DataError, listed
+from .errors import DataError, UsageError, listed
 from .families import families, first_part
 from .regions import named_otherwise, parse_region
 from .site_keys import common_rows
@@ -273,18 +273,13 @@ class Genotypes:
         return self._at(variants=common_rows(self.variants, variants))
 
     def _at(self, variants: Any = slice(None), samples: Any = slice(None)) -> Genotypes:
-        return Genotypes(
-            self.calls[variants][:, samples],
-            self.variants.select(variants),
-            self.samples[samples],
-            {c: v[samples] for c, v in self.labels.items()},
-            self.phased,
-        )
+        calls, labels = self.calls[variants][:, samples], {c: v[samples] for c, v in self.labels.items()}
+        return Genotypes(calls, self.variants.select(variants), self.samples[samples], labels, self.phased)
 
     def select(
         self,
         *,
-        samples: Sequence[str] | np.ndarray | None = None,
+        samples: str | Sequence[str] | np.ndarray | None = None,
         sites: Any = None,
         region: str | None = None,
         min_maf: float | None = None,
@@ -293,7 +288,7 @@ class Genotypes:
 
         Parameters
         ----------
-        samples : sequence of str, or array of bool or int, optional
+        samples : str, sequence of str, or array of bool or int, optional
             Names in the order wanted, a mask, or indices.
         sites : slice, array of bool or int, optional
             Which variants, in file order.
@@ -307,17 +302,13 @@ class Genotypes:
         DataError
             If a sample or contig is unknown, or nothing is left.
         """
-        chosen: Any = slice(None)
-        if samples is not None:
-            wanted = np.asarray(samples)
-            if wanted.dtype.kind in "OU":
-                index = {name: i for i, name in enumerate(self.samples)}
-                unknown = [s for s in wanted if s not in index]
-                if unknown:
-                    raise DataError(f"{len(unknown)} samples are not in the data: {listed(unknown)}.")
-                chosen = np.array([index[s] for s in wanted], dtype=np.int64)
-            else:
-                chosen = wanted
+        chosen: Any = slice(None) if samples is None else np.atleast_1d(samples)
+        if samples is not None and chosen.dtype.kind in "OU":
+            index = {name: i for i, name in enumerate(self.samples)}
+            unknown = [s for s in chosen if s not in index]
+            if unknown:
+                raise DataError(f"{len(unknown)} samples are not in the data: {listed(unknown)}.")
+            chosen = np.array([index[s] for s in chosen], dtype=np.int64)
         part = self._at(samples=chosen)
         keep = np.zeros(self.n_variants, dtype=bool)
         keep[slice(None) if sites is None else sites] = True
@@ -408,6 +399,13 @@ class Genotypes:
         return dataset(self.calls, self.phased, self.variants, self.samples, self.labels)
 
 
+def require_genotypes(people: Any) -> None:
+    """Raise a UsageError for what is not genotypes, with what makes them."""
+    if not isinstance(people, Genotypes):
+        makers = "pgcgan.Genotypes.from_numpy(array, labels={…}) or pgcgan.read(path) makes them"
+        raise UsageError(f"Genotypes are needed, not {type(people).__name__}; {makers}.")
+
+
 def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
     """Join sets of people at the same sites, or sets of sites of the same people.
 
@@ -429,6 +427,8 @@ def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
     if not parts:
         raise DataError("concat needs at least one part.")
     first = parts[0]
+    for part in parts:
+        require_genotypes(part)
     for i, part in enumerate(parts[1:], start=1):
         if (part.phased, part.ploidy) != (first.phased, first.ploidy):
             raise DataError(f"Part {i} differs from the first in phase state or ploidy.")

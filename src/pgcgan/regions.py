@@ -20,7 +20,7 @@ def parse_region(region: str) -> tuple[str, int, int | None]:
     DataError
         If the region is not `contig`, `contig:start-end`, `contig:start-` or `contig:position`.
     """
-    contig, colon, span = region.rpartition(":")
+    contig, colon, span = region.rpartition(":") if isinstance(region, str) else ("", ":", "")
     if not colon:
         return region, 1, None
     start, dash, end = span.replace(",", "").partition("-")

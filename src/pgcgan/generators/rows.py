@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import Genotypes, Variants
+from ..genotypes import Genotypes, Variants, require_genotypes
 from ..labels import label_groups
 
 
@@ -80,6 +80,7 @@ def rows_of(genotypes: Genotypes, columns: tuple[str, ...], least_people: int = 
     least_people : int
         People that each label must have.
     """
+    require_genotypes(genotypes)
     if not genotypes.n_samples or not genotypes.n_variants:
         raise DataError(f"There is nothing to train on: {genotypes!r}.")
     uncalled = np.flatnonzero(~genotypes.called())

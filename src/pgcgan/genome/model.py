@@ -16,7 +16,7 @@ from ..errors import ModelError
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
 from ..generators.generator import Generator
-from ..genotypes import Genotypes, Variants
+from ..genotypes import Genotypes, Variants, require_genotypes
 from ..io import write, writer_of
 from ..io.outputs import folder_of
 from ..io.scratch import Stored, StoredCalls
@@ -111,6 +111,8 @@ class GenomeModel(Generator):
             file = Path(self._temporary.name, "people.npz")
             write(people, file)
             people = Source(str(file))
+        elif not isinstance(people, Source):
+            require_genotypes(people)
         with reported(on_event, progress) as events:
             train(
                 people,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import Genotypes
+from ..genotypes import Genotypes, require_genotypes
 from ..labels import label_groups, label_names
 from ..site_keys import common_rows
 from ..variants import Variants
@@ -57,8 +57,10 @@ def prepare(
     given = {"train": train, "synthetic": synthetic}
     if holdout is not None:
         given["holdout"] = holdout
-    _check(given)
     others = ([more] if more is not None else []) + [shadow.synthetic for shadow in shadows]
+    for people in (*given.values(), *others):
+        require_genotypes(people)
+    _check(given)
     sites_of_all, remarks = _common_sites(given, others)
     given = {name: people.align(sites_of_all) for name, people in given.items()}
     train, synthetic = given["train"], given["synthetic"]

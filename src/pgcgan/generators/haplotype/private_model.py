@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ...errors import DataError
-from ...genotypes import Genotypes
+from ...genotypes import Genotypes, require_genotypes
 from ...runtime.progress import OnEvent, reported
 from ...runtime.threads import single_thread
 from ..estimate import Estimate
@@ -144,6 +144,7 @@ class PrivateHaplotypeModel(HaplotypeModel):
 
     def _public_rows(self, people: Genotypes, public: Genotypes) -> Rows:
         """Return the rows of public people; raise DataError if they do not fit the cohort."""
+        require_genotypes(public)
         for name in ("contig", "position", "ref", "alt"):
             ours, theirs = getattr(people.variants, name), getattr(public.variants, name)
             if len(ours) != len(theirs):
