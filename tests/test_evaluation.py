@@ -190,8 +190,15 @@ def test_rows_keep_their_order_and_the_table_shows_the_overall_ones(fresh: Evalu
     assert lines[0].split() == ["topic", "metric", "value", "floor", "standing", "aim", "interval"]
     assert sum("AF RMSE " in line for line in lines) == 1
     assert sum("AF RMSE " in line for line in fresh.table(per_label=True).splitlines()) == 3
-    with pytest.raises(UsageError, match="There is no row 'AF rmse' for the label 'all'; metrics for it: AF RMSE"):
+    with pytest.raises(UsageError, match="no row 'AF rmse' for the label 'all'.*did you mean 'AF RMSE'"):
         fresh.get("AF rmse")
+    with pytest.raises(UsageError, match="for the label 'S9'; labels: all, S1, S2"):
+        fresh.get("AF RMSE", "S9")
+
+
+def test_rows_by_brackets_and_one_by_one(fresh: Evaluation) -> None:
+    assert fresh["AF RMSE"] is fresh.get("AF RMSE") and fresh["AF RMSE", "S1"] is fresh.get("AF RMSE", "S1")
+    assert tuple(fresh) == fresh.rows and len(fresh) == len(fresh.rows)
 
 
 def test_names_are_escaped_in_a_notebook() -> None:

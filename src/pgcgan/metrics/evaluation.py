@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import html
 import importlib
 import json
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,14 @@ from .rows import Row
 if TYPE_CHECKING:
     import pandas
 
+_ALL_ROWS = "All rows: print(evaluation.table(per_label=True))."
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """The result of `evaluate`: rows of the table, data of the figures, and provenance.
+
+    `evaluation["LD RMSE"]` and `evaluation["LD RMSE", "EUR"]` are rows, as of `get`; iteration is over all rows.
 
     Parameters
     ----------
@@ -46,16 +51,26 @@ class Evaluation:
         Raises
         ------
         UsageError
-            If there is no such row; the message lists the metrics there are.
+            If there is no such row; the message names those that are spelled alike, or the labels there are.
         """
         for row in self.rows:
             if row.metric == metric and row.label == label:
                 return row
-        names = dict.fromkeys(r.metric for r in self.rows if r.label == label)
-        raise UsageError(
-            f"There is no row {metric!r} for the label {label!r}; metrics for it: {listed(names, 40)}; "
-            f"labels: {listed(dict.fromkeys(r.label for r in self.rows), 40)}."
-        )
+        names = {row.metric.casefold(): row.metric for row in self.rows if row.label == label}
+        near = [names[each] for each in difflib.get_close_matches(str(metric).casefold(), names, cutoff=0.5)]
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        if not names:
+            hint = f"labels: {listed(dict.fromkeys(row.label for row in self.rows), 20)}. "
+        raise UsageError(f"There is no row {metric!r} for the label {label!r}; {hint}{_ALL_ROWS}")
+
+    def __getitem__(self, key: str | tuple[str, str]) -> Row:
+        return self.get(key) if isinstance(key, str) else self.get(*key)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def table(self, per_label: bool = False) -> str:
         """Return the table as aligned plain text.
