@@ -171,6 +171,7 @@ def test_a_notebook_shows_the_overall_rows_and_the_remarks(fresh: Evaluation) ->
     overall = [r for r in fresh.rows if r.label == "all"]
     assert page.count("<tr>") == len(overall) + 1
     assert "<th>interval</th>" in page
+    assert "Verdict: " in page and str(fresh).endswith(fresh.verdict())
     assert "80 of 100 &lt;b&gt;" in Evaluation((), {}, {"remarks": ["80 of 100 <b>"]})._repr_html_()
 
 
@@ -188,7 +189,7 @@ def test_rows_keep_their_order_and_the_table_shows_the_overall_ones(fresh: Evalu
     assert len(overall) == len(set(overall))
     lines = str(fresh).splitlines()
     assert lines[0].split() == ["topic", "metric", "value", "floor", "standing", "aim", "interval"]
-    assert sum("AF RMSE " in line for line in lines) == 1
+    assert sum("AF RMSE " in line for line in fresh.table().splitlines()) == 1
     assert sum("AF RMSE " in line for line in fresh.table(per_label=True).splitlines()) == 3
     with pytest.raises(UsageError, match="no row 'AF rmse' for the label 'all'.*did you mean 'AF RMSE'"):
         fresh.get("AF rmse")

@@ -284,15 +284,13 @@ def _counts_of(people: Genotypes, columns: Sequence[str]) -> dict[str, int]:
 
 def printed(evaluation: Evaluation, per_label: bool, brief: bool = False) -> str:
     """Return the table of an evaluation with remarks and verdict, or the verdict alone, whose remarks are then said."""
-    from ..report import verdict_text
-
     remarks = evaluation.provenance.get("remarks", [])
     if brief:
         for remark in remarks:
             say(f"note: {visible(remark)}")
-        return verdict_text(evaluation)
+        return evaluation.verdict()
     table = with_remarks(evaluation.table(per_label), remarks)
-    return f"{table}\n\n{verdict_text(evaluation)}"
+    return f"{table}\n\n{evaluation.verdict()}"
 
 
 def with_remarks(table: str, remarks: Sequence[str]) -> str:

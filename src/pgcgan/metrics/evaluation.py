@@ -99,10 +99,15 @@ class Evaluation:
 
     def __str__(self) -> str:
         remarks = "".join(f"\n- {visible(remark)}" for remark in self.provenance.get("remarks", []))
-        return self.table() + ("\n" + remarks if remarks else "")
+        return self.table() + ("\n" + remarks if remarks else "") + f"\n\n{self.verdict()}"
+
+    def verdict(self) -> str:
+        """Return the verdict as plain text: fidelity, two-sample tests and privacy in words."""
+        # reports are a layer above, and found by name, as pandas finds what it plots with
+        return str(importlib.import_module("pgcgan.report").verdict_text(self))
 
     def _repr_html_(self) -> str:
-        """Return the overall rows as an HTML table for notebooks."""
+        """Return the overall rows as an HTML table for notebooks, with remarks and verdict."""
         head = ("topic", "metric", "value", "floor", "aim", "interval", "standing", "note")
         lines = ["".join(f"<th>{name}</th>" for name in head)]
         for row in self.rows:
@@ -113,7 +118,8 @@ class Evaluation:
         remarks = "".join(f"<li>{html.escape(str(text))}</li>" for text in self.provenance.get("remarks", []))
         body = "".join(f"<tr>{line}</tr>" for line in lines[1:])
         table = f"<table><thead><tr>{lines[0]}</tr></thead><tbody>{body}</tbody></table>"
-        return table + (f"<ul>{remarks}</ul>" if remarks else "")
+        verdict = f'<pre style="white-space: pre-wrap">{html.escape(self.verdict())}</pre>'
+        return table + (f"<ul>{remarks}</ul>" if remarks else "") + verdict
 
     def beside(self, others: Mapping[str, Evaluation]) -> Evaluation:
         """Return a copy with other evaluations to show in the figure of fidelity and privacy.
@@ -161,7 +167,6 @@ class Evaluation:
         force : bool
             Replace a file that exists.
         """
-        # reports are a layer above, and found by name, as pandas finds what it plots with
         drawing = importlib.import_module("pgcgan.report")
         return Path(drawing.write_report(self, path, force=force))
 
