@@ -60,13 +60,22 @@ def test_every_object_shows_itself_in_less_than_a_thousand_characters(
 
 
 def test_an_evaluation_writes_its_report(parts: Sequence[Genotypes], tmp_path: Path) -> None:
-    from pgcgan.report import render
+    from pgcgan.report import render, write_report
 
     evaluation = pgcgan.evaluate(parts[0], parts[1], label="super_pop")
     assert evaluation.report(tmp_path / "r.html") == tmp_path / "r.html"
     assert (tmp_path / "r.html").read_text(encoding="utf-8") == render(evaluation)
     with pytest.raises(ValueError, match=r"r\.html exists"):
         evaluation.report(tmp_path / "r.html")
+    assert evaluation.report(tmp_path / "r.json") == tmp_path / "r.json"
+    text = (tmp_path / "r.json").read_text(encoding="utf-8")
+    assert pgcgan.Evaluation.from_json(text).to_json(tmp_path / "r.json", force=True) + "\n" == text
+    with pytest.raises(ValueError, match=r"r\.json exists.*force"):
+        evaluation.to_json(tmp_path / "r.json")
+    with pytest.raises(UsageError, match=r"r\.pdf.*\.html or \.json"):
+        evaluation.report(tmp_path / "r.pdf")
+    with pytest.raises(UsageError, match=r"r\.json.*\.html"):
+        write_report(evaluation, tmp_path / "r.json", force=True)
 
 
 # ---- models -------------------------------------------------------------------------------------------------------

@@ -207,6 +207,8 @@ def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models:
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
     """Raise UsageError if an output exists or has an unknown format, before any work is done."""
+    from ..metrics.evaluation import form_of
+
     if output is not None:
         output_free(output, force)
         form_of(output)
@@ -255,7 +257,7 @@ def _write(
     if json_output not in (None, "-"):
         written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
     if output is not None:
-        written.append(write_evaluation(evaluation, output, force))
+        written.append(evaluation.report(output, force))
     if figures is not None:
         from ..report import write_figures
 
@@ -296,20 +298,3 @@ def printed(evaluation: Evaluation, per_label: bool, brief: bool = False) -> str
 def with_remarks(table: str, remarks: Sequence[str]) -> str:
     """Return a table with the remarks on it."""
     return table + ("\n" + "".join(f"\n- {visible(remark)}" for remark in remarks) if remarks else "")
-
-
-def form_of(output: str) -> str:
-    """Return `html` or `json`, by the name of an evaluation to write."""
-    form = {".html": "html", ".htm": "html", ".json": "json"}.get(Path(output).suffix.lower())
-    if form is None:
-        raise UsageError(f"The format of {output} is not known; accepted: names that end in .html or .json.")
-    return form
-
-
-def write_evaluation(evaluation: Evaluation, output: str, force: bool) -> Path:
-    """Write an evaluation as a report or as JSON, by the name."""
-    if form_of(output) == "json":
-        return write_text(output, evaluation.to_json() + "\n", force)
-    from ..report import write_report
-
-    return write_report(evaluation, output, force=force)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ..errors import DataError, PgcganError, UsageError
+from ..errors import DataError, PgcganError
 from ..runtime.progress import say
 from .app import app
-from .evaluate import form_of
 from .files import output_free, read_evaluation
 from .options import FILE, OUTPUT
 
@@ -34,8 +33,6 @@ def report(
     from ..report import write_report
 
     output_free(output, force)
-    if form_of(output) != "html":
-        raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
     figures = read_evaluation(evaluation)
     try:
         written = write_report(figures, output, force=force)

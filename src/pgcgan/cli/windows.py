@@ -136,7 +136,8 @@ def evaluate_genome(
         Replace files that exist.
     """
     from ..genome import GenomeModel, Source, evaluate
-    from .evaluate import form_of, printed, write_evaluation
+    from ..metrics.evaluation import form_of
+    from .evaluate import printed
 
     if output is not None:
         output_free(output, force)
@@ -155,7 +156,7 @@ def evaluate_genome(
         evaluation = evaluate(generator, people, generated, train=train, label=label, seed=seed, on_event=on_event)
     show(printed(evaluation, per_label))
     if output is not None:
-        say(f"written: {write_evaluation(evaluation, output, force)}")
+        say(f"written: {evaluation.report(output, force)}")
 
 
 @windows.command

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError, listed
+from ..runtime.files import check_free, write_text
 from ..text import json_content, visible
 from .document import check_provenance, check_row
 from .rows import Row
@@ -163,10 +164,18 @@ class Evaluation:
         Parameters
         ----------
         path : path
-            NAME.html.
+            NAME.html; NAME.json is what `to_json` writes.
         force : bool
             Replace a file that exists.
+
+        Raises
+        ------
+        UsageError
+            If the name has another ending, the file exists and `force` is not set, or it cannot be written.
         """
+        if form_of(path) == "json":
+            self.to_json(path, force)
+            return Path(path)
         drawing = importlib.import_module("pgcgan.report")
         return Path(drawing.write_report(self, path, force=force))
 
@@ -186,14 +195,30 @@ class Evaluation:
             raise MissingExtra("pandas", "frame", "Evaluation.to_frame()") from None
         return pandas.DataFrame([asdict(r) for r in self.rows], columns=[f.name for f in fields(Row)])
 
-    def to_json(self) -> str:
+    def to_json(self, path: str | os.PathLike[str] | None = None, force: bool = False) -> str:
         """Return everything as one JSON object, which `from_json` reads.
 
         A value that cannot be computed is null. JSON cannot represent numbers that are not finite: they are written as
         {"float": "nan"}, "inf" or "-inf".
+
+        Parameters
+        ----------
+        path : path, optional
+            Also write it to this file, whole or not at all.
+        force : bool
+            Replace a file that exists.
+
+        Raises
+        ------
+        UsageError
+            If the file exists and `force` is not set, or it cannot be written.
         """
         content = {"rows": [asdict(r) for r in self.rows], "figures": self.figures, "provenance": self.provenance}
-        return json.dumps(_finite(content), allow_nan=False, ensure_ascii=False)
+        text = json.dumps(_finite(content), allow_nan=False, ensure_ascii=False)
+        if path is not None:
+            check_free(path, force)
+            write_text(path, text + "\n")
+        return text
 
     @classmethod
     def from_json(cls, text: str) -> Evaluation:
@@ -219,6 +244,14 @@ class Evaluation:
                 f"This is not an evaluation in JSON ({error}); accepted: what Evaluation.to_json() or "
                 "`pgcgan evaluate` wrote."
             ) from None
+
+
+def form_of(path: str | os.PathLike[str]) -> str:
+    """Return `html` or `json`, by the name of an evaluation to write."""
+    form = {".html": "html", ".htm": "html", ".json": "json"}.get(Path(path).suffix.lower())
+    if form is None:
+        raise UsageError(f"The format of {os.fspath(path)} is not known; accepted: names that end in .html or .json.")
+    return form
 
 
 def _finite(content: Any) -> Any:

@@ -95,9 +95,11 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], force: bo
     Raises
     ------
     UsageError
-        If the file exists and `force` is not given, or its folder does not exist.
+        If the name is not that of an HTML file, the file exists and `force` is not given, or its folder does not exist.
     """
     target = Path(path)
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"The output {target} is not a report; accepted: a name that ends in .html.")
     write_files({target: render(evaluation)}, force)
     return target
 
