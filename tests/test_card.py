@@ -91,6 +91,9 @@ def test_figures_of_an_evaluation(saved: Path, tmp_path: Path) -> None:
     text = (model.save(tmp_path / "m", measured=rows) / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "| AF RMSE | 0.01235 | 0.0122 |\n| membership AUC | – | – |\n| exact copies | 0 | 0.5 |\n" in text
     assert not re.search("Not evaluated|77|Fst", text)
+    overall = [Row("topic", metric, "all", value, floor) for metric, value, floor in rows]
+    evaluation = Evaluation((*overall, replace(overall[0], label="EUR", value=0.5)), {}, {})
+    assert (model.save(tmp_path / "n", measured=evaluation) / "MODEL_CARD.md").read_text(encoding="utf-8") == text
     assert not (model.save(tmp_path / "window", provenance={"pgcgan": "1"}) / "MODEL_CARD.md").exists()
 
 

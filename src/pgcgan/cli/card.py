@@ -37,8 +37,7 @@ def card(
 
     if output is not None:
         output_free(output, force)
-    rows = read_evaluation(evaluation).rows if evaluation is not None else ()
-    text = model_card(load(model).facts(), [(r.metric, r.value, r.floor) for r in rows if r.label == "all"])
+    text = model_card(load(model).facts(), () if evaluation is None else read_evaluation(evaluation))
     if output is None:
         show(text.rstrip("\n"))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..text import visible
@@ -46,7 +46,7 @@ _PRIVATE_LIMITS = (
 )
 
 
-def model_card(facts: Mapping[str, Any], measured: Sequence[tuple[str, float | None, float | None]] = ()) -> str:
+def model_card(facts: Mapping[str, Any], measured: Iterable[Any] = ()) -> str:
     """Return the model card, in Markdown.
 
     The text depends on its arguments alone and holds no time: the same command, seed and data give the same card.
@@ -55,8 +55,8 @@ def model_card(facts: Mapping[str, Any], measured: Sequence[tuple[str, float | N
     ----------
     facts : mapping
         From `Generator.facts`.
-    measured : sequence of (metric, value, floor)
-        Overall rows of an evaluation of people that the model made; those named in `SHOWN` are printed.
+    measured : Evaluation, or sequence of (metric, value, floor)
+        Of people that the model made; the overall rows named in `SHOWN` are printed.
 
     Returns
     -------
@@ -148,7 +148,9 @@ def _expected_leak(facts: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _evaluation(measured: Sequence[tuple[str, float | None, float | None]]) -> list[str]:
+def _evaluation(measured: Iterable[Any]) -> list[str]:
+    if hasattr(measured, "rows"):
+        measured = [(row.metric, row.value, row.floor) for row in measured.rows if row.label == "all"]
     shown = [row for row in measured if row[0] in SHOWN]
     if not shown:
         return [

@@ -14,7 +14,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from .card import model_card
 from .estimate import Estimate, ExpectedLeak
 from .parameters import check_bounds, check_seed, check_type, plain_value
 from .rows import Rows, calls_of, rows_of
+
+if TYPE_CHECKING:
+    from ..metrics import Evaluation
 
 _SEED_BITS = 48  # of a seed that nobody gave
 
@@ -373,7 +376,7 @@ class Generator(ABC):
         path: str | os.PathLike[str],
         force: bool = False,
         *,
-        measured: Sequence[tuple[str, float | None, float | None]] = (),
+        measured: Evaluation | Sequence[tuple[str, float | None, float | None]] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write the model directory: JSON, arrays (safetensors) and a model card; no sample name, no pickle.
@@ -383,8 +386,8 @@ class Generator(ABC):
         path : path
         force : bool
             Replace a model that exists.
-        measured : sequence of (metric, value, floor)
-            Rows of an evaluation of people of this model, for the model card.
+        measured : Evaluation, or sequence of (metric, value, floor)
+            Of people of this model, for the model card.
         provenance : mapping, optional
             Instead of that of the fit, and without a model card: for the windows of a genome, which are the same
             whoever fits them.

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from .ancestry import LabelAncestry
 from .fitting import NAME, train
 from .plan import WINDOWS, Source, Window
 from .streams import STREAM, Stream, StreamedCalls, StreamFile, draw_contig, draw_stream
+
+if TYPE_CHECKING:
+    from ..metrics import Evaluation
 
 
 class GenomeModel(Generator):
@@ -296,7 +299,7 @@ class GenomeModel(Generator):
         path: str | os.PathLike[str],
         force: bool = False,
         *,
-        measured: Sequence[tuple[str, float | None, float | None]] = (),
+        measured: Evaluation | Sequence[tuple[str, float | None, float | None]] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> Path:
         """Copy the model directory to another place; it has no model card.

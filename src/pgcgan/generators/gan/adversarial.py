@@ -9,7 +9,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from ..generator import Generator
 from ..rows import Rows
 from .parallel import agreed, is_first, process_group
 from .trainer import Budget, Task, train
+
+if TYPE_CHECKING:
+    from ...metrics import Evaluation
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -165,7 +168,7 @@ class AdversarialModel(Generator):
         path: str | os.PathLike[str],
         force: bool = False,
         *,
-        measured: Sequence[tuple[str, float | None, float | None]] = (),
+        measured: Evaluation | Sequence[tuple[str, float | None, float | None]] = (),
         provenance: Mapping[str, Any] | None = None,
     ) -> Path:
         """Write the model directory, as `Generator.save`; of several processes, the first one does it."""
