@@ -255,7 +255,8 @@ def test_unphased_missing_and_unlabelled_people_are_measured_as_far_as_they_go(
     remarks = " ".join(found.provenance["remarks"])
     assert "Not all sets are phased" in remarks
     assert "Missing calls" in remarks
-    assert "No label column is common" in remarks
+    assert remarks.startswith("No label column is common")
+    assert "train has none; synthetic has pop, super_pop" in remarks and "panel=" in remarks
 
 
 def test_two_people_give_a_table_of_reasons(parts: tuple[Genotypes, Genotypes, Genotypes]) -> None:

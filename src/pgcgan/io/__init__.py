@@ -109,7 +109,7 @@ def read(
     panel : path, optional
         A 1000 Genomes panel (sample, pop, super_pop, gender), a 1000 Genomes .ped, or any table with a sample column,
         or the address of one; see `read_panel`. Without one the labels are those that the file holds itself, if its
-        format does.
+        format does: NAME.panel.tsv, which `write` puts beside NAME.vcf.gz, is read only where it is given here.
     region : str, optional
         `contig`, `contig:start-end`, `contig:start-` or `contig:position` (1-based, ends included); records that start
         inside. A .tbi or .csi index beside the file is used if there is one.

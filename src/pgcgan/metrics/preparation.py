@@ -209,7 +209,12 @@ def _label_columns(
         return (PREFERRED_LABEL,)
     if shared:
         return (shared[0],)
-    remarks.append("No label column is common to the sets: metrics by label are not computed.")
+    labels = "; ".join(f"{name} has {listed(people.labels)}" for name, people in given.items())
+    remarks.insert(
+        0,
+        f"No label column is common to the sets ({labels}): metrics by label are not computed. Labels come from the "
+        "panel file (pgcgan.read(path, panel=…), --panel).",
+    )
     return ()
 
 
