@@ -216,7 +216,8 @@ def test_facts(model: Generator, name: str, train: Genotypes) -> None:
     assert facts["contigs"] == {"1": f"{position[0]}-{position[-1]}"}
     assert facts["holds training rows"] is (name in ("li-stephens", "smote"))
     assert facts["parameters"] == QUICK.get(name, {})  # those that differ from the defaults
-    assert repr(model) == f"{type(model).__name__}(label='super_pop', seed=1; fitted to 150 people)"
+    assert repr(model).startswith(f"{type(model).__name__}(label='super_pop', seed=1")
+    assert repr(model).endswith("; fitted to 150 people)")
 
 
 def test_scalars_of_numpy_are_parameters(train: Genotypes, tmp_path: Path) -> None:
@@ -234,7 +235,8 @@ def test_a_model_that_is_not_fitted(name: str, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=f"{name} model has not been fitted"):
             call()
     assert not (tmp_path / "m").exists()
-    assert repr(generator) == f"{type(generator).__name__}(label='super_pop', seed=1; not fitted)"
+    assert repr(generator).startswith(f"{type(generator).__name__}(label='super_pop', seed=1")
+    assert repr(generator).endswith("; not fitted)")
 
 
 def test_labels_counts_and_seeds_that_cannot_be_sampled(model: Generator) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ..errors import DataError, PgcganError
+from ..errors import DataError, PgcganError, UsageError
 from ..runtime.progress import say
 from .app import app
 from .files import output_free, read_evaluation
@@ -30,9 +30,12 @@ def report(
     force
         Replace a file that exists.
     """
+    from ..metrics.evaluation import form_of
     from ..report import write_report
 
     output_free(output, force)
+    if form_of(output) != "html":
+        raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
     figures = read_evaluation(evaluation)
     try:
         written = write_report(figures, output, force=force)
