@@ -38,8 +38,8 @@ def test_the_fewest_carriers_that_meet_the_target_are_found(rows: Rows, stranger
         tried.append(carriers)
         return members.states if carriers < threshold else strangers[: len(members.states)]
 
-    chosen = choose_carriers(rows, 1, 0.75, synthesise, seed=1)
-    assert chosen >= threshold
+    chosen, auc = choose_carriers(rows, 1, 0.75, synthesise, seed=1)
+    assert chosen >= threshold and auc <= 0.75
     assert not [carriers for carriers in tried if threshold <= carriers < chosen]
 
 
@@ -61,7 +61,7 @@ def test_a_target_that_cannot_be_met_is_refused(rows: Rows) -> None:
 def test_a_model_with_a_target_keeps_nothing_that_fewer_people_carry(
     people: Genotypes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pgcgan.generators.haplotype.model.choose_carriers", lambda *_: 9)
+    monkeypatch.setattr("pgcgan.generators.haplotype.model.choose_carriers", lambda *_: (9, 0.5712))
     train = people.select(samples=people.samples[::2])
     model = HaplotypeModel(private=0.6, local_ancestry=False, run_carriers=9, seed=1).fit(train)
     assert (model.min_carriers, model.min_carriers_) == (3, 9)
@@ -77,4 +77,8 @@ def test_a_model_with_a_target_keeps_nothing_that_fewer_people_carry(
         for before, after in np.argwhere(counts):
             assert ((codes[:, b - 1] == before) & (codes[:, b] == after)).sum() >= 9
     model.save(tmp_path / "model")
-    assert load(tmp_path / "model").facts()["chosen"]["carriers of a template"] == 9
+    facts = load(tmp_path / "model").facts()
+    assert facts["chosen"]["carriers of a template"] == 9
+    assert facts["attack on left-out training people"] == {"target": 0.6, "AUC": 0.5712, "carriers": 9}
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text()
+    assert "--private 0.6: counts rest on at least 9 people" in card and "reached an AUC of 0.57" in card

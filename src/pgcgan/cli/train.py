@@ -18,7 +18,7 @@ from .private_training import privacy_parameters, read_public
 from .processes import beside, number, several
 
 if TYPE_CHECKING:
-    from ..generators.estimate import Estimate
+    from ..generators.estimate import Estimate, ExpectedLeak
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
 
@@ -106,13 +106,12 @@ def train(
         output_free(output, force)
     people = read_train(vcf, panel, split, reading, generator.label)
     public = read_public(privacy, people, reading)
-    estimate = say_estimates(generator, people)
+    estimate, leak = say_estimates(generator, people)
     network_files = {"directory": output, "resume": resume, "force": force} if model in NETWORKS else {}
     _fit(generator, people, estimate, {**network_files, **({} if public is None else {"public": public})})
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
-    if generator.expected_leak_ is not None:
-        say(str(generator.expected_leak_))
+    _say_leak(generator, leak)
     say(f"{generator.name} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
 
 
@@ -135,8 +134,8 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 _ALL_OPTIONS = {*NetworkOptions.__dataclass_fields__, *BaselineOptions.__dataclass_fields__}
 
 
-def say_estimates(generator: Generator, people: Genotypes) -> Estimate | None:
-    """Print the expected cost and leak of the training; return the cost, or raise DataError if memory is too small."""
+def say_estimates(generator: Generator, people: Genotypes) -> tuple[Estimate | None, ExpectedLeak | None]:
+    """Print, and return, the expected cost and leak of the training; raise DataError if memory is too small."""
     from ..generators.haplotype.leak import estimate_leak
     from ..runtime.memory import available_bytes
 
@@ -148,7 +147,19 @@ def say_estimates(generator: Generator, people: Genotypes) -> Estimate | None:
     leak = estimate_leak(people, generator.label, generator.parameters())
     if leak is not None:
         say(str(leak))
-    return estimate
+    return estimate, leak
+
+
+def _say_leak(generator: Generator, expected: ExpectedLeak | None) -> None:
+    """Print the leak of a fitted model, if it is another than was expected, and what --private reached."""
+    from ..generators.card import private_target
+
+    leak = generator.expected_leak_
+    if leak is not None and (expected is None or round(leak.auc, 2) != round(expected.auc, 2)):
+        say(str(leak))
+    reached = private_target(generator.facts())
+    if reached is not None:
+        say(reached)
 
 
 def _fit(generator: Generator, people: Genotypes, estimate: Estimate | None, options: Mapping[str, Any]) -> None:

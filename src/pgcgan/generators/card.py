@@ -9,6 +9,7 @@ from typing import Any
 from ..text import visible
 
 NAME = "MODEL_CARD.md"
+REACHED = "attack on left-out training people"  # in the facts of a model with `private`
 # rows of an evaluation on the card: fidelity and privacy, never one without the other
 SHOWN = (
     "AF RMSE",
@@ -140,12 +141,24 @@ def _expected_leak(facts: Mapping[str, Any]) -> list[str]:
         return ["No expectation is computed for this family; `pgcgan evaluate` attacks its people."]
     (_, auc), (_, free), (_, haplotypes), (target, people) = leak.items()
     return [
-        f"- expected AUC of the best-informed attacker on the counts in this directory: {_figure(auc)}, from {free} "
-        f"free frequencies of {haplotypes} haplotypes; chance is 0.5",
+        "- expected AUC of the best-informed attacker who has this directory, and not only a synthetic set: "
+        f"{_figure(auc)}, from {free} free frequencies of {haplotypes} haplotypes; chance is 0.5",
         f"- {target}: {people}, with as many free frequencies",
+        *([f"- {reached}"] if (reached := private_target(facts)) else []),
         "- An attack on one set of its people may find less, on several sets more; rare haplotypes are recognised more "
         "easily than this mean.",
     ]
+
+
+def private_target(facts: Mapping[str, Any]) -> str | None:
+    """Return what the fit of a model with `private` reached, in a sentence; None for any other model."""
+    reached = facts.get(REACHED)
+    if reached is None:
+        return None
+    return (
+        f"--private {reached['target']:g}: counts rest on at least {reached['carriers']} people; the attack (pool) by "
+        f"a synthetic set reached an AUC of {reached['AUC']:.2f} on left-out training people"
+    )
 
 
 def _evaluation(measured: Iterable[Any]) -> list[str]:

@@ -67,9 +67,9 @@ class ExpectedLeak:
         enough = f"below {TARGET:g} with more than {needed:,} people" if needed >= people else f"below {TARGET:g}"
         source = f" (estimated from {self.sites})" if self.sites else ""
         return (
-            f"expected leak{source}: the best-informed attacker on the counts recognises training people with an AUC "
-            f"of about {self.auc:.2f} ({self.free_frequencies:,} free frequencies, {self.haplotypes:,} haplotypes; "
-            f"chance is 0.5); {enough}"
+            f"expected leak{source}: the best-informed attacker who has the model directory, and not only a synthetic "
+            f"set, recognises training people with an AUC of about {self.auc:.2f} ({self.free_frequencies:,} free "
+            f"frequencies, {self.haplotypes:,} haplotypes; chance is 0.5); {enough}"
         )
 
 

@@ -20,10 +20,11 @@ from ...runtime.memory import available_bytes
 from ...runtime.progress import OnEvent, reported
 from ...runtime.threads import single_thread
 from .. import store
+from ..card import REACHED
 from ..estimate import Estimate
 from ..generator import Generator
 from ..genetic_map import morgans_of
-from ..parameters import check_seed
+from ..parameters import check_bounds, check_seed
 from ..rows import Rows, calls_of, rows_of
 from . import blocks as block_module
 from . import code_model as code_module
@@ -90,6 +91,8 @@ class HaplotypeModel(Generator):
     ----------
     min_carriers_ : int
         `min_carriers`, or more with `private`.
+    private_auc_ : float or None
+        With `private`: the AUC that the attack on left-out training people reached with so many carriers.
     blocks_ : Blocks
     code_model_ : CodeModel
     exclusive_sites_ : ExclusiveSites
@@ -97,6 +100,7 @@ class HaplotypeModel(Generator):
         Draws codes, calibrated.
     """
 
+    private_auc_: float | None
     name = "haplotype"
     people_per_stream = 512
     least_people = 2
@@ -182,9 +186,11 @@ class HaplotypeModel(Generator):
         overlap: int = 0,
     ) -> None:
         say = _reporter(on_event)
-        self.min_carriers_ = self.min_carriers
+        self.min_carriers_, self.private_auc_ = self.min_carriers, None
         if self.private:
-            self.min_carriers_ = choose_carriers(rows, self.min_carriers, self.private, self._synthesise, self.seed)
+            self.min_carriers_, self.private_auc_ = choose_carriers(
+                rows, self.min_carriers, self.private, self._synthesise, self.seed
+            )
             say("membership attack", 0.1)
         self.blocks_ = self._find_blocks(rows, overlap, self.min_carriers_)
         codes = self.blocks_.encode(rows.states).astype(np.int64)
@@ -379,8 +385,16 @@ class HaplotypeModel(Generator):
 
     # ---- files ------------------------------------------------------------------------------------------------
 
+    def _details(self) -> dict[str, Any]:
+        return {} if self.private_auc_ is None else {"private AUC": self.private_auc_}
+
     def _facts(self) -> dict[str, Any]:
+        reached: dict[str, Any] = {}
+        if self.private_auc_ is not None:
+            auc = round(self.private_auc_, 4)
+            reached = {REACHED: {"target": self.private, "AUC": auc, "carriers": self.min_carriers_}}
         return {
+            **reached,
             "chosen": {
                 "groups of labels": int(self.code_model_.admixture.group.max()) + 1,
                 "blocks": len(self.blocks_),
@@ -389,7 +403,7 @@ class HaplotypeModel(Generator):
                 "carriers of a run": self.code_model_.context_tree.min_carriers,
                 "axes of ancestry": self.code_model_.ancestry.axes,
                 "inverse temperature": round(self.sampler_.inverse_temperature, 4),
-            }
+            },
         }
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -404,7 +418,8 @@ class HaplotypeModel(Generator):
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         n_labels = len(self.label_counts_)
-        self.min_carriers_ = int(arrays["blocks.min_carriers"])
+        self.min_carriers_, self.private_auc_ = int(arrays["blocks.min_carriers"]), details.get("private AUC")
+        check_bounds("private AUC", self.private_auc_, 0, 1)
         self.blocks_ = Blocks.from_arrays(arrays, len(self.variants_), self.n_states)
         sizes = self.blocks_.sizes
         needed = 2 * 4 * n_labels * sum(a * b for a, b in zip([1, *sizes], sizes, strict=False))

@@ -25,7 +25,7 @@ _LEFT_OUT = 0.25  # of the people of each label
 Synthesis = Callable[[Rows, int], np.ndarray]
 
 
-def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis, seed: int) -> int:
+def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis, seed: int) -> tuple[int, float]:
     """Return the fewest carriers with which the attack on left-out training people stays within the target.
 
     Parameters
@@ -38,6 +38,11 @@ def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis
     synthesise : callable
         From rows and carriers to the states of as many synthetic rows, of a model fitted with so many carriers.
     seed : int
+
+    Returns
+    -------
+    tuple of int and float
+        The carriers, and the AUC that the attack reached with them.
 
     Raises
     ------
@@ -53,18 +58,17 @@ def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis
         )
     members, others = (_part(rows, np.flatnonzero(part)) for part in (~left_out, left_out))
     tried = [least, *(carriers for carriers in CARRIERS if least < carriers <= len(members.label))]
-    low, high, best = 0, len(tried), 1.0
+    low, high, reached = 0, len(tried), dict[int, float]()
     while low < high:
         middle = (low + high) // 2
-        auc = membership_auc(members, others, synthesise(members, tried[middle]), seed)
-        best = min(best, auc)
-        low, high = (low, middle) if auc <= target else (middle + 1, high)
+        reached[middle] = membership_auc(members, others, synthesise(members, tried[middle]), seed)
+        low, high = (low, middle) if reached[middle] <= target else (middle + 1, high)
     if low == len(tried):
         raise DataError(
-            f"The membership attack reaches an AUC of {best:.2f} on these {len(rows.label)} people whatever is left "
-            f"out of the model; the target (private) is {target:g}. A higher target or more people are needed."
+            f"The membership attack reaches an AUC of {min(reached.values()):.2f} on these {len(rows.label)} people "
+            f"whatever is left out of the model; the target (private) is {target:g}. A higher target or more people are needed."
         )
-    return tried[low]
+    return tried[low], reached[low]
 
 
 def _left_out(rows: Rows, seed: int) -> np.ndarray:
