@@ -19,7 +19,7 @@ EVALUATE = "evaluate --real cohort.vcf.gz --panel cohort.panel.tsv"
 
 # a command line, and the facts that its error names: what was given, where, and what is accepted
 ERRORS: list[tuple[str, list[str]]] = [
-    ("trian x", ["trian", "train"]),
+    ("trian x", ['"trian". Did you mean "train"? (']),
     ("train", ["VCF"]),
     ("train cohort.vcf.gz -o new", ["train", "--panel", "cohort.panel.tsv"]),
     ("convert cohort.vcf.gz -o new.pgen", ["'new.pgen'", "cohort.bcf"]),
@@ -27,11 +27,18 @@ ERRORS: list[tuple[str, list[str]]] = [
     (f"{TRAIN} -o new --seed one", ["--seed", "one"]),
     (f"{TRAIN} -o --force", ["'--force'", "./--force"]),
     (f"{TRAIN} -o smote.model", ["smote.model", "--force"]),
+    (f"{TRAIN} -o synthetic.vcf.gz --force", ["synthetic.vcf.gz is a file"]),
+    (f"{TRAIN} -o split.tsv --windows 50 --force", ["split.tsv is a file"]),
+    ("train smote.model --panel cohort.panel.tsv -o new", ["smote.model is a model directory", "genotypes"]),
+    ("train cohort.vcf.gz --panel pop.tsv -o new", ["pop.tsv", "super_pop", "default", "--label pop"]),
     (f"{TRAIN} -o no/where", ["no/where"]),
     (f"{TRAIN} -o new --model magic", ["magic", "haplotype", "gan", "paper", "independent", "smote"]),
-    (f"{TRAIN} -o new --model smote --minutes 3", ["--minutes", "smote", "--neighbours"]),
-    (f"{TRAIN} -o new --model smote --segment-length 3", ["--segment-length", "smote", "--neighbours"]),
-    (f"{TRAIN} -o new --neighbours 3", ["--neighbours", "haplotype", "none"]),
+    (f"{TRAIN} -o new --model smote --minutes 3", ["--minutes is for --model gan and paper", "smote", "--neighbours"]),
+    (
+        f"{TRAIN} -o new --model smote --segment-length 3",
+        ["--segment-length is for --model li-stephens;", "smote", "--neighbours"],
+    ),
+    (f"{TRAIN} -o new --neighbours 3", ["--neighbours is for --model smote;", "haplotype", "none"]),
     (f"{TRAIN} -o new --resume", ["--resume", "gan", "paper", "--windows"]),
     (f"{TRAIN} -o new --executor serial", ["--executor", "--windows"]),
     (f"{TRAIN} -o new --windows 50 --model smote", ["--windows", "smote"]),
@@ -44,7 +51,8 @@ ERRORS: list[tuple[str, list[str]]] = [
     (f"{TRAIN} -o new --set layers=2", ["'layers'", "min_carriers", "coverage"]),
     (f"{TRAIN} -o new --model smote --label disease", ["'disease'", "pop, super_pop, gender", "--panel"]),
     (f"{TRAIN} -o new --model smote --split short.tsv", ["118", "short.tsv", "AFR-0003", "--intersect"]),
-    (f"{TRAIN} -o new --model smote --split other.tsv --intersect", ["120", "'train'", "other.tsv"]),
+    (f"{TRAIN} -o new --model smote --split other.tsv", ["120", "other.tsv", "NA1"]),
+    (f"{TRAIN} -o new --model smote --split nobody.tsv", ["120", "'train'", "nobody.tsv"]),
     (f"{TRAIN} -o new --model smote --min-maf 0.7", ["min_maf", "0.7", "0 to 0.5"]),
     ("train none.vcf.gz --panel cohort.panel.tsv --model smote -o new", ["none.vcf.gz"]),
     ("generate smote.model -n EUR=1 --balance -o new.vcf", ["-n and --balance"]),
@@ -52,7 +60,8 @@ ERRORS: list[tuple[str, list[str]]] = [
     ("generate smote.model -n 5 -o new.vcf --split split.tsv", ["--split", "--like", "--real"]),
     ("generate smote.model -n GBR=1 -o new.vcf", ["'GBR'", "AFR, AMR, EAS, EUR, SAS"]),
     ("generate smote.model -n EUR=x -o new.vcf", ["-n EUR=x", "'x'"]),
-    ("generate smote.model -n -4 -o new.vcf", ["-n -4"]),
+    ("generate smote.model -n -4 -o new.vcf", ["-n is -4", "0 or more"]),
+    ("generate smote.model -n AFR=10,EUR=20 -o new.vcf", ["-n AFR=10 -n EUR=20"]),
     ("generate smote.model -n EUR=1 -n EUR=2 -o new.vcf", ["-n", "EUR", "1 and 2"]),
     ("generate smote.model -n EUR=1 -n 2 -o new.vcf", ["-n 2", "LABEL=COUNT"]),
     ("generate smote.model -n 0 -o new.vcf", ["EUR=500"]),
@@ -62,6 +71,7 @@ ERRORS: list[tuple[str, list[str]]] = [
     ("generate smote.model -n 1 -o new.vcf --executor serial", ["--executor", "--windows"]),
     ("generate smote.model --like split.tsv -o new.vcf", ["split.tsv", "'super_pop'", "split"]),
     ("generate nothing -n 1 -o new.vcf", ["nothing"]),
+    ("generate cohort.vcf.gz -n 1 -o new.vcf", ["cohort.vcf.gz is a file"]),
     ("generate smote.model -n 1 -o new.vcf --min-distance 3", ["--min-distance", "--real"]),
     ("generate smote.model -n 1 -o new.vcf --release", ["--release", "--real, --panel and --split"]),
     ("generate smote.model -n 1 -o new.vcf --real cohort.vcf.gz", ["--real", "--release or --min-distance"]),
@@ -84,11 +94,12 @@ ERRORS: list[tuple[str, list[str]]] = [
     ("report none.json -o new.html", ["none.json"]),
     ("report split.tsv -o new.html", ["split.tsv", "JSON"]),
     ("report none.json -o new.json", ["new.json", ".html"]),
+    ("compare some.html none.json", ["some.html", "evaluate", "NAME.json"]),
     ("compare none.json none.json", ["none.json"]),
     ("info smote.model --panel cohort.panel.tsv", ["smote.model", "--panel"]),
     ("info --panel cohort.panel.tsv", ["--panel"]),
     ("info none.vcf", ["none.vcf"]),
-    ("card cohort.vcf.gz", ["cohort.vcf.gz"]),
+    ("card cohort.vcf.gz", ["cohort.vcf.gz is a file"]),
     ("completion tcsh", ["tcsh", "bash", "zsh", "fish"]),
     ("simulate --people 0 -o new.vcf", ["people is 0", "1 or more"]),
     ("simulate --population GBR -o new.vcf", ["GBR", "--population", "AFR", "AMR", "EAS", "EUR", "SAS"]),
@@ -102,6 +113,9 @@ def test_errors_are_one_line_name_the_facts_and_leave_nothing(run: Run) -> None:
     Path("short.tsv").write_text(f"sample\tsplit\n{samples[0]}\ttrain\n{samples[1]}\ttest\n")
     Path("other.tsv").write_text("sample\tsplit\nNA1\ttrain\n")
     Path("all.tsv").write_text("sample\tsplit\n" + "".join(f"{name}\ttrain\n" for name in samples))
+    Path("nobody.tsv").write_text("sample\tsplit\nNA1\ttrain\n" + "".join(f"{name}\ttest\n" for name in samples))
+    Path("pop.tsv").write_text("sample\tpop\n" + "".join(f"{name}\tGBR\n" for name in samples))
+    Path("some.html").write_text("<!doctype html>")
     before = sorted(Path().rglob("*"))
     for line, facts in ERRORS:
         status, out, err = run(line)

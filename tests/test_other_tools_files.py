@@ -129,6 +129,8 @@ def test_evaluate_without_a_site_in_common_names_both_contigs(file, capsys):
     write(Genotypes(elsewhere.calls, moved, elsewhere.samples, elsewhere.labels), "moved.vcf.gz")
     line = error_of("evaluate --real made.vcf.gz --panel made.panel.tsv --synthetic moved.vcf.gz", capsys)
     assert "no site in common" in line and "--rename-chrs" not in line
+    ranges = (f"6:{v.position.min()}-{v.position.max()}", f"6:{moved.position.min()}-{moved.position.max()}")
+    assert all(of_one in line for of_one in ranges) and "build" in line
 
 
 def test_evaluate_says_how_many_real_sites_it_compares(file, capsys):

@@ -76,10 +76,16 @@ def common_rows(variants: Variants, wanted: Variants) -> np.ndarray:
     if (rows >= 0).any():
         return rows[rows >= 0]
     own, others = (list(dict.fromkeys(sites.contig)) for sites in (variants, wanted))
-    advice = "give people of the same region and assembly, with the same REF and ALT"
+    where = " and ".join(map(_ranges, (variants, wanted)))
+    advice = "give people of the same region and build, with the same REF and ALT"
     if not set(own) & set(others) and set(map(plain_contig, own)) & set(map(plain_contig, others)):
+        where = f"contigs {listed(own)} and {listed(others)}"
         advice = "the contigs are named in two ways: rename those of one file with `bcftools annotate --rename-chrs`"
-    raise DataError(f"The sets have no site in common: contigs {listed(own)} and {listed(others)}; {advice}.")
+    raise DataError(f"The sets have no site in common: {where}; {advice}.")
+
+
+def _ranges(variants: Variants) -> str:
+    return listed((f"{contig}:{first}-{last}" for contig, first, last, _ in contig_spans(variants)), 3)
 
 
 def contig_spans(variants: Variants) -> list[tuple[str, int, int, int]]:

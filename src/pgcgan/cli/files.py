@@ -28,14 +28,21 @@ def read_options(reading: Reading) -> dict[str, Any]:
 
 def read_train(vcf: str, panel: str, split: str | None, reading: Reading, label: Sequence[str]) -> Genotypes:
     """Return the people to train on: those of the split, at the sites that are common among them."""
+    from ..generators.store import MODEL
     from ..io import read
 
+    if Path(vcf, MODEL).is_file():
+        raise UsageError(f"{vcf} is a model directory; genotypes are needed here, such as a VCF.")
     # the others are not even read; frequencies are those of the people trained on
     samples = None if split is None else train_names(split, reading.intersect, panel)
     people = read(vcf, panel, samples=samples, **read_options(reading))
     if not people.n_variants:
         raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
-    return with_asked_labels(people, label)
+    people = with_asked_labels(people, label)
+    if tuple(label) == ("super_pop",) and people.labels and "super_pop" not in people.labels:
+        options = listed(f"--label {name}" for name in people.labels)
+        raise DataError(f"{panel} has no column super_pop, which is the default label; choose one: {options}.")
+    return people
 
 
 def asked_labels(labels: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Any]:
@@ -185,6 +192,11 @@ def _parts(samples: Sequence[str], split: str, intersect: bool, panel: str | Non
     """Return the names of those for training and of everybody else in the split."""
     part = split_of(split, panel)
     absent = [name for name in samples if name not in part]
+    if len(absent) == len(samples):
+        raise DataError(
+            f"None of the {len(samples)} samples is in {split} (it has {listed(part, 3)}); a split of these people is "
+            "needed."
+        )
     if absent and not intersect:
         raise DataError(f"{len(absent)} samples are not in {split}: {listed(absent, 3)}; --intersect leaves them out.")
     train = [name for name in samples if part.get(name) == "train"]
@@ -223,6 +235,8 @@ def read_evaluation(path: str) -> Evaluation:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     except DataError as error:
+        if Path(path).suffix.lower() in (".html", ".htm"):
+            raise DataError(f"{path} is not an evaluation; `pgcgan evaluate … -o NAME.json` writes one.") from None
         raise DataError(f"{path}: {error}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is not a text file (UTF-8); accepted: what `pgcgan evaluate` wrote.") from None
@@ -241,6 +255,13 @@ def output_free(path: str, force: bool, *, standard_output: bool = False) -> Non
         raise UsageError(f"{path} exists; --force replaces it, or choose another name.")
     if not Path(path).parent.is_dir():
         raise UsageError(f"The folder {Path(path).parent} of the output {path} does not exist.")
+
+
+def model_free(path: str, force: bool) -> None:
+    """Stop before the work where a model directory cannot be written."""
+    if Path(path).is_file():
+        raise UsageError(f"{path} is a file, and a model is a directory; choose another name.")
+    output_free(path, force)
 
 
 def genotypes_free(path: str, force: bool) -> None:

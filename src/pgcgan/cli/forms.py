@@ -18,7 +18,8 @@ def reason(error: CycloptsError) -> str:
         name = error.keyword or error.argument.name
         if error.keyword is None and not error.argument.tokens:
             return f"{' '.join(['pgcgan', *(error.command_chain or ())])} needs {name}"
-    return " ".join(str(error).split()).rstrip(".")
+    message = " ".join(str(error).split()).rstrip(".")
+    return re.sub(r'^(Unknown command .*Did you mean "[^"]*"\?).*', r"\1", message)  # without the list of some commands
 
 
 def right_form(arguments: Sequence[str], examples: Mapping[str, str]) -> str:

@@ -348,12 +348,16 @@ def _release(
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:
     if len(given) == 1 and "=" not in given[0]:
+        if re.fullmatch(r"[-+][0-9.]+", given[0]):
+            raise UsageError(f"-n is {given[0]}; accepted: a whole number, 0 or more.")
         if not re.fullmatch(r"[0-9]+", given[0]):
             name = re.split(r"[:, ]", given[0])[0] or "EUR"
             raise UsageError(f"-n {given[0]}: accepted are one number (-n 1000), or LABEL=COUNT (-n {name}=1000).")
         return _whole(given[0], given[0])
     wanted: dict[str, int] = {}
     for item in given:
+        if re.fullmatch(r"[^=,]+=[0-9]+(,[^=,]+=[0-9]+)+", item):
+            raise UsageError(f"-n {item}: -n is repeated: -n {item.replace(',', ' -n ')}.")
         name, equals, count = item.rpartition("=")
         if not equals or not name:
             raise UsageError(f"-n {item}: accepted are one number (-n 1000), or LABEL=COUNT as often as needed.")

@@ -12,7 +12,7 @@ from ..errors import DataError, UsageError
 from ..runtime.memory import out_of_memory
 from ..runtime.progress import progress, say
 from .app import app
-from .files import output_free, read_train
+from .files import model_free, read_train
 from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, PrivacyOptions, Reading, named_values
 from .private_training import privacy_parameters, read_public
 from .processes import beside, number, several
@@ -103,7 +103,7 @@ def train(
     parameters = {**check_options(model, network, baseline), **named_values(settings or []), **private}
     generator = create(family, label or ["super_pop"], seed=seed, **parameters)
     if not resume and number() == 0:
-        output_free(output, force)
+        model_free(output, force)
     people = read_train(vcf, panel, split, reading, generator.label)
     public = read_public(privacy, people, reading)
     estimate, leak = say_estimates(generator, people)
@@ -117,16 +117,19 @@ def train(
 
 def check_options(model: str, network: NetworkOptions | None, baseline: BaselineOptions | None) -> dict[str, Any]:
     """Return the options that were given, as parameters; raise UsageError if the model does not have one of them."""
-    from ..registry import family
+    from ..registry import BASELINES, NETWORKS, family
 
     given = [options for options in (network, baseline) if options is not None]
     parameters = {name: v for options in given for name, v in asdict(options).items() if v is not None}
     accepted = family(model).parameter_names() if parameters else []
     for name in parameters:
         if name not in accepted:
+            option = f"--{name.replace('_', '-')}"
+            others = NETWORKS if name in NetworkOptions.__dataclass_fields__ else BASELINES
+            having = [other for other in others if others is NETWORKS or name in family(other).parameter_names()]
             options = ", ".join("--" + n.replace("_", "-") for n in accepted if n in _ALL_OPTIONS) or "none"
             raise UsageError(
-                f"--{name.replace('_', '-')} is not an option of the {model} model; its options: {options}."
+                f"{option} is for --model {' and '.join(having)}; the options of the {model} model: {options}."
             )
     return parameters
 

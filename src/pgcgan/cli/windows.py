@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from ..errors import UsageError
 from ..runtime.progress import progress, say, show
 from .app import app
-from .files import check_population_map, names, names_of, output_free, panel_beside, train_names
+from .files import check_population_map, model_free, names, names_of, panel_beside, train_names
 from .options import FILE, OUTPUT, Reading, named_values
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def evaluate_genome(
     from .evaluate import printed
 
     if output is not None:
-        output_free(output, force)
+        model_free(output, force)
         form_of(output)
     how = reading or Reading()
     for name, value in (("--region", how.region), ("--min-maf", how.min_maf)):
@@ -195,6 +195,7 @@ def train_windows(
     from ..genome import GenomeModel, train
     from ..runtime.executors import executor
 
+    model_free(output, force=True)  # what is there is looked at by `train`, which may resume it
     source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with executor(executor_name) as runs, progress("windows") as on_event:
         how: dict[str, Any] = {"executor": runs, "resume": resume, "force": force, "on_event": on_event}

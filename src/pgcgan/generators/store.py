@@ -112,6 +112,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the directory is not a finished model of this format, or is damaged.
     """
     directory = Path(path)
+    if directory.is_file():
+        raise ModelError(f"{directory} is a file, not a model directory.")
     if not directory.is_dir():
         raise ModelError(f"There is no model directory {directory}; pgcgan train … -o {directory} makes one.")
     if not (directory / MODEL).exists():

@@ -66,7 +66,8 @@ def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis
     if low == len(tried):
         raise DataError(
             f"The membership attack reaches an AUC of {min(reached.values()):.2f} on these {len(rows.label)} people "
-            f"whatever is left out of the model; the target (private) is {target:g}. A higher target or more people are needed."
+            f"whatever is left out of the model; the target (private) is {target:g}. A higher target or more people "
+            "are needed."
         )
     return tried[low], reached[low]
 
