@@ -17,7 +17,7 @@ import pytest
 from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
-from pgcgan.report import findings, headline, render, tally, write_figures, write_report
+from pgcgan.report import findings, headline, render, tally, verdict_text, write_figures, write_report
 from pgcgan.report.figures import figures
 from pgcgan.report.finding import Finding, percent
 from pgcgan.report.plots import DARK, HUES, LIGHT
@@ -259,8 +259,10 @@ def test_the_verdict_names_what_is_good_what_is_off_and_on_whom() -> None:
         Row("frequency", "AF RMSE", "AMR", 0.090, 0.010),
     )
     assert (words["Fidelity"].standing, words["Deviations"].standing) == ("good", "poor")
-    assert words["Fidelity"].text.startswith("1 of 2 rows") and words["Fidelity"].text.endswith(": allele frequencies.")
-    assert words["Deviations"].text.startswith("1 of 2 rows")
+    assert words["Fidelity"].text.startswith("1 of 2 metrics") and words["Fidelity"].text.endswith(
+        ": allele frequencies."
+    )
+    assert words["Deviations"].text.startswith("1 of 2 metrics")
     ((statement, rows),) = words["Deviations"].items
     assert "distant sites" in statement and rows == "far pairs r 0.200, real people 0.880"
     assert re.findall(r"\w+ \(\d of \d", words["By label"].text) == ["AMR (1 of 1", "EUR (0 of 1"]
@@ -316,6 +318,7 @@ def test_the_verdict_on_a_cloud_of_its_own() -> None:
     assert "Many real people are nearer to a synthetic person than to any real one" in words.text
 
 
+ATTACK = Row("privacy", "membership AUC", "all", 0.52, 0.5, "0.5")
 WEAK = "by nearest distance alone, a weak attack"
 NOT_DETECTED = "training membership was not detected, but only weak attacks were tried:"
 
@@ -410,10 +413,12 @@ def test_copies_are_named_where_the_attacks_detect_nothing() -> None:
         Row("privacy", "exact copies", "all", 0.05, 0.0, "at most floor"),
     )
     line = headline(Evaluation(rows, {}, {}))
-    assert "copies its training people: 5.0 % of the synthetic rows" in line and "of held-out people 0 %" in line
+    assert "copies its training people: 5.0 % of the synthetic haplotypes" in line and "of held-out people 0 %" in line
     privacy = by_heading(*rows)["Privacy"]
     assert privacy.standing == "poor"
-    assert "5.0 % of the synthetic rows and 0 % of the held-out rows equal a training row." in whole(privacy)
+    assert "5.0 % of the synthetic haplotypes and 0 % of the held-out haplotypes equal a training haplotype." in whole(
+        privacy
+    )
     assert "Other deviations: exact copies 0.0500 (real people: 0)." in privacy.text
 
 
@@ -447,7 +452,36 @@ def test_the_tally_counts_the_rows_on_all_people_that_are_judged() -> None:
         Row("frequency", "AF r", "all", None),
         Row("privacy", "privacy loss", "all", 0.5, 0.0, "0"),
     )
-    assert tally(Evaluation(rows, {}, {})).startswith("1 good, 0 fair, 1 poor, of the 2 rows on all people")
+    text = tally(Evaluation(rows, {}, {}))
+    assert text.startswith("1 like real, 0 near, 1 deviates, of the 2 metrics on all people")
+    assert text.endswith("Deviations: 1 of privacy.")
+
+
+def test_without_held_out_people_nothing_is_said_of_what_real_people_do(evaluation: Evaluation) -> None:
+    people = {name: count for name, count in evaluation.provenance["people"].items() if name != "holdout"}
+    rows = (
+        Row("frequency", "sites lost", "all", 0.2, 0.01, "lower"),  # its floor is a bootstrap of the training people
+        Row("structure", "PCA variance ratio", "all", 1.01, None, "1"),
+        Row("structure", "PCA variance ratio, people", "all", 1.5, None, "1"),
+    )
+    alone = Evaluation(rows, {}, {"people": people})
+    text = verdict_text(alone, 10_000)
+    assert "against the training people alone, without a floor: 1 of 3 metrics are near their ideal" in text
+    assert "--split" in text and "real people do" not in text and "real people –" not in text
+    assert "because there are no held-out people" in headline(alone)
+
+
+def test_unphased_people_are_people_in_the_verdict() -> None:
+    row = Row("privacy", "exact copies", "all", 0.05, 0.0, "at most floor")
+    assert "5.0 % of the synthetic people equal a training person" in headline(
+        Evaluation((row,), {}, {"phased": False})
+    )
+
+
+@pytest.mark.parametrize(("low", "words"), [(0.02, "are nearer to"), (-0.01, "are not measurably nearer to")])
+def test_a_privacy_loss_is_a_sentence(low: float, words: str) -> None:
+    rows = Row("privacy", "privacy loss", "all", 0.05, 0.0, "0", low, 0.1), replace(ATTACK, value=0.5)
+    assert f"Synthetic people {words} training people" in whole(by_heading(*rows)["Privacy"])
 
 
 @pytest.mark.parametrize(

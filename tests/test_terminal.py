@@ -38,11 +38,11 @@ def test_evaluate_ends_with_the_verdict_and_can_print_it_alone(run: Run) -> None
     status, out, err = run(f"{EVALUATE} -o e.json")
     lines = out.splitlines()
     assert status == 0 and "written: e.json" in err
-    assert re.search(r"0\.0100 +good +lower$", lines[1]) and re.search(r" 0 +poor +at most floor$", lines[3])
+    assert re.search(r"0\.0100 +like real +lower$", lines[1]) and re.search(r" 0 +deviates +at most floor$", lines[3])
     places = [out.index(text) for text in ("topic", "- a remark", "Verdict: Like real people in part", "Deviations: ")]
     assert places == sorted(places)
     words = " ".join(out.split())
-    assert "1 good, 1 fair, 1 poor, of the 3 rows" in words and "40 % of the synthetic people" in words
+    assert "1 like real, 1 near, 1 deviates, of the 3 metrics" in words and "40 % of the synthetic people" in words
     status, brief, err = run(f"-q {EVALUATE} --brief -o e.json --force")
     assert (status, err) == (0, "")
     assert brief == out[out.index("Verdict: ") :]
@@ -85,8 +85,8 @@ def test_standings_are_coloured_on_a_terminal_alone(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.delenv("NO_COLOR", raising=False)
     plain, coloured = shown(io.StringIO()), shown(Terminal())
-    assert re.findall("\x1b\\[(\\d*)m(\\w*)", coloured) == [
-        ("32", "good"), ("0", ""), ("33", "fair"), ("0", ""), ("31", "poor"), ("0", "")
+    assert re.findall("\x1b\\[(\\d*)m(like real|\\w*)", coloured) == [
+        ("32", "like real"), ("0", ""), ("33", "near"), ("0", ""), ("31", "deviates"), ("0", "")
     ]  # fmt: skip
     assert re.sub("\x1b\\[\\d+m", "", coloured) == plain and "\x1b" not in plain
     monkeypatch.setenv("NO_COLOR", "1")

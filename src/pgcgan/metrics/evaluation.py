@@ -18,7 +18,7 @@ from ..errors import DataError, UsageError, listed
 from ..runtime.files import check_free, write_text
 from ..text import json_content, visible
 from .document import check_provenance, check_row
-from .rows import Row
+from .rows import STANDINGS, Row
 
 if TYPE_CHECKING:
     import pandas
@@ -87,7 +87,7 @@ class Evaluation:
         ]
         for row in shown:
             note = row.note if row.value is None else ""
-            numbers = [figure(row.value), figure(row.floor), row.standing or "", row.aim, _span(row), note]
+            numbers = [figure(row.value), figure(row.floor), _standing(row), row.aim, _span(row), note]
             lines.append([row.topic, row.metric, *([row.label] if per_label else []), *numbers])
         return aligned(lines, {"value", "floor"})
 
@@ -113,7 +113,7 @@ class Evaluation:
         lines = ["".join(f"<th>{name}</th>" for name in head)]
         for row in self.rows:
             if row.label == "all":
-                numbers = (figure(row.value), figure(row.floor), row.aim, _span(row), row.standing or "")
+                numbers = (figure(row.value), figure(row.floor), row.aim, _span(row), _standing(row))
                 cells = (row.topic, row.metric, *numbers)
                 lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in (*cells, row.note)))
         remarks = "".join(f"<li>{html.escape(str(text))}</li>" for text in self.provenance.get("remarks", []))
@@ -291,6 +291,10 @@ def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
         cells = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right, strict=True)]
         rows.append("  ".join(cells).rstrip())
     return "\n".join(rows)
+
+
+def _standing(row: Row) -> str:
+    return "" if row.standing is None else STANDINGS[row.standing]
 
 
 def _span(row: Row) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 GRADES = ("good", "fair", "poor")
+STANDINGS = {"good": "like real", "fair": "near", "poor": "deviates"}  # as they are shown
 NO_HOLDOUT = "needs held-out people (holdout=…, --split)"
 
 

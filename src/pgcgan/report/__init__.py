@@ -15,17 +15,18 @@ from markupsafe import Markup
 
 from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
+from ..metrics.rows import STANDINGS
 from ..provenance import VERSION, documentation
 from .figures import figures
 from .glossary import GLOSSARY
 from .panels import file_style, part, write_files
 from .plots import DARK, LIGHT
 from .plotting import Plotting
-from .verdict import compared, findings, headline, tally, verdict_text
+from .verdict import compared, findings, headline, judged_text, tally, verdict_text
 
 __all__ = ["Plotting", "findings", "headline", "render", "tally", "verdict_text", "write_figures", "write_report"]
 
-STANDING = {"good": ("✓", "like real"), "fair": ("~", "near"), "poor": ("✗", "deviate")}
+STANDING = {name: (sign, STANDINGS[name]) for name, sign in (("good", "✓"), ("fair", "~"), ("poor", "✗"))}
 LEFT_OUT = ("remarks", "people", "people_by_label")  # of the table of provenance: they are shown elsewhere
 BY_LABEL = (
     "AF RMSE", "LD RMSE", "3-point r within labels", "PCA variance ratio", "AA_truth", "AA_syn",
@@ -64,7 +65,7 @@ def render(evaluation: Evaluation) -> str:
         headline=headline(evaluation),
         findings=findings(evaluation),
         counts=_counts(rows),
-        judged=tally(evaluation).partition("of the ")[2],
+        judged=judged_text(evaluation),
         figures=drawn,
         values=_embedded({f.key: f.values for f in drawn}),
         overall=_by_topic([r for r in rows if r.label == "all"]),

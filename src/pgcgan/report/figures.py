@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..metrics import Evaluation, Row, figure
+from .finding import ONE, unit_of
 from .ld_plot import LdPlot
 from .panels import Figure
 from .plots import GUIDE, HUES, SET_SHAPES, SETS, Axis, Plot, Series, padded, set_series
@@ -41,7 +42,7 @@ def figures(evaluation: Evaluation) -> list[Figure]:
         ("ld_matrix", _ld_matrix),
         ("ld_decay", _ld_decay),
         ("sfs", _sfs),
-        ("nearest", _nearest),
+        ("nearest", partial(_nearest, unit=unit_of(evaluation))),
     ):
         drawn.append(draw(data[key]) if data.get(key) else None)
     drawn.append(_roc(data.get("membership_roc") or {}, data.get("informed_roc") or {}))
@@ -220,16 +221,18 @@ def _place(position: float) -> str:
 # ---- privacy ------------------------------------------------------------------------------------------------------
 
 
-def _nearest(data: Mapping[str, Any]) -> Figure:
+def _nearest(data: Mapping[str, Any], unit: str) -> Figure:
+    one = ONE[unit]
     names = [n for n in ("holdout", "synthetic") if n in data]
     plot = Plot(
         Axis("share of sites that differ", data["edges"][0], data["edges"][-1]),
-        Axis("share of rows", 0, 1.08 * max(max(data[n]) for n in names) or 1),
+        Axis(f"share of {unit}", 0, 1.08 * max(max(data[n]) for n in names) or 1),
         [set_series(n, "steps", data["edges"], data[n]) for n in names],
-        "Histogram of distances to the nearest training row",
+        f"Histogram of distances to the nearest training {one}",
     )
     caption = "Further left than held-out people: copies of training people. Further right: unlike any real person."
-    return Figure("nearest", "Distance to the nearest training row", caption, [plot])
+    caption = caption if "holdout" in data else "Near 0: copies of training people, or what many people carry."
+    return Figure("nearest", f"Distance to the nearest training {one}", caption, [plot])
 
 
 def _roc(by_distance: Mapping[str, Any], informed: Mapping[str, Any]) -> Figure | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..metrics import Row, figure
+from ..metrics import Evaluation, Row, figure
+
+ONE = {"haplotypes": "haplotype", "people": "person"}  # of what is compared
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Finding:
     standing: str | None
     text: str
     items: tuple[tuple[str, str], ...] = ()
+
+
+def unit_of(evaluation: Evaluation) -> str:
+    """Return what an evaluation compares: haplotypes, or people where they are unphased."""
+    return "haplotypes" if evaluation.provenance.get("phased", True) else "people"
 
 
 def percent(share: float) -> str:

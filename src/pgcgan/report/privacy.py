@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..metrics import Row, figure
-from .finding import Finding, other_deviations, percent, with_floor, with_interval, worst
+from .finding import ONE, Finding, other_deviations, percent, with_floor, with_interval, worst
 
 INFORMED = "informed membership AUC, "
 # what the attacker has beside the synthetic people; the strongest attack that was tried gives the headline
@@ -19,29 +19,31 @@ ATTACKS = {
     "frequency attack AUC": "by allele frequencies alone, a weak attack",
 }
 COPIES = {
-    "exact copies": "rows (haplotypes, or unphased people) equal a training row",
-    "near copies": "rows (haplotypes, or unphased people) nearly equal that of one training person",
+    "exact copies": "{unit} equal a training {one}",
+    "near copies": "{unit} nearly equal a training {one}",
     "copied people": "people nearly equal a training person",
 }
 COPIED = 0.02  # share of copied people above which somebody is copied, where there are no held-out people
 WEAK = ("membership AUC", "frequency attack AUC")
 DETECTED = 0.05  # share of the training people found at 1 % false positives, above what chance gives
 RESERVATIONS = (
-    "All this holds only if the generator never saw the held-out people. Attacks can detect a leak; an attacker who "
+    "This is valid only if the generator never saw the held-out people. Attacks can detect a leak; an attacker who "
     "knows more finds more, and no attack proves privacy."
 )
 
 
-def privacy_headline(overall: Sequence[Row]) -> str:
+def privacy_headline(overall: Sequence[Row], unit: str = "haplotypes") -> str:
     """Return the verdict on privacy in one line: copies, membership that can be detected, or not by these attacks.
 
     Parameters
     ----------
     overall : sequence of Row
         Rows on all people.
+    unit : {"haplotypes", "people"}
+        What is compared: people where they are unphased.
     """
     rows = [r for r in overall if r.topic == "privacy"]
-    copies = _copies(rows)
+    copies = _copies(rows, unit)
     if copies:
         return f"it copies its training people: {copies}"
     attacks = [r for r in rows if r.metric in ATTACKS and r.value is not None]
@@ -74,16 +76,18 @@ def _deviates(row: Row) -> bool:
     return not row.low <= row.floor <= row.high
 
 
-def privacy(overall: Mapping[str, Row]) -> Finding:
+def privacy(overall: Mapping[str, Row], unit: str = "haplotypes") -> Finding:
     """Return the part of the verdict on privacy: what was detected, by whom, with the figures.
 
     Parameters
     ----------
     overall : mapping of str to Row
         Rows on all people, by metric.
+    unit : {"haplotypes", "people"}
+        What is compared: people where they are unphased.
     """
     rows = [r for r in overall.values() if r.topic == "privacy"]
-    copies = _copies(rows)
+    copies = _copies(rows, unit)
     attacks = [overall[name] for name in ATTACKS if name in overall and overall[name].value is not None]
     if not attacks:
         text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
@@ -99,18 +103,15 @@ def privacy(overall: Mapping[str, Row]) -> Finding:
         items.append((who, f"{detected.metric} {with_interval(detected)}"))
     loss = overall.get("privacy loss")
     if loss and loss.value is not None:
-        items.append(
-            (
-                "How much nearer to training people than to held-out people.",
-                f"privacy loss {with_interval(loss)}; ideal is 0",
-            )
-        )
+        nearer = "" if _least(loss) > 0 else "not measurably "
+        statement = f"Synthetic people are {nearer}nearer to training people than to held-out people."
+        items.append((statement, f"privacy loss {with_interval(loss)}; ideal is 0"))
     equal = overall.get("exact copies")
     if equal and equal.value is not None and equal.floor is not None:
-        shares = f"{percent(equal.value)} of the synthetic rows and {percent(equal.floor)} of the held-out rows"
-        items.append((f"{shares} equal a training row.", f"exact copies {with_interval(equal)}"))
+        shares = f"{percent(equal.value)} of the synthetic {unit} and {percent(equal.floor)} of the held-out {unit}"
+        items.append((f"{shares} equal a training {ONE[unit]}.", f"exact copies {with_interval(equal)}"))
     deviations = " ".join(other_deviations(rows, (*ATTACKS, "informed membership", "membership", "privacy loss")))
-    line = privacy_headline(rows)
+    line = privacy_headline(rows, unit)
     text = f"{line[0].upper()}{line[1:]}. {deviations} {RESERVATIONS}".replace("  ", " ")
     standing = worst(r.standing for r in rows)
     leaks = any(r.low is not None and r.low > 0.5 for r in attacks)
@@ -126,7 +127,7 @@ def _attack(row: Row) -> tuple[str, str]:
     return f"Attack {attack}{result}.", f"AUC {with_interval(row)}; chance is .5"
 
 
-def _copies(rows: Iterable[Row]) -> str | None:
+def _copies(rows: Iterable[Row], unit: str) -> str | None:
     """Return how much is copied, if clearly more than unseen people share with training people by chance."""
     copies = [r for r in rows if r.metric in COPIES and r.value is not None]
     # without held-out people only the share of copied people says something: others may carry a haplotype too
@@ -136,7 +137,8 @@ def _copies(rows: Iterable[Row]) -> str | None:
     if worst is None:
         return None
     unseen = "" if worst.floor is None else f", of held-out people {percent(worst.floor)}"
-    return f"{percent(worst.value or 0)} of the synthetic {COPIES[worst.metric]}{unseen}"
+    what = COPIES[worst.metric].format(unit=unit, one=ONE[unit])
+    return f"{percent(worst.value or 0)} of the synthetic {what}{unseen}"
 
 
 def _least(row: Row) -> float:

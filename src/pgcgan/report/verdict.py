@@ -8,8 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..metrics import Evaluation, Row, figure
-from .finding import Finding, other_deviations, with_floor, worst
+from ..metrics.rows import STANDINGS
+from .finding import Finding, other_deviations, unit_of, with_floor, worst
 from .privacy import privacy, privacy_headline
+
+# parts of the table, in the order of the verdict
+PARTS = {"fidelity": "fidelity", "indistinguishable": "two-sample tests", "privacy": "privacy"}
 
 SETS = {"train": "training people", "synthetic": "synthetic people", "holdout": "held-out people"}
 
@@ -19,23 +23,36 @@ def findings(evaluation: Evaluation) -> list[Finding]:
     overall = {r.metric: r for r in evaluation.rows if r.label == "all"}
     parts = [_people(evaluation.provenance)]
     faithful = [r for r in overall.values() if r.topic not in ("privacy", "indistinguishable") and r.standing]
-    if faithful:
+    if faithful and _is_held_out(evaluation):
         parts += _fidelity(faithful, evaluation.figures)
     elif overall:
-        text = "Without held-out people, noise floors are not computed, so fidelity is not judged."
-        parts.append(Finding("Fidelity", None, text))
-    parts += [part for part in (_two_sample(overall), privacy(overall), _by_label(evaluation.rows)) if part]
+        parts.append(_against_training_people(overall.values()))
+    parts += [
+        part
+        for part in (_two_sample(overall), privacy(overall, unit_of(evaluation)), _by_label(evaluation.rows))
+        if part
+    ]
     return parts
 
 
 def tally(evaluation: Evaluation) -> str:
-    """Return how many of which rows are good, fair and poor."""
+    """Return how many metrics are like real, near and deviate, and of which part of the table the latter are."""
     standings = [r.standing for r in evaluation.rows if r.label == "all"]
     judged = [standing for standing in standings if standing]
-    counts = ", ".join(f"{judged.count(name)} {name}" for name in ("good", "fair", "poor"))
+    counts = {words: judged.count(name) for name, words in STANDINGS.items()}
+    shown = ", ".join(f"{count} {words if count == 1 else words.removesuffix('s')}" for words, count in counts.items())
+    return f"{shown}, of the {judged_text(evaluation)}"
+
+
+def judged_text(evaluation: Evaluation) -> str:
+    """Return how many metrics are judged, and of which part of the table those are that deviate."""
+    rows = [r for r in evaluation.rows if r.label == "all"]
+    judged = [r for r in rows if r.standing]
+    topics = [PARTS.get(r.topic, PARTS["fidelity"]) for r in judged if r.standing == "poor"]
+    of_part = ", ".join(f"{topics.count(part)} of {part}" for part in PARTS.values() if part in topics)
     return (
-        f"{counts}, of the {len(judged)} rows on all people, privacy included, that have a floor or an ideal; "
-        f"{len(standings) - len(judged)} others are not judged."
+        f"{len(judged)} metrics on all people, privacy included, that have a floor or an ideal; "
+        f"{len(rows) - len(judged)} others are not judged." + (f" Deviations: {of_part}." if of_part else "")
     )
 
 
@@ -48,7 +65,7 @@ def verdict_text(evaluation: Evaluation, width: int = 100) -> str:
     width : int
         Characters of a line.
     """
-    parts = [f"Verdict: {headline(evaluation)}.", f"Rows: {tally(evaluation)}"]
+    parts = [f"Verdict: {headline(evaluation)}.", f"Metrics: {tally(evaluation)}"]
     for part in findings(evaluation):
         parts.append(f"{part.heading}: {part.text}")
         parts += [f"- {statement} {rows}." for statement, rows in part.items]
@@ -58,13 +75,14 @@ def verdict_text(evaluation: Evaluation, width: int = 100) -> str:
 def headline(evaluation: Evaluation) -> str:
     """Return the verdict in one line."""
     overall = [r for r in evaluation.rows if r.label == "all"]
-    return f"{_fidelity_headline(overall)}; {privacy_headline(overall)}"
+    return f"{_fidelity_headline(overall, _is_held_out(evaluation))}; {privacy_headline(overall, unit_of(evaluation))}"
 
 
-def _fidelity_headline(overall: Sequence[Row]) -> str:
+def _fidelity_headline(overall: Sequence[Row], is_held_out: bool) -> str:
     rows = [r for r in overall if r.topic != "privacy"]
-    if not any(r.floor is not None for r in rows):
-        return "Fidelity not judged, because there are no held-out people"
+    if not is_held_out:
+        how = "judged against the training people alone" if any(r.standing for r in rows) else "not judged"
+        return f"Fidelity {how}, because there are no held-out people"
     standings = [r.standing for r in rows if r.standing]
     good, poor = (standings.count(standing) / len(standings) for standing in ("good", "poor"))
     if poor == 0 and good >= 0.8:
@@ -107,6 +125,25 @@ def _people(provenance: Mapping[str, Any]) -> Finding:
         shown = ", ".join(map(str, labels[:8])) + (f" and {len(labels) - 8} more" if len(labels) > 8 else "")
         text += f"; {len(labels)} values of {columns}: {shown}"
     return Finding("Compared", None, f"{text}." if text else "Not recorded.")
+
+
+def _is_held_out(evaluation: Evaluation) -> bool:
+    """True if there are held-out people. A floor alone may be chance, or a bootstrap of the training people."""
+    people = evaluation.provenance.get("people")
+    floors = [r.floor for r in evaluation.rows if r.label == "all" and r.topic != "privacy"]
+    return any(floor is not None for floor in floors) and (not people or "holdout" in people)
+
+
+def _against_training_people(rows: Iterable[Row]) -> Finding:
+    """Return how many metrics are near their ideal, where nobody is held out."""
+    judged = [r for r in rows if r.standing and r.topic not in ("privacy", "indistinguishable")]
+    near = sum(r.standing != "poor" for r in judged)
+    count = f": {near} of {len(judged)} metrics are near their ideal" if judged else ""
+    text = (
+        f"Judged against the training people alone, without a floor{count}. Give --split (holdout=…) for a comparison "
+        "with unseen people."
+    )
+    return Finding("Fidelity", None, text)
 
 
 # ---- fidelity -----------------------------------------------------------------------------------------------------
@@ -158,14 +195,14 @@ def _fidelity(rows: Sequence[Row], drawn: Mapping[str, Any]) -> list[Finding]:
         if {standing[n] for n in names if n in standing} == {"good"} and nonzero.intersection(names)
     ]
     if good:
-        text = f"{len(good)} of {len(rows)} rows are as close to held-out people as other real people are"
+        text = f"{len(good)} of {len(rows)} metrics are as close to held-out people as other real people are"
         parts.append(Finding("Fidelity", "good", text + (f": {', '.join(strengths)}." if strengths else ".")))
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if row.standing == "poor":
             groups.setdefault(_fault(row, drawn), []).append(row)
     if not groups:
-        return [*parts, Finding("Deviations", "good", "No row deviates clearly more than real people do.")]
+        return [*parts, Finding("Deviations", "good", "No metric deviates clearly more than real people do.")]
     for group in groups.values():
         group.sort(key=_shortfall, reverse=True)
     items = []
@@ -173,7 +210,7 @@ def _fidelity(rows: Sequence[Row], drawn: Mapping[str, Any]) -> list[Finding]:
         more = f"; and {len(group) - 2} more" if len(group) > 2 else ""
         items.append((f"{words}.", "; ".join(_against_floor(r) for r in group[:2]) + more))
     count = sum(map(len, groups.values()))
-    text = f"{count} of {len(rows)} rows clearly deviate more than real people do" + (
+    text = f"{count} of {len(rows)} metrics of fidelity clearly deviate more than real people do" + (
         ", worst first:" if items else ":"
     )
     return [*parts, Finding("Deviations", "poor", text, tuple(items))]
@@ -265,15 +302,14 @@ def _by_label(rows: Iterable[Row]) -> Finding | None:
     ranked = sorted(counts.items(), key=lambda item: item[1][0] / item[1][1], reverse=True)
     (name, (poor, total)), (best, (best_poor, best_total)) = ranked[0], ranked[-1]
     if poor * best_total == best_poor * total:
-        return Finding("By label", None, f"All labels are alike: {poor} of {total} rows deviate.")
-    text = (
-        f"Least like real people: {name} ({poor} of {total} rows deviate); most: {best} ({best_poor} of {best_total})."
-    )
+        return Finding("By label", None, f"All labels are alike: {poor} of {total} metrics deviate.")
+    shown = f"{name} ({poor} of {total} metrics deviate); most: {best} ({best_poor} of {best_total})"
+    text = f"Least like real people: {shown}."
     return Finding("By label", None, text)
 
 
 def _against_floor(row: Row) -> str:
-    return f"{row.metric} {figure(row.value)}, real people {figure(row.floor)}"
+    return f"{row.metric} {figure(row.value)}" + ("" if row.floor is None else f", real people {figure(row.floor)}")
 
 
 def _shortfall(row: Row) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from ..text import visible, visible_lines, without_secrets
 
 SECONDS_BETWEEN_LINES = 10.0  # where standard error is not a terminal
-COLOURS = {"good": 32, "fair": 33, "poor": 31}  # green, yellow, red
+COLOURS = {"like real": 32, "near": 33, "deviates": 31}  # green, yellow, red
 OnEvent = Callable[[dict[str, Any]], None]  # what takes the events of a fit, an evaluation or a writer
 _verbosity = 0
 
@@ -41,9 +41,9 @@ def _coloured(text: str) -> str:
     if start < 0 or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return text
     for i, line in enumerate(lines):
-        word = line[start : start + 4]
-        if word in COLOURS:
-            lines[i] = f"{line[:start]}\x1b[{COLOURS[word]}m{word}\x1b[0m{line[start + 4 :]}"
+        word = next((word for word in COLOURS if line.startswith(word, start)), None)
+        if word is not None:
+            lines[i] = f"{line[:start]}\x1b[{COLOURS[word]}m{word}\x1b[0m{line[start + len(word) :]}"
     return "\n".join(lines)
 
 
