@@ -68,17 +68,16 @@ def test_more_sites_or_people_take_more() -> None:
     [
         (
             Estimate(5935, 2002, 4004, 1_070_000_000, 47.2),
-            "5,935 sites, 2,002 people, 4,004 haplotypes: about 1.1 GB of memory at the peak and 47 seconds are "
-            "expected",
+            "5,935 sites, 2,002 people, 4,004 haplotypes: about 1.1 GB of memory at the peak and 47 seconds expected",
         ),
         (
             Estimate(64, 20, 0, 420_000_000, 0.2),
-            "64 sites, 20 people, unphased: about 0.42 GB of memory at the peak and 1 second are expected",
+            "64 sites, 20 people, unphased: about 0.42 GB of memory at the peak and 1 second expected",
         ),
         (
             Estimate(1_000_000, 500_000, 1_000_000, 20_000_000_000_000, 3e6),
-            "1,000,000 sites, 500,000 people, 1,000,000 haplotypes: about 20,000 GB of memory at the peak and 35 days "
-            "are expected",
+            "1,000,000 sites, 500,000 people, 1,000,000 haplotypes: about 20,000 GB of memory at the peak and "
+            "35 days expected",
         ),
     ],
 )

@@ -89,4 +89,14 @@ def test_many_contigs_are_summarised_and_json_has_all(printed, tmp_path: Path) -
     file.write_text("##fileformat=VCFv4.2\n" + head + columns + records, encoding="utf-8")
     assert list(json.loads(printed("info", str(file), "--json"))["contigs"]) == names
     text = printed("info", str(file))
-    assert "scaffold0 5-5" in text and "160 more" in text and "scaffold199" not in text
+    assert "\nphased: yes\n" in text
+    assert "scaffold0:5-5 (" in text and "160 more" in text and "scaffold199" not in text
+
+
+def test_facts_of_a_model_are_words_without_signs_of_python(printed, cohort: pgcgan.Genotypes, tmp_path: Path) -> None:
+    model = pgcgan.IndependentSites().fit(cohort).save(tmp_path / "m")
+    lines = printed("info", str(model)).splitlines()
+    assert not [line for line in lines if re.search(r"[{}\[\]']|True|False|None", line)]
+    assert {"phased: yes", "label: super_pop", "holds training rows: no"} <= {*lines}
+    assert [line for line in lines if re.fullmatch(r"libraries: numpy [0-9.]+, .*", line)]
+    assert [line for line in lines if re.fullmatch(r"contigs: 1:[0-9]+-[0-9]+", line)]

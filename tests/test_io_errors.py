@@ -377,7 +377,7 @@ def test_places_that_cannot_be_written(tmp_path):
             one((5, 4, 6), ["6", "X", "6"]),
             "The variants of contig 6 are not together: sort the variants before writing.",
         ),
-        (one(()), "There is nothing to write: 1 samples x 0 variants."),
+        (one(()), "There is nothing to write: 1 person at 0 sites."),
         (
             one(samples=["a\tb"]),
             "The sample name 'a\\tb' cannot be written: it is empty, or has blanks, line ends or commas in it.",

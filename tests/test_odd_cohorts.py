@@ -186,7 +186,7 @@ def one_alone(people: Genotypes) -> Genotypes:
         (one_alone, "", ["single person", "MARS"]),
         (lambda g: g.select(samples=np.arange(1)), "", ["single person", "AFR"]),
         (one_alone, "--label super_pop --label gender", ["single person", "MARS/"]),
-        (nothing_called, "", ["1 sites", " 1:"]),
+        (nothing_called, "", ["1 site", " 1:"]),
         (lambda g: g, "--label country", ["'country'", "super_pop"]),
         (lambda g: g, "--min-maf 0.5", ["cohort.vcf.gz", "--min-maf"]),
     ],

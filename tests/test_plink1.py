@@ -340,7 +340,7 @@ UNWRITABLE = {
     ),
     "nothing": (
         Genotypes(np.zeros((0, 2, 2), dtype=np.int8), Variants([], [], [], [], []), ["a", "b"], {}, False),
-        "There is nothing to write: 2 samples x 0 variants.",
+        "There is nothing to write: 2 people at 0 sites.",
     ),
 }
 

@@ -8,7 +8,17 @@ import time
 import pytest
 
 from pgcgan.errors import DataError, GateFailed
-from pgcgan.text import MESSAGE, json_content, repeated, sentence, visible, visible_json, whole_number, without_secrets
+from pgcgan.text import (
+    MESSAGE,
+    counted,
+    json_content,
+    repeated,
+    sentence,
+    visible,
+    visible_json,
+    whole_number,
+    without_secrets,
+)
 
 
 @pytest.mark.parametrize("text", ["", "-1", "+1", " 1", "1 ", "1_0", "1.0", "1e3", "²", "٣", "9" * 25, "9" * 5000])
@@ -21,6 +31,11 @@ def test_what_is_a_whole_number(text: str, number: int) -> None:
     assert whole_number(text) == number
     assert whole_number(text, number) == number
     assert not number or whole_number(text, number - 1) is None
+
+
+def test_a_count_of_one_has_a_singular() -> None:
+    assert [counted(n, "site") for n in (0, 1, 1200)] == ["0 sites", "1 site", "1,200 sites"]
+    assert [counted(n, "person", "people") for n in (1, 2)] == ["1 person", "2 people"]
 
 
 def test_repeated_values() -> None:

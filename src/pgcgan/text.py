@@ -58,6 +58,11 @@ def is_whole(value: Any, least: int, most: float = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """Return a count with its noun, in the singular for 1: "1 site", "1,200 sites", "1 person"."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def are_texts(values: Any) -> bool:
     """True if this is a list of texts."""
     return isinstance(values, list) and all(isinstance(value, str) for value in values)

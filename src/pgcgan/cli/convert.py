@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from ..runtime.progress import say
 from .app import app
-from .files import genotypes_free, names, read_options
+from .files import genotypes_free, names, people_at_sites, read_options
 from .options import FILE, Reading
 
 
@@ -46,4 +46,4 @@ def convert(
     genotypes_free(output, force)
     people = read(genotypes, panel, **read_options(reading or Reading()))
     written = write(people, output, force=force, command=command_line())
-    say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+    say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")

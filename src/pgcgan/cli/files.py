@@ -198,7 +198,8 @@ def _parts(samples: Sequence[str], split: str, intersect: bool, panel: str | Non
             "needed."
         )
     if absent and not intersect:
-        raise DataError(f"{len(absent)} samples are not in {split}: {listed(absent, 3)}; --intersect leaves them out.")
+        are = "sample is" if len(absent) == 1 else "samples are"
+        raise DataError(f"{len(absent)} {are} not in {split}: {listed(absent, 3)}; --intersect leaves them out.")
     train = [name for name in samples if part.get(name) == "train"]
     if not train:
         raise DataError(f"None of the {len(samples)} samples is 'train' in {split}.")
@@ -278,6 +279,11 @@ def write_text(path: str, text: str, force: bool) -> Path:
     output_free(path, force)
     runtime_files.write_text(target, text)
     return target
+
+
+def people_at_sites(people: int, sites: int) -> str:
+    """Return how many people at how many sites, for a message."""
+    return f"{people} {'person' if people == 1 else 'people'} at {sites} {'site' if sites == 1 else 'sites'}"
 
 
 def names(paths: Sequence[Path]) -> str:

@@ -23,6 +23,7 @@ from .files import (
     names,
     note_relatives,
     output_free,
+    people_at_sites,
     read_options,
     split_of,
 )
@@ -142,7 +143,7 @@ def generate(
         written = _release(model, generator, (known, unseen), people, (wanted, start), limits, output, keep)
     else:
         written = write(people, output, **keep)
-    say(f"{people.n_samples} people at {people.n_variants} sites: {names(written) or 'standard output'}")
+    say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")
 
 
 def _check_executor(executor: str | None, is_in_windows: bool, keeps_all: bool) -> None:
@@ -227,7 +228,7 @@ def _write_people(
             breakpoints = beside_genotypes(output, ".bp")
             written = [generator.sample_ancestry(wanted, **options).write(breakpoints, force=keep["force"])]
         written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep) + written
-    say(f"{total} people at {first.n_variants} sites: {names(written) or 'standard output'}")
+    say(f"{people_at_sites(total, first.n_variants)}: {names(written) or 'standard output'}")
 
 
 def _mixing(

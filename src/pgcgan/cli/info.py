@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,11 +62,26 @@ def info(
         print(visible_json(json.dumps(facts, indent=1, ensure_ascii=False)))
         return
     for name, value in facts.items():
-        if isinstance(value, Mapping):
-            value = listed((f"{k} {v}" for k, v in value.items()), _SHOWN)
-        elif isinstance(value, list):
-            value = listed(value, _SHOWN)
-        show(visible(f"{name}: {value}"))
+        for line in _lines(name, value):
+            show(visible(line))
+
+
+def _lines(name: str, value: Any) -> Iterator[str]:
+    """Yield a fact in words; what has parts of its own is a line of its own."""
+    if not isinstance(value, Mapping):
+        yield f"{name}: {_words(value)}"
+        return
+    between = ":" if name == "contigs" else " "
+    parts = {key: part for key, part in value.items() if isinstance(part, Mapping)}
+    yield f"{name}: {listed((f'{k}{between}{_words(v)}' for k, v in value.items() if k not in parts), _SHOWN)}"
+    for key, part in parts.items():
+        yield from _lines(key, part)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return listed(value, _SHOWN) if isinstance(value, list) else str(value)
 
 
 def _facts_of_here() -> dict[str, Any]:

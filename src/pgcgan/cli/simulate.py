@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from ..runtime.progress import say
 from .app import app
-from .files import genotypes_free, names, output_free, write_text
+from .files import genotypes_free, names, output_free, people_at_sites, write_text
 from .options import OUTPUT
 
 TRAIN_SHARE = 0.8  # of the people, in the splits that `simulate` and `demo` write
@@ -63,4 +63,4 @@ def simulate(
         train = set(genotypes.split(TRAIN_SHARE, by="pop", seed=seed)[0].samples)
         rows = [f"{name}\t{'train' if name in train else 'test'}\n" for name in genotypes.samples]
         written.append(write_text(split, "sample\tsplit\n" + "".join(rows), force))
-    say(f"{genotypes.n_samples} people at {genotypes.n_variants} sites: {names(written) or 'standard output'}")
+    say(f"{people_at_sites(genotypes.n_samples, genotypes.n_variants)}: {names(written) or 'standard output'}")

@@ -12,7 +12,7 @@ from ..errors import DataError, UsageError
 from ..runtime.memory import out_of_memory
 from ..runtime.progress import progress, say
 from .app import app
-from .files import model_free, read_train
+from .files import model_free, people_at_sites, read_train
 from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, PrivacyOptions, Reading, named_values
 from .private_training import privacy_parameters, read_public
 from .processes import beside, number, several
@@ -112,7 +112,7 @@ def train(
     generator.save(output, force=force or resume or model in NETWORKS)  # a network: over its own checkpoints
     content = "; it holds the genotypes of the training people" if generator.holds_training_rows else ""
     _say_leak(generator, leak)
-    say(f"{generator.name} model of {people.n_samples} people at {people.n_variants} sites: {output}{content}")
+    say(f"{generator.name} model of {people_at_sites(people.n_samples, people.n_variants)}: {output}{content}")
 
 
 def check_options(model: str, network: NetworkOptions | None, baseline: BaselineOptions | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from cyclopts import App, Parameter
 
 from ..errors import UsageError
 from ..runtime.progress import progress, say, show
+from ..text import counted
 from .app import app
-from .files import check_population_map, model_free, names, names_of, panel_beside, train_names
+from .files import check_population_map, model_free, names, names_of, panel_beside, people_at_sites, train_names
 from .options import FILE, OUTPUT, Reading, named_values
 
 if TYPE_CHECKING:
@@ -246,7 +247,8 @@ def write_genome(
 
     total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
     sites = sum(w.sites - w.overlap for w in generator.windows_)
-    say(f"{total} people at {sites} sites in {len(generator.windows_)} windows: {names(written) or 'standard output'}")
+    windows = counted(len(generator.windows_), "window")
+    say(f"{people_at_sites(total, sites)} in {windows}: {names(written) or 'standard output'}")
 
 
 def _given(
@@ -273,6 +275,7 @@ def _described(windows: Sequence[Window], people: int, axes: int, output: str) -
     contigs = len({window.contig for window in windows})
     sites = sum(window.sites - window.overlap for window in windows)
     return (
-        f"{sites} sites of {people} people on {contigs} contigs in {len(windows)} windows, {axes} axes of ancestry: "
+        f"{counted(sites, 'site')} of {counted(people, 'person', 'people')} on {counted(contigs, 'contig')} in "
+        f"{counted(len(windows), 'window')}, {axes} axes of ancestry: "
         f"{output}"
     )

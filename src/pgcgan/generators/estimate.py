@@ -8,6 +8,7 @@ from statistics import NormalDist
 from typing import Any
 
 from ..errors import DataError
+from ..text import counted
 
 TARGET = 0.6  # AUC of the expected attack that a keeper of a cohort may aim at
 
@@ -97,8 +98,8 @@ class Estimate:
     def __str__(self) -> str:
         rows = f", {self.haplotypes:,} haplotypes" if self.haplotypes else ", unphased"
         return (
-            f"{self.sites:,} sites, {self.people:,} people{rows}: about {_memory(self.peak_bytes)} of memory at the "
-            f"peak and {_duration(self.seconds)} are expected"
+            f"{counted(self.sites, 'site')}, {counted(self.people, 'person', 'people')}{rows}: about "
+            f"{_memory(self.peak_bytes)} of memory at the peak and {_duration(self.seconds)} expected"
         )
 
     def check(self, available: int | None) -> None:
@@ -130,5 +131,5 @@ def _duration(seconds: float) -> str:
         count = round(seconds / size)
         if seconds >= size or unit == "second":
             count = max(1, count)
-            return f"{count} {unit}{'s' if count > 1 else ''}"
+            return counted(count, unit)
     raise AssertionError

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError, UsageError
 from ..genotypes import Variants
 from ..runtime.files import check_free, whole_files
-from ..text import repeated, visible
+from ..text import counted, repeated, visible
 from .panel import EMPTY, FATHER, MOTHER, PANEL_COLUMNS, plain
 from .scratch import People
 
@@ -98,7 +98,8 @@ def check_writable(genotypes: People) -> None:
     """Check that the sites are in order, that alleles have names, and that names can be written."""
     variants = genotypes.variants
     if not genotypes.n_variants or not genotypes.n_samples:
-        raise DataError(f"There is nothing to write: {genotypes.n_samples} samples x {genotypes.n_variants} variants.")
+        size = f"{counted(genotypes.n_samples, 'person', 'people')} at {counted(genotypes.n_variants, 'site')}"
+        raise DataError(f"There is nothing to write: {size}.")
     changes = np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1
     runs = [variants.contig[i] for i in (0, *changes)]
     back = np.setdiff1d(np.flatnonzero(np.diff(variants.position) < 0) + 1, changes)

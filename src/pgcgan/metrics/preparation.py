@@ -12,6 +12,7 @@ from ..errors import DataError, listed
 from ..genotypes import Genotypes, require_genotypes
 from ..labels import label_groups, label_names
 from ..site_keys import common_rows
+from ..text import counted
 from ..variants import Variants
 from .comparison import MAX_BYTES, MAX_PEOPLE, Cohort, Comparison
 
@@ -75,7 +76,9 @@ def prepare(
     every = np.ones(len(sites_of_all), dtype=bool)
     sites = np.all([_called(g, used[n]) if has_missing[n] else every for n, g in given.items()], axis=0)
     if not sites.all():
-        remarks.append(f"{int((~sites).sum())} sites without any call in one of the sets are left out.")
+        left_out = int((~sites).sum())
+        verb = "is" if left_out == 1 else "are"
+        remarks.append(f"{counted(left_out, 'site')} without any call in one of the sets {verb} left out.")
     if not sites.any():
         raise DataError("No site has a call in every set; there is nothing to compare.")
     cohorts = {n: _cohort(g, labels[n], used[n], sites, phased) for n, g in given.items()}
@@ -161,7 +164,7 @@ def _check(given: dict[str, Genotypes]) -> None:
     train = given["train"]
     for name, genotypes in given.items():
         if genotypes.n_samples == 0 or genotypes.n_variants == 0:
-            size = f"{genotypes.n_samples} samples, {genotypes.n_variants} variants"
+            size = f"{counted(genotypes.n_samples, 'person', 'people')}, {counted(genotypes.n_variants, 'site')}"
             raise DataError(f"The {name} set is empty ({size}).")
         if genotypes.ploidy != train.ploidy:
             raise DataError(

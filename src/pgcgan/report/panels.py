@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from ..errors import UsageError
 from ..runtime.files import check_free, write_text
+from ..text import counted
 from .ld_plot import WIDTH, LdPlot
 from .plots import LIGHT, Plot, Series, symbol
 
@@ -158,7 +159,8 @@ class Figure:
         return target
 
     def __repr__(self) -> str:
-        return f"Figure({self.key!r}, {len(self.panels)} panels; a notebook shows it, save('{self.key}.svg') writes it)"
+        panels = counted(len(self.panels), "panel")
+        return f"Figure({self.key!r}, {panels}; a notebook shows it, save('{self.key}.svg') writes it)"
 
     def _repr_svg_(self) -> str:
         return self.file()
