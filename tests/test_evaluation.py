@@ -100,6 +100,12 @@ def test_shares_and_their_intervals_are_shares(fresh: Evaluation) -> None:
         assert row.low is None or row.high is None or row.low <= row.high, row
 
 
+def test_every_interval_holds_its_value(fresh: Evaluation) -> None:
+    spans = [(row.metric, row.label, row.low, row.value, row.high) for row in fresh.rows if row.low is not None]
+    assert {"heterozygosity W1", "inbreeding error", "Fst error"} <= {metric for metric, *_ in spans}
+    assert [span for span in spans if not span[2] <= span[3] <= span[4]] == []
+
+
 def test_the_verdict_on_other_real_people_and_on_the_training_people_themselves(
     parts: tuple[Genotypes, Genotypes, Genotypes], fresh: Evaluation
 ) -> None:

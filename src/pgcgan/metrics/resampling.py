@@ -12,7 +12,7 @@ BOOTSTRAPS = 200
 
 
 def interval(
-    statistic: Callable[..., float], counts: int | Sequence[int], seed: int
+    statistic: Callable[..., float], counts: int | Sequence[int], seed: int, distance: float | None = None
 ) -> tuple[float | None, float | None]:
     """Return the 95 % percentile bootstrap interval of a statistic.
 
@@ -24,6 +24,9 @@ def interval(
         Number of units of each group; with fewer than two in one there is no interval.
     seed : int
         Random seed.
+    distance : float, optional
+        The value, if the statistic is a distance, 0 or more. Two resampled sets are farther apart than the sets that
+        they are drawn from: the draws are moved by what their median exceeds the value by, and end at 0.
     """
     sizes = [counts] if isinstance(counts, int) else list(counts)
     if min(sizes) < 2:
@@ -33,6 +36,8 @@ def interval(
     draws = draws[np.isfinite(draws)]
     if len(draws) < BOOTSTRAPS // 2:
         return None, None
+    if distance is not None:
+        draws = np.maximum(draws - np.median(draws) + distance, 0)
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
 

@@ -253,8 +253,9 @@ def fst(comparison: Comparison) -> list[Row]:
 
         of_synthetic = partial(error, "synthetic", comparison.reference_name)
         floor = error("train", "holdout") if comparison.holdout else None
-        span = interval(of_synthetic, len(starts), comparison.seed)
-        builder.add("Fst error", of_synthetic(), floor, "lower", span, note, label)
+        value = of_synthetic()
+        span = interval(of_synthetic, len(starts), comparison.seed, distance=value)
+        builder.add("Fst error", value, floor, "lower", span, note, label)
 
     add("all", list(pairs.values()), f"Hudson, mean absolute error of {len(pairs)} pairs of labels")
     for label, sums in pairs.items():
@@ -311,12 +312,13 @@ def heterozygosities(comparison: Comparison) -> list[Row]:
     synthetic, reference = share["synthetic"], share[comparison.reference_name]
     floor = float(wasserstein_distance(share["train"], reference)) if comparison.holdout else None
     note = f"mean synthetic {synthetic.mean():.4f}, {comparison.reference_name} {reference.mean():.4f}"
+    value = float(wasserstein_distance(synthetic, reference))
     span = interval(
         lambda i, j: float(wasserstein_distance(synthetic[i], reference[j])),
         (len(synthetic), len(reference)),
         comparison.seed,
+        distance=value,
     )
-    value = float(wasserstein_distance(synthetic, reference))
     builder.add("heterozygosity W1", value, floor, "lower", span, note)
     _add_inbreeding(builder, comparison)
     return builder.rows
@@ -347,5 +349,6 @@ def _add_inbreeding(builder: RowBuilder, comparison: Comparison) -> None:
     of_synthetic = partial(mean_error, "synthetic", comparison.reference_name)
     floor = mean_error("train", "holdout") if comparison.holdout else None
     note = "absolute error of F within labels" + ("" if len(parts) == 1 else f", mean of {len(sums)}")
-    span = interval(of_synthetic, len(starts), comparison.seed)
-    builder.add("inbreeding error", of_synthetic(), floor, "lower", span, note)
+    value = of_synthetic()
+    span = interval(of_synthetic, len(starts), comparison.seed, distance=value)
+    builder.add("inbreeding error", value, floor, "lower", span, note)
