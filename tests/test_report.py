@@ -17,6 +17,7 @@ import pytest
 from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.metrics import Evaluation, Row, evaluate
+from pgcgan.metrics.privacy import interpolated
 from pgcgan.report import findings, headline, render, tally, verdict_text, write_figures, write_report
 from pgcgan.report.figures import figures
 from pgcgan.report.finding import Finding, percent
@@ -370,6 +371,9 @@ def test_the_headline_names_the_attacker_who_finds_most() -> None:
     assert line.endswith("detected with the genotypes of all candidates (AUC 0.873)")
     text = whole(by_heading(*rows)["Privacy"])
     assert "rarest haplotypes. AUC 0.966" in text and "32.9 % of the training people" in text
+    few = replace(rate, note=rate.note + interpolated(0.01, 60))
+    assert "(interpolated: one of 60 is 1.7 % of the held-out people)" in whole(by_heading(pool, few)["Privacy"])
+    assert interpolated(0.01, 100) == ""
     # where nothing was found, the attack that knew most is named
     calm = replace(pool, value=0.5, low=0.47, high=0.53)
     line = headline(Evaluation((distance, calm), {}, {}))

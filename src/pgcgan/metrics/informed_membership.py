@@ -31,7 +31,7 @@ import numpy as np
 
 from ..numerics import fill_missing, roc_auc
 from .comparison import Comparison
-from .privacy import roc_curve, true_positive_rate
+from .privacy import interpolated, roc_curve, true_positive_rate
 from .resampling import interval
 from .rows import NotComputable, Row, RowBuilder
 
@@ -370,5 +370,7 @@ def _add_group(
             builder.cannot(name, f"{chance:g}", f"needs {MIN_JUDGED // 2} people of each kind", label)
             continue
         value = statistic(*map(np.arange, sizes))
-        note = f"{sizes[0]} members and {sizes[1]} others judged; floor: chance"
+        note = f"{sizes[0]} members and {sizes[1]} others judged; floor: chance" + (
+            interpolated(chance, sizes[1]) if chance < 0.5 else ""
+        )
         builder.add(name, value, chance, f"{chance:g}", interval(statistic, sizes, seed), note, label)

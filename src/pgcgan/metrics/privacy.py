@@ -14,6 +14,7 @@ from .rows import Row, RowBuilder
 
 FALSE_POSITIVES = 0.01
 NEAR = 0.1  # of the distance between training people: what counts as a near copy
+INTERPOLATED = "; interpolated: "  # in the note of a rate below the first that the others can have
 COPY_NOTES = (
     "share of rows equal to a training row",
     f"share of rows within {NEAR:g} of the way from a training row to the next person",
@@ -53,6 +54,13 @@ def true_positive_rate(members: np.ndarray, others: np.ndarray, false_positives:
         Share of the others that is wrongly taken for members.
     """
     return float(np.interp(false_positives, *roc_curve(members, others)))
+
+
+def interpolated(false_positives: float, others: int) -> str:
+    """Return a remark for a true positive rate at a false positive rate that so few others cannot have, or nothing."""
+    if others * false_positives >= 1:
+        return ""
+    return f"{INTERPOLATED}one of {others} is {100 / others:.2g} %"
 
 
 def privacy_loss(comparison: Comparison) -> list[Row]:
@@ -106,7 +114,8 @@ def membership(comparison: Comparison) -> list[Row]:
 
         value = float(np.mean([attack(*trial) for trial in trials]))
         span = interval(resampled, (len(members), len(others)), comparison.seed)
-        builder.add(name, value, floor, aim, span, note)
+        few = interpolated(floor, len(trials[0][1])) if "TPR" in name else ""
+        builder.add(name, value, floor, aim, span, note + few)
     if comparison.parent is None:
         comparison.figures["membership_roc"] = roc_figure(members.ravel(), others.ravel())
     return builder.rows

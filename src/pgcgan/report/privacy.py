@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..metrics import Row, figure
+from ..metrics.privacy import INTERPOLATED
 from .finding import ONE, Finding, other_deviations, percent, with_floor, with_interval, worst
 
 INFORMED = "informed membership AUC, "
@@ -99,7 +100,9 @@ def privacy(overall: Mapping[str, Row], unit: str = "haplotypes") -> Finding:
     detected = overall.get("informed membership TPR at 1 % FPR, pool")
     if detected and detected.value is not None:
         share = percent(detected.value)
-        who = f"The attacker with all genotypes finds {share} of the training people at 1 % false accusations."
+        few = detected.note.partition(INTERPOLATED)[2]
+        few = f" (interpolated: {few} of the held-out people)" if few else ""
+        who = f"The attacker with all genotypes finds {share} of the training people at 1 % false accusations{few}."
         items.append((who, f"{detected.metric} {with_interval(detected)}"))
     loss = overall.get("privacy loss")
     if loss and loss.value is not None:
