@@ -400,7 +400,7 @@ def test_directories_that_are_no_model(valid: Path, tmp_path: Path) -> None:
     (target / "plan").mkdir()
     assert "windows" in refusal(target)
     (tmp_path / "notes.txt").write_text("text")
-    assert "There is no model directory" in refusal(tmp_path / "notes.txt")
+    assert "notes.txt is a file, not a model directory" in refusal(tmp_path / "notes.txt")
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------
