@@ -299,10 +299,10 @@ def test_files_of_other_formats_name_the_way_out(file, capsys, name, fact):
 @pytest.mark.parametrize(
     ("command", "fact"),
     [
-        ("train x.vcf -o m", "--panel PANEL"),
+        ("train x.vcf -o m", "train cohort.vcf.gz --panel cohort.panel.tsv"),
         ("generate m -n EUR 10 -o y.vcf", "-n EUR=10"),
         ("generate m -n EUR=10 AFR=5 -o y.vcf", "-n EUR=10 -n AFR=5"),
-        ("generate m 10 -o y.vcf", "-n 1000"),
+        ("generate m 10 -o y.vcf", "generate my.model --like cohort.panel.tsv"),
         ("evaluate x.vcf y.vcf", "--synthetic"),
     ],
 )

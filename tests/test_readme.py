@@ -83,7 +83,7 @@ def test_every_dependency_is_in_the_constraints_and_in_use() -> None:
     core = project["project"]["dependencies"]
     extras = [d for group in project["project"]["optional-dependencies"].values() for d in group]
     for requirement in [*core, *extras, *project["dependency-groups"]["dev"]]:
-        assert re.split(r"[^A-Za-z0-9_-]", requirement)[0].lower() in pinned, requirement
+        assert re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower() in pinned, requirement
     sources = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "src").rglob("*.py"))
     imported_as = {"bed-reader": "bed_reader", "scikit-learn": "sklearn"}
     for requirement in core:

@@ -94,7 +94,7 @@ class Evaluation:
     def __repr__(self) -> str:
         people = ", ".join(f"{n['used']:,} {name}" for name, n in self.provenance.get("people", {}).items())
         standings = Counter(row.standing for row in self.rows if row.label == "all")
-        counts = ", ".join(f"{standings[name]} {name}" for name in ("good", "fair", "poor"))
+        counts = ", ".join(f"{words}: {standings[name]}" for name, words in STANDINGS.items())
         size = f"{people or 'people not recorded'}; {self.provenance.get('sites', 0):,} sites; {len(self.rows)} rows"
         return f"Evaluation({size}, of those on all people {counts}; print it, or write report('x.html'))"
 
