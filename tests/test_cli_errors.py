@@ -94,6 +94,10 @@ ERRORS: list[tuple[str, list[str]]] = [
     ("report none.json -o new.html", ["none.json"]),
     ("report split.tsv -o new.html", ["split.tsv", "JSON"]),
     ("report none.json -o new.json", ["new.json", ".html"]),
+    (
+        "windows evaluate nothing --real cohort.vcf.gz --panel cohort.panel.tsv --synthetic x.vcf -o some.html --force",
+        ["nothing"],
+    ),
     ("compare some.html none.json", ["some.html", "evaluate", "NAME.json"]),
     ("compare none.json none.json", ["none.json"]),
     ("info smote.model --panel cohort.panel.tsv", ["smote.model", "--panel"]),

@@ -12,7 +12,16 @@ from ..errors import UsageError
 from ..runtime.progress import progress, say, show
 from ..text import counted
 from .app import app
-from .files import check_population_map, model_free, names, names_of, panel_beside, people_at_sites, train_names
+from .files import (
+    check_population_map,
+    model_free,
+    names,
+    names_of,
+    output_free,
+    panel_beside,
+    people_at_sites,
+    train_names,
+)
 from .options import FILE, OUTPUT, Reading, named_values
 
 if TYPE_CHECKING:
@@ -141,7 +150,7 @@ def evaluate_genome(
     from .evaluate import printed
 
     if output is not None:
-        model_free(output, force)
+        output_free(output, force)
         form_of(output)
     how = reading or Reading()
     for name, value in (("--region", how.region), ("--min-maf", how.min_maf)):

@@ -156,8 +156,8 @@ def private_target(facts: Mapping[str, Any]) -> str | None:
     if reached is None:
         return None
     return (
-        f"--private {reached['target']:g}: counts rest on at least {reached['carriers']} people; the attack (pool) by "
-        f"a synthetic set reached an AUC of {reached['AUC']:.2f} on left-out training people"
+        f"--private {reached['target']:g}: counts rest on at least {reached['carriers']} people; the attack (pool) on "
+        f"a trial model of three quarters of the training people reached an AUC of {reached['AUC']:.2f}"
     )
 
 
