@@ -11,7 +11,7 @@ from pgcgan import HaplotypeModel
 from pgcgan.generators.haplotype.nested_labels import own_shares, parents_of
 from pgcgan.genotypes import Genotypes
 
-SITES, CAUSAL = 120, 70
+SITES, CAUSAL = 90, 50
 FREQUENCY = {"A": 0.3, "B": 0.6}
 
 
@@ -59,7 +59,7 @@ def test_shares_are_near_0_by_chance_and_near_1_beyond() -> None:
 
 
 def test_synthetic_cases_differ_from_controls_where_real_ones_do_and_by_chance_elsewhere() -> None:
-    train = cases_and_controls(1000, seed=1)
+    train = cases_and_controls(800, seed=1)
     model = HaplotypeModel(label=("population", "status"), seed=1).fit(train)
     made = [model.sample(model.label_counts_, seed=draw) for draw in (1, 2)]
     found, real = np.stack([statistics(people) for people in made]), statistics(train)

@@ -112,7 +112,7 @@ def test_copies_planted_in_a_file_are_found_and_held_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the shell: evaluate finds them in the file, and generate --release writes no such file."""
-    people = pgcgan.simulate(400, length=60_000, seed=11)
+    people = pgcgan.simulate(400, length=40_000, seed=11)
     train, _ = people.split(0.6, by="super_pop", seed=1)
     pgcgan.write(people, tmp_path / "real.vcf.gz")
     rows = "".join(f"{s}\t{'train' if s in set(train.samples) else 'test'}\n" for s in people.samples)
