@@ -528,6 +528,13 @@ def test_without_attacks_the_verdict_says_that_privacy_was_not_measured() -> Non
         (Row("privacy", "closest record, median", "all", 0.05, 0.08, "floor"), "poor"),
         (Row("linkage", "LD RMSE", "all", 0.014), None),
         (Row("linkage", "LD RMSE", "all", None, 0.010), None),
+        # the interval holds the floor: no difference is shown, but for privacy and for a classifier that guesses
+        (Row("frequency", "AF RMSE", "all", 0.030, 0.010, low=0.008, high=0.05), "fair"),
+        (Row("frequency", "AF RMSE", "all", 0.030, 0.010, low=0.012, high=0.05), "poor"),
+        (Row("frequency", "AF RMSE", "all", 0.014, 0.010, low=0.008, high=0.05), "good"),
+        (Row("privacy", "membership AUC", "all", 0.7, 0.5, "0.5", 0.4, 0.9), "poor"),
+        (Row("utility", "augmentation F1 of X, 10 kept", "all", 0.42, 0.47, "floor", 0.3, 0.5, chance=0.3), "fair"),
+        (Row("utility", "augmentation F1 of X, 10 kept", "all", 0.30, 0.47, "floor", 0.2, 0.5, chance=0.3), "poor"),
     ],
 )
 def test_standing_of_a_row(row: Row, standing: str | None) -> None:

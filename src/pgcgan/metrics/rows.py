@@ -59,8 +59,16 @@ class Row:
         fair, because two groups of real people differ that much in the noisiest metrics. A number with an ideal is good
         within .05 of it (or of what the floor misses it by), fair within .1. A classifier is good only with three
         quarters, fair with half, of what real people add to always guessing the most frequent label; where real people
-        add nothing to that, there is nothing to judge by.
+        add nothing to that, there is nothing to judge by. What would be poor is fair if the interval holds the floor:
+        so few people do not show a difference. Privacy, and a classifier that only guesses, are judged by the value.
         """
+        standing = self._standing_of_value()
+        if standing != "poor" or self.topic == "privacy" or self.floor is None or self.low is None or self.high is None:
+            return standing
+        only_guesses = self.chance is not None and self.value is not None and self.value <= self.chance
+        return "fair" if self.low <= self.floor <= self.high and not only_guesses else standing
+
+    def _standing_of_value(self) -> str | None:
         if self.value is None:
             return None
         if self.chance is not None and self.floor is not None:
