@@ -81,6 +81,7 @@ def test_people_of_the_same_distribution_do_what_real_ones_do() -> None:
     assert few.value == pytest.approx(few.floor, abs=0.05) and few.value == pytest.approx(added[0], abs=1e-4)
     assert few.low <= few.value <= few.high
     assert alone[0] < few.value - 0.05 and f"nothing added {alone[0]:.3f}" in few.note
+    assert "mean over 3 draws" in few.note
     assert back == [back[0]] * 3
     assert rows["augmentation F1 of B, 100 kept"].value is None
     assert rows["augmentation F1 of B, 100 kept"].note == "train has 80 people of B"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from .structure import principal_components
 
 COMPONENTS = 200
 KEPT = (10, 25, 50, 100)  # people of the label that augmentation starts from
+_DRAWS = 3  # of the people that are kept
 
 
 class LabelClassifier:
@@ -87,13 +89,13 @@ def augmentation(comparison: Comparison, value: str) -> list[Row]:
     """Measure what a classifier of labels gains from synthetic people of a label with few real ones.
 
     Of that label k train people are kept, of the other labels all; synthetic people of the label are added until there
-    are as many as in train, and F1 of the label is builder on the held-out people. The note has F1 with nothing added,
-    the floor is F1 with the real people put back. The generator may have been fitted to the people left out: to exclude
-    that, fit it to the reduced people.
+    are as many as in train, and F1 of the label is that of the held-out people, in the mean over three draws of the
+    people kept. The note has F1 with nothing added, the floor is F1 with the real people put back. The generator may
+    have been fitted to the people left out: to exclude that, fit it to the reduced people.
 
     Parameters
     ----------
-    sets : Comparison
+    comparison : Comparison
         Overall.
     value : str
         The label.
@@ -107,30 +109,35 @@ def augmentation(comparison: Comparison, value: str) -> list[Row]:
         return builder.rows
     members, others = train.with_label(value), np.flatnonzero(train.labels != value)
     additions = synthetic.take(synthetic.with_label(value))
-    order = comparison.generator(30).permutation(members)
+    random = comparison.generator(30)
+    orders = [random.permutation(members) for _ in range(_DRAWS)]
     truth = np.repeat(holdout.labels.astype(str)[:, None], holdout.rows_per_person, axis=1)
 
-    def score(cohort: Cohort) -> tuple[float, tuple[float | None, float | None]]:
-        predicted = LabelClassifier(cohort, comparison.seed).predicted(holdout)
+    def score(cohorts: Sequence[Cohort]) -> tuple[float, tuple[float | None, float | None]]:
+        predicted = [LabelClassifier(cohort, comparison.seed).predicted(holdout) == value for cohort in cohorts]
 
         def f1(people: np.ndarray) -> float:
-            hits, called = truth[people] == value, predicted[people] == value
-            total = int(hits.sum()) + int(called.sum())
-            return 2 * int((hits & called).sum()) / total if total else 0.0
+            hits = truth[people] == value
+            totals = [int(hits.sum()) + int(called[people].sum()) for called in predicted]
+            both = [int((hits & called[people]).sum()) for called in predicted]
+            return float(np.mean([2 * n / total if total else 0.0 for n, total in zip(both, totals, strict=True)]))
 
         return f1(np.arange(len(truth))), interval(f1, len(truth), comparison.seed)
 
-    whole = score(train)[0]
+    whole = score([train])[0]
     curves: dict[str, list[float]] = {"nothing added": [], "synthetic people added": [], "real people put back": []}
     kept = [k for k in KEPT if k < len(members)]
     for k, name in zip(KEPT, names, strict=True):
         if k not in kept:
             builder.cannot(name, "floor", f"train has {len(members)} people of {value}")
             continue
-        reduced = train.take(np.concatenate([others, order[:k]]))
+        reduced = [train.take(np.concatenate([others, order[:k]])) for order in orders]
         alone, _ = score(reduced)
-        topped_up, span = score(_joined(reduced, additions.take(np.arange(len(members) - k))))
-        note = f"nothing added {alone:.3f}, floor: the real people put back"
+        added = additions.take(np.arange(len(members) - k))
+        topped_up, span = score([_joined(cohort, added) for cohort in reduced])
+        note = (
+            f"nothing added {alone:.3f}; mean over {_DRAWS} draws of the people kept; floor: the real people put back"
+        )
         builder.add(name, topped_up, whole, "floor", span, note)
         for curve, number in zip(curves.values(), (alone, topped_up, whole), strict=True):
             curve.append(round(number, 4))
