@@ -210,7 +210,8 @@ def _fidelity(rows: Sequence[Row], drawn: Mapping[str, Any]) -> list[Finding]:
         more = f"; and {len(group) - 2} more" if len(group) > 2 else ""
         items.append((f"{words}.", "; ".join(_against_floor(r) for r in group[:2]) + more))
     count = sum(map(len, groups.values()))
-    text = f"{count} of {len(rows)} metrics of fidelity clearly deviate more than real people do" + (
+    verb = "deviates" if count == 1 else "deviate"
+    text = f"{count} of {len(rows)} metrics of fidelity clearly {verb} more than real people do" + (
         ", worst first:" if items else ":"
     )
     return [*parts, Finding("Deviations", "poor", text, tuple(items))]
