@@ -1,6 +1,7 @@
 """Structure: what PLINK and scikit-allel measure in synthetic people, beside the same of real people.
 
 Every cohort is compared with the training people; the row of the held-out people says how far other real people are.
+People simulated by msprime from a history of the populations have other sites, so that what compares sites is left out.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from downstream_people import Cohort
 from downstream_tools import missing, run
 from measuring import short
 
-from pgcgan import Genotypes
+from pgcgan import Genotypes, simulate
 
 NAME, TITLE = "structure", "Structure, diversity and linkage"
 TOOLS = ("plink2", "plink1.9")
+SIMULATED = "msprime"
 COMPONENTS = 10
 ROH = ("--homozyg", "--homozyg-kb", "500", "--homozyg-snp", "50")
 WINDOW = 100  # sites of a window of haplotype homozygosity
@@ -103,7 +105,7 @@ class Reference:
     """The training people: their files, components, Fst, haplotype homozygosity and LD scores."""
 
     def __init__(self, train: Genotypes, folder: Path):
-        self.labels = train.label(LABEL).astype(str)
+        self.labels, self.variants = train.label(LABEL).astype(str), train.variants
         write_cohort(train, folder, {})
         self.fst, self.h12 = fst(train), h12(train)
         self.scores = ld_scores(folder, train.variants.position)
@@ -112,27 +114,41 @@ class Reference:
         self.projected = project(folder, folder)
 
 
-def compared(people: Genotypes, folder: Path, reference: Reference) -> dict[str, Any]:
+def compared(people: Genotypes, folder: Path, reference: Reference) -> dict[str, float | None]:
     """Return the figures of a cohort whose files are in `folder`, compared with the training people."""
+    ours_fst, windows, scores = fst(people), h12(people), ld_scores(folder, people.variants.position)
+    errors = [ours_fst[pair] - value for pair, value in reference.fst.items()]
+    figures = {
+        "fst": np.sqrt(np.mean(np.square(errors))),
+        "roh": runs_of_homozygosity(folder),
+        "h12": windows.mean(),
+        "ld score": scores.mean(),
+    }
+    if people.variants.equals(reference.variants):
+        figures |= {
+            **_on_components(people, folder, reference),
+            "h12 r": np.corrcoef(windows, reference.h12)[0, 1] if len(windows) > 1 else np.nan,
+            "ld score r": np.corrcoef(scores, reference.scores)[0, 1],
+        }
+    return {name: short(float(value)) if np.isfinite(value) else None for name, value in figures.items()}
+
+
+def _on_components(people: Genotypes, folder: Path, reference: Reference) -> dict[str, float]:
     labels, projected = people.label(LABEL).astype(str), project(folder, reference.folder)
     shifts, spreads = [], []
     for label in np.unique(labels):
         ours, theirs = projected[labels == label], reference.projected[reference.labels == label]
         shifts.append(np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) / theirs.std(axis=0))
         spreads.append(ours.std(axis=0) / theirs.std(axis=0))
-    ours_fst, windows, scores = fst(people), h12(people), ld_scores(folder, people.variants.position)
-    errors = [ours_fst[pair] - value for pair, value in reference.fst.items()]
-    figures = {
-        "centre shift": np.mean(shifts),
-        "spread": np.mean(spreads),
-        "fst": np.sqrt(np.mean(np.square(errors))),
-        "roh": runs_of_homozygosity(folder),
-        "h12": windows.mean(),
-        "h12 r": np.corrcoef(windows, reference.h12)[0, 1] if len(windows) > 1 else np.nan,
-        "ld score": scores.mean(),
-        "ld score r": np.corrcoef(scores, reference.scores)[0, 1],
-    }
-    return {name: short(float(value)) if np.isfinite(value) else None for name, value in figures.items()}
+    return {"centre shift": float(np.mean(shifts)), "spread": float(np.mean(spreads))}
+
+
+def simulated(train: Genotypes, seed: int) -> Genotypes:
+    """Return people that msprime simulates: as many, in a region as long, at most as many sites, with MAF >= 1 %."""
+    length = int(train.variants.position[-1] - train.variants.position[0]) + 1
+    people = simulate(train.n_samples, length=length, seed=seed).select(min_maf=0.01)
+    sites = np.random.default_rng(seed).permutation(len(people))[: len(train)]
+    return people.select(sites=np.sort(sites))
 
 
 def measure(
@@ -148,19 +164,23 @@ def measure(
         return
     with tempfile.TemporaryDirectory() as temporary:
         reference = Reference(cohort.train, Path(temporary))
-        for row in (TRAINING, HELD_OUT, *cohort.generators()):
+        for row in (TRAINING, HELD_OUT, *cohort.generators(), SIMULATED):
             if only is not None and row not in only:
                 continue
             runs = {}
-            for seed in seeds if row in cohort.generators() else seeds[:1]:
+            for seed in seeds[:1] if row in (TRAINING, HELD_OUT) else seeds:
                 runs[str(seed)] = _figures(row, cohort, seed, reference)
                 say(f"  {row}, seed {seed}: {runs[str(seed)]}")
             yield row, {"runs": runs}
 
 
 def _figures(row: str, cohort: Cohort, seed: int, reference: Reference) -> dict[str, Any]:
-    real = {TRAINING: cohort.train, HELD_OUT: cohort.holdout}
-    people = real[row] if row in real else cohort.synthetic(row, seed)
+    others = {
+        TRAINING: lambda: cohort.train,
+        HELD_OUT: lambda: cohort.holdout,
+        SIMULATED: lambda: simulated(cohort.train, seed),
+    }
+    people = others[row]() if row in others else cohort.synthetic(row, seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_cohort(people, folder, {})

@@ -230,13 +230,13 @@ def test_structure_of_the_training_people_is_their_own(
 ) -> None:
     import downstream_structure as structure
 
-    rows = run_part("structure", "--rows", "real, training people; Li-Stephens; independent")["rows"]
-    own, mosaic, independent = (
-        rows[name]["runs"]["1"] for name in ("real, training people", "Li-Stephens", "independent")
-    )
+    names = ("real, training people", "Li-Stephens", "independent", "msprime")
+    rows = run_part("structure", "--rows", ";".join(names))["rows"]
+    own, mosaic, independent, simulated = (rows[name]["runs"]["1"] for name in names)
     assert own["centre shift"] == pytest.approx(0, abs=1e-6) and own["spread"] == pytest.approx(1) and own["fst"] == 0
     assert own["h12 r"] is None and own["ld score r"] == pytest.approx(1)  # 150 sites are one window
     assert independent["ld score"] < mosaic["ld score"] and mosaic["centre shift"] > 0.01
+    assert simulated["fst"] > 0 and "centre shift" not in simulated  # people simulated at other sites
     # LD scores by hand
     train = sets[0]
     structure.write_cohort(train, tmp_path, {})
