@@ -15,15 +15,21 @@ from torch.nn import functional
 
 from pgcgan.errors import ModelError, UsageError
 from pgcgan.generators.gan import PGcGAN
-from pgcgan.generators.gan.code_features import component_scores
-from pgcgan.generators.gan.drawing import TiltSampler, draw_codes, gumbel_noise, predictors_of, straight_through
-from pgcgan.generators.gan.mates import mate_correlation
+from pgcgan.generators.gan.drawing import (
+    TiltSampler,
+    ancestry_terms,
+    draw_codes,
+    gumbel_noise,
+    predictors_of,
+    straight_through,
+)
 from pgcgan.generators.gan.networks import TiltGenerator
 from pgcgan.generators.gan.tilt_factor import choose_tilt_factor
-from pgcgan.generators.gan.tilt_training import CodedRows, TiltTraining, decay
+from pgcgan.generators.gan.tilt_training import TiltTraining, decay
 from pgcgan.generators.haplotype.code_model import CodeModel
 from pgcgan.generators.haplotype.drawing import CodeSampler
 from pgcgan.generators.haplotype.fitting import fit_code_model
+from pgcgan.generators.haplotype.person_ancestry import PersonAncestry
 from pgcgan.genotypes import Genotypes, Variants
 
 SMALL: dict[str, Any] = {
@@ -65,11 +71,6 @@ def chain(rows: int = 400) -> tuple[CodeModel, np.ndarray, np.ndarray]:
         before = codes[:, b]
     model = fit_code_model(codes, label, np.arange(rows) // 2, SIZES, 2, 3, longest_run=1, local_ancestry=False)
     return model, codes, label
-
-
-def sampler_with(correlation: np.ndarray) -> TiltSampler:
-    """Return a sampler of two labels whose mates have this correlation."""
-    return replace(TiltSampler.untrained(chain()[0], TiltGenerator(SIZES, 2, 8, 40)), mate_correlation=correlation)
 
 
 def task_of(people: Genotypes, **settings: Any) -> TiltTraining:
@@ -151,12 +152,13 @@ def test_calibrated_frequencies_are_those_of_the_labels() -> None:
 def test_the_factor_scales_the_tilt_and_0_leaves_the_counts() -> None:
     model, _, _ = chain()
     network = strong_network()
-    label, noise = np.arange(400) % 2, np.random.default_rng(2).standard_normal((400, network.noise), dtype=np.float32)
+    label = np.arange(400) % 2
     whole = TiltSampler.untrained(model, network)
     half, none = replace(whole, tilt_factor=0.5), replace(whole, tilt_factor=0.0)
-    for a, b in zip(half._tilts(noise, label), whole._tilts(noise, label), strict=True):
+    of_half, of_whole, of_none = (s.draw_ancestry(label, np.random.default_rng(2)) for s in (half, whole, none))
+    for a, b in zip(of_half[0], of_whole[0], strict=True):
         assert np.allclose(2 * a, b, atol=1e-5)
-    drawn = none.draw(label, np.random.default_rng(1), ancestry=none._tilts(noise, label))
+    drawn = none.draw(label, np.random.default_rng(1), ancestry=of_none)
     assert np.array_equal(drawn, CodeSampler.of(model).draw(label, np.random.default_rng(1)))
 
 
@@ -268,40 +270,38 @@ def test_every_parameter_learns() -> None:
 # ---- persons ------------------------------------------------------------------------------------------------------
 
 
-def test_the_noise_of_mates_is_standard_normal_and_correlated() -> None:
-    sampler = sampler_with(np.float32([0.0, 0.6]))
-    label = np.repeat([0, 1], 500)
-    one, other = sampler.draw_noise(label, 2, np.random.default_rng(1))
-    for noise in (one, other):
-        assert noise.mean() == pytest.approx(0, abs=0.02) and noise.std() == pytest.approx(1, abs=0.02)
-    for k, expected in enumerate((0.0, 0.6)):
-        part = slice(500 * k, 500 * k + 500)
-        assert np.corrcoef(one[part].ravel(), other[part].ravel())[0, 1] == pytest.approx(expected, abs=0.03)
-    assert [n.shape for n in sampler.draw_noise(label, 1, np.random.default_rng(1))] == [(1000, 40)]
+def with_ancestry(model: CodeModel) -> CodeModel:
+    """Return a code model whose people share one number, of another spread in each label."""
+    loadings = [np.linspace(-2, 2, size, dtype=np.float32)[:, None] for size in SIZES]
+    return replace(model, ancestry=PersonAncestry(loadings, np.float32([0.5, 1.5]).reshape(2, 1, 1)))
 
 
-def test_the_correlation_of_mates_is_found_again() -> None:
-    """Codes that follow one number, the same in both haplotypes of a person as far as the correlation goes."""
-    task = task_of(cohort(people=400, labels=2))
-    rows = task.rows
-    by_code = component_scores(rows.blocks, rows.codes, 1)[:, 0]
-    offset = np.cumsum([0, *rows.model.sizes[:-1]])
-    order = np.argsort(by_code[offset + rows.codes].sum(axis=1))
+def test_ancestry_adds_its_loadings_to_the_logits() -> None:
+    model = with_ancestry(chain()[0])
+    layout, label = TiltGenerator(SIZES, 2, 8, 4).layout, np.array([0, 1, 1])
+    normal = torch.tensor([[1.0], [1.0], [-2.0]])
+    terms = ancestry_terms(layout, model.ancestry, label, normal)
+    for b, size in enumerate(SIZES):
+        group, place = layout.where[b]
+        expected = np.outer([0.5, 1.5, -3.0], np.linspace(-2, 2, size))
+        assert np.allclose(terms[group][place][:, :size], expected)
 
-    def draw(label: np.ndarray, correlation: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        noise = sampler_with(correlation).draw_noise(label, 2, random)
-        ranks = [np.argsort(np.argsort(n[:, 0])) * len(order) // len(label) for n in noise]
-        return np.stack([rows.codes[order[r]] for r in ranks], axis=1)
 
-    for wanted in (0.0, 0.5):
-        label = np.repeat([0, 1], 1500)
-        codes = draw(label, np.float32([wanted, 0.0]), np.random.default_rng(2))
-        of_people = CodedRows(
-            rows.blocks, codes.reshape(3000 * 2, -1), np.repeat(label, 2), rows.model, rows.validation
-        )
-        found = mate_correlation(of_people, draw, seed=1)
-        assert found[0] == pytest.approx(wanted, abs=0.12)
-        assert found[1] == pytest.approx(0, abs=0.12)
+def test_the_two_haplotypes_of_a_person_agree_as_in_the_haplotype_model() -> None:
+    model = with_ancestry(chain()[0])
+    samplers = TiltSampler.untrained(model, TiltGenerator(SIZES, 2, 8, 40)), CodeSampler.of(model)
+    label = np.repeat([0, 1], 10_000)
+    tilted, plain = (s.draw_people(label, 2, np.random.default_rng(k)) for k, s in enumerate(samplers))
+    for k in range(2):
+        for b in (0, 2):  # the first and last code of a block are at the ends of the axis
+            for code in (0, SIZES[b] - 1):
+                ours, theirs = (
+                    ((codes[:, 0, b] == code) & (codes[:, 1, b] == code))[label == k].mean()
+                    for codes in (tilted, plain)
+                )
+                assert ours == pytest.approx(theirs, abs=5 * np.sqrt(2 * 0.25 / 10_000))
+    both = (tilted[:, :, 2] == SIZES[2] - 1)[label == 1]
+    assert both.all(axis=1).mean() > 1.3 * both.mean() ** 2  # people are alike in both haplotypes
 
 
 # ---- the model ----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ..haplotype.code_model import CodeModel
 from ..haplotype.drawing import SINGLE_SITE, CodeSampler, Predictor
+from ..haplotype.person_ancestry import PersonAncestry
 from .networks import BlockLayout, TiltGenerator
 
 _MOST_TABLE = 200_000_000  # numbers of 4 bytes
@@ -73,6 +74,22 @@ def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
     return [-torch.log(-torch.log(u.clamp_(1e-10, 1 - 1e-7))) for u in uniform]
 
 
+def ancestry_terms(layout: BlockLayout, ancestry: PersonAncestry, label: np.ndarray, normal: Tensor) -> list[Tensor]:
+    """Return what the ancestry of rows adds to the logits of their codes, on the CPU: (blocks, rows, codes) by group.
+
+    Parameters
+    ----------
+    layout : BlockLayout
+    ancestry : PersonAncestry
+    label : array of int, shape (rows,)
+    normal : tensor (rows, axes)
+        Standard normal numbers.
+    """
+    z = (torch.from_numpy(ancestry.spread[label]) @ normal[:, :, None])[:, :, 0]
+    by_code = z @ torch.from_numpy(np.concatenate(ancestry.loadings)).T
+    return [by_code[:, group.places.cpu()].permute(1, 0, 2) for group in layout.groups]
+
+
 @torch.no_grad()
 def draw_codes(
     layout: BlockLayout, predictor: Predictor, tilts: Sequence[Tensor], noise: Sequence[Tensor]
@@ -85,7 +102,7 @@ def draw_codes(
     predictor : Predictor
         Of the rows' labels.
     tilts, noise : sequences of tensors (blocks, rows, codes)
-        For each group of blocks.
+        For each group of blocks; the noise with what the ancestry of rows adds.
 
     Returns
     -------
@@ -129,36 +146,18 @@ class TiltSampler(CodeSampler):
     network : TiltGenerator
     predictors : callable
         From labels of rows to what predicts their codes without the tilt; see `predictors_of`.
-    mate_correlation : array of float32, shape (labels,)
-        Correlation of the noise of the two haplotypes of a person.
     tilt_factor : float
         Factor on the tilt; see `choose_tilt_factor`.
     """
 
     network: TiltGenerator
     predictors: Callable[[np.ndarray], Predictor]
-    mate_correlation: np.ndarray
     tilt_factor: float = 1.0
 
     @classmethod
     def untrained(cls, model: CodeModel, network: TiltGenerator) -> TiltSampler:
         """Return the sampler of a network, not calibrated."""
-        plain = CodeSampler.of(model)
-        mates = np.zeros(model.n_labels, dtype=np.float32)
-        return cls(model, 1.0, plain.label_bias, network, predictors_of(model), mates)
-
-    def draw_noise(self, label: np.ndarray, rows_per_person: int, random: np.random.Generator) -> list[np.ndarray]:
-        """Draw the noise of people, one array for each of their haplotypes: float32, shape (people, noise).
-
-        Standard normal for each haplotype, whatever the correlation, so that haplotypes stay as the critic taught them.
-        """
-        shape = (len(label), self.network.noise)
-        if rows_per_person == 1:
-            return [random.standard_normal(shape, dtype=np.float32)]
-        correlation = self.mate_correlation[label][:, None]
-        shared = np.sqrt(correlation) * random.standard_normal(shape, dtype=np.float32)
-        own = np.sqrt(1 - correlation)
-        return [shared + own * random.standard_normal(shape, dtype=np.float32) for _ in range(rows_per_person)]
+        return cls(model, 1.0, CodeSampler.of(model).label_bias, network, predictors_of(model))
 
     def draw_people(
         self,
@@ -171,37 +170,38 @@ class TiltSampler(CodeSampler):
         share: bool = False,
     ) -> np.ndarray:
         """Draw the codes of people: int, shape (people, rows per person, blocks); parameters as in `CodeSampler`."""
+        z = super().draw_ancestry(label, random)  # the two haplotypes of a person share it, and not the noise
         # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
-        noise = self.draw_noise(label, rows_per_person, random)
-        return np.stack(
-            [self.draw(label, random, ancestry=self._tilts(of_row, label), share=share) for of_row in noise], axis=1
-        )
+        haplotypes = [
+            self.draw(label, random, ancestry=(self._tilts(label, random), z), share=share)
+            for _ in range(rows_per_person)
+        ]
+        return np.stack(haplotypes, axis=1)
 
-    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
-        """Draw the tilts of one row for each label, which stand for its ancestry; as `_tilts`."""
-        (noise,) = self.draw_noise(label, 1, random)
-        return self._tilts(noise, label)
+    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+        """Draw the tilts of one row for each label, as `_tilts`, and its ancestry: float32, shape (rows, axes)."""
+        return self._tilts(label, random), super().draw_ancestry(label, random)
 
     def predictor(self, label: np.ndarray) -> Predictor:
         """Return what predicts the codes of rows of these labels without the tilt."""
         return self.predictors(label)
 
-    def logits(self, block: int, predictor: Predictor, ancestry: list[np.ndarray]) -> np.ndarray:
+    def logits(self, block: int, predictor: Predictor, ancestry: tuple[list[np.ndarray], np.ndarray]) -> np.ndarray:
         """Return the logits of the codes of a block, tilted and not calibrated: float32, shape (rows, codes)."""
+        tilts, z = ancestry
         group, place = self.network.layout.where[block]
         size = self.model.sizes[block]
         factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
-        logits: np.ndarray = factor * (ancestry[group][place][:, :size] + predictor.log_probs())
-        return logits
+        logits: np.ndarray = factor * (tilts[group][place][:, :size] + predictor.log_probs())
+        return logits + z @ self.model.ancestry.loadings[block].T
 
     @torch.no_grad()
-    def _tilts(self, noise: np.ndarray, label: np.ndarray) -> list[np.ndarray]:
-        """Return the tilts for each group of blocks: (blocks, rows, codes)."""
+    def _tilts(self, label: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
+        """Draw the tilts of rows, for each group of blocks: float32, shape (blocks, rows, codes)."""
         device = self.network.place.device
+        noise = torch.from_numpy(random.standard_normal((len(label), self.network.noise), dtype=np.float32))
         parts = [
             [tilt.cpu() for tilt in self.network(z.to(device), k.to(device))]
-            for z, k in zip(
-                torch.from_numpy(noise).split(_AT_A_TIME), torch.from_numpy(label).split(_AT_A_TIME), strict=True
-            )
+            for z, k in zip(noise.split(_AT_A_TIME), torch.from_numpy(label).split(_AT_A_TIME), strict=True)
         ]
         return [(self.tilt_factor * torch.cat(of_group, 1)).numpy() for of_group in zip(*parts, strict=True)]

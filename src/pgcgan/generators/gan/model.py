@@ -26,7 +26,6 @@ from ..haplotype.nested_labels import parents_of
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
 from .drawing import TiltSampler
-from .mates import mate_correlation
 from .networks import TiltGenerator
 from .parallel import world_size
 from .tilt_factor import choose_tilt_factor
@@ -125,7 +124,6 @@ class PGcGAN(AdversarialModel):
         "network.weights": store.Array("float32", ("weights",)),
         "calibration.label_bias": store.Array("float32", ("labels", "codes"), -10, 10),
         "calibration.inverse_temperature": store.Array("float64", (), 0),
-        "calibration.mate_correlation": store.Array("float32", ("labels",), 0, 1),
         "calibration.tilt_factor": store.Array("float64", (), 0, 1),
     }
 
@@ -191,6 +189,8 @@ class PGcGAN(AdversarialModel):
             label=rows.row_label,
         )
         codes = self.blocks_.encode(rows.states).astype(np.int64)
+        _, _, scores = principal_components(self.blocks_, codes)
+        of_people = (len(rows.label), rows.rows_per_person, -1)
         code_model = fit_code_model(
             codes,
             rows.row_label,
@@ -200,7 +200,8 @@ class PGcGAN(AdversarialModel):
             round(4 * self.min_carriers / 3),
             longest_run=self.longest_run,
             local_ancestry=False,
-        ).without_rare_transitions(codes, self.min_transitions)
+        ).with_ancestry(codes.reshape(of_people), rows.label, scores.reshape(of_people), self.seed)
+        code_model = code_model.without_rare_transitions(codes, self.min_transitions)
         self.code_model_ = replace(code_model, parent=parents_of(rows.label_names, len(self.label)))
         self.exclusive_sites_ = ExclusiveSites.of(rows)
         people = np.random.default_rng([self.seed, 1]).permutation(len(rows.label))
@@ -225,12 +226,6 @@ class PGcGAN(AdversarialModel):
             raked = rake(sampler, self.seed)
             assert isinstance(raked, TiltSampler)
             sampler = raked
-        if self.rows_per_person == 2:
-
-            def draw(label: np.ndarray, correlation: np.ndarray, random: np.random.Generator) -> np.ndarray:
-                return replace(sampler, mate_correlation=correlation).draw_people(label, 2, random)
-
-            sampler.mate_correlation = mate_correlation(coded, draw, self.seed)
         self.sampler_ = sampler
 
     # ---- draw -------------------------------------------------------------------------------------------------
@@ -250,7 +245,7 @@ class PGcGAN(AdversarialModel):
                 "weights of the generator": sum(t.numel() for t in self.sampler_.network.state_dict().values()),
                 "inverse temperature": round(self.sampler_.inverse_temperature, 4),
                 "factor on the tilt": self.sampler_.tilt_factor,
-                "correlation of the noise of mates": [round(float(c), 3) for c in self.sampler_.mate_correlation],
+                "axes of ancestry": self.code_model_.ancestry.axes,
             }
         }
 
@@ -262,7 +257,6 @@ class PGcGAN(AdversarialModel):
             "network.weights": flat_weights(self.sampler_.network.state_dict()),
             "calibration.inverse_temperature": np.array(self.sampler_.inverse_temperature, dtype=np.float64),
             "calibration.label_bias": np.concatenate(self.sampler_.label_bias, axis=1),
-            "calibration.mate_correlation": self.sampler_.mate_correlation,
             "calibration.tilt_factor": np.array(self.sampler_.tilt_factor, dtype=np.float64),
         }
 
@@ -283,6 +277,5 @@ class PGcGAN(AdversarialModel):
             TiltSampler.untrained(self.code_model_, network),
             inverse_temperature=float(arrays["calibration.inverse_temperature"]),
             label_bias=np.split(bias, np.cumsum(sizes)[:-1], axis=1),
-            mate_correlation=arrays["calibration.mate_correlation"],
             tilt_factor=float(arrays["calibration.tilt_factor"]),
         )

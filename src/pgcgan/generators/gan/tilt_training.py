@@ -17,7 +17,7 @@ from ..haplotype.blocks import Blocks
 from ..haplotype.calibration import rake
 from ..haplotype.code_model import CodeModel
 from .code_features import component_scores, leading_components
-from .drawing import TiltSampler, draw_codes, gumbel_noise, straight_through
+from .drawing import TiltSampler, ancestry_terms, draw_codes, gumbel_noise, straight_through
 from .networks import Critic, Features, TiltGenerator
 from .parallel import own_rows, wrapped
 from .trainer import mixed_seed
@@ -105,6 +105,12 @@ class TiltTraining:
         noise = torch.randn(settings.batch, self.generator.noise)[part].to(self.device)
         gumbel = [of_group[:, part] for of_group in gumbel_noise(self.generator.layout, settings.batch)]
         row_label = self.rows.label[chosen.numpy()]
+        ancestry = self.rows.model.ancestry
+        if ancestry.axes:
+            terms_of_rows = ancestry_terms(
+                self.generator.layout, ancestry, row_label, torch.randn(settings.batch, ancestry.axes)
+            )
+            gumbel = [g + term[:, part] for g, term in zip(gumbel, terms_of_rows, strict=True)]
         real = self.codes[chosen][part].to(self.device)
         known = None if self.known is None else self.known[chosen][part].to(self.device)
         row_label = row_label[part]
