@@ -42,7 +42,8 @@ class PGcGAN(AdversarialModel):
     `HaplotypeModel`. A generator network turns noise and label into an addition to their logarithms, block by block,
     and is trained against a critic of haplotypes. Untrained it draws from the counts alone, which know the last few
     blocks; it learns what they forget, such as ancestry along a chromosome. Noise and label are multiplied, as in
-    PG-cGAN (Chen, Mowlaei, Shi 2020).
+    PG-cGAN (Chen, Mowlaei, Shi 2020). Where the two haplotypes of training people agree beyond their label, those of
+    synthetic people share an ancestry, as in `HaplotypeModel`.
 
     Parameters
     ----------
