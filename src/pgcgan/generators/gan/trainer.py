@@ -32,7 +32,8 @@ log = logging.getLogger(__name__)
 
 RETREATS = 3  # times that a training goes back before it gives up
 SMALLER = 0.25  # learning rates after going back, as a share of those before
-EXPLODED = 20.0  # a loss of so many times the median of the last steps has exploded
+# a loss of so many times the median of the last steps has exploded; excursions of thirty times come back by themselves
+EXPLODED = 1000.0
 _REMEMBERED, _ENOUGH = 100, 10  # steps of which the median is taken, at most and at least
 _TIE = 1e-9  # of a score: the same rows measured in another order of summation are no better
 
