@@ -42,6 +42,7 @@ SHOWN = (
     *("ancestry between contigs, axis 1", "ancestry between contigs, axis 2", "ancestry between contigs, axis 3"),
     *("AF RMSE", "LD RMSE", "PCA variance ratio", "sliced Wasserstein", "AA_truth", "AA_syn"),
     *("C2ST AUC, gradient boosting", "TSTR accuracy", "label fidelity", "membership AUC", "privacy loss"),
+    "informed membership AUC, pool",
 )
 
 
