@@ -31,11 +31,9 @@ from pgcgan.provenance import VERSION, now
 from pgcgan.registry import create
 
 MODELS = ("paper", "gan")
-FEW_SITES = {
-    f"hla{sites}": (DataSet(f"hla{sites}", f"{sites} sites of the HLA region", "hla.vcf.gz", {}), sites)
-    for sites in (64, 256)
-}  # the sites in the middle of the region; measured only if --only names them
-ALL_DATA = {**{data.name: data for data in DATA_SETS}, **{name: data for name, (data, _) in FEW_SITES.items()}}
+FEW = 256  # sites in the middle of the region, measured only if --only names them
+SMALL = DataSet(f"hla{FEW}", f"{FEW} sites of the HLA region", "hla.vcf.gz", {})
+ALL_DATA = {data.name: data for data in (*DATA_SETS, SMALL)}
 ROWS = (
     "AF RMSE", "LD RMSE", "far pairs r", "3-point r within labels", "PCA variance ratio", "heterozygosity W1",
     "AA_truth", "AA_syn", "C2ST AUC, gradient boosting", "TSTR accuracy", "label fidelity",
@@ -48,9 +46,8 @@ def measure(folder: Path, data: DataSet, model: str, given: argparse.Namespace) 
     import torch
 
     train, holdout = read_parts(folder, data)
-    if data.name in FEW_SITES:
-        sites = FEW_SITES[data.name][1]
-        middle = np.arange(sites) + (train.n_variants - sites) // 2
+    if data is SMALL:
+        middle = np.arange(FEW) + (train.n_variants - FEW) // 2
         train, holdout = train.select(sites=middle), holdout.select(sites=middle)
     where = machine()
     settings: dict[str, Any] = {"device": given.device}
