@@ -69,6 +69,7 @@ ERRORS: list[tuple[str, list[str]]] = [
     ("generate smote.model -n 1 -o new.vcf --prefix a/b", ["'a/b'"]),
     ("generate smote.model -n 1 -o new.txt", ["new.txt", ".vcf"]),
     ("generate smote.model -n 1 -o new.vcf --executor serial", ["--executor", "--windows"]),
+    ("generate smote.model -n 1 -o new.vcf --contig 6", ["--contig", "--windows"]),
     ("generate smote.model --like split.tsv -o new.vcf", ["split.tsv", "'super_pop'", "split"]),
     ("generate nothing -n 1 -o new.vcf", ["nothing"]),
     ("generate cohort.vcf.gz -n 1 -o new.vcf", ["cohort.vcf.gz is a file"]),

@@ -409,7 +409,16 @@ def test_the_command_line_plans_fits_finishes_and_generates(
     assert main(["generate", "m", "-n", "9", "--seed", "3", "-o", "x.bcf"]) == 0
     people = GenomeModel.load(model).sample(9, seed=3)
     assert read("x.bcf", "x.panel.tsv").equals(people)
+    of_contig = ["generate", "m", "-n", "9", "--seed", "3", "--contig"]
+    assert main([*of_contig, "2", "-o", "2.npz"]) == 0
+    assert read("2.npz").equals(people.select(sites=people.variants.contig == "2"))
+    assert main([*of_contig, "2", "--contig", "1", "-o", "both.npz"]) == 0
+    assert read("both.npz").equals(people)
     capsys.readouterr()
+    assert main([*of_contig, "chr2", "-o", "x.npz"]) == 2
+    error = capsys.readouterr().err
+    assert "'chr2'" in error and "1, 2" in error
+    assert not Path("x.npz").exists()
     assert main(["info", "m", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["model"], facts["sites"], facts["windows"]) == ("windows", people.n_variants, count)

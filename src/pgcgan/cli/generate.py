@@ -54,6 +54,7 @@ def generate(
     reading: Reading | None = None,
     mixtures: MixtureOptions | None = None,
     executor: str | None = None,
+    contigs: Annotated[list[str] | None, Parameter(name="--contig")] = None,
     seed: int = 0,
     start: int = 0,
     prefix: str = "SYN",
@@ -98,6 +99,9 @@ def generate(
     executor
         For a model in windows: where people are drawn. serial (the default), processes, processes:N or
         dask://HOST:PORT.
+    contigs
+        For a model in windows: only the sites on this contig, as often as needed. The people are the same on all
+        contigs, so that each contig can be a job and a file of its own.
     seed
         The same seed gives the same people.
     start
@@ -126,10 +130,12 @@ def generate(
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
     keeps_all = min_distance is not None or release
-    _check_executor(executor, in_windows(generator), keeps_all)
+    for option, given in (("--executor", executor), ("--contig", contigs)):
+        _check_windows(option, given, in_windows(generator), keeps_all)
     if not keeps_all:
         if in_windows(generator):
-            write_genome(generator, wanted, output, executor or "serial", prefix=prefix, start=start, **keep)
+            where: dict[str, Any] = {"contigs": contigs, "prefix": prefix, "start": start}
+            write_genome(generator, wanted, output, executor or "serial", **where, **keep)
         else:
             _write_people(generator, wanted, output, {"prefix": prefix, "start": start}, mixing, keep)
         return
@@ -146,10 +152,10 @@ def generate(
     say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")
 
 
-def _check_executor(executor: str | None, is_in_windows: bool, keeps_all: bool) -> None:
-    if executor is not None and (not is_in_windows or keeps_all):
+def _check_windows(option: str, given: object, is_in_windows: bool, keeps_all: bool) -> None:
+    if given is not None and (not is_in_windows or keeps_all):
         raise UsageError(
-            "--executor is for models in windows (train --windows), without --release and --min-distance, which keep "
+            f"{option} is for models in windows (train --windows), without --release and --min-distance, which keep "
             "all people in memory."
         )
 

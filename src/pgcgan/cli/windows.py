@@ -232,6 +232,7 @@ def write_genome(
     seed: int,
     prefix: str,
     start: int,
+    contigs: list[str] | None,
     force: bool,
     command: str,
     unphased: bool,
@@ -246,6 +247,7 @@ def write_genome(
             seed=seed,
             prefix=prefix,
             start=start,
+            contigs=contigs,
             executor=runs,
             force=force,
             command=command,
@@ -255,9 +257,9 @@ def write_genome(
     from ..labels import plan_from
 
     total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
-    sites = sum(w.sites - w.overlap for w in generator.windows_)
-    windows = counted(len(generator.windows_), "window")
-    say(f"{people_at_sites(total, sites)} in {windows}: {names(written) or 'standard output'}")
+    windows = [w for w in generator.windows_ if contigs is None or w.contig in contigs]
+    sites = sum(w.sites - w.overlap for w in windows)
+    say(f"{people_at_sites(total, sites)} in {counted(len(windows), 'window')}: {names(written) or 'standard output'}")
 
 
 def _given(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, UsageError, listed
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
 from ..generators.generator import Generator
@@ -25,6 +25,7 @@ from ..runtime.executors import Executor, Serial
 from ..runtime.files import whole_directory, workspace
 from ..runtime.inputs import check_regular
 from ..runtime.progress import OnEvent, reported
+from ..variants import concat_variants
 from .ancestry import LabelAncestry
 from .fitting import NAME, train
 from .plan import WINDOWS, Source, Window
@@ -155,10 +156,12 @@ class GenomeModel(Generator):
     @cached_property
     def variants_(self) -> Variants:  # type: ignore[override]
         """The sites of all windows, each once."""
-        columns: dict[str, list[Any]] = {name: [] for name in ("contig", "position", "id", "ref", "alt")}
-        lengths: dict[str, int | None] = {}
-        assembly = None
-        for window in self.windows_:
+        return self._sites_of(self.windows_)
+
+    def _sites_of(self, windows: Sequence[Window]) -> Variants:
+        """Return the own sites of some windows."""
+        parts = []
+        for window in windows:
             place = self.directory_ / WINDOWS / window.name
             try:
                 sites = store.read_variants(place)
@@ -168,14 +171,8 @@ class GenomeModel(Generator):
                 raise
             except (KeyError, ValueError) as error:
                 raise store.damaged(place, error) from None
-            for name, values in columns.items():
-                values += getattr(sites, name)[window.overlap :].tolist()
-            for contig, length in sites.contig_lengths.items():
-                lengths[contig] = lengths.get(contig) or length
-            assembly = sites.assembly
-        return Variants(
-            **{n: np.array(v, dtype=object) for n, v in columns.items()}, contig_lengths=lengths, assembly=assembly
-        )
+            parts.append(sites.select(slice(window.overlap, None)))
+        return concat_variants(parts)
 
     @property
     def contigs(self) -> list[list[Window]]:
@@ -228,6 +225,7 @@ class GenomeModel(Generator):
         seed: int | None = None,
         prefix: str = "SYN",
         start: int = 0,
+        contigs: Sequence[str] | None = None,
         executor: Executor | None = None,
         force: bool = False,
         command: str | None = None,
@@ -242,6 +240,9 @@ class GenomeModel(Generator):
             As in `sample`; people do not depend on who draws them.
         path, force, command, unphased
             As in `pgcgan.write`. The alleles are stored in a folder beside the output, a bit each, until it is written.
+        contigs : sequence of str, optional
+            Only the sites on these contigs, in the order of the genome; by default all. The people are the same, so
+            that a file for each contig can be written by a process of its own.
         executor : Executor, optional
             Draws the people: in streams of 512 of a label, each contig by itself.
         on_event : callable, optional
@@ -250,8 +251,14 @@ class GenomeModel(Generator):
         -------
         list of Path
             All files written.
+
+        Raises
+        ------
+        UsageError
+            If the model does not have one of the contigs, or the file cannot be written.
         """
         self._check_fitted()
+        chosen = self._chosen(contigs)
         seed = self._recorded(seed)
         plan, before = self._planned(n, start)
         names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
@@ -263,7 +270,7 @@ class GenomeModel(Generator):
             directory = os.path.abspath(self.directory_)
             for stream in self._stream_plan(plan, before, seed):
                 site = 0
-                for windows in self.contigs:
+                for windows in chosen:
                     target = os.path.join(where, str(len(calls.files)))
                     promises.append(runs.submit(draw_stream, stream, directory, windows, target, unphased))
                     sites = sum(w.sites - w.overlap for w in windows)
@@ -275,9 +282,20 @@ class GenomeModel(Generator):
                 if on_event is not None:
                     detail = f"{done} of {len(promises)} streams"
                     on_event({"stage": "generating", "fraction": done / len(promises), "detail": detail})
-            calls.shape = (len(self.variants_), first, self.ploidy_)
-            stored = Stored(cast(StoredCalls, calls), self.variants_, names, labels, self.phased_ and not unphased)
+            variants = self.variants_ if contigs is None else self._sites_of([w for of in chosen for w in of])
+            calls.shape = (len(variants), first, self.ploidy_)
+            stored = Stored(cast(StoredCalls, calls), variants, names, labels, self.phased_ and not unphased)
             return writer(stored, path, force=force, command=command, seed=seed)
+
+    def _chosen(self, contigs: Sequence[str] | None) -> list[list[Window]]:
+        """Return the windows of some contigs, by contig."""
+        if contigs is None:
+            return self.contigs
+        of_contig = {of[0].contig: of for of in self.contigs}
+        for name in contigs:
+            if name not in of_contig:
+                raise UsageError(f"The model has no contig {name!r}; its contigs: {listed(of_contig)}.")
+        return [of for name, of in of_contig.items() if name in contigs]
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         randoms = random.spawn(len(self.windows_) + 1)
