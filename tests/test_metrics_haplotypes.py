@@ -92,14 +92,14 @@ def test_classifiers_tell_other_frequencies_apart_but_not_the_same() -> None:
         return drawn(seed, 100, frequency).reshape(80, -1)
 
     for other, low, high in ((rows(13, 0.5), 0.4, 0.6), (rows(13, 0.3), 0.95, 1.0)):
-        for scores in two_sample_scores(rows(12, 0.5), other, 2).values():
+        for scores in two_sample_scores(np.concatenate([rows(12, 0.5), other], axis=1, dtype=np.float32), 2).values():
             assert low <= roc_auc_score(np.repeat([1, 0], 200), scores) <= high
 
 
 def test_both_haplotypes_of_a_person_stay_in_one_fold() -> None:
     # pairs of equal haplotypes with random labels: with a person split over folds the twin would give the label away
     first, second = (np.repeat(drawn(s, 120, sites=60)[:, :, :1], 2, axis=2).reshape(60, -1) for s in (14, 15))
-    for scores in two_sample_scores(first, second, 2).values():
+    for scores in two_sample_scores(np.concatenate([first, second], axis=1, dtype=np.float32), 2).values():
         assert roc_auc_score(np.repeat([1, 0], 240), scores) < 0.65
 
 

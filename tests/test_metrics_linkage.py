@@ -130,9 +130,11 @@ def test_far_pairs_of_few_sites_say_why_not() -> None:
 
 
 def test_third_moments_equal_their_definition() -> None:
-    columns = chain(10, 20, 15).reshape(20, -1).astype(np.float32)
-    triples = np.array([[0, 3, 9], [2, 2, 5]])
-    centred = columns.astype(float) - columns.mean(axis=1, keepdims=True)
+    columns = chain(10, 20, 15).reshape(20, -1).astype(np.int8)
+    columns[3, :4] = -1
+    triples = np.array([[0, 3, 9], [2, 2, 5], [3, 4, 5]])
+    called = np.where(columns < 0, np.nan, columns)
+    centred = np.nan_to_num(called - np.nanmean(called, axis=1, keepdims=True))  # a missing call is at the mean
     expected = [(centred[i] * centred[j] * centred[k]).mean() for i, j, k in triples]
     assert np.allclose(third_moments(columns, triples), expected, atol=1e-6)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_CHUNK_ROWS = 1024
+_CHUNK_ROWS, _CHUNK_SITES = 1024, 8192
 
 
 # ---- missing calls ------------------------------------------------------------------------------------------------
@@ -139,10 +139,15 @@ def allele_differences(a: np.ndarray, b: np.ndarray, levels: int = 1) -> np.ndar
     -------
     array of float32, shape (n, m)
     """
+    if not any(rows.size and rows.min() < 0 for rows in (a, b)):
+        differences = np.zeros((len(a), len(b)), dtype=np.float32)
+        for start in range(0, a.shape[1], _CHUNK_SITES):  # whole numbers, so that the sum is exact
+            of_a, of_b = (rows[:, start : start + _CHUNK_SITES] for rows in (a, b))
+            x = unary_code(of_a, levels)
+            differences += squared_distances(x, x if a is b else unary_code(of_b, levels))
+        return differences
     x = unary_code(a, levels)
     y = x if a is b else unary_code(b, levels)
-    if not any(rows.size and rows.min() < 0 for rows in (a, b)):
-        return squared_distances(x, y)
     called_x = np.tile((a >= 0).astype(np.float32), (1, levels))
     called_y = called_x if a is b else np.tile((b >= 0).astype(np.float32), (1, levels))
     differences = x @ y.T
@@ -203,19 +208,19 @@ def nearest_neighbours(rows: np.ndarray, k: int) -> np.ndarray:
 
 
 def standardise(rows: np.ndarray) -> np.ndarray:
-    """Return columns centred and scaled to length 1, so that z.T @ z holds Pearson's r of all pairs of sites.
+    """Centre columns and scale them to length 1, so that z.T @ z holds Pearson's r of all pairs of sites; return them.
 
     A column that does not vary becomes 0: its r with any other is 0.
 
     Parameters
     ----------
     rows : array of float, shape (rows, sites)
-        Without missing calls (`fill_missing`).
+        Without missing calls (`fill_missing`). Changed in place: a copy would take as much memory again.
     """
-    scaled = rows - rows.mean(axis=0)
-    length = np.sqrt(np.einsum("ij,ij->j", scaled, scaled))
-    scaled /= np.where(length > 1e-6, length, np.inf).astype(scaled.dtype)
-    return scaled
+    rows -= rows.mean(axis=0)
+    length = np.sqrt(np.einsum("ij,ij->j", rows, rows))
+    rows /= np.where(length > 1e-6, length, np.inf).astype(rows.dtype)
+    return rows
 
 
 def principal_axes(centred: np.ndarray, count: int, seed: int = 0, iterations: int = 4) -> np.ndarray:

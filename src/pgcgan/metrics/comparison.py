@@ -71,10 +71,12 @@ class Cohort:
         """Rows as columns: int8, shape (sites, rows), -1 = missing."""
         return self.calls.reshape(self.n_sites, -1) if self.phased else self.dosages
 
-    @cached_property
+    @property
     def dosages(self) -> np.ndarray:
-        """Alt-allele counts: int8, shape (sites, people), -1 where any allele is missing."""
-        total = self.calls.sum(axis=2, dtype=np.int8)
+        """Alt-allele counts: int8, shape (sites, people), -1 where any allele is missing. Not cached."""
+        total = self.calls[:, :, 0].copy()
+        for k in range(1, self.calls.shape[2]):  # several times as fast as a sum over the last axis
+            total += self.calls[:, :, k]
         if self.missing:
             total[(self.calls < 0).any(axis=2)] = -1
         return total

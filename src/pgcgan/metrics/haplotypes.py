@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from ..numerics import fill_missing, roc_auc
-from .comparison import MIN_PEOPLE, Cohort, Comparison
+from .comparison import MIN_PEOPLE, Comparison
 from .resampling import interval
 from .rows import NotComputable, Row, RowBuilder
 from .structure import principal_components
@@ -314,13 +314,14 @@ def neighbourhoods(comparison: Comparison) -> list[Row]:
     return builder.rows
 
 
-def _features(first: np.ndarray, second: np.ndarray, seed: int) -> np.ndarray:
+def _features(pooled: np.ndarray, seed: int) -> np.ndarray:
     """Return 50 principal components of the pooled rows and three counts per row.
 
     The counts: alleles that are minor in the pool, those of them with a frequency below 5 %, and changes between
     neighbouring sites.
     """
-    pooled = fill_missing(np.concatenate([first, second], axis=1).T).T
+    if pooled.min() < 0:
+        pooled = fill_missing(pooled.T).T
     top = max(1.0, float(pooled.max()))
     frequency = pooled.mean(axis=1) / top
     changes = np.zeros(pooled.shape[1])
@@ -338,15 +339,16 @@ def _minors(pooled: np.ndarray, frequency: np.ndarray, top: float) -> list[np.nd
     return [(sign * used) @ pooled + top * (is_major & used).sum() for used in (np.ones_like(rare), rare)]
 
 
-def two_sample_scores(first: np.ndarray, second: np.ndarray, per_person: int, seed: int = 0) -> dict[str, np.ndarray]:
+def two_sample_scores(pooled: np.ndarray, per_person: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return cross-validated probabilities of belonging to the first set, by classifier (Lopez-Paz and Oquab 2017).
 
     Five folds; the haplotypes of one person stay in one fold.
 
     Parameters
     ----------
-    first, second : arrays of int8, shape (sites, rows)
-        Equal numbers of rows.
+    pooled : array of float32, shape (sites, rows)
+        The rows of the first set, and as many of the second; -1 = missing. Changed in place: at many sites a copy would
+        be most of the memory of an evaluation.
     per_person : int
         Consecutive rows of one person.
     seed : int
@@ -362,8 +364,8 @@ def two_sample_scores(first: np.ndarray, second: np.ndarray, per_person: int, se
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    features = _features(first, second, seed)
-    target = np.repeat([1, 0], [first.shape[1], second.shape[1]])
+    target = np.repeat([1, 0], pooled.shape[1] // 2)
+    features = _features(pooled, seed)
     people = np.arange(len(target)) // per_person
     generator = np.random.default_rng([seed, 11])
     fold = np.empty(people[-1] + 1, dtype=int)
@@ -396,19 +398,17 @@ def classifiers(comparison: Comparison) -> list[Row]:
     if len(subsample["train"]) < 4 * MIN_PEOPLE:
         raise NotComputable(f"needs at least {4 * MIN_PEOPLE} people in each set, there are {len(subsample['train'])}")
 
-    def rows(cohort: Cohort, name: str) -> np.ndarray:
-        return cohort.values[:, cohort.rows_of(subsample[name])]
+    count = len(subsample["train"]) * comparison.train.rows_per_person
 
-    reference = rows(comparison.reference, comparison.reference_name)
-    count = reference.shape[1]
-    scores_of_synthetic = two_sample_scores(
-        rows(comparison.synthetic, "synthetic"), reference, comparison.train.rows_per_person, comparison.seed
-    )
-    floor = None
-    if comparison.holdout:
-        floor = two_sample_scores(
-            rows(comparison.train, "train"), reference, comparison.train.rows_per_person, comparison.seed
-        )
+    def scores_of(name: str) -> dict[str, np.ndarray]:
+        pooled = np.empty((comparison.train.n_sites, 2 * count), dtype=np.float32)
+        for first, other in ((0, name), (count, comparison.reference_name)):
+            cohort = comparison.cohort(other)
+            pooled[:, first : first + count] = cohort.values[:, cohort.rows_of(subsample[other])]
+        return two_sample_scores(pooled, comparison.train.rows_per_person, comparison.seed)
+
+    scores_of_synthetic = scores_of("synthetic")
+    floor = scores_of("train") if comparison.holdout else None
     builder = RowBuilder(comparison.label, "indistinguishable")
     absent = any(c is not None and c.missing for c in (comparison.train, comparison.synthetic, comparison.holdout))
     remark = "; missing calls take the pooled mean, which alone can tell the sets apart" if absent else ""

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from ..numerics import standardise
+from ..numerics import fill_missing, standardise
 from .comparison import Cohort, Comparison
 from .frequency import minor
 from .resampling import block_starts, correlation, correlation_of, interval, moments, rmse_of
@@ -204,14 +204,16 @@ def third_moments(columns: np.ndarray, triples: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    columns : array of float32, shape (sites, rows)
+    columns : array of int8, shape (sites, rows)
+        A missing call (-1) takes the mean of its site.
     triples : array of int, shape (triples, 3)
     """
-    centred = columns - columns.mean(axis=1, keepdims=True)
     out = np.empty(len(triples))
     for start in range(0, len(triples), 500):
-        x, y, z = triples[start : start + 500].T
-        out[start : start + 500] = np.einsum("ij,ij,ij->i", centred[x], centred[y], centred[z]) / centred.shape[1]
+        x, y, z = (fill_missing(columns[sites].T).T for sites in triples[start : start + 500].T)
+        for of_site in (x, y, z):
+            of_site -= of_site.mean(axis=1, keepdims=True)
+        out[start : start + 500] = np.einsum("ij,ij,ij->i", x, y, z) / columns.shape[1]
     return out
 
 
@@ -263,7 +265,7 @@ def _triple_agreement(
     comparison: Comparison, sites: np.ndarray, triples: np.ndarray
 ) -> tuple[float, float | None, tuple[float | None, float | None]]:
     """Return the correlation of third moments with the reference's, its floor and its interval."""
-    third = {name: third_moments(cohort.filled(sites), triples) for name, cohort in comparison.cohorts.items()}
+    third = {name: third_moments(cohort.values[sites], triples) for name, cohort in comparison.cohorts.items()}
     synthetic, reference = third["synthetic"], third[comparison.reference_name]
     order = np.argsort(triples[:, 0], kind="stable")
     starts = block_starts(len(order), 50)

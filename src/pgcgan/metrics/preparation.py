@@ -146,7 +146,7 @@ def _cohort(
 ) -> Cohort:
     calls = genotypes.calls if sites.all() else genotypes.calls[sites]
     if len(people) < calls.shape[1]:
-        calls = calls[:, people]
+        calls = np.ascontiguousarray(calls[:, people])  # so that rows are a view
     return Cohort(calls, None if labels is None else labels[people], phased)
 
 
