@@ -6,6 +6,7 @@ benchmarks/results/ablation.json as soon as it is measured, instead of an earlie
 minutes and seed; from that file comes the section of docs/benchmarks.md between the markers `ablation`.
 
     python benchmarks/ablation.py [--data DIR] [--variants default,gan] [--seeds 1] [--no-inner] [--render]
+    python benchmarks/ablation.py --sites 1484 --seeds 1,2,3    # a quarter of the region: a training of 2 minutes
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from cohorts import DATA_SETS, LABEL, DataSet, label_counts, read_parts
 from frontier_points import differing, floor_of, mean_of
 from measuring import DOCUMENT, ROOT, machine, numbers, short, write_result, write_section
@@ -43,7 +45,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gan without steps": ("gan", {"steps": 0}),
     "gan on a chain": ("gan", {"longest_run": 1}),
     "gan on a chain without steps": ("gan", {"longest_run": 1, "steps": 0}),
-    **{f"gan with {n} carriers": ("gan", {"min_carriers": n, "min_transitions": n}) for n in (3, 7, 10)},
+    **{f"gan with {n} carriers": ("gan", {"min_carriers": n, "min_transitions": n}) for n in (3, 7, 10, 20)},
     "gan on a chain with 10 carriers and 12000 steps": (
         "gan",
         {"longest_run": 1, "min_carriers": 10, "min_transitions": 10, "steps": 12_000},
@@ -51,6 +53,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gan without average": ("gan", {"average": 0.0}),
     "gan without calibration": ("gan", {"calibrate": False}),
     "gan without temperature": ("gan", {"inverse_temperature": 1.0}),
+    "gan without penalties": ("gan", {"penalty": 0.0}),
 }
 SHOWN = (
     "AF RMSE", "LD RMSE", "far pairs r", "3-point r within labels", "PCA variance ratio", "sliced Wasserstein",
@@ -61,9 +64,15 @@ INNER, HELD_OUT = "inner", "held-out"
 INNER_SHARE, INNER_SEED = 0.75, 1  # of the train people; the split is the same for every variant and seed
 
 
-def parts(folder: Path, data: DataSet, inner: bool) -> tuple[Genotypes, Genotypes]:
-    """Return who is fitted and who is measured against: two parts of the train people, or train and held-out people."""
+def parts(folder: Path, data: DataSet, inner: bool, sites: int | None = None) -> tuple[Genotypes, Genotypes]:
+    """Return who is fitted and who is measured against: two parts of the train people, or train and held-out people.
+
+    With a number of sites, those in the middle of the region alone.
+    """
     train, holdout = read_parts(folder, data)
+    if sites is not None:
+        middle = np.arange(sites) + (train.n_variants - sites) // 2
+        train, holdout = train.select(sites=middle), holdout.select(sites=middle)
     return train.split(INNER_SHARE, by=LABEL, seed=INNER_SEED) if inner else (train, holdout)
 
 
@@ -105,6 +114,7 @@ def measure_variants(
     seeds: Sequence[int],
     minutes: float | None = None,
     inner: bool = True,
+    sites: int | None = None,
 ) -> dict[str, Any]:
     """Fit and measure variants, each added to the file in `out` at once, and return the result with all that is known.
 
@@ -122,11 +132,13 @@ def measure_variants(
         Training time of the variants of the GAN; by default they make all their steps.
     inner : bool
         Whether both parts are of the train people.
+    sites : int, optional
+        How many in the middle of the region; by default all.
     """
     from pgcgan.registry import create
 
-    train, holdout = parts(folder, DATA, inner)
-    people = INNER if inner else HELD_OUT
+    train, holdout = parts(folder, DATA, inner, sites)
+    people = (INNER if inner else HELD_OUT) + ("" if sites is None else f", {sites} sites")
     result = start(out, people, train, holdout)
     print(f"{DATA.title}, {people}: {train.n_samples} people to fit, {holdout.n_samples} to measure against")
     for name in variants:
@@ -158,9 +170,9 @@ def measure_variants(
 def add_entry(result: dict[str, Any], entry: dict[str, Any]) -> None:
     """Put an entry in its place in the result: instead of an earlier one of the same variant, people, minutes, seed."""
 
-    def key(e: dict[str, Any]) -> tuple[bool, float, int, str, int]:
+    def key(e: dict[str, Any]) -> tuple[bool, str, float, int, str, int]:
         order = list(VARIANTS).index(e["variant"]) if e["variant"] in VARIANTS else len(VARIANTS)
-        return e["people"] != INNER, e["minutes"] or 0.0, order, e["variant"], e["seed"]
+        return e["people"] != INNER, e["people"], e["minutes"] or 0.0, order, e["variant"], e["seed"]
 
     others = [e for e in result["entries"] if key(e) != key(entry)]
     result["entries"] = sorted([*others, entry], key=key)
@@ -186,10 +198,12 @@ def as_markdown(result: dict[str, Any]) -> str:
             "",
             f"**Inner split**: fitted on {fitted:,} of the train people, measured against the other {against:,}; "
             "the held-out people of the other tables are not touched, and choices may be made here."
-            if people == INNER
+            if people.startswith(INNER)
             else f"**Held-out people**: fitted on all {fitted:,} train people, measured against the {against:,} "
             "held-out people; no choice is made here.",
         ]
+        if known["sites"] != result["people"].get(INNER, known)["sites"]:
+            lines[-1] += f" {known['sites']:,} sites in the middle of the region."
         if minutes is not None:
             lines[-1] += f" Trained for {minutes:g} minutes."
         # a floor for each seed that was measured
@@ -235,6 +249,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--inner", action=argparse.BooleanOptionalAction, default=True, help="on two parts of the train people"
     )
+    parser.add_argument("--sites", type=int, help="in the middle of the region (default: all)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="folder of the JSON file")
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     parser.add_argument("--render", action="store_true", help="write the document from the JSON file, run nothing")
@@ -254,9 +269,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"{DATA.title}: {DATA.vcf} is not in the data folder (--data DIR); nothing is measured.")
             return
         else:
-            result = measure_variants(
-                given.data, given.out, variants=variants, seeds=given.seeds, minutes=given.minutes, inner=given.inner
-            )
+            how: dict[str, Any] = {"minutes": given.minutes, "inner": given.inner, "sites": given.sites}
+            result = measure_variants(given.data, given.out, variants=variants, seeds=given.seeds, **how)
         write_section(given.document, "ablation", as_markdown(result))
     except PgcganError as error:
         sys.exit(f"error: {error}")

@@ -406,6 +406,10 @@ def test_variants_add_up_by_people_minutes_and_seed(
     held_out = set(people.split(0.7, by="super_pop", seed=1)[1].samples)
     seen = [held_out & {*train.samples, *holdout.samples} for train, _, holdout, _ in pretended]
     assert [bool(s) for s in seen] == [False, True, False, False]
+    ablation.main([*run, "--sites", "40"])
+    assert pretended[-1][0].variants.equals(people.variants.select(slice(10, 50)))
+    assert ("haplotype without local ancestry", "inner, 40 sites", None, 1) in entries()
+    assert "40 sites in the middle of the region" in section(place / "benchmarks.md", "ablation")
 
 
 def test_every_variant_changes_the_model(ablation: ModuleType) -> None:
