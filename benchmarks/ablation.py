@@ -46,6 +46,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gan on a chain": ("gan", {"longest_run": 1}),
     "gan on a chain without steps": ("gan", {"longest_run": 1, "steps": 0}),
     **{f"gan with {n} carriers": ("gan", {"min_carriers": n, "min_transitions": n}) for n in (3, 7, 10, 20)},
+    "gan with 10 carriers and 8000 steps": ("gan", {"min_carriers": 10, "min_transitions": 10, "steps": 8000}),
     "gan on a chain with 10 carriers and 12000 steps": (
         "gan",
         {"longest_run": 1, "min_carriers": 10, "min_transitions": 10, "steps": 12_000},

@@ -6,6 +6,7 @@ cluster at all. Time and peak memory of each command, whether the bytes are the 
 seams and contigs go to benchmarks/results/NAME.json and, for the names below, into docs/scale.md.
 
     python benchmarks/windows.py --name genome [--people 3130] [--length 4540000] [--size 20000] [--workers 1,2]
+    python benchmarks/windows.py --name million --contigs 10 --workers 1       # about 80 minutes, 20 GB of memory
     python benchmarks/windows.py --name windows --people 1000 --length 700000 --min-maf 0.05 --size 400 --workers 0
     python benchmarks/windows.py --name windows-apart … --set overlap=0        # the same without boundary state
 """
@@ -186,10 +187,11 @@ def main() -> None:
     options = parser.parse_args()
     if not options.render:
         measure(options)
-    files = {name: Path(options.results, f"{name}.json") for name in ("genome", "windows", "windows-apart")}
+    files = {name: Path(options.results, f"{name}.json") for name in ("genome", "million", "windows", "windows-apart")}
     results = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()}
-    if "genome" in results:
-        write_section(DOCUMENT, "genome", rendered(results["genome"]))
+    for name in ("genome", "million"):
+        if name in results:
+            write_section(DOCUMENT, name, rendered(results[name]))
     if "windows" in results:
         write_section(DOCUMENT, "windows", seams(results["windows"], results.get("windows-apart")))
 
