@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,6 +248,8 @@ def read_variants(directory: Path) -> Variants:
         raise ValueError(f"{SITES} has contig_lengths: {_shortened(lengths)}")
     if not (sites["assembly"] is None or isinstance(sites["assembly"], str)):
         raise ValueError(f"{SITES} has assembly: {_shortened(sites['assembly'])}")
+    for name in ("contig", "ref", "alt"):
+        sites[name] = list(map(sys.intern, sites[name]))  # one object for all equal texts, instead of one a site
     names = ("contig", "position", "id", "ref", "alt", "contig_lengths", "assembly")
     return Variants(**{name: sites[name] for name in names})
 
