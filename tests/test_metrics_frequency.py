@@ -45,6 +45,23 @@ def test_frequency_and_counts_equal_scikit_allel_with_missing_calls() -> None:
     assert np.allclose(ours.frequency, counts.to_frequencies()[:, 1])
 
 
+@pytest.mark.parametrize("chosen", [np.array([4, 0, 7]), np.arange(20) % 3 == 0], ids=["indices", "mask"])
+def test_people_of_a_cohort_are_the_same_before_and_after_their_calls_are_dropped(chosen: np.ndarray) -> None:
+    generator = np.random.default_rng(3)
+    calls = drawn(generator, generator.random(30), 20)
+    labels = np.array([f"L{i}" for i in range(20)])
+    part = Cohort(calls, labels, phased=True).take(chosen)
+    expected = calls[:, chosen]
+    assert (part.n_sites, part.n_people, part.n_rows, part.ploidy) == (30, expected.shape[1], expected[0].size, 2)
+    for _ in range(2):
+        assert np.array_equal(part.calls, expected)
+        assert np.array_equal(part.values, expected.reshape(30, -1))
+        assert np.array_equal(part.dosages, expected.sum(axis=2))
+        part.forget()
+    assert np.array_equal(part.take(np.array([1])).calls, expected[:, [1]])
+    assert part.labels is not None and part.labels.tolist() == labels[chosen].tolist()
+
+
 def test_the_spectrum_equals_scikit_allel() -> None:
     generator = np.random.default_rng(1)
     calls = drawn(generator, generator.beta(0.3, 1.5, 400), 15)

@@ -139,3 +139,5 @@ def _rows(comparison: Comparison, measures: Sequence[Measure], on_event: OnEvent
                 yield from function(part)
             except NotComputable as reason:
                 yield from (Row(topic, name, part.label, None, aim=aim, note=str(reason)) for name, aim in metrics)
+            for cohort in part.cohorts.values():
+                cohort.forget()

@@ -37,24 +37,31 @@ class Cohort:
     """
 
     def __init__(self, calls: np.ndarray, labels: np.ndarray | None, phased: bool):
-        self.calls = calls
+        self._calls: np.ndarray | None = calls
+        self.n_sites, self.n_people, self.ploidy = calls.shape
         self.labels = labels
         self.phased = phased
+        self._whole: tuple[Cohort, np.ndarray] | None = None
 
     @property
-    def n_people(self) -> int:
-        """Number of people."""
-        return self.calls.shape[1]
+    def calls(self) -> np.ndarray:
+        """The calls: int8, shape (sites, people, ploidy)."""
+        if self._calls is None:
+            assert self._whole is not None
+            whole, people = self._whole
+            self._calls = np.ascontiguousarray(whole.calls[:, people])
+        return self._calls
 
-    @property
-    def n_sites(self) -> int:
-        """Number of sites."""
-        return self.calls.shape[0]
+    def forget(self) -> None:
+        """Drop the calls of a part of another cohort; they are copied again when they are needed."""
+        if self._whole is not None:
+            self._calls = None
+            self.__dict__.pop("values", None)
 
     @property
     def rows_per_person(self) -> int:
         """Rows of a person: one for each haplotype, or a single row of dosages."""
-        return self.calls.shape[2] if self.phased else 1
+        return self.ploidy if self.phased else 1
 
     @property
     def n_rows(self) -> int:
@@ -64,7 +71,7 @@ class Cohort:
     @property
     def levels(self) -> int:
         """The largest value of a row (1 for haplotypes, the ploidy for dosages)."""
-        return 1 if self.phased else self.calls.shape[2]
+        return 1 if self.phased else self.ploidy
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -75,7 +82,7 @@ class Cohort:
     def dosages(self) -> np.ndarray:
         """Alt-allele counts: int8, shape (sites, people), -1 where any allele is missing. Not cached."""
         total = self.calls[:, :, 0].copy()
-        for k in range(1, self.calls.shape[2]):  # several times as fast as a sum over the last axis
+        for k in range(1, self.ploidy):  # several times as fast as a sum over the last axis
             total += self.calls[:, :, k]
         if self.missing:
             total[(self.calls < 0).any(axis=2)] = -1
@@ -90,7 +97,7 @@ class Cohort:
     def called(self) -> np.ndarray:
         """Number of called alleles per site: int64, shape (sites,)."""
         if not self.missing:
-            return np.full(self.n_sites, self.n_people * self.calls.shape[2])
+            return np.full(self.n_sites, self.n_people * self.ploidy)
         return (self.calls >= 0).sum(axis=(1, 2))
 
     @cached_property
@@ -112,8 +119,10 @@ class Cohort:
 
     def take(self, people: np.ndarray) -> Cohort:
         """Return the people at the given indices or mask."""
-        labels = None if self.labels is None else self.labels[people]
-        return Cohort(np.ascontiguousarray(self.calls[:, people]), labels, self.phased)
+        part = Cohort(self.calls[:, :0], None if self.labels is None else self.labels[people], self.phased)
+        part._whole, part.n_people = (self, people), len(np.arange(self.n_people)[people])
+        part.forget()
+        return part
 
     def with_label(self, value: Any) -> np.ndarray:
         """Return the indices of the people with a label value; of all people if there is no label or no value."""

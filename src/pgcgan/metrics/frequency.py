@@ -100,7 +100,7 @@ def sites_lost(comparison: Comparison) -> list[Row]:
     copies = (train.dosages >= 0).astype(np.float32) if train.missing else None
     draws = comparison.generator(4).multinomial(train.n_people, np.full(train.n_people, 1 / train.n_people), size=20).T
     alts = dosages @ draws.astype(np.float32)
-    called = train.calls.shape[2] * (copies @ draws.astype(np.float32) if copies is not None else float(train.n_people))
+    called = train.ploidy * (copies @ draws.astype(np.float32) if copies is not None else float(train.n_people))
     lost_by_chance = polymorphic[:, None] & ((alts < 0.5) | (alts > called - 0.5))
     bins = {"sites lost": polymorphic}
     for low, high in pairwise(LOST_BINS):

@@ -164,7 +164,7 @@ def frequency_attack(comparison: Comparison) -> list[Row]:
 
     released = smoothed(comparison.synthetic)
     halves = comparison.halves(held, 12)
-    ploidy = held.calls.shape[2]
+    ploidy = held.ploidy
     train = comparison.train.dosages[:, comparison.subsamples[0]["train"]]
     members, others = [], []
     for half, tested in (halves, halves[::-1]):

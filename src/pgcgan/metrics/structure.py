@@ -274,7 +274,7 @@ def heterozygosity(cohort: Cohort) -> np.ndarray:
 
     Equals `allel.GenotypeArray.count_het(axis=0)` over the called genotypes, and 1 - O(HOM) / OBS_CT of `plink2 --het`.
     """
-    if cohort.calls.shape[2] != 2:
+    if cohort.ploidy != 2:
         raise NotComputable("needs diploid genotypes")
     called = (cohort.dosages >= 0).sum(axis=0)
     return (cohort.dosages == 1).sum(axis=0) / np.maximum(called, 1)
@@ -286,7 +286,7 @@ def heterozygote_shares(cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
     Observed as `allel.heterozygosity_observed`; expected 2pq · n / (n - 1) with n called alleles (Nei 1978), that is
     `allel.heterozygosity_expected` without its bias.
     """
-    if cohort.calls.shape[2] != 2:
+    if cohort.ploidy != 2:
         raise NotComputable("needs diploid genotypes")
     called = (cohort.dosages >= 0).sum(axis=1)
     usable = (called > 1) & (cohort.called > 1)
