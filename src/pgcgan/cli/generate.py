@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,12 +130,11 @@ def generate(
     unphased = reading is not None and reading.unphased
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
     keeps_all = min_distance is not None or release
-    for option, given in (("--executor", executor), ("--contig", contigs)):
-        _check_windows(option, given, in_windows(generator), keeps_all)
+    _check_windows({"--executor": executor, "--contig": contigs}, in_windows(generator) and not keeps_all)
     if not keeps_all:
         if in_windows(generator):
-            where: dict[str, Any] = {"contigs": contigs, "prefix": prefix, "start": start}
-            write_genome(generator, wanted, output, executor or "serial", **where, **keep)
+            keep |= {"contigs": contigs, "prefix": prefix, "start": start}
+            write_genome(generator, wanted, output, executor or "serial", **keep)
         else:
             _write_people(generator, wanted, output, {"prefix": prefix, "start": start}, mixing, keep)
         return
@@ -152,10 +151,11 @@ def generate(
     say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")
 
 
-def _check_windows(option: str, given: object, is_in_windows: bool, keeps_all: bool) -> None:
-    if given is not None and (not is_in_windows or keeps_all):
+def _check_windows(options: Mapping[str, object], have_meaning: bool) -> None:
+    given = next((option for option, value in options.items() if value is not None), None)
+    if given is not None and not have_meaning:
         raise UsageError(
-            f"{option} is for models in windows (train --windows), without --release and --min-distance, which keep "
+            f"{given} is for models in windows (train --windows), without --release and --min-distance, which keep "
             "all people in memory."
         )
 
