@@ -418,6 +418,9 @@ def test_the_command_line_plans_fits_finishes_and_generates(
     assert main([*of_contig, "chr2", "-o", "x.npz"]) == 2
     error = capsys.readouterr().err
     assert "'chr2'" in error and "1, 2" in error
+    for contigs, part in (("12", "'12'"), ([], "1, 2")):  # a text is one name, not its characters
+        with pytest.raises(UsageError, match=part):
+            GenomeModel.load(model).write(9, "x.npz", contigs=contigs)
     assert not Path("x.npz").exists()
     assert main(["info", "m", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

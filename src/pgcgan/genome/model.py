@@ -225,7 +225,7 @@ class GenomeModel(Generator):
         seed: int | None = None,
         prefix: str = "SYN",
         start: int = 0,
-        contigs: Sequence[str] | None = None,
+        contigs: str | Sequence[str] | None = None,
         executor: Executor | None = None,
         force: bool = False,
         command: str | None = None,
@@ -240,7 +240,7 @@ class GenomeModel(Generator):
             As in `sample`; people do not depend on who draws them.
         path, force, command, unphased
             As in `pgcgan.write`. The alleles are stored in a folder beside the output, a bit each, until it is written.
-        contigs : sequence of str, optional
+        contigs : str or sequence of str, optional
             Only the sites on these contigs, in the order of the genome; by default all. The people are the same, so
             that a file for each contig can be written by a process of its own.
         executor : Executor, optional
@@ -287,15 +287,18 @@ class GenomeModel(Generator):
             stored = Stored(cast(StoredCalls, calls), variants, names, labels, self.phased_ and not unphased)
             return writer(stored, path, force=force, command=command, seed=seed)
 
-    def _chosen(self, contigs: Sequence[str] | None) -> list[list[Window]]:
+    def _chosen(self, contigs: str | Sequence[str] | None) -> list[list[Window]]:
         """Return the windows of some contigs, by contig."""
         if contigs is None:
             return self.contigs
         of_contig = {of[0].contig: of for of in self.contigs}
-        for name in contigs:
+        wanted = [contigs] if isinstance(contigs, str) else list(contigs)
+        if not wanted:
+            raise UsageError(f"contigs is empty; accepted: None for all, or some of {listed(of_contig)}.")
+        for name in wanted:
             if name not in of_contig:
                 raise UsageError(f"The model has no contig {name!r}; its contigs: {listed(of_contig)}.")
-        return [of for name, of in of_contig.items() if name in contigs]
+        return [of for name, of in of_contig.items() if name in wanted]
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         randoms = random.spawn(len(self.windows_) + 1)
