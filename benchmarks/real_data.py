@@ -100,6 +100,7 @@ def fit_and_sample(folder: Path, data: DataSet, column: str, seed: int, calls: P
         "sample_seconds": clocks[2][0] - clocks[1][0],
         "sample_cpu_seconds": clocks[2][1] - clocks[1][1],
         "peak_bytes": peak,
+        "cores": machine()["cores"],
         "samples": synthetic.samples.tolist(),
         "labels": synthetic.labels[LABEL].tolist(),
     }
@@ -263,10 +264,12 @@ def bars_table(result: dict[str, Any]) -> list[list[str]]:
     for family, bars in BARS.items() if result["name"] == "hla" else ():
         generator = result["generators"].get(family)
         for bar in bars if generator else ():
-            values = of_seeds(generator, bar.metric)
+            runs = {s: r for s, r in generator["runs"].items() if bar.cores in (None, r.get("cores"))}
+            values = of_seeds({"runs": runs}, bar.metric)
             if not values:
+                table.append([family, bar.metric, str(bar), "–", "", "not measured"])
                 continue
-            floors: Sequence[float | None] = of_seeds(generator, bar.metric, "floor") or [None] * len(values)
+            floors: Sequence[float | None] = of_seeds({"runs": runs}, bar.metric, "floor") or [None] * len(values)
             shown = [figure(value) for value in values]
             verdict = "holds" if bar.holds(values, floors) else "missed"
             table.append([family, bar.metric, str(bar), figure(mean(values)), ", ".join(shown), verdict])

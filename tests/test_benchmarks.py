@@ -145,6 +145,18 @@ def test_the_bars_are_shown_beside_what_was_reached(
     assert shown["fit time, s of a core"][-1] == "holds"
 
 
+def test_a_bar_for_two_cores_is_judged_by_runs_on_two_cores(real_data: ModuleType) -> None:
+    runs = {seed: {"values": {}, "fit_seconds": s, "cores": c} for seed, s, c in (("1", 800, 2), ("2", 1200, 1))}
+    result = {"name": "hla", "generators": {"gan": {"runs": runs}}}
+
+    def bar() -> list[str]:
+        return next(row for row in real_data.bars_table(result) if row[1] == "fit time, s")
+
+    assert bar()[2:] == ["at most 900, on 2 cores", "800", "800", "holds"]
+    del runs["1"]
+    assert bar()[-1] == "not measured"
+
+
 def test_published_sets_say_that_they_have_no_labels(written: tuple[dict[str, Any], str, str]) -> None:
     result, text, _ = written
     values = result["generators"]["published GAN"]["runs"]["1"]["values"]

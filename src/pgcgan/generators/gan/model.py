@@ -70,7 +70,8 @@ class PGcGAN(AdversarialModel):
     width, critic_width : int
         Channels of the networks at their finest scale.
     min_carriers, min_deviations, min_transitions, coverage, max_sites, max_codes
-        As in `HaplotypeModel`. The more carriers, the less is counted, and the more is left to the network.
+        As in `HaplotypeModel`, with other defaults. The more carriers, the less is counted and given away, and the more
+        is left to the network; in cohorts of a few hundred people, ten are many.
     longest_run : int
         Blocks of the longest runs of codes whose successors are counted, up to 32. With 1, the network tilts a chain,
         and learns from the critic alone what lies further apart than two blocks.
