@@ -64,7 +64,9 @@ CURVES: dict[str, Curve] = {
     "private": Curve("haplotype, --private", "haplotype", "private", (0.6, 0.7)),
     "epsilon": Curve("private haplotype, --epsilon", "private-haplotype", "epsilon", (1.0, 3.0, 10.0)),
     "gan": Curve("gan", "gan", "min_carriers", (10,), also=("min_transitions",)),
-    "gan-short": Curve("gan, 4,000 steps", "gan", "min_carriers", (5, 7, 10), {"steps": 4_000}, also=("min_transitions",)),
+    "gan-short": Curve(
+        "gan, 4,000 steps", "gan", "min_carriers", (5, 7, 10), {"steps": 4_000}, also=("min_transitions",)
+    ),
     "gan-chain": Curve(
         "gan on a chain",
         "gan",

@@ -191,6 +191,16 @@ def test_a_part_of_the_sites_foretells_the_free_frequencies(cohort: Genotypes, m
     assert guess.free_frequencies == pytest.approx(sum(exact.sizes) - len(exact), rel=0.2)
 
 
+def test_the_gan_has_no_estimate_of_time_and_says_how_long_it_trains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], cohort: Genotypes
+) -> None:
+    pgcgan.write(cohort.select(sites=slice(0, 60)), tmp_path / "c.vcf.gz")
+    where = [f"{tmp_path}/c.vcf.gz", "--panel", f"{tmp_path}/c.panel.tsv"]
+    assert cli.main(["estimate", *where, "--model", "gan", "--steps", "1234"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("expected leak") and "1,234 steps" in lines[1] and "--minutes" in lines[1]
+
+
 def test_the_leak_is_printed_before_a_training_and_after_it_only_if_another_and_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cohort: Genotypes
 ) -> None:

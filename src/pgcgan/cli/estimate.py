@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from ..runtime.progress import say
 from .app import app
 from .files import read_train
 from .options import FILE, NetworkOptions, Reading, named_values
@@ -47,4 +48,10 @@ def estimate(
     parameters = {**check_options(model, network, None), **named_values(settings or [])}
     generator = create(model, label or ["super_pop"], **parameters)
     people = read_train(vcf, panel, split, reading or Reading(), generator.label)
-    say_estimates(generator, people)
+    cost, _ = say_estimates(generator, people)
+    if cost is None:
+        steps = generator.parameters()["steps"]
+        say(
+            f"no estimate of time and memory for {model}: it makes at most {steps:,} steps; train shows the time left, "
+            "and --minutes ends it"
+        )
