@@ -319,9 +319,10 @@ def _runs(result: dict[str, Any]) -> list[str]:
     for column, generator in result["generators"].items():
         made = generator["provenance"]
         where, seeds = made["machine"], list(generator["runs"])
+        cores = sorted({run.get("cores", where["cores"]) for run in generator["runs"].values()})
         text = (
             f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}; pgcgan {made['pgcgan']}, {made['date'][:10]}, "
-            f"{where['cores']} cores ({where['processor']}), load before the run {where['load_before']:g}"
+            f"{' or '.join(map(str, cores))} cores ({where['processor']}), load before the run {where['load_before']:g}"
         )
         columns.setdefault(text, []).append(column)
     return [f"- {', '.join(names)}: {text}." for text, names in columns.items()]
