@@ -52,6 +52,6 @@ def estimate(
     if cost is None:
         steps = generator.parameters()["steps"]
         say(
-            f"no estimate of time and memory for {model}: it makes at most {steps:,} steps; train shows the time left, "
+            f"no estimate of time and memory for {model}: it makes at most {steps:,} steps; train shows its progress, "
             "and --minutes ends it"
         )
