@@ -40,8 +40,8 @@ COHORTS = Path(tempfile.gettempdir()) / "pgcgan-scaling"
 # part -> the functions that belong to it, and are timed: of the module of the model, or of a class in it
 PARTS = {
     "blocks": ("find_blocks",),
-    "code model": ("fit_code_model", "choose_min_carriers", "principal_components"),
-    "ancestry": ("CodeModel.with_ancestry",),
+    "code model": ("fit_code_model", "choose_run_carriers", "principal_components"),
+    "ancestry": ("infer_ancestry",),
     "calibration": ("choose_inverse_temperature", "rake"),
 }
 

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.sparse import coo_array
 
 from pgcgan.generators.haplotype.blocks import Blocks, find_blocks, unique_rows
 from pgcgan.generators.haplotype.chain import Chain, fit_chain
+from pgcgan.generators.haplotype.code_rows import CodeRows, table_of
 from pgcgan.generators.haplotype.context_tree import empty_context_tree
-from pgcgan.generators.haplotype.shrinkage import fit_shrinkage
+from pgcgan.generators.haplotype.fitting import fit_shrinkage
 
 
 def states(most: int = 1, least: int = 0, rows: tuple[int, int] = (1, 24)) -> st.SearchStrategy[np.ndarray]:
@@ -354,11 +356,22 @@ def test_label_frequency_is_shrunk_toward_the_pooled_one() -> None:
     assert np.allclose(chain.label_frequency(0)[1], pooled)
 
 
+def training(codes: np.ndarray, label: np.ndarray) -> CodeRows:
+    return CodeRows(codes, label, np.arange(len(codes)), SIZES, 2)
+
+
+def test_a_table_of_values_equals_that_of_scipy() -> None:
+    random = np.random.default_rng(0)
+    one, two, weight = random.integers(3, size=50), random.integers(4, size=50), random.random(50)
+    assert np.array_equal(table_of((one, two), (3, 4)), coo_array((np.ones(50), (one, two)), (3, 4)).toarray())
+    expected = coo_array((weight, (one, two)), (3, 4)).toarray()
+    assert np.allclose(table_of((one, two), (3, 4), weight), expected)
+
+
 def fitted_chain(codes: np.ndarray, label: np.ndarray) -> tuple[Chain, float]:
     """Return the chain with its weights, and the nats a row that they reach."""
-    chain, _, nats = fit_shrinkage(
-        fit_chain(codes, label, SIZES, 2), empty_context_tree(len(SIZES)), codes, label, SIZES
-    )
+    rows = training(codes, label)
+    chain, _, nats = fit_shrinkage(fit_chain(rows), empty_context_tree(len(SIZES)), rows)
     return chain, nats
 
 
@@ -389,7 +402,7 @@ def test_fit_counts_and_takes_the_weights_of_the_best_left_out_likelihood() -> N
 
 def test_a_chain_with_other_weights_is_that_chain_and_shares_its_counts() -> None:
     codes, label = coded(5)
-    chain = fit_chain(codes, label, SIZES, 2)
+    chain = fit_chain(training(codes, label))
     other, plain = chain.reweighted(label_weight=7.0, pooled_weight=0.3), replace(chain)
     assert other.transition_counts is chain.transition_counts
     assert other.pooled_transition_counts is chain.pooled_transition_counts
@@ -403,8 +416,8 @@ def test_a_chain_with_other_weights_is_that_chain_and_shares_its_counts() -> Non
 def test_a_code_counts_its_share_after_another() -> None:
     codes, label = coded(7, rows=100)
     share = np.random.default_rng(1).random(codes.shape).astype(np.float32)
-    chain = fit_chain(codes, label, SIZES, 2, share)
-    assert np.array_equal(chain.code_counts[2], fit_chain(codes, label, SIZES, 2).code_counts[2])
+    chain = fit_chain(training(codes, label), share)
+    assert np.array_equal(chain.code_counts[2], fit_chain(training(codes, label)).code_counts[2])
     rows = (label == 1) & (codes[:, 1] == 0) & (codes[:, 2] == 1)
     assert chain.transition_counts[2][1, 0, 1] == pytest.approx(share[rows, 2].sum())
     # and what a row contributed is what is left out
@@ -425,7 +438,7 @@ def test_a_code_counts_its_share_after_another() -> None:
 
 def test_the_weight_of_frequencies_has_the_best_left_out_likelihood() -> None:
     codes, label = coded(6, rows=60)
-    fitted = fit_chain(codes, label, SIZES, 2)
+    fitted = fit_chain(training(codes, label))
 
     def score(weight: float) -> float:
         total = 0.0

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcgan.generators.haplotype.code_model import SCHEMA, CodeModel
+from pgcgan.generators.haplotype.code_rows import CodeRows
 from pgcgan.generators.haplotype.context_tree import ORDERS, count_runs
 from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.local_ancestry import AdmixtureHMM, no_admixture
@@ -94,7 +95,7 @@ def by_hand(model: CodeModel, codes: np.ndarray, label: np.ndarray, person: np.n
 
 def fitted(seed: int = 1, min_carriers: int = 2) -> tuple[CodeModel, np.ndarray, np.ndarray, np.ndarray]:
     codes, label, person = copied(seed)
-    model = fit_code_model(codes, label, person, SIZES, 2, min_carriers, group_labels=False)
+    model = fit_code_model(CodeRows(codes, label, person, SIZES, 2), min_carriers, group_labels=False)
     assert model.context_tree.runs[-1]
     return model, codes, label, person
 
@@ -162,7 +163,7 @@ def test_a_run_of_too_few_people_says_nothing() -> None:
     # one person whose two haplotypes are unlike anybody's: no run of theirs is followed, however often they carry it
     codes = np.concatenate([codes, np.tile([2, 1, 3, 2, 2, 1, 2, 3, 2, 1], (2, 1))])
     label, person = np.append(label, [0, 0]), np.append(person, [99, 99])
-    [(tree, _)] = count_runs(codes, label, person, SIZES, 2, min_carriers=2, powers=[0.5])
+    [(tree, _)] = count_runs(CodeRows(codes, label, person, SIZES, 2), min_carriers=2, powers=[0.5])
     for b, lengths in enumerate(tree.runs):
         for order, runs in lengths.items():
             rows = [(*row[b - order : b], own) for row, own in zip(codes, label, strict=True)]
@@ -181,12 +182,14 @@ def test_long_runs_are_followed_where_several_people_share_them() -> None:
             total -= log_probs[rows[known], codes[known, b]].sum()
         return total / len(codes)
 
-    chain = fit_code_model(codes, label, person, SIZES, 2, 2, group_labels=False, longest_run=1, local_ancestry=False)
+    training = CodeRows(codes, label, person, SIZES, 2)
+    chain = fit_code_model(training, 2, group_labels=False, longest_run=1, local_ancestry=False)
     assert nats(model) < nats(chain) - 1.0
     # nothing is gained from codes without memory, and nothing is lost
     random = np.random.default_rng(2)
     free = np.stack([random.integers(size, size=400) for size in SIZES], axis=1)
-    model = fit_code_model(free, random.integers(2, size=400), np.arange(400) // 2, SIZES, 2, 2, group_labels=False)
+    training = CodeRows(free, random.integers(2, size=400), np.arange(400) // 2, SIZES, 2)
+    model = fit_code_model(training, 2, group_labels=False)
     assert not any(model.context_tree.runs)
 
 
@@ -227,7 +230,8 @@ def test_arrays_hold_the_whole_code_model() -> None:
     for b in range(len(SIZES)):
         assert np.array_equal(again.label_frequency(b), model.label_frequency(b))
     # blocks too few for any run
-    short = fit_code_model(codes[:, :2], label, np.arange(len(codes)), SIZES[:2], 2, 2, group_labels=False)
+    few = CodeRows(codes[:, :2], label, np.arange(len(codes)), SIZES[:2], 2)
+    short = fit_code_model(few, 2, group_labels=False)
     assert CodeModel.from_arrays(short.arrays(), SIZES[:2], 2).context_tree.runs == [{}, {}]
 
 
@@ -272,7 +276,8 @@ def test_arrays_of_other_blocks_are_refused(valid_arrays: dict[str, np.ndarray])
 
 def test_without_runs_a_code_model_is_the_chain() -> None:
     codes, label, person = copied(1)
-    model = fit_code_model(codes, label, person, SIZES, 2, 2, group_labels=False, longest_run=1, local_ancestry=False)
+    training = CodeRows(codes, label, person, SIZES, 2)
+    model = fit_code_model(training, 2, group_labels=False, longest_run=1, local_ancestry=False)
     predictor = model.predictor(label)
     for b in range(len(SIZES)):
         expected = model.chain.log_probs(b, codes[:, b - 1], label)

@@ -27,6 +27,7 @@ from pgcgan.generators.gan.networks import TiltGenerator
 from pgcgan.generators.gan.tilt_factor import choose_tilt_factor
 from pgcgan.generators.gan.tilt_training import TiltTraining, decay
 from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.code_rows import CodeRows
 from pgcgan.generators.haplotype.drawing import CodeSampler
 from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.person_ancestry import PersonAncestry
@@ -69,7 +70,9 @@ def chain(rows: int = 400) -> tuple[CodeModel, np.ndarray, np.ndarray]:
     for b, size in enumerate(SIZES):
         codes[:, b] = np.where(random.random(rows) < 0.6, (before + label) % size, random.integers(size, size=rows))
         before = codes[:, b]
-    model = fit_code_model(codes, label, np.arange(rows) // 2, SIZES, 2, 3, longest_run=1, local_ancestry=False)
+    model = fit_code_model(
+        CodeRows(codes, label, np.arange(rows) // 2, SIZES, 2), 3, longest_run=1, local_ancestry=False
+    )
     return model, codes, label
 
 

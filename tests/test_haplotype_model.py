@@ -11,8 +11,7 @@ from handmade import small
 
 from pgcgan import Genotypes, HaplotypeModel
 from pgcgan.errors import DataError, ModelError, UsageError
-from pgcgan.generators.haplotype.blocks import find_blocks
-from pgcgan.generators.haplotype.components import principal_components
+from pgcgan.generators.haplotype.blocks import find_blocks, principal_components
 from pgcgan.generators.haplotype.person_ancestry import KnownAncestry
 from pgcgan.generators.store import read_arrays
 
@@ -84,7 +83,7 @@ def test_principal_components_are_those_of_the_exact_decomposition(
     exact = np.linalg.svd(expected - expected.mean(axis=0), full_matrices=False)[2]
     assert np.allclose(np.abs((axes[:5] * exact[:5]).sum(axis=1)), 1, atol=1e-3)
     # of larger data, every second block or less
-    monkeypatch.setattr("pgcgan.generators.haplotype.components._COMPONENT_BYTES", 4 * 300 * 40)
+    monkeypatch.setattr("pgcgan.generators.haplotype.blocks._COMPONENT_BYTES", 4 * 300 * 40)
     _, axes, _ = principal_components(blocks, codes)
     used = [bool(axes[:, a:b].any()) for a, b in zip(blocks.edges, blocks.edges[1:], strict=False)]
     assert used == [b % 2 == 0 for b in range(len(blocks))]

@@ -6,8 +6,8 @@ import pytest
 
 from pgcgan import Genotypes, HaplotypeModel
 from pgcgan.generators.haplotype.code_model import CodeModel
-from pgcgan.generators.haplotype.fitting import fit_code_model
-from pgcgan.generators.haplotype.label_groups import FEW_PEOPLE, MOST_FST, _distances, find_groups
+from pgcgan.generators.haplotype.code_rows import CodeRows
+from pgcgan.generators.haplotype.fitting import FEW_PEOPLE, MOST_FST, find_groups, fit_code_model, fst_of_labels
 
 
 def counts_of(frequency: np.ndarray, rows: int, blocks: int = 30) -> list[np.ndarray]:
@@ -18,7 +18,7 @@ def counts_of(frequency: np.ndarray, rows: int, blocks: int = 30) -> list[np.nda
 def test_distances_are_hudson_fst_of_scikit_allel() -> None:
     random = np.random.default_rng(1)
     counts = counts_of(random.uniform(0.1, 0.9, (3, 30)), 120)
-    fst = _distances(counts)
+    fst = fst_of_labels(counts)
     for i, j in ((0, 1), (0, 2), (1, 2)):
         numerator, denominator = allel.hudson_fst(*(np.stack([c[k] for c in counts]).astype(int) for k in (i, j)))
         assert fst[i, j] == pytest.approx(numerator.sum() / denominator.sum(), abs=1e-6)
@@ -29,7 +29,7 @@ def test_only_near_labels_with_few_people_are_grouped() -> None:
     near = base + 0.02 * np.resize([1, -1], 30)
     far = np.where(base < 0.5, base + 0.4, base - 0.4)
     counts = counts_of(np.stack([base, near, far, base]), 400)
-    assert _distances(counts)[0, 1] < MOST_FST < _distances(counts)[0, 2]
+    assert fst_of_labels(counts)[0, 1] < MOST_FST < fst_of_labels(counts)[0, 2]
     people = np.array([50, 50, 50, FEW_PEOPLE])
 
     def fewer_is_better(group: np.ndarray) -> float:
@@ -59,7 +59,8 @@ def islands(people: int, seed: int, shift: float = 0.5) -> tuple[np.ndarray, np.
 def test_labels_that_copy_the_same_founders_share_their_runs() -> None:
     codes, label = islands(40, 3)
     person, sizes = np.arange(len(codes)) // 2, [6] * 12
-    model = fit_code_model(codes, label, person, sizes, 2, 3)
+    rows = CodeRows(codes, label, person, sizes, 2)
+    model = fit_code_model(rows, 3)
     assert model.admixture.group.tolist() == [0, 0]
     for b in range(12):
         own = np.stack([np.bincount(codes[label == k, b], minlength=6) for k in (0, 1)]) / 80
@@ -68,7 +69,7 @@ def test_labels_that_copy_the_same_founders_share_their_runs() -> None:
     again = CodeModel.from_arrays(model.arrays(), sizes, 2)
     assert all(np.array_equal(again.label_frequency(b), model.label_frequency(b)) for b in range(12))
     assert all(np.array_equal(a, b) for a, b in zip(again.chain.code_counts, model.chain.code_counts, strict=True))
-    apart = fit_code_model(codes, label, person, sizes, 2, 3, group_labels=False)
+    apart = fit_code_model(rows, 3, group_labels=False)
     assert apart.admixture.group.tolist() == [0, 1]
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.code_rows import CodeRows
 from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
 
@@ -74,7 +75,7 @@ def fitted(seed: int) -> tuple[CodeModel, np.ndarray, np.ndarray]:
     founders = np.stack([random.integers(size, size=4) for size in SIZES], axis=1)
     codes = founders[(label * 2 + random.integers(2, size=200)) % 4]
     codes = np.where(random.random(codes.shape) < 0.2, random.integers(2, size=codes.shape), codes)
-    model = fit_code_model(codes, label, np.arange(200) // 2, SIZES, 2, 2, group_labels=False)
+    model = fit_code_model(CodeRows(codes, label, np.arange(200) // 2, SIZES, 2), 2, group_labels=False)
     proportions = np.array([[0.7, 0.3], [0.0, 1.0]], dtype=np.float32)
     admixture = AdmixtureHMM(proportions, np.array([0.2, 0.1], dtype=np.float32), np.arange(2))
     return replace(model, admixture=admixture), codes, label

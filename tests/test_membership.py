@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import pgcgan
-from pgcgan.generators.haplotype import HaplotypeModel, membership
+from pgcgan.generators.haplotype import HaplotypeModel, carriers
 from pgcgan.generators.haplotype.blocks import Blocks, find_blocks
+from pgcgan.generators.haplotype.carriers import choose_run_carriers, least_carriers, nearest_auc
 from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.code_rows import CodeRows
 from pgcgan.generators.haplotype.fitting import fit_code_model
-from pgcgan.generators.haplotype.membership import choose_min_carriers, least_carriers, membership_auc
 from pgcgan.generators.rows import Rows
 from pgcgan.genotypes import Genotypes, Variants
 
@@ -36,17 +37,16 @@ def related(people: int, copies: int, seed: int, sites: int = 600) -> Rows:
     return rows_of_people(states)
 
 
-def fitted(rows: Rows) -> tuple[CodeModel, Blocks, Rows, np.ndarray]:
+def fitted(rows: Rows) -> tuple[CodeModel, Blocks, Rows, CodeRows]:
     """Return what the attack takes: code model, blocks, rows and codes."""
     blocks = find_blocks(rows.states, rows.row_person, min_carriers=LEAST, label=rows.row_label, max_sites=16)
-    codes = blocks.encode(rows.states).astype(np.int64)
-    model = fit_code_model(codes, rows.row_label, rows.row_person, blocks.sizes, len(rows.label_names), LEAST)
-    return model, blocks, rows, codes
+    coded = CodeRows.of(rows, blocks)
+    return fit_code_model(coded, LEAST), blocks, rows, coded
 
 
 def test_runs_that_few_carry_give_more_away() -> None:
     attacked = fitted(related(100, 5, 1, sites=300))
-    few, many = (membership_auc(*attacked, carriers, seed=1) for carriers in (2, 30))
+    few, many = (nearest_auc(*attacked, enough, seed=1) for enough in (2, 30))
     # with 30 carriers no run is left: each family has five rows
     assert few > many + 0.02
 
@@ -56,8 +56,8 @@ def test_the_attack_fails_where_everybody_has_one_of_a_few_haplotypes() -> None:
     random = np.random.default_rng(3)
     haplotypes = (random.random((5, 80)) < 0.5).astype(np.int8)
     attacked = fitted(rows_of_people(haplotypes[random.integers(5, size=400)]))
-    assert membership_auc(*attacked, LEAST, seed=1) == pytest.approx(0.5, abs=0.01)
-    assert choose_min_carriers(*attacked, LEAST, seed=1) == LEAST
+    assert nearest_auc(*attacked, LEAST, seed=1) == pytest.approx(0.5, abs=0.01)
+    assert choose_run_carriers(*attacked, LEAST, seed=1) == LEAST
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_the_attack_fails_where_everybody_has_one_of_a_few_haplotypes() -> None:
 )
 def test_the_least_number_at_which_the_attack_fails(aucs: list[float], chosen: int) -> None:
     attacked = fitted(related(20, 4, 1, sites=60))
-    with patch.object(membership, "membership_auc", side_effect=aucs) as attack:
-        assert choose_min_carriers(*attacked, least_carriers(LEAST)) == chosen
+    with patch.object(carriers, "nearest_auc", side_effect=aucs) as attack:
+        assert choose_run_carriers(*attacked, least_carriers(LEAST)) == chosen
     assert [call.args[-2] for call in attack.call_args_list] == [4, 6, 8, 13][: len(aucs)]
 
 
@@ -83,19 +83,19 @@ def test_each_person_is_left_out_as_often_as_any_other() -> None:
     attacked = fitted(related(30, 5, 2, sites=200))
     counted: list[np.ndarray] = []
     scored: list[tuple[np.ndarray, np.ndarray]] = []
-    count_code_model, roc_auc = membership.count_code_model, membership.roc_auc
-    codes = attacked[3]
+    count_code_model, roc_auc = carriers.count_code_model, carriers.roc_auc
+    codes = attacked[3].codes
 
-    def count(some: np.ndarray, *rest: object, **more: object) -> object:
-        counted.append(some)
+    def count(some: CodeRows, *rest: object, **more: object) -> object:
+        counted.append(some.codes)
         return count_code_model(some, *rest, **more)  # type: ignore[arg-type]
 
     def score(members: np.ndarray, others: np.ndarray) -> float:
         scored.append((members, others))
         return roc_auc(members, others)
 
-    with patch.object(membership, "count_code_model", count), patch.object(membership, "roc_auc", score):
-        membership_auc(*attacked, LEAST, seed=1)
+    with patch.object(carriers, "count_code_model", count), patch.object(carriers, "roc_auc", score):
+        nearest_auc(*attacked, LEAST, seed=1)
     rounds = len(counted) // 4
     assert rounds >= 1
     assert len(counted) == 4 * rounds
@@ -109,13 +109,13 @@ def test_each_person_is_left_out_as_often_as_any_other() -> None:
 
 
 def test_of_large_cohorts_and_many_blocks_a_part_is_attacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(membership, "_PEOPLE", 40)
-    monkeypatch.setattr(membership, "_BLOCKS", 5)
-    monkeypatch.setattr(membership, "_SITES", 20)
+    monkeypatch.setattr(carriers, "_PEOPLE", 40)
+    monkeypatch.setattr(carriers, "_BLOCKS", 5)
+    monkeypatch.setattr(carriers, "_SITES", 20)
     attacked = fitted(related(100, 5, 4, sites=200))
     assert len(attacked[1]) > 5
-    assert 0.3 < membership_auc(*attacked, LEAST, seed=1) < 0.8
-    assert membership_auc(*attacked, LEAST, seed=1) == membership_auc(*attacked, LEAST, seed=1)
+    assert 0.3 < nearest_auc(*attacked, LEAST, seed=1) < 0.8
+    assert nearest_auc(*attacked, LEAST, seed=1) == nearest_auc(*attacked, LEAST, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_people_without_phase_and_with_missing_calls_are_attacked_too(small: Gen
     calls = small.calls.copy()
     calls[np.random.default_rng(1).random(calls.shape[:2]) < 0.05] = -1
     holes = Genotypes(calls, small.variants, small.samples, small.labels, phased=False)
-    with patch.object(membership, "membership_auc", wraps=membership_auc) as attack:
+    with patch.object(carriers, "nearest_auc", wraps=nearest_auc) as attack:
         model = HaplotypeModel(seed=1, calibrate=False, inverse_temperature=1.0).fit(holes)
     assert attack.called == (model.facts()["chosen"]["carriers of a run"] > 0)  # 0: no runs worth following
     assert model.sample(20, seed=1).n_samples == 20

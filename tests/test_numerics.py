@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import coo_array
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
@@ -28,7 +27,6 @@ from pgcgan.numerics import (
     site_means,
     squared_distances,
     standardise,
-    table_of,
     unary_code,
 )
 
@@ -108,14 +106,6 @@ def test_two_rows_of_one_person_are_one_carrier(pairs: list[tuple[int, int]], le
     patterns, carriers = carried(pattern, person, least)
     assert patterns.tolist() == enough
     assert carriers.tolist() == [people[k] for k in enough]
-
-
-def test_a_table_of_values_equals_that_of_scipy() -> None:
-    random = np.random.default_rng(0)
-    one, two, weight = random.integers(3, size=50), random.integers(4, size=50), random.random(50)
-    assert np.array_equal(table_of((one, two), (3, 4)), coo_array((np.ones(50), (one, two)), (3, 4)).toarray())
-    expected = coo_array((weight, (one, two)), (3, 4)).toarray()
-    assert np.allclose(table_of((one, two), (3, 4), weight), expected)
 
 
 def test_axes_equal_those_of_scikit_learn() -> None:

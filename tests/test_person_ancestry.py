@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -10,13 +12,17 @@ from scipy.special import logsumexp
 from pgcgan.generators.haplotype import code_model, person_ancestry
 from pgcgan.generators.haplotype.blocks import find_blocks
 from pgcgan.generators.haplotype.code_model import CodeModel
+from pgcgan.generators.haplotype.code_rows import CodeRows
 from pgcgan.generators.haplotype.fitting import fit_code_model
 from pgcgan.generators.haplotype.person_ancestry import (
     MOST_AXES,
+    PersonAncestry,
     fit_ancestry,
     fit_loadings,
+    infer_ancestry,
     known_ancestry,
     shared_components,
+    with_loadings,
 )
 
 PEOPLE, SITES = 400, 40
@@ -33,25 +39,25 @@ def structured(seed: int, strength: float = 1.0) -> tuple[np.ndarray, np.ndarray
     return alleles.astype(np.int8), label, z, weights
 
 
-def code_model_of(alleles: np.ndarray, label: np.ndarray) -> tuple[CodeModel, np.ndarray]:
+def code_model_of(alleles: np.ndarray, label: np.ndarray) -> tuple[CodeModel, CodeRows]:
     rows, person = alleles.reshape(-1, SITES), np.repeat(np.arange(PEOPLE), 2)
     blocks = find_blocks(rows, person, max_sites=1)
-    codes = blocks.encode(rows).astype(np.int64)
-    return fit_code_model(codes, label.repeat(2), person, blocks.sizes, 2, 3), codes.reshape(PEOPLE, 2, -1)
+    coded = CodeRows(blocks.encode(rows).astype(np.int64), label.repeat(2), person, blocks.sizes, 2)
+    return fit_code_model(coded, 3), coded
 
 
 def scores_of(alleles: np.ndarray) -> np.ndarray:
     rows = alleles.reshape(-1, SITES).astype(float)
     axes = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)[2]
-    return ((rows - rows.mean(axis=0)) @ axes[:20].T).reshape(PEOPLE, 2, 20)
+    return (rows - rows.mean(axis=0)) @ axes[:20].T
 
 
 @pytest.fixture(scope="module")
-def of_two() -> tuple[np.ndarray, np.ndarray, CodeModel, np.ndarray, CodeModel]:
-    """Return alleles and labels of structured people, their code model and codes, and the model with ancestry."""
+def of_two() -> tuple[np.ndarray, np.ndarray, CodeModel, CodeRows, PersonAncestry]:
+    """Return alleles and labels of structured people, their code model and codes, and the ancestry fitted to them."""
     alleles, label, _, _ = structured(2)
     model, codes = code_model_of(alleles, label)
-    return alleles, label, model, codes, model.with_ancestry(codes, label, scores_of(alleles), seed=1)
+    return alleles, label, model, codes, infer_ancestry(model, codes, scores_of(alleles), seed=1)
 
 
 def test_components_count_where_both_haplotypes_share_them() -> None:
@@ -73,11 +79,11 @@ def test_components_count_where_both_haplotypes_share_them() -> None:
 
 def test_the_fit_recovers_weights_and_spread_that_people_were_drawn_with(of_two) -> None:
     weights, (alleles, _, _, codes, fitted) = structured(2)[3], of_two
-    ancestry = fitted.ancestry
+    ancestry = fitted
     assert 1 <= ancestry.axes <= 2  # the component that tells the labels apart may carry some of it too
     # templates are ordered by frequency: the weights of the allele 1 against the allele 0
     rows = alleles.reshape(-1, SITES)
-    swapped = np.array([rows[codes.reshape(-1, SITES)[:, b] == 0, b].mean() > 0.5 for b in range(SITES)])
+    swapped = np.array([rows[codes.codes[:, b] == 0, b].mean() > 0.5 for b in range(SITES)])
     of_one = np.stack([w[1] - w[0] for w in ancestry.loadings]) * np.where(swapped, -1, 1)[:, None]
     strongest = []
     for own in (0, 1):
@@ -92,26 +98,20 @@ def test_the_fit_recovers_weights_and_spread_that_people_were_drawn_with(of_two)
 def test_without_structure_there_is_no_ancestry(of_two) -> None:
     alleles, label, _, _ = structured(3, strength=0.0)
     model, codes = code_model_of(alleles, label)
-    same = model.with_ancestry(codes, label, scores_of(alleles))
-    assert same.ancestry.axes == 0
+    assert infer_ancestry(model, codes, scores_of(alleles)).axes == 0
     # one haplotype a person says nothing about what two share
     alleles, label, model, codes, _ = of_two
-    assert model.with_ancestry(codes[:, :1], label, scores_of(alleles)[:, :1]).ancestry.axes == 0
+    assert infer_ancestry(model, codes.at(slice(None, None, 2)), scores_of(alleles)[::2]).axes == 0
 
 
 def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
     alleles, label, _, _ = structured(4)
     model, codes = code_model_of(alleles, label)
-    codes = np.where(np.random.default_rng(1).random(codes.shape) < 0.05, -1, codes)
-    rows = codes.reshape(-1, SITES)
-    predictor, offset = model.predictor(label.repeat(2)), []
-    for b in range(SITES):
-        offset.append(predictor.log_probs(rows[:, b]))
-        predictor.observe(rows[:, b])
-    start = scores_of(alleles)[:, :, :1].mean(axis=1)
-    one, two = (
-        fit_ancestry(codes, label, model.sizes, np.concatenate(offset, axis=1).T, start, 2, seed=5) for _ in range(2)
-    )
+    unknown = np.random.default_rng(1).random((PEOPLE, 2, SITES)).reshape(-1, SITES) < 0.05
+    rows = replace(codes, codes=np.where(unknown, -1, codes.codes))
+    offset = [log_probs for _, _, log_probs in model.left_out_log_probs(rows)]
+    start = scores_of(alleles)[:, :1].reshape(PEOPLE, 2, 1).mean(axis=1)
+    one, two = (fit_ancestry(rows, np.concatenate(offset, axis=1).T, start, seed=5) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one.loadings, two.loadings, strict=True))
     assert np.array_equal(one.spread, two.spread)
     assert np.isfinite(np.concatenate(one.loadings)).all()
@@ -119,10 +119,10 @@ def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
 
 def test_people_taken_in_parts_give_the_same_fit(of_two, monkeypatch: pytest.MonkeyPatch) -> None:
     alleles, label, model, codes, fitted = of_two
-    whole = fitted.ancestry
+    whole = fitted
     monkeypatch.setattr(person_ancestry, "_PART", 7 * 2 * len(label) + 1)
     monkeypatch.setattr(code_model, "ROWS_AT_A_TIME", 33)
-    parts = model.with_ancestry(codes, label, scores_of(alleles), seed=1).ancestry
+    parts = infer_ancestry(model, codes, scores_of(alleles), seed=1)
     for a, b in zip(whole.loadings, parts.loadings, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(whole.spread, parts.spread, rtol=1e-3, atol=1e-4)
@@ -168,5 +168,5 @@ def test_loadings_of_known_ancestry_are_those_of_a_ridge_logistic_regression() -
 
 def test_known_ancestry_of_no_axis_is_no_ancestry(of_two) -> None:
     _, label, model, codes, _ = of_two
-    without = model.with_known_ancestry(codes, label, known_ancestry(np.zeros((PEOPLE, 0)), label, 2))
-    assert (without.ancestry.axes, without.ancestry.spread.shape) == (0, (2, 0, 0))
+    without = with_loadings(model, codes, known_ancestry(np.zeros((PEOPLE, 0)), label, 2))
+    assert (without.axes, without.spread.shape) == (0, (2, 0, 0))

@@ -9,7 +9,7 @@ import pytest
 
 from pgcgan import Genotypes, HaplotypeModel, load
 from pgcgan.errors import DataError, UsageError
-from pgcgan.generators.haplotype.private_carriers import choose_carriers, membership_auc
+from pgcgan.generators.haplotype.carriers import choose_carriers, informed_auc
 from pgcgan.generators.rows import Rows, rows_of
 from pgcgan.simulation import simulate
 
@@ -45,7 +45,7 @@ def test_the_fewest_carriers_that_meet_the_target_are_found(rows: Rows, stranger
 
 def test_the_attack_tells_copies_from_strangers(rows: Rows, people: Genotypes) -> None:
     others = rows_of(people.select(samples=people.samples[1::2]), ("super_pop",))
-    assert membership_auc(rows, others, rows.states, seed=1) > 0.8
+    assert informed_auc(rows, others, rows.states, seed=1) > 0.8
 
 
 def test_a_target_that_cannot_be_met_is_refused(rows: Rows) -> None:

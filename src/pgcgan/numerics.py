@@ -6,7 +6,6 @@ is loaded on import.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,21 +46,6 @@ def fill_missing(rows: np.ndarray, means: np.ndarray | None = None) -> np.ndarra
 
 
 # ---- counts -------------------------------------------------------------------------------------------------------
-
-
-def table_of(columns: tuple[np.ndarray, ...], shape: tuple[int, ...], weights: np.ndarray | None = None) -> np.ndarray:
-    """Return how often each combination of values occurs: a float32 array of `shape`.
-
-    Parameters
-    ----------
-    columns : tuple of arrays of int, shape (rows,)
-        One for each axis of the table.
-    shape : tuple of int
-    weights : array of float, shape (rows,), optional
-        How much each row counts; by default 1.
-    """
-    cells = np.ravel_multi_index(columns, shape)
-    return np.bincount(cells, weights, minlength=math.prod(shape)).reshape(shape).astype(np.float32)
 
 
 def carried(pattern: np.ndarray, person: np.ndarray, least: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -15,14 +15,16 @@ from .. import store
 from ..haplotype import blocks as block_module
 from ..haplotype import code_model as code_module
 from ..haplotype import exclusive_sites as exclusive_module
-from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks
+from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks, principal_components
 from ..haplotype.calibration import TrainingComparison, choose_inverse_temperature, rake
+from ..haplotype.carriers import least_carriers
 from ..haplotype.code_model import CodeModel
-from ..haplotype.components import principal_components
+from ..haplotype.code_rows import CodeRows
 from ..haplotype.context_tree import ORDERS
 from ..haplotype.exclusive_sites import ExclusiveSites
 from ..haplotype.fitting import fit_code_model
 from ..haplotype.nested_labels import parents_of
+from ..haplotype.person_ancestry import infer_ancestry
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
 from .drawing import TiltSampler
@@ -190,25 +192,18 @@ class PGcGAN(AdversarialModel):
             max_codes=self.max_codes,
             label=rows.row_label,
         )
-        codes = self.blocks_.encode(rows.states).astype(np.int64)
-        _, _, scores = principal_components(self.blocks_, codes)
-        of_people = (len(rows.label), rows.rows_per_person, -1)
+        of_rows = CodeRows.of(rows, self.blocks_)
         code_model = fit_code_model(
-            codes,
-            rows.row_label,
-            rows.row_person,
-            self.blocks_.sizes,
-            len(rows.label_names),
-            round(4 * self.min_carriers / 3),
-            longest_run=self.longest_run,
-            local_ancestry=False,
-        ).with_ancestry(codes.reshape(of_people), rows.label, scores.reshape(of_people), self.seed)
-        code_model = code_model.without_rare_transitions(codes, self.min_transitions)
+            of_rows, least_carriers(self.min_carriers), longest_run=self.longest_run, local_ancestry=False
+        )
+        _, _, scores = principal_components(self.blocks_, of_rows.codes)
+        ancestry = infer_ancestry(code_model, of_rows, scores, self.seed)
+        code_model = replace(code_model, ancestry=ancestry).without_rare_transitions(of_rows, self.min_transitions)
         self.code_model_ = replace(code_model, parent=parents_of(rows.label_names, len(self.label)))
         self.exclusive_sites_ = ExclusiveSites.of(rows)
         people = np.random.default_rng([self.seed, 1]).permutation(len(rows.label))
         validation = np.sort(rows.of_people(people[: round(self.validation * len(people))]))
-        coded = CodedRows(self.blocks_, codes, rows.row_label, self.code_model_, validation)
+        coded = CodedRows(self.blocks_, of_rows.codes, rows.row_label, self.code_model_, validation)
         settings = TiltSettings(**{name: getattr(self, name) for name in TiltSettings.__dataclass_fields__})
         return TiltTraining(coded, settings, seed=self.seed, device=device)
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...numerics import carried
+from ...numerics import carried, principal_axes
 from ..store import Array
 
 UNKNOWN = -1
 MOST_CODES = 32_767  # codes are int16
 _COMPARED_ROWS = 4000
+_COMPONENTS = 64  # looked at for ancestry
+_COMPONENT_BYTES = 4_000_000_000  # of the states that they are computed from
 
 SCHEMA = {
     "blocks.edges": Array("int64", ("edges",), 0),
@@ -363,3 +365,31 @@ def _emission(
         counts = np.where(pooled[:, :, None], together, counts)
     total = counts.sum(axis=2, keepdims=True)
     return np.where(total > 0, counts / np.maximum(total, 1), is_template).astype(np.float32)
+
+
+def principal_components(blocks: Blocks, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean state (sites,), leading axes (components, sites) and scores (rows, components) of rows of codes.
+
+    Of very large data a part of the blocks, evenly spread, is used; the axes are 0 at the sites of the others.
+    """
+    sites = int(blocks.edges[-1])
+    most = max(1, _COMPONENT_BYTES // (4 * len(codes)))
+    used = np.arange(len(blocks))[:: -(-sites // most)]
+    mask = np.repeat(np.isin(np.arange(len(blocks)), used), np.diff(blocks.edges))
+    states = np.empty((len(codes), int(mask.sum())), dtype=np.float32)
+    centre, start = np.zeros(sites, dtype=np.float32), 0
+    for b in range(len(blocks)):
+        mean = blocks.means(b)
+        known = codes[:, b] >= 0
+        part = mean[np.maximum(codes[:, b], 0)]
+        part[~known] = part[known].mean(axis=0) if known.any() else 0
+        centre[blocks.edges[b] : blocks.edges[b + 1]] = part.mean(axis=0)
+        if mask[blocks.edges[b]]:
+            states[:, start : start + part.shape[1]] = part
+            start += part.shape[1]
+    states -= centre[mask]
+    axes = principal_axes(states, max(1, min(_COMPONENTS, min(states.shape) - 1)), iterations=2)
+    scores = states @ axes.T
+    everywhere = np.zeros((len(axes), sites), dtype=np.float32)
+    everywhere[:, mask] = axes
+    return centre, everywhere, scores

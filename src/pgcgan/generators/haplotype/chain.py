@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...numerics import table_of
+from .code_rows import CodeRows, table_of
 
 _MOST_TABLE = 2_000_000  # probabilities of a block
 
@@ -219,34 +218,23 @@ class Chain:
         return np.log(np.maximum(probability, 1e-12)).astype(np.float32)
 
 
-def fit_chain(
-    codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int, share: np.ndarray | None = None
-) -> Chain:
-    """Count transitions and choose the shrinkage weights by leave-one-out likelihood.
+def fit_chain(rows: CodeRows, share: np.ndarray | None = None) -> Chain:
+    """Count transitions and choose the weight of the pooled frequencies by leave-one-out likelihood.
 
     Parameters
     ----------
-    codes : array of int, shape (rows, blocks)
-        Codes of the training rows; -1 is unknown.
-    label : array of int, shape (rows,)
-        Label of each row.
-    sizes : sequence of int
-        Codes per block.
-    n_labels : int
-        Number of labels.
+    rows : CodeRows
     share : array of float32, shape (rows, blocks), optional
         What each code counts after the one before; by default 1.
     """
-    transition_counts, code_counts = [], []
-    for b, size in enumerate(sizes):
-        source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
-        both = (codes[:, b] >= 0) & (source >= 0)
-        known = codes[:, b] >= 0
-        passed, weights = (label[both], source[both], codes[both, b]), None if share is None else share[both, b]
-        transition_counts.append(table_of(passed, (n_labels, sizes[b - 1] if b else 1, size), weights))
-        code_counts.append(table_of((label[known], codes[known, b]), (n_labels, size)))
-    some_blocks = np.unique(np.linspace(0, len(sizes) - 1, 16).astype(int)).tolist()
-    first = Chain(transition_counts, code_counts, 1.0, 1.0)
+    transition_counts = []
+    for b, size in enumerate(rows.sizes):
+        passing, source = rows.transitions(b)
+        columns = rows.label[passing], source, rows.codes[passing, b]
+        shape = rows.n_labels, rows.sizes[b - 1] if b else 1, size
+        transition_counts.append(table_of(columns, shape, None if share is None else share[passing, b]))
+    some_blocks = np.unique(np.linspace(0, len(rows.sizes) - 1, 16).astype(int)).tolist()
+    first = Chain(transition_counts, rows.counts(), 1.0, 1.0)
     trials = [first.reweighted(frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
     return max(trials, key=lambda chain: sum(_frequency_likelihood(chain, b) for b in some_blocks))
 

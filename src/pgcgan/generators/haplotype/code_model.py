@@ -1,37 +1,28 @@
 """The distribution of rows of block codes given their label, in closed form.
 
-`label_groups` joins labels with few people; `chain` predicts a code from the group and the code before; `context_tree`
-refines that by longer runs of codes that several people share; `local_ancestry` lets a label draw stretches from the
-haplotypes of other groups; `prediction` puts these three together; `person_ancestry` adds what the two haplotypes of a
-person have in common; `nested_labels` says where labels of several columns differ.
+Labels with few people are joined into groups (`fitting`); `chain` predicts a code from the group and the code before;
+`context_tree` refines that by longer runs of codes that several people share; `local_ancestry` lets a label draw
+stretches from the haplotypes of other groups; `NextCodePredictor` puts these three together; `person_ancestry` adds
+what the two haplotypes of a person have in common; `nested_labels` says where labels of several columns differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from ...numerics import table_of
 from ..store import Array
 from .chain import Chain
+from .code_rows import ROWS_AT_A_TIME, CodeRows, table_of
 from .context_tree import ORDERS, ContextTree, RunCounts
 from .local_ancestry import AdmixtureHMM
 from .nested_labels import own_shares
-from .person_ancestry import (
-    KnownAncestry,
-    PersonAncestry,
-    fit_ancestry,
-    fit_loadings,
-    no_ancestry,
-    shared_components,
-)
-from .prediction import NextCodePredictor
+from .person_ancestry import PersonAncestry
 
-_ANCESTRY_BYTES = 4_000_000_000  # of the predictions that person ancestry is fitted to
-ROWS_AT_A_TIME = 8192  # the predictions for a row take a hundred times the memory of its codes
 _OWN_SHARE = 0.9  # of a label's code frequencies, where it belongs to a group; the rest are those of the group
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -128,80 +119,34 @@ class CodeModel:
         """Return what predicts the codes of rows of these labels, block by block."""
         return NextCodePredictor(self.chain, self.context_tree, self.admixture, label)
 
-    def with_ancestry(self, codes: np.ndarray, label: np.ndarray, scores: np.ndarray, seed: int = 0) -> CodeModel:
-        """Return the model with the ancestry of people fitted to training people.
+    def left_out_log_probs(self, rows: CodeRows) -> Iterator[tuple[slice, int, np.ndarray]]:
+        """Yield log P of the codes of a block in some training rows, each left out of the counts; part by part.
 
-        Parameters
-        ----------
-        codes : array of int, shape (people, rows a person, blocks)
-        label : array of int, shape (people,)
-        scores : array of float, shape (people, rows a person, components)
-            Principal components of the rows. Those on which the haplotypes of people correlate count as ancestry.
-        seed : int
+        Returns
+        -------
+        iterator of tuples
+            Which rows; the block; and float32, shape (rows of the part, codes of the block).
         """
-        if codes.shape[1] != 2:
-            return self
-        shared = shared_components(scores, label)
-        if not len(shared):
-            return self
-        most = max(1000, _ANCESTRY_BYTES // (8 * sum(self.sizes)))
-        if len(codes) > most:
-            some = np.sort(np.random.default_rng(seed).permutation(len(codes))[:most])
-            codes, label, scores = codes[some], label[some], scores[some]
-        rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, 2)
-        offset = np.empty((sum(self.sizes), len(rows)), dtype=np.float32)
-        ends = np.cumsum([0, *self.sizes])
         for first in range(0, len(rows), ROWS_AT_A_TIME):
             part = slice(first, first + ROWS_AT_A_TIME)
-            predictor = self.predictor(row_label[part])
-            for b in range(rows.shape[1]):
-                offset[ends[b] : ends[b + 1], part] = predictor.log_probs(rows[part, b]).T
-                predictor.observe(rows[part, b])
-        start = scores[:, :, shared].mean(axis=1)
-        try:
-            ancestry = fit_ancestry(codes, label, self.sizes, offset, start, self.n_labels, seed)
-        except np.linalg.LinAlgError:  # too few people for the axes
-            return self
-        return replace(self, ancestry=ancestry)
+            predictor = self.predictor(rows.label[part])
+            for b in range(len(self.sizes)):
+                yield part, b, predictor.log_probs(rows.codes[part, b])
+                predictor.observe(rows.codes[part, b])
 
-    def with_known_ancestry(self, codes: np.ndarray, label: np.ndarray, known: KnownAncestry) -> CodeModel:
-        """Return the model with loadings for an ancestry of its training people that is known.
-
-        Parameters
-        ----------
-        codes : array of int, shape (people, rows a person, blocks)
-        label : array of int, shape (people,)
-        known : KnownAncestry
-        """
-        per = codes.shape[1]
-        rows, row_label = codes.reshape(-1, codes.shape[2]), np.repeat(label, per)
-        z = np.repeat(known.z, per, axis=0)
-        if not z.shape[1]:
-            return replace(self, ancestry=no_ancestry(self.sizes, self.n_labels))
-        parts = [slice(first, first + ROWS_AT_A_TIME) for first in range(0, len(rows), ROWS_AT_A_TIME)]
-        predictors = [self.predictor(row_label[part]) for part in parts]
-        loadings = []
-        for b in range(rows.shape[1]):
-            offset = [p.log_probs(rows[part, b]) for p, part in zip(predictors, parts, strict=True)]
-            loadings.append(fit_loadings(np.concatenate(offset), rows[:, b], z))
-            for predictor, part in zip(predictors, parts, strict=True):
-                predictor.observe(rows[part, b])
-        return replace(self, ancestry=PersonAncestry(loadings, known.spread))
-
-    def without_rare_transitions(self, codes: np.ndarray, least: int) -> CodeModel:
+    def without_rare_transitions(self, rows: CodeRows, least: int) -> CodeModel:
         """Return the model without what few training rows have done: it happens as often as chance has it.
 
         Parameters
         ----------
-        codes : array of int, shape (rows, blocks)
+        rows : CodeRows
         least : int
             Rows that must pass from a code to the next for the chain to count it; after a run, rows of the label.
         """
         transitions = []
         for b, counts in enumerate(self.chain.transition_counts):
-            source = codes[:, b - 1] if b else np.zeros(len(codes), dtype=np.int64)
-            both = (codes[:, b] >= 0) & (source >= 0)
-            passed = table_of((source[both], codes[both, b]), counts.shape[1:])
+            passing, source = rows.transitions(b)
+            passed = table_of((source, rows.codes[passing, b]), counts.shape[1:])
             transitions.append(np.where(passed >= least, counts, np.float32(0)))
         chain = replace(self.chain, transition_counts=transitions)
         runs = [
@@ -340,3 +285,127 @@ def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | n
     if len(whole) != sum(lengths) or min(lengths, default=0) < 0:
         raise ValueError(f"{name} has {len(whole)} entries; {sum(lengths)} fit")
     return np.split(whole, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
+class NextCodePredictor:
+    """Rows of given labels, block by block: `log_probs` predicts the next code, `observe` takes the code that came.
+
+    Parameters
+    ----------
+    chain : Chain
+    context_tree : ContextTree
+        Refines the chain.
+    admixture : AdmixtureHMM
+    label : array of int, shape (rows,)
+    """
+
+    def __init__(self, chain: Chain, context_tree: ContextTree, admixture: AdmixtureHMM, label: np.ndarray):
+        self.label = np.asarray(label, dtype=np.int64)
+        self._chain, self._context_tree, self._admixture = chain, context_tree, admixture
+        self._last = np.zeros(len(label), dtype=np.int64)
+        self._runs: list[dict[int, np.ndarray]] = []
+        # the groups that each row may be drawn from here, row by row, and their probabilities given the codes so far
+        self._state = admixture.proportions[self.label]
+        self._row, self._source = np.nonzero(self._state)
+        self._predicted: tuple[np.ndarray, np.ndarray] | None = None
+        context_tree.advance(self._last, self._runs)
+
+    def log_probs(self, leave_out: np.ndarray | None = None) -> np.ndarray:
+        """Return log P(·) for the next block: float32, shape (rows, codes of the block).
+
+        Parameters
+        ----------
+        leave_out : array of int, shape (rows,), optional
+            See `Chain.log_probs`.
+        """
+        probability, which = self._by_source(leave_out)
+        weight = self._state[self._row, self._source]
+        first = np.searchsorted(self._row, np.arange(len(self.label) + 1))
+        mixed = csr_array((weight, which, first), shape=(len(self.label), len(probability))) @ probability
+        self._predicted = probability, which
+        return np.log(np.maximum(mixed, 1e-12), dtype=np.float32)
+
+    def log_probs_by_group(self, codes: np.ndarray) -> np.ndarray:
+        """Return log P of the next code of training rows if it is drawn from each of their possible groups.
+
+        Parameters
+        ----------
+        codes : array of int, shape (rows,)
+            The codes, which are left out of the counts; -1 = unknown.
+
+        Returns
+        -------
+        array of float32, shape (rows, groups)
+            0 where the code is unknown, or the row is never drawn from the group.
+        """
+        known = codes[self._row] >= 0
+        row, source = self._row[known], self._source[known]
+        block, run, own_group = len(self._runs) - 1, self._runs[-1], self._admixture.group[self.label]
+        weights = self._context_tree.leave_out_weights(block, run, own_group, codes)
+        weights = {order: weight[row] for order, weight in weights.items()}
+        own, is_own = codes[row], source == own_group[row]
+        left_out = self._chain.left_out(block, self._last[row], source, own, weights[1], is_own)
+        probability = left_out.probability(self._chain.label_weight, self._chain.pooled_weight)
+        run_of = {order: index[row] for order, index in run.items()}
+        probability = self._context_tree.refine_own(block, probability, run_of, source, own, weights, is_own)
+        log_probs = np.zeros_like(self._state)
+        log_probs[row, source] = np.log(np.maximum(probability, 1e-12))
+        return log_probs
+
+    def observe(self, codes: np.ndarray) -> None:
+        """Take the codes of the block, shape (rows,); -1 = unknown."""
+        self._last = np.asarray(codes, dtype=np.int64)
+        if len(self._row) > len(self.label):
+            if self._predicted is not None:
+                probability, which = self._predicted
+                code = self._last[self._row]
+                factor = probability[which, np.maximum(code, 0)]
+                self._state[self._row, self._source] *= np.where(code >= 0, factor, 1)
+                self._state /= np.maximum(self._state.sum(axis=1, keepdims=True), 1e-30)
+            self._state = self._admixture.next_state(self._state, self.label)
+        self._predicted = None
+        if len(self._runs) < len(self._context_tree.runs):
+            self._context_tree.advance(self._last, self._runs)
+
+    def restart(self, begins: np.ndarray, label: np.ndarray) -> None:
+        """Change the labels of rows, each at the beginning of a new stretch of haplotype.
+
+        Parameters
+        ----------
+        begins : array of bool, shape (rows,)
+            Where a stretch begins. The code before it has to be observed as unknown, so that nothing is predicted from
+            the stretch before.
+        label : array of int, shape (rows,)
+            Of all rows from here on.
+        """
+        self.label = np.asarray(label, dtype=np.int64)
+        proportions = self._admixture.proportions[self.label]
+        self._state = np.where(begins[:, None], proportions, self._state)
+        self._row, self._source = np.nonzero(proportions)
+
+    def _by_source(self, leave_out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Return distinct distributions (predictions, codes), and which of them each row has from each source."""
+        block, run, last = len(self._runs) - 1, self._runs[-1], self._last
+        if leave_out is None:  # rows with the same longest run have the same prediction from the same source
+            longest = last + 1
+            for i, index in enumerate(run.values()):
+                longest = np.where(index >= 0, (i + 1 << 40) + index, longest) if i else longest
+            _, same = np.unique(longest, return_inverse=True)
+            _, first, which = np.unique(
+                same[self._row] * self._state.shape[1] + self._source,
+                return_index=True,
+                return_inverse=True,
+            )
+        else:
+            first = which = np.arange(len(self._row))
+        row, source = self._row[first], self._source[first]
+        run_of = {order: index[row] for order, index in run.items()}
+        if leave_out is None:
+            probability = self._chain.probabilities(block, last[row], source)
+            return self._context_tree.refine(block, probability, run_of, source), which
+        own_group = self._admixture.group[self.label]
+        weights = self._context_tree.leave_out_weights(block, run, own_group, leave_out)
+        weights = {order: weight[row] for order, weight in weights.items()}
+        codes, is_own = leave_out[row], source == own_group[row]
+        probability = np.exp(self._chain.log_probs(block, last[row], source, codes, weights[1], is_own))
+        return self._context_tree.refine(block, probability, run_of, source, codes, weights, is_own), which

@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics import carried
+from .code_rows import CodeRows
 
 ORDERS = (2, 4, 8, 16, 32)  # lengths of runs, in blocks
 _LOOKED_BACK = ORDERS[-1] // 2  # blocks; results for earlier blocks are discarded to save memory
@@ -316,26 +317,14 @@ _NO_CODES = np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32
 
 
 def count_runs(
-    codes: np.ndarray,
-    label: np.ndarray,
-    person: np.ndarray,
-    sizes: Sequence[int],
-    n_labels: int,
-    min_carriers: int,
-    powers: Sequence[float],
-    longest: int = ORDERS[-1],
+    rows: CodeRows, min_carriers: int, powers: Sequence[float], longest: int = ORDERS[-1]
 ) -> list[tuple[ContextTree, np.ndarray]]:
     """Count the codes after each run that enough people carry; `fit_shrinkage` fits the weights later.
 
     Parameters
     ----------
-    codes : array of int, shape (rows, blocks)
-        Codes of the training rows; -1 is unknown.
-    label, person : arrays of int, shape (rows,)
-        Label of each row, and the person it belongs to: two haplotypes of one person are one carrier.
-    sizes : sequence of int
-        Codes per block.
-    n_labels : int
+    rows : CodeRows
+        Two haplotypes of one person are one carrier.
     min_carriers : int
     powers : sequence of float
         See `ContextTree`.
@@ -348,6 +337,7 @@ def count_runs(
         For each power the context tree, and how much each row's code counts for the chain, which is used where no run
         is known: array of float32, shape (rows, blocks).
     """
+    codes, label, person, sizes, n_labels = rows.codes, rows.label, rows.person, rows.sizes, rows.n_labels
     trees: list[list[dict[int, RunCounts]]] = [[{} for _ in sizes] for _ in powers]
     shares = [np.ones(codes.shape, dtype=np.float32) for _ in powers]
     # of the runs of each length before each block: their number in each row (-1: not kept), and how many there are
@@ -372,14 +362,14 @@ def count_runs(
         for runs in trees:
             runs[b] = dict(found)
         for order, context in reversed(contexts.items()):
-            rows = np.flatnonzero((context >= 0) & (codes[:, b] >= 0))
-            entries, entry = np.unique(context[rows] * sizes[b] + codes[rows, b], return_inverse=True)
+            known = np.flatnonzero((context >= 0) & (codes[:, b] >= 0))
+            entries, entry = np.unique(context[known] * sizes[b] + codes[known, b], return_inverse=True)
             first = np.searchsorted(entries, np.arange(len(found[order].label_keys) + 1) * sizes[b])
             code = (entries % sizes[b]).astype(np.int32)
             for power, runs, share in zip(powers, trees, shares, strict=True):
-                count = np.bincount(entry, weights=share[rows, b], minlength=len(entries)).astype(np.float32)
+                count = np.bincount(entry, weights=share[known, b], minlength=len(entries)).astype(np.float32)
                 runs[b][order] = replace(found[order], first=first, code=code, count=count)
-                share[rows, b] *= (_passed_on(count, power) / count)[entry]
+                share[known, b] *= (_passed_on(count, power) / count)[entry]
         if b >= _LOOKED_BACK:
             number[b - _LOOKED_BACK] = {}
     weights = dict.fromkeys(ORDERS, (1.0, 0.5))

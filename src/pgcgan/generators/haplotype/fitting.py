@@ -1,40 +1,59 @@
-"""Fitting the distribution of rows of block codes: groups of labels, chain, context tree and local ancestry."""
+"""Fitting the distribution of rows of block codes: groups of labels, chain, context tree and local ancestry.
+
+Every choice here is made by the likelihood of training rows, each left out of the counts that predict it.
+
+A label of fifty people has too few haplotypes of its own to tell which runs of codes are common, and what its people
+share with those of a neighbouring population is lost if each is counted apart. Labels with few people are therefore
+grouped where that predicts their haplotypes better: chain, runs and local ancestry are counted in groups, and a label
+is told from its group by the frequency of each code (`CodeModel.label_frequency`), to which draws are raked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
+from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.spatial.distance import squareform
 from scipy.special import logsumexp
 
-from ...numerics import table_of
 from ...runtime.threads import in_threads
-from .chain import Chain, fit_chain
-from .code_model import ROWS_AT_A_TIME, CodeModel, own_frequency
+from .chain import Chain, LeftOutCounts, fit_chain
+from .code_model import CodeModel, own_frequency
+from .code_rows import ROWS_AT_A_TIME, CodeRows
 from .context_tree import ORDERS, POWERS, ContextTree, count_runs, empty_context_tree
-from .label_groups import find_groups, trial_blocks
 from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
 from .person_ancestry import no_ancestry
-from .shrinkage import fit_shrinkage
 
-_ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
-_GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
-# usual weights, with which groupings of labels are compared
+FEW_PEOPLE = 250  # labels with as many are counted on their own
+MOST_FST = 0.02  # within a group, of its parts: populations of a continent have less, continents more
+_TRIAL_BLOCKS = 24  # in the middle, that groupings are tried on
+_CUTS = 4  # groupings that are tried, at most
+# usual weights, with which groupings are compared
 _TRIAL: dict[str, Any] = {
     "power": 0.5,
     "chain_weights": {"label_weight": 10.0, "pooled_weight": 10.0},
     "run_weights": dict.fromkeys(ORDERS, (1.0, 0.7)),
 }
 
+_ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
+_GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
+
+# weights of chain and context tree that are tried
+_LABEL_WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_POOLED_WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_CONCENTRATIONS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0)
+_DISCOUNTS = (0.0, 0.3, 0.5, 0.7, 0.85, 0.95)
+_SHRINKAGE_CODES = 100_000  # codes of training rows that they are fitted to
+_CHAIN_BLOCKS = 16  # that the chain's weights are tried on
+_ROUNDS = 2
+
 
 def fit_code_model(
-    codes: np.ndarray,
-    label: np.ndarray,
-    person: np.ndarray,
-    sizes: Sequence[int],
-    n_labels: int,
+    rows: CodeRows,
     min_carriers: int,
     *,
     group_labels: bool = True,
@@ -45,12 +64,7 @@ def fit_code_model(
 
     Parameters
     ----------
-    codes : array of int, shape (rows, blocks)
-        -1 is unknown.
-    label, person : arrays of int, shape (rows,)
-    sizes : sequence of int
-        Codes per block.
-    n_labels : int
+    rows : CodeRows
     min_carriers : int
         People who must share a run of codes before it is followed.
     group_labels : bool
@@ -60,40 +74,35 @@ def fit_code_model(
     local_ancestry : bool
         Whether to fit it.
     """
-    counts = label_counts(codes, label, sizes, n_labels)
-    people = np.array([len(np.unique(person[label == k])) for k in range(n_labels)])
-    some = trial_blocks(len(sizes))
+    counts = rows.counts()
+    people = np.array([len(np.unique(rows.person[rows.label == k])) for k in range(rows.n_labels)])
+    first = max(0, (len(rows.sizes) - _TRIAL_BLOCKS) // 2)
+    some = rows.in_blocks(slice(first, first + _TRIAL_BLOCKS))
 
     def nats(group: np.ndarray) -> float:
-        part = codes[:, some], label, person, sizes[some], group, min_carriers
-        model = count_code_model(*part, **_TRIAL, longest_run=longest_run)
-        if local_ancestry:
-            model = with_local_ancestry(model, codes[:, some], label)
-        return _nats(model, codes[:, some], label)
+        model = count_code_model(some, group, min_carriers, **_TRIAL, longest_run=longest_run)
+        return _nats(with_local_ancestry(model, some) if local_ancestry else model, some)
 
-    group = find_groups(counts, people, nats) if group_labels else np.arange(n_labels)
-    of_group, n_groups = group[label], int(group.max()) + 1
+    group = find_groups(counts, people, nats) if group_labels else np.arange(rows.n_labels)
+    grouped = rows.in_groups(group)
     powers = POWERS if longest_run > 1 else ()
-    counted = count_runs(codes, of_group, person, sizes, n_groups, min_carriers, powers, longest_run)
+    counted = count_runs(grouped, min_carriers, powers, longest_run)
 
     def fitted(runs_and_share: tuple[ContextTree, np.ndarray | None]) -> tuple[Chain, ContextTree, float]:
         runs, share = runs_and_share
-        return fit_shrinkage(fit_chain(codes, of_group, sizes, n_groups, share), runs, codes, of_group, sizes)
+        return fit_shrinkage(fit_chain(grouped, share), runs, grouped)
 
-    (chain, tree, least), *trials = in_threads(fitted, [(empty_context_tree(len(sizes)), None), *counted])
+    (chain, tree, least), *trials = in_threads(fitted, [(empty_context_tree(len(rows.sizes)), None), *counted])
     enough = (1 - _GAIN) * least
     for trial in trials:
         if trial[2] < min(least, enough):
             chain, tree, least = trial
-    model = CodeModel(chain, tree, no_admixture(group), no_ancestry(sizes, n_labels), counts)
-    return with_local_ancestry(model, codes, label) if local_ancestry else model
+    model = CodeModel(chain, tree, no_admixture(group), no_ancestry(rows.sizes, rows.n_labels), counts)
+    return with_local_ancestry(model, rows) if local_ancestry else model
 
 
 def count_code_model(
-    codes: np.ndarray,
-    label: np.ndarray,
-    person: np.ndarray,
-    sizes: Sequence[int],
+    rows: CodeRows,
     group: np.ndarray,
     min_carriers: int,
     *,
@@ -106,7 +115,7 @@ def count_code_model(
 
     Parameters
     ----------
-    codes, label, person, sizes, min_carriers, longest_run
+    rows, min_carriers, longest_run
         As in `fit_code_model`.
     group : array of int, shape (labels,)
         The group of each label.
@@ -115,31 +124,74 @@ def count_code_model(
     chain_weights : mapping
         The weights of the shrinkages in `Chain`, by name.
     """
-    n_groups = int(group.max()) + 1
-    counted = count_runs(codes, group[label], person, sizes, n_groups, min_carriers, (power,), longest_run)
-    runs, share = counted[0]
-    chain = fit_chain(codes, group[label], sizes, n_groups, share).reweighted(**chain_weights)
-    counts = label_counts(codes, label, sizes, len(group))
+    grouped = rows.in_groups(group)
+    ((runs, share),) = count_runs(grouped, min_carriers, (power,), longest_run)
+    chain = fit_chain(grouped, share).reweighted(**chain_weights)
     tree = replace(runs, weights=dict(run_weights))
-    return CodeModel(chain, tree, no_admixture(group), no_ancestry(sizes, len(group)), counts)
+    return CodeModel(chain, tree, no_admixture(group), no_ancestry(rows.sizes, rows.n_labels), rows.counts())
 
 
-def label_counts(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int) -> list[np.ndarray]:
-    """Return how often each label has each code: a float32 array (labels, codes) for each block."""
-    known = codes >= 0
-    return [table_of((label[known[:, b]], codes[known[:, b], b]), (n_labels, size)) for b, size in enumerate(sizes)]
+# ---- groups of labels ---------------------------------------------------------------------------------------------
 
 
-def _nats(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> float:
+def find_groups(
+    code_counts: Sequence[np.ndarray], people: np.ndarray, nats: Callable[[np.ndarray], float]
+) -> np.ndarray:
+    """Return the group of each label: array of int, shape (labels,).
+
+    Labels are joined in the order of a hierarchical clustering by their code frequencies (average linkage of Hudson's
+    Fst, up to .02); of a few cuts of that tree, the one that predicts training rows best is taken.
+
+    Parameters
+    ----------
+    code_counts : sequence of arrays, shape (labels, codes)
+        How often each label has each code of each block.
+    people : array of int, shape (labels,)
+        People of each label.
+    nats : callable
+        From the groups of labels to the mean of -log P of a row left out.
+    """
+    n_labels = len(people)
+    every = np.arange(n_labels)
+    few = np.flatnonzero(people < FEW_PEOPLE)
+    if len(few) < 2:
+        return every
+    tree = linkage(squareform(fst_of_labels(code_counts)[np.ix_(few, few)], checks=False), method="average")
+    fewest = len(few) - int((tree[:, 2] <= MOST_FST).sum())
+    sizes = np.unique(np.geomspace(fewest, len(few), _CUTS).round().astype(int))
+    if len(sizes) == 1:
+        return every
+    groupings = [_numbered(every, few, cut_tree(tree, int(size))[:, 0]) for size in sizes]
+    return min(groupings, key=nats)
+
+
+def _numbered(every: np.ndarray, few: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Return groups numbered in the order of their first labels; labels that are not among the few are alone."""
+    first = every.copy()
+    first[few] = [few[cluster == c].min() for c in cluster]
+    return np.unique(first, return_inverse=True)[1]
+
+
+def fst_of_labels(code_counts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return Hudson's Fst of each pair of labels over the codes of all blocks (Bhatia 2013, ratio of averages)."""
+    n_labels = len(code_counts[0])
+    within, between = np.zeros(n_labels), np.zeros((n_labels, n_labels))
+    for counts in code_counts:
+        n = np.maximum(counts.sum(axis=1, keepdims=True, dtype=np.float64), 2)
+        frequency = counts / n
+        between += 1 - frequency @ frequency.T
+        within += ((1 - (frequency**2).sum(axis=1, keepdims=True)) * n / (n - 1))[:, 0]
+    fst = 1 - (within[:, None] + within) / 2 / np.maximum(between, 1e-12)
+    np.fill_diagonal(fst, 0)
+    return np.maximum(fst, 0)
+
+
+def _nats(model: CodeModel, rows: CodeRows) -> float:
     """Return the mean of -log P of a training row left out, of a model counted in these rows."""
     nats = 0.0
-    for first in range(0, len(codes), ROWS_AT_A_TIME):
-        part, of_label = codes[first : first + ROWS_AT_A_TIME], label[first : first + ROWS_AT_A_TIME]
-        predictor = model.predictor(of_label)
-        for b in range(codes.shape[1]):
-            nats -= _log_likelihood(model, b, predictor.log_probs(part[:, b]), part[:, b], of_label)
-            predictor.observe(part[:, b])
-    return nats / len(codes)
+    for part, b, log_probs in model.left_out_log_probs(rows):
+        nats -= _log_likelihood(model, b, log_probs, rows.codes[part, b], rows.label[part])
+    return nats / len(rows)
 
 
 def _log_likelihood(model: CodeModel, block: int, log_probs: np.ndarray, code: np.ndarray, label: np.ndarray) -> float:
@@ -156,22 +208,123 @@ def _log_likelihood(model: CodeModel, block: int, log_probs: np.ndarray, code: n
     return float((tilted[np.arange(len(code)), code] - logsumexp(tilted, axis=1)).sum())
 
 
-def with_local_ancestry(model: CodeModel, codes: np.ndarray, label: np.ndarray) -> CodeModel:
+# ---- weights of chain and context tree ----------------------------------------------------------------------------
+
+
+def fit_shrinkage(chain: Chain, tree: ContextTree, rows: CodeRows) -> tuple[Chain, ContextTree, float]:
+    """Choose the weights of chain and context tree, each in turn, by the leave-one-out likelihood of training rows.
+
+    Returns
+    -------
+    Chain
+    ContextTree
+    nats : float
+        The mean of -log P of a row left out.
+    """
+    left_out = _LeftOut(tree, rows.evenly(_SHRINKAGE_CODES // len(rows.sizes)))
+    some = np.unique(np.linspace(0, len(rows.sizes) - 1, _CHAIN_BLOCKS).astype(int))
+    weights, used = dict(tree.weights), list(left_out.counted)
+    for _ in range(_ROUNDS):
+        chains = [
+            chain.reweighted(label_weight=a, pooled_weight=b) for a, b in product(_LABEL_WEIGHTS, _POOLED_WEIGHTS)
+        ]
+        chain = max(chains, key=lambda trial: left_out.score(left_out.by_chain(trial, some), some, used, weights))
+        probability = left_out.by_chain(chain, np.arange(len(rows.sizes)))
+        for i, order in enumerate(used):
+            trials = list(product(_CONCENTRATIONS, _DISCOUNTS))
+            scores = [left_out.score(probability, slice(None), used[i:], {**weights, order: trial}) for trial in trials]
+            weights[order] = trials[int(np.argmax(scores))]
+            probability = left_out.refined(probability, slice(None), order, weights[order])
+    nats = -_log_sum(probability) / len(left_out.codes)
+    return chain, replace(tree, weights=weights), nats
+
+
+class _LeftOut:
+    """Training rows and what chain and context tree count without each of them.
+
+    Attributes
+    ----------
+    counted : dict of int to array, shape (2 + discounts, blocks, rows)
+        Of each row's run of each length: the count of the row's code after it, that of all codes, and the sum of
+        min(count, discount) over the codes for each discount.
+    """
+
+    def __init__(self, tree: ContextTree, rows: CodeRows):
+        self.codes, self.label = rows.codes, rows.label
+        used = [order for order in ORDERS if any(order in lengths for lengths in tree.runs)]
+        n_blocks = len(rows.sizes)
+        self.counted = {order: np.zeros((2 + len(_DISCOUNTS), n_blocks, len(rows)), np.float32) for order in used}
+        self._chain_weight = np.ones((n_blocks, len(rows)), dtype=np.float32)
+        self._counts_of_chain: dict[int, LeftOutCounts] = {}
+        history: list[dict[int, np.ndarray]] = []
+        for b in range(n_blocks):
+            tree.advance(self.codes[:, b - 1], history)
+            own = self.codes[:, b]
+            weight_of_own = tree.leave_out_weights(b, history[b], self.label, own)
+            self._chain_weight[b] = weight_of_own[1]
+            for order, runs in tree.runs[b].items():
+                context = runs.context_id(history[b][order], self.label)
+                use = np.flatnonzero((context >= 0) & (own >= 0))
+                use = use[runs.carriers[context[use]] - 1 >= tree.min_carriers]
+                count, total, taken = runs.left_out(context[use], own[use], weight_of_own[order][use], _DISCOUNTS)
+                self.counted[order][:, b, use] = count, total, *taken
+
+    def by_chain(self, chain: Chain, blocks: np.ndarray) -> np.ndarray:
+        """Return the chain's probabilities of the rows' own codes: (blocks, rows)."""
+        probability = np.ones((len(blocks), len(self.codes)), dtype=np.float32)
+        for i, b in enumerate(blocks.tolist()):
+            rows = np.flatnonzero(self.codes[:, b] >= 0)
+            if b not in self._counts_of_chain:
+                of_rows = self.codes[rows, b - 1], self.label[rows], self.codes[rows, b], self._chain_weight[b, rows]
+                self._counts_of_chain[b] = chain.left_out(b, *of_rows, own_label=True)
+            probability[i, rows] = self._counts_of_chain[b].probability(chain.label_weight, chain.pooled_weight)
+        return probability
+
+    def refined(
+        self, probability: np.ndarray, blocks: np.ndarray | slice, order: int, weights: tuple[float, float]
+    ) -> np.ndarray:
+        """Return the probabilities refined by the runs of one length."""
+        concentration, discount = weights
+        count, total = self.counted[order][0, blocks], self.counted[order][1, blocks]
+        mass = concentration + self.counted[order][2 + _DISCOUNTS.index(discount), blocks]
+        with_run = (count - np.minimum(count, np.float32(discount)) + mass * probability) / (total + concentration)
+        return np.where(total > 0, with_run, probability)
+
+    def score(
+        self,
+        probability: np.ndarray,
+        blocks: np.ndarray | slice,
+        orders: Sequence[int],
+        weights: dict[int, tuple[float, float]],
+    ) -> float:
+        """Return the log-likelihood of the rows, refined by the runs of these lengths."""
+        for order in orders:
+            probability = self.refined(probability, blocks, order, weights[order])
+        return _log_sum(probability)
+
+
+def _log_sum(probability: np.ndarray) -> float:
+    return float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64))
+
+
+# ---- local ancestry -----------------------------------------------------------------------------------------------
+
+
+def with_local_ancestry(model: CodeModel, rows: CodeRows) -> CodeModel:
     """Return the model with local ancestry, fitted to as many of its training rows as are needed."""
     group = model.admixture.group
     n_labels, n_groups = model.n_labels, int(group.max()) + 1
     if n_groups == 1:
         return model
-    rows = np.unique(np.linspace(0, len(codes) - 1, max(1, min(len(codes), _ADMIXTURE_CODES // codes.shape[1]))))
-    codes, label = codes[rows.astype(int)], label[rows.astype(int)]
+    rows = rows.evenly(_ADMIXTURE_CODES // len(rows.sizes))
     from_all = AdmixtureHMM(np.ones((n_labels, n_groups), np.float32), np.zeros(n_labels, np.float32), group)
     every_group = replace(model, admixture=from_all)
-    log_probs = np.empty((*codes.shape, n_groups), dtype=np.float32)
+    log_probs = np.empty((*rows.codes.shape, n_groups), dtype=np.float32)
     at_a_time = max(1, ROWS_AT_A_TIME // n_groups)
-    for first in range(0, len(codes), at_a_time):
+    for first in range(0, len(rows), at_a_time):
         part = slice(first, first + at_a_time)
-        predictor = every_group.predictor(label[part])
-        for b in range(codes.shape[1]):
-            log_probs[part, b] = predictor.log_probs_by_group(codes[part, b])
-            predictor.observe(codes[part, b])
-    return replace(model, admixture=fit_admixture(log_probs, label, group))
+        predictor = every_group.predictor(rows.label[part])
+        for b in range(len(rows.sizes)):
+            log_probs[part, b] = predictor.log_probs_by_group(rows.codes[part, b])
+            predictor.observe(rows.codes[part, b])
+    return replace(model, admixture=fit_admixture(log_probs, rows.label, group))

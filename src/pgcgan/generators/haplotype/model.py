@@ -29,20 +29,19 @@ from ..rows import Rows, calls_of, rows_of
 from . import blocks as block_module
 from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
-from .blocks import MOST_CODES, Blocks, find_blocks
+from .blocks import MOST_CODES, Blocks, find_blocks, principal_components
 from .calibration import MOST_INVERSE_TEMPERATURE, TrainingComparison, choose_inverse_temperature, rake
+from .carriers import choose_carriers, choose_run_carriers, least_carriers
 from .code_model import CodeModel
-from .components import principal_components
+from .code_rows import CodeRows
 from .context_tree import ORDERS
 from .cost import expected_cost
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
 from .fitting import fit_code_model
-from .membership import choose_min_carriers, least_carriers
 from .mixed_people import RATE, AncestryPaths, draw_codes, draw_paths, stretch_probability
 from .nested_labels import parents_of
-from .person_ancestry import KnownAncestry
-from .private_carriers import choose_carriers
+from .person_ancestry import KnownAncestry, infer_ancestry, with_loadings
 
 _AXES = 10  # principal components looked at for the temperature
 
@@ -193,20 +192,19 @@ class HaplotypeModel(Generator):
             )
             say("membership attack", 0.1)
         self.blocks_ = self._find_blocks(rows, overlap, self.min_carriers_)
-        codes = self.blocks_.encode(rows.states).astype(np.int64)
+        coded = CodeRows.of(rows, self.blocks_)
         say("haplotype blocks", 0.2)
 
-        model = replace(self._fit_code_model(rows, codes), parent=parents_of(rows.label_names, len(self.label)))
+        model = replace(self._fit_code_model(rows, coded), parent=parents_of(rows.label_names, len(self.label)))
         say("context tree and local ancestry", 0.6)
 
-        centre, axes, scores = principal_components(self.blocks_, codes)
-        of_people = (len(rows.label), rows.rows_per_person, -1)
+        centre, axes, scores = principal_components(self.blocks_, coded.codes)
         if ancestry is None:
-            model = model.with_ancestry(codes.reshape(of_people), rows.label, scores.reshape(of_people), self.seed)
+            own_ancestry = infer_ancestry(model, coded, scores, self.seed)
         else:
-            model = model.with_known_ancestry(codes.reshape(of_people), rows.label, ancestry)
+            own_ancestry = with_loadings(model, coded, ancestry)
         transitions = max(self.min_transitions, self.min_carriers_) if self.private else self.min_transitions
-        model = model.without_rare_transitions(codes, transitions)
+        model = replace(model, ancestry=own_ancestry).without_rare_transitions(coded, transitions)
         say("person ancestry", 0.8)
 
         sampler = CodeSampler.of(model)
@@ -244,16 +242,12 @@ class HaplotypeModel(Generator):
             label=rows.row_label,
         )
 
-    def _fit_code_model(self, rows: Rows, codes: np.ndarray) -> CodeModel:
+    def _fit_code_model(self, rows: Rows, coded: CodeRows) -> CodeModel:
         """Fit the code model; the number of carriers of a run is chosen by a membership attack if it is not given."""
 
         def fit(run_carriers: int) -> CodeModel:
             return fit_code_model(
-                codes,
-                rows.row_label,
-                rows.row_person,
-                self.blocks_.sizes,
-                len(rows.label_names),
+                coded,
                 run_carriers,
                 group_labels=self.group_labels,
                 longest_run=ORDERS[-1] if self.context_tree else 1,
@@ -266,7 +260,7 @@ class HaplotypeModel(Generator):
         model = fit(least)
         if not any(model.context_tree.runs):
             return model
-        enough = choose_min_carriers(model, self.blocks_, rows, codes, least, self.seed)
+        enough = choose_run_carriers(model, self.blocks_, rows, coded, least, self.seed)
         return model if enough == least else fit(enough)
 
     def estimate(self, people: Genotypes) -> Estimate:

@@ -12,16 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from ...runtime.threads import in_threads
+from .code_rows import ROWS_AT_A_TIME, CodeRows
+
+if TYPE_CHECKING:
+    from .code_model import CodeModel
 
 T = TypeVar("T")
 
 MOST_AXES = 6
+_OFFSET_BYTES = 4_000_000_000  # of the predictions that ancestry is fitted to
 _SIGNIFICANCE = 4.27  # normal quantile of .001 / 100 components looked at
 _ROUNDS = 25
 _PART = 250_000  # numbers (rows x codes) at a time
@@ -165,29 +170,66 @@ def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarr
     return weights.astype(np.float32)
 
 
-def fit_ancestry(
-    codes: np.ndarray,
-    label: np.ndarray,
-    sizes: Sequence[int],
-    offset: np.ndarray,
-    scores: np.ndarray,
-    n_labels: int,
-    seed: int = 0,
-) -> PersonAncestry:
+def infer_ancestry(model: CodeModel, rows: CodeRows, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
+    """Fit the ancestry of people to the training rows of a code model; without axes where there is no structure.
+
+    Parameters
+    ----------
+    model : CodeModel
+    rows : CodeRows
+    scores : array of float, shape (rows, components)
+        Principal components of the rows. Those on which the haplotypes of people correlate count as ancestry.
+    seed : int
+    """
+    without = no_ancestry(rows.sizes, rows.n_labels)
+    if rows.rows_per_person != 2:
+        return without
+    of_people = scores.reshape(-1, 2, scores.shape[1])
+    shared = shared_components(of_people, rows.label[::2])
+    if not len(shared):
+        return without
+    start = of_people[:, :, shared].mean(axis=1)
+    most = max(1000, _OFFSET_BYTES // (8 * sum(rows.sizes)))
+    if len(start) > most:
+        people = np.sort(np.random.default_rng(seed).permutation(len(start))[:most])
+        rows, start = rows.at((2 * people[:, None] + [0, 1]).ravel()), start[people]
+    offset = np.empty((sum(rows.sizes), len(rows)), dtype=np.float32)
+    ends = np.cumsum([0, *rows.sizes])
+    for part, b, log_probs in model.left_out_log_probs(rows):
+        offset[ends[b] : ends[b + 1], part] = log_probs.T
+    try:
+        return fit_ancestry(rows, offset, start, seed)
+    except np.linalg.LinAlgError:  # too few people for the axes
+        return without
+
+
+def with_loadings(model: CodeModel, rows: CodeRows, known: KnownAncestry) -> PersonAncestry:
+    """Fit loadings to the training rows of a code model, whose people have an ancestry that is known."""
+    z = np.repeat(known.z, rows.rows_per_person, axis=0)
+    if not z.shape[1]:
+        return no_ancestry(rows.sizes, rows.n_labels)
+    parts = [rows.at(slice(first, first + ROWS_AT_A_TIME)) for first in range(0, len(rows), ROWS_AT_A_TIME)]
+    predictors = [model.predictor(part.label) for part in parts]
+    loadings = []
+    for b in range(len(rows.sizes)):  # block by block: the offsets of all blocks are larger than the data
+        offset = [p.log_probs(part.codes[:, b]) for p, part in zip(predictors, parts, strict=True)]
+        loadings.append(fit_loadings(np.concatenate(offset), rows.codes[:, b], z))
+        for predictor, part in zip(predictors, parts, strict=True):
+            predictor.observe(part.codes[:, b])
+    return PersonAncestry(loadings, known.spread)
+
+
+def fit_ancestry(rows: CodeRows, offset: np.ndarray, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
     """Fit loadings and spread by EM (Laplace approximation of each person's z).
 
     Parameters
     ----------
-    codes : array of int, shape (people, 2, blocks)
-        -1 is unknown and counts nothing.
-    label : array of int, shape (people,)
-    sizes : sequence of int
-        Codes per block.
-    offset : array of float32, shape (codes of all blocks, people * 2)
+    rows : CodeRows
+        Two of each person.
+    offset : array of float32, shape (codes of all blocks, rows)
         The code model's log-probabilities of each row, its own contribution left out.
     scores : array of float, shape (people, axes)
         Where z starts.
-    n_labels : int
     seed : int
 
     Returns
@@ -195,14 +237,14 @@ def fit_ancestry(
     PersonAncestry
         Without axes if there is no finite solution.
     """
-    em = _AncestryEM(codes, label, sizes, offset, scores, n_labels)
+    em = _AncestryEM(rows, offset, scores)
     random = np.random.default_rng(seed)
     for i in range(_ROUNDS):
         for _ in range(3 if i == 0 else 1):
             em.update_loadings(random)
         covariance = em.update_people()
         if not (np.isfinite(em.z).all() and np.isfinite(em.loadings).all()):
-            return no_ancestry(sizes, n_labels)
+            return no_ancestry(rows.sizes, rows.n_labels)
         em.update_spread(covariance)
     root = np.linalg.cholesky(_SPREAD * em.spread + 1e-9 * np.eye(em.z.shape[1])).astype(np.float32)
     return PersonAncestry([w.astype(np.float32) for w in np.split(em.loadings, em.start[1:-1])], root)
@@ -211,36 +253,26 @@ def fit_ancestry(
 class _AncestryEM:
     """The state of the EM algorithm of `fit_ancestry`; parameters as there."""
 
-    def __init__(
-        self,
-        codes: np.ndarray,
-        label: np.ndarray,
-        sizes: Sequence[int],
-        offset: np.ndarray,
-        scores: np.ndarray,
-        n_labels: int,
-    ):
-        self.label, self.offset = label, offset
-        people, self.per, blocks = codes.shape
-        self.start = np.concatenate([[0], np.cumsum(sizes)])
-        flat = codes.reshape(-1, blocks)
-        self.known = None if (flat >= 0).all() else (flat >= 0).T.astype(np.float32)
-        rows, columns = np.nonzero(flat >= 0)
-        own = self.start[columns] + flat[rows, columns]
-        self.own = csr_array((np.ones(len(own), np.float32), (rows, own)), shape=offset.shape[::-1])
+    def __init__(self, rows: CodeRows, offset: np.ndarray, scores: np.ndarray):
+        codes, self.label, self.offset = rows.codes, rows.label[::2], offset
+        self.start = np.concatenate([[0], np.cumsum(rows.sizes)])
+        self.known = None if (codes >= 0).all() else (codes >= 0).T.astype(np.float32)
+        row, block = np.nonzero(codes >= 0)
+        own = self.start[block] + codes[row, block]
+        self.own = csr_array((np.ones(len(own), np.float32), (row, own)), shape=offset.shape[::-1])
         # blocks are taken in parts that stay in the cache
-        ends = np.flatnonzero(np.diff(self.start[1:] * len(flat) // _PART, append=-1)) + 1
+        ends = np.flatnonzero(np.diff(self.start[1:] * len(codes) // _PART, append=-1)) + 1
         parts = list(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
         size = -(-len(parts) // _GROUPS)
         self.groups = [parts[first : first + size] for first in range(0, len(parts), size)]
         self.block_of_code = csr_array((np.ones(len(offset), np.float32), np.arange(len(offset)), self.start))
-        self.z = centred_within_labels(scores, label)
+        self.z = centred_within_labels(scores, self.label)
         self.z /= np.maximum(self.z.std(axis=0), 1e-9)
         axes = self.z.shape[1]
         # a noisy start does not matter: the first E step corrects it
-        self.deviation: np.ndarray = np.tile(0.5 * np.eye(axes), (people, 1, 1))
+        self.deviation: np.ndarray = np.tile(0.5 * np.eye(axes), (len(self.z), 1, 1))
         self.loadings = np.zeros((len(offset), axes))
-        self.spread = np.tile(np.eye(axes), (n_labels, 1, 1))
+        self.spread = np.tile(np.eye(axes), (rows.n_labels, 1, 1))
 
     def each_group(self, z: np.ndarray, use: Callable[[Iterator[tuple[slice, np.ndarray]]], T]) -> list[T]:
         """Return what a function returns for groups of codes, given some codes of the group at a time.
@@ -252,7 +284,7 @@ class _AncestryEM:
             Of an iterator over slices of codes and the probabilities of these codes: float32, shape (codes, rows),
             which it may change.
         """
-        z_rows = np.repeat(z, self.per, axis=0).T.astype(np.float32)
+        z_rows = np.repeat(z, 2, axis=0).T.astype(np.float32)
 
         def probabilities(group: list[tuple[int, int]]) -> Iterator[tuple[slice, np.ndarray]]:
             for first, last in group:
@@ -273,7 +305,7 @@ class _AncestryEM:
         """M step: the loadings, with z drawn from the posterior of each person; half a Newton step."""
         axes = self.z.shape[1]
         drawn = self.z + np.einsum("pij,pj->pi", self.deviation, random.standard_normal(self.z.shape))
-        z_rows = np.repeat(drawn, self.per, axis=0).astype(np.float32)
+        z_rows = np.repeat(drawn, 2, axis=0).astype(np.float32)
         products = (z_rows[:, :, None] * z_rows[:, None, :]).reshape(len(z_rows), -1)
         observed = self.own.T @ z_rows - _RIDGE * self.loadings
 
@@ -305,9 +337,9 @@ class _AncestryEM:
 
         for _ in range(_NEWTON_STEPS_OF_PEOPLE):
             expected = np.sum(self.each_group(self.z, expectation), axis=0)
-            of_people = (observed - expected[:, :axes]).reshape(people, self.per, axes).sum(axis=1)
+            of_people = (observed - expected[:, :axes]).reshape(people, 2, axes).sum(axis=1)
             gradient = of_people - np.einsum("pij,pj->pi", precision, self.z)
-            hessian = precision + expected[:, axes:].reshape(people, self.per, axes, axes).sum(axis=1)
+            hessian = precision + expected[:, axes:].reshape(people, 2, axes, axes).sum(axis=1)
             step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
             self.z += step * np.minimum(1, 3 / np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1e-9))
         return np.linalg.inv(hessian)

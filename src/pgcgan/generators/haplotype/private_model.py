@@ -16,6 +16,7 @@ from ..rows import Rows, rows_of
 from .blocks import Blocks, find_blocks
 from .calibration import rake
 from .code_model import CodeModel
+from .code_rows import CodeRows
 from .context_tree import ContextTree, empty_context_tree
 from .drawing import CodeSampler
 from .exclusive_sites import ExclusiveSites
@@ -217,7 +218,8 @@ def _learn_from_public(public: Rows, rows: Rows, n_labels: int) -> tuple[Blocks,
         [table[0] for table in exact_codes(codes, everybody, sizes, 1)],
         [table[0] for table in exact_transitions(codes, everybody, sizes, 1)],
     )
-    model = fit_code_model(codes, everybody, public.row_person, sizes, 1, _RUN_CARRIERS, local_ancestry=False)
+    public_rows = CodeRows(codes, everybody, public.row_person, sizes, 1)
+    model = fit_code_model(public_rows, _RUN_CARRIERS, local_ancestry=False)
     return blocks, counts, model.context_tree.shared_by(n_labels)
 
 
