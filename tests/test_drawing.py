@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from pgcgan.generators.haplotype.calibration import rake
 from pgcgan.generators.haplotype.chain import Chain
 from pgcgan.generators.haplotype.code_model import CodeModel
 from pgcgan.generators.haplotype.context_tree import empty_context_tree
-from pgcgan.generators.haplotype.drawing import CodeSampler, draw_evenly, raking_bias, softmax
+from pgcgan.generators.haplotype.drawing import CodeSampler, draw_evenly, rake, raking_bias, softmax
 from pgcgan.generators.haplotype.local_ancestry import no_admixture
 from pgcgan.generators.haplotype.person_ancestry import PersonAncestry, no_ancestry
 

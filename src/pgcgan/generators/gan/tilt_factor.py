@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...runtime.threads import in_threads
-from ..haplotype.calibration import TrainingComparison
+from ..haplotype.drawing import TrainingComparison
 from .drawing import TiltSampler
 
 FACTORS = (1.0, 0.75, 0.5, 0.25)

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from ...numerics import nearest_distances
 from ..haplotype.blocks import Blocks
-from ..haplotype.calibration import rake
 from ..haplotype.code_model import CodeModel
+from ..haplotype.drawing import rake
 from .code_features import component_scores, leading_components
 from .drawing import TiltSampler, ancestry_terms, draw_codes, gumbel_noise, straight_through
 from .networks import Critic, Features, TiltGenerator

@@ -1,8 +1,8 @@
 """The haplotype model, in closed form and with numpy alone.
 
 `blocks` cuts the sites into haplotype blocks and collects their codes, `code_model` is the distribution of rows of
-codes given their label, `calibration` sets code frequencies and temperature after the fit, `model` puts them together.
-`membership` chooses how many people must carry a run, so that nobody is given away; `exclusive_sites` keeps sites
+codes given their label, `fitting` fits it, `drawing` draws codes and calibrates them, `model` puts them together.
+`carriers` chooses how many people must carry what is kept, so that nobody is given away; `exclusive_sites` keeps sites
 consistent that exclude each other.
 
 `mixed_people` draws people of a mixture of labels. `private_model` is the model with differential privacy:

@@ -30,13 +30,12 @@ from . import blocks as block_module
 from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks, principal_components
-from .calibration import MOST_INVERSE_TEMPERATURE, TrainingComparison, choose_inverse_temperature, rake
 from .carriers import choose_carriers, choose_run_carriers, least_carriers
 from .code_model import CodeModel
 from .code_rows import CodeRows
 from .context_tree import ORDERS
 from .cost import expected_cost
-from .drawing import CodeSampler
+from .drawing import MOST_INVERSE_TEMPERATURE, CodeSampler, TrainingComparison, choose_inverse_temperature, rake
 from .exclusive_sites import ExclusiveSites
 from .fitting import fit_code_model
 from .mixed_people import RATE, AncestryPaths, draw_codes, draw_paths, stretch_probability

@@ -14,11 +14,10 @@ from ...runtime.threads import single_thread
 from ..estimate import Estimate
 from ..rows import Rows, rows_of
 from .blocks import Blocks, find_blocks
-from .calibration import rake
 from .code_model import CodeModel
 from .code_rows import CodeRows
 from .context_tree import ContextTree, empty_context_tree
-from .drawing import CodeSampler
+from .drawing import CodeSampler, rake
 from .exclusive_sites import ExclusiveSites
 from .fitting import fit_code_model
 from .local_ancestry import no_admixture
