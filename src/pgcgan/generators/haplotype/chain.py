@@ -150,21 +150,21 @@ class Chain:
             self._sums[block] = total, in_label.sum(axis=1), after.sum(axis=2), after_in_all.sum(axis=1), both
         total, of_label, of_source, of_source_in_all, both = self._sums[block]
         less = np.where(known, weight, 0).astype(np.float64)
-        mine = np.asarray(own_label, dtype=np.float64)
+        is_own = np.asarray(own_label, dtype=np.float64)
         common, codes = in_all[own].astype(np.float64), len(in_all)
         before = np.where(known, after_in_all[source, own], 0).astype(np.float64)
         counted = in_label[label, own].astype(np.float64)
         frequency = (common - 1 + 1 / codes) / total
         others = np.where(known, both[source, label], 0) - before * counted * total / (common + 1 / codes)
         return LeftOutCounts(
-            transitions=np.where(known, after[label, source, own], 0) - less * mine,
-            transitions_of_all=np.where(known, of_source[label, source], 0) - less * mine,
+            transitions=np.where(known, after[label, source, own], 0) - less * is_own,
+            transitions_of_all=np.where(known, of_source[label, source], 0) - less * is_own,
             pooled=before - less,
             pooled_of_all=np.where(known, of_source_in_all[source], 0) - less,
-            counts=counted - mine,
-            counts_of_all=of_label[label] - mine,
+            counts=counted - is_own,
+            counts_of_all=of_label[label] - is_own,
             frequency=frequency,
-            products=others + (before - less) * (counted - mine) / frequency,
+            products=others + (before - less) * (counted - is_own) / frequency,
         )
 
     def log_probs(

@@ -313,9 +313,6 @@ def empty_context_tree(blocks: int) -> ContextTree:
     return ContextTree([{} for _ in range(blocks)], dict.fromkeys(ORDERS, (1.0, 0.5)), 0, 1.0)
 
 
-_NO_CODES = np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)  # not counted yet
-
-
 def count_runs(
     rows: CodeRows, min_carriers: int, powers: Sequence[float], longest: int = ORDERS[-1]
 ) -> list[tuple[ContextTree, np.ndarray]]:
@@ -346,8 +343,8 @@ def count_runs(
     for b in range(1, len(sizes)):
         number.append({1: codes[:, b - 1].astype(np.int64)})
         n_runs.append({1: int(sizes[b - 1])})
-        contexts: dict[int, np.ndarray] = {}
-        found: dict[int, RunCounts] = {}
+        # of each length: which context each row has, what the runs and contexts are, and the carriers of the contexts
+        contexts: dict[int, tuple[np.ndarray, tuple[np.ndarray, int, np.ndarray, int], np.ndarray]] = {}
         for order in ORDERS:
             half, earlier = order // 2, b - order // 2
             if order > longest or half not in number[b] or earlier < 1 or half not in number[earlier]:
@@ -357,19 +354,19 @@ def count_runs(
             if not len(keys):
                 break
             number[b][order], n_runs[b][order] = run, len(keys)
-            contexts[order], label_keys, carriers = _numbered(run, label, n_labels, person, min_carriers)
-            found[order] = RunCounts(keys, others, label_keys, n_labels, *_NO_CODES, carriers)
-        for runs in trees:
-            runs[b] = dict(found)
-        for order, context in reversed(contexts.items()):
+            context, label_keys, carriers = _numbered(run, label, n_labels, person, min_carriers)
+            contexts[order] = context, (keys, others, label_keys, n_labels), carriers
+        for order, (context, names, carriers) in reversed(contexts.items()):
             known = np.flatnonzero((context >= 0) & (codes[:, b] >= 0))
             entries, entry = np.unique(context[known] * sizes[b] + codes[known, b], return_inverse=True)
-            first = np.searchsorted(entries, np.arange(len(found[order].label_keys) + 1) * sizes[b])
+            first = np.searchsorted(entries, np.arange(len(carriers) + 1) * sizes[b])
             code = (entries % sizes[b]).astype(np.int32)
             for power, runs, share in zip(powers, trees, shares, strict=True):
                 count = np.bincount(entry, weights=share[known, b], minlength=len(entries)).astype(np.float32)
-                runs[b][order] = replace(found[order], first=first, code=code, count=count)
+                runs[b][order] = RunCounts(*names, first, code, count, carriers)
                 share[known, b] *= (_passed_on(count, power) / count)[entry]
+        for runs in trees:
+            runs[b] = dict(reversed(runs[b].items()))  # shorter runs first
         if b >= _LOOKED_BACK:
             number[b - _LOOKED_BACK] = {}
     weights = dict.fromkeys(ORDERS, (1.0, 0.5))

@@ -332,9 +332,9 @@ class TrainingComparison:
         random = np.random.default_rng([self._seed, 9])
         synthetic = self._blocks.decode(codes.reshape(-1, codes.shape[2]), random)
         ratio = (self._variance_of(synthetic) / np.maximum(self._variance, 1e-12)).mean()
-        made = synthetic[:, self._sites].astype(np.float32)
-        aa_truth = (nearest_distances(self._real, made) > self._among_real).mean()
-        aa_syn = (nearest_distances(made, self._real) > nearest_distances(made)).mean()
+        compared = synthetic[:, self._sites].astype(np.float32)
+        aa_truth = (nearest_distances(self._real, compared) > self._among_real).mean()
+        aa_syn = (nearest_distances(compared, self._real) > nearest_distances(compared)).mean()
         return float(ratio), float(aa_truth), float(aa_syn)
 
 
