@@ -5,6 +5,8 @@ Only the chunks of the region and of the people that are wanted are decompressed
 
 from __future__ import annotations
 
+from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,19 +22,22 @@ VCFZARR_SUFFIXES = (".zarr", ".vcz", ".zarr.zip", ".vcz.zip")
 
 
 def read_vcfzarr(path: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
-    """Read a VCF Zarr of zarr format 2 or 3.
+    """Read a VCF Zarr of zarr format 2 or 3, as `read_vcf` reads the VCF that bio2zarr made the Zarr of.
 
-    Returns
-    -------
-    Genotypes
-        As `read_vcf` reads the VCF that bio2zarr made the Zarr of; the fill value -2 stands for the allele that a
-        haploid call does not have. The labels are the arrays `sample_NAME` of text that have a value for everybody.
+    The fill value -2 stands for the allele that a haploid call does not have. The labels are the arrays `sample_NAME`
+    of text that have a value for everybody.
     """
     source = path.rstrip("/")
-    with Store(source) as store:
+    with closing(Store(source)) as store:
         names = store.texts("sample_id")
-        there = np.array([i for i, name in enumerate(names) if name], dtype=np.int64)
-        samples, columns = _people(source, [names[i] for i in there], there, len(names), choose)
+        present = [name for name in names if name]  # who was taken out has no name
+        if not present:
+            raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
+        if repeated(present):
+            raise DataError(f"{source} names samples more than once in sample_id: {listed(repeated(present))}.")
+        samples = list(choose(present))
+        column = {name: i for i, name in enumerate(names)}
+        columns = None if samples == names else np.array([column[s] for s in samples], dtype=np.int64)
         contigs = store.texts("contig_id")
         rows, sites = _sites(store, contigs, region)
         split = policies.multiallelic == "split"
@@ -42,21 +47,6 @@ def read_vcfzarr(path: str, *, choose: Choose, region: str | None, policies: Pol
         chosen = slice(None) if columns is None else columns
         labels = {name: values[chosen] for name, values in _labels(store, len(names)).items()}
         return table.finish(_lengths(store, contigs), store.assembly(), labels)
-
-
-def _people(
-    source: str, present: list[str], there: np.ndarray, n: int, choose: Choose
-) -> tuple[list[str], np.ndarray | None]:
-    """Return the people wanted, and their columns in the arrays, None for all as they are."""
-    if not present:
-        raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
-    column = dict(zip(present, there.tolist(), strict=True))
-    if len(column) < len(present):
-        raise DataError(f"{source} names samples more than once in sample_id: {listed(repeated(present))}.")
-    samples = list(choose(present))
-    if samples == present and len(present) == n:
-        return samples, None
-    return samples, np.array([column[s] for s in samples], dtype=np.int64)
 
 
 def _sites(store: Store, contigs: list[str], region: str | None) -> tuple[np.ndarray, list[Site]]:
@@ -69,7 +59,7 @@ def _sites(store: Store, contigs: list[str], region: str | None) -> tuple[np.nda
     if not n:
         return np.zeros(0, dtype=np.int64), []
     positions = store.read(all_positions)
-    numbers = store.read(all_numbers, zeros_left_out=True).astype(np.int64)
+    numbers = store.read(all_numbers).astype(np.int64)
     off = (numbers < 0) | (numbers >= len(contigs))
     if off.any():
         i = int(off.argmax())
@@ -129,11 +119,10 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
         separators = store.array("call_genotype_phased", FLAG, (records, n))
     if not len(rows):
         return
-    done = 0
+    remaining = iter(sites)
     for of_chunk in np.split(rows, np.flatnonzero(np.diff(rows // calls.chunks[0])) + 1):
         first, last = int(of_chunk[0]), int(of_chunk[-1]) + 1
-        some = sites[done : done + len(of_chunk)]
-        done += len(of_chunk)
+        some = list(islice(remaining, len(of_chunk)))
         # decoded to where it stays, if nothing is to be changed
         in_place = calls.dtype == np.int8 and calls.shape[2] == 2 and last - first == len(of_chunk)
         block = _block(store, calls, slice(first, last), columns, table.rows(last - first) if in_place else None)
@@ -144,7 +133,7 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
         if together is not None:
             table.add_rows(some, block, together)
             continue
-        block = block.copy()
+        block = block.copy()  # the rows of the table, where it may be, are written one by one
         for i, site in enumerate(some):
             if table.place(site) == "take":  # or it is dropped; none is outside the region
                 _add(table, site, block[i], np.zeros(block.shape[1], dtype=bool) if phased is None else phased[i])
@@ -170,16 +159,14 @@ def _block(
 ) -> np.ndarray:
     """Return some variants of the people wanted, from the chunks that hold them; in `out`, if it is given."""
     n, width = array.shape[1], array.chunks[1]
-    left_out = array.basename == "call_genotype_phased"
     if columns is None:
-        return store.read(array, variants, slice(0, n), zeros_left_out=left_out, out=out)
+        return store.read(array, variants, slice(0, n), out=out)
     if out is None:
         out = np.empty((variants.stop - variants.start, len(columns), *array.shape[2:]), dtype=array.dtype)
     for chunk in np.unique(columns // width).tolist():
         places = np.flatnonzero(columns // width == chunk)
         people = slice(chunk * width, min(n, (chunk + 1) * width))
-        part = store.read(array, variants, people, zeros_left_out=left_out)
-        out[:, places] = part[:, columns[places] - people.start]
+        out[:, places] = store.read(array, variants, people)[:, columns[places] - people.start]
     return out
 
 
@@ -200,7 +187,7 @@ def _add(table: Table, site: Site, alleles: np.ndarray, phased: np.ndarray) -> N
 def _lengths(store: Store, contigs: list[str]) -> dict[str, int | None]:
     lengths: list[int] = [-1] * len(contigs)
     if "contig_length" in store:
-        lengths = store.read(store.array("contig_length", WHOLE, (len(contigs),)), zeros_left_out=True).tolist()
+        lengths = store.read(store.array("contig_length", WHOLE, (len(contigs),))).tolist()
     return {contig: length if length > 0 else None for contig, length in zip(contigs, lengths, strict=True)}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,59 +54,22 @@ def write_vcfzarr(genotypes: People, path: str, *, force: bool, command: str | N
     return written
 
 
-class _Group:
-    """A zarr group, to which arrays are added in the layout of VCF Zarr."""
-
-    def __init__(self, folder: str, attributes: Mapping[str, Any]):
-        import numcodecs
-
-        self._codecs = numcodecs
-        self._root = zarr_library("Writing VCF Zarr files").open_group(folder, mode="w", zarr_format=2)
-        self._root.attrs.update(attributes)
-
-    def create(self, name: str, dtype: Any, axes: Mapping[str, tuple[int, int]]) -> Any:
-        """Add an array; the axes are name -> (length, chunk)."""
-        text = np.dtype(dtype).kind == "T"
-        calls = name.startswith("call_")
-        blosc = self._codecs.Blosc
-        return self._root.create_array(
-            name,
-            shape=tuple(length for length, _ in axes.values()),
-            chunks=tuple(chunk for _, chunk in axes.values()),
-            dtype=dtype,
-            filters=[self._codecs.VLenUTF8()] if text else None,
-            compressors=[blosc(cname="zstd", clevel=_LEVEL, shuffle=blosc.BITSHUFFLE if calls else blosc.SHUFFLE)],
-            fill_value=None,
-            attributes={"_ARRAY_DIMENSIONS": list(axes)},
-            config={"write_empty_chunks": True},
-        )
-
-    def add(self, name: str, values: np.ndarray, *axes: str, chunk: int | None = None) -> None:
-        """Add an array with its values; the first axis has chunks of the given length."""
-        sizes = {axis: (n, max(1, n)) for axis, n in zip(axes, values.shape, strict=True)}
-        sizes[axes[0]] = (len(values), chunk or max(1, len(values)))
-        array = self.create(name, values.dtype, sizes)
-        array[...] = values
-
-
-def _texts(values: Sequence[Any]) -> np.ndarray:
-    return np.array(values, dtype=np.dtypes.StringDType())
-
-
 def _write_folder(genotypes: People, folder: str, command: str | None, seed: int | None) -> None:
     n, people, ploidy = genotypes.n_variants, genotypes.n_samples, genotypes.ploidy
-    step = max(1, min(n, _VARIANTS, _ROW_BYTES // (people * ploidy)))
-    width = min(people, _SAMPLES)
-    group = _Group(folder, _attributes(genotypes.variants, command, seed))
-    _write_sites(group, genotypes.variants, step)
-    group.add("sample_id", _texts(genotypes.samples.tolist()), "samples", chunk=width)
-    for label, values in genotypes.labels.items():
-        if re.fullmatch(r"\w[\w-]*", label) and label != "id":
-            group.add(f"sample_{label}", _texts(values.tolist()), "samples", chunk=width)
-    axes = {"variants": (n, step), "samples": (people, width)}
-    calls = group.create("call_genotype", np.int8, {**axes, "ploidy": (ploidy, ploidy)})
-    mask = group.create("call_genotype_mask", np.bool_, {**axes, "ploidy": (ploidy, ploidy)})
-    phased = group.create("call_genotype_phased", np.bool_, axes)
+    step, width = max(1, min(n, _VARIANTS, _ROW_BYTES // (people * ploidy))), min(people, _SAMPLES)
+    root = zarr_library("Writing VCF Zarr files").open_group(folder, mode="w", zarr_format=2)
+    root.attrs.update(_attributes(genotypes.variants, command, seed))
+    chunks = {"variants": step, "samples": width}
+    labels = {f"sample_{label}": (values, "samples") for label, values in genotypes.labels.items() if _is_word(label)}
+    arrays = {**_site_arrays(genotypes.variants, step), **labels, "sample_id": (genotypes.samples, "samples")}
+    for name, (values, *axes) in arrays.items():
+        if values.dtype == object:
+            values = values.astype(np.dtypes.StringDType())
+        _create(root, name, values.dtype, dict(zip(axes, values.shape, strict=True)), chunks)[...] = values
+    lengths = {"variants": n, "samples": people}
+    calls = _create(root, "call_genotype", np.dtype(np.int8), {**lengths, "ploidy": ploidy}, chunks)
+    mask = _create(root, "call_genotype_mask", np.dtype(bool), {**lengths, "ploidy": ploidy}, chunks)
+    phased = _create(root, "call_genotype_phased", np.dtype(bool), lengths, chunks)
     for start in range(0, n, step):
         block = slice(start, min(n, start + step))
         given = genotypes.calls[block]
@@ -117,6 +80,28 @@ def _write_folder(genotypes: People, folder: str, command: str | None, seed: int
             mask[place] = part < 0
             phased[place] = genotypes.phased
         del given  # before the next is made
+
+
+def _is_word(label: str) -> bool:
+    return bool(re.fullmatch(r"\w[\w-]*", label)) and label != "id"  # the array sample_id is that of the names
+
+
+def _create(root: Any, name: str, dtype: np.dtype, axes: Mapping[str, int], chunks: Mapping[str, int]) -> Any:
+    """Add an array to a group; axes are given with their lengths, and some with the length of their chunks."""
+    from numcodecs import Blosc, VLenUTF8
+
+    shuffle = Blosc.BITSHUFFLE if name.startswith("call_") else Blosc.SHUFFLE
+    return root.create_array(
+        name,
+        shape=tuple(axes.values()),
+        chunks=tuple(chunks.get(axis, max(1, length)) for axis, length in axes.items()),
+        dtype=dtype,
+        filters=[VLenUTF8()] if dtype.kind == "T" else None,
+        compressors=[Blosc(cname="zstd", clevel=_LEVEL, shuffle=shuffle)],
+        fill_value=None,
+        attributes={"_ARRAY_DIMENSIONS": list(axes)},
+        config={"write_empty_chunks": True},
+    )
 
 
 def _attributes(variants: Variants, command: str | None, seed: int | None) -> dict[str, Any]:
@@ -130,30 +115,31 @@ def _attributes(variants: Variants, command: str | None, seed: int | None) -> di
     return {"vcf_zarr_version": "0.4", "source": f"pgcgan {VERSION}", "vcf_meta_information": lines}
 
 
-def _write_sites(group: _Group, variants: Variants, step: int) -> None:
-    contigs = list(variants.contig_lengths)
-    number = {contig: i for i, contig in enumerate(contigs)}
+def _site_arrays(variants: Variants, step: int) -> dict[str, tuple[Any, ...]]:
+    """Return the arrays of contigs, filters and sites by their names, each with the names of its axes."""
+    number = {contig: i for i, contig in enumerate(variants.contig_lengths)}
     position = variants.position.astype(np.int32 if variants.position.max() < 1 << 31 else np.int64)
-    contig = np.array([number[c] for c in variants.contig], dtype=_smallest([len(contigs)]))
+    contig = np.array([number[c] for c in variants.contig], dtype=_smallest([len(number)]))
     length = np.array([len(ref) for ref in variants.ref])
-    group.add("contig_id", _texts(contigs), "contigs")
-    if any(n is not None for n in variants.contig_lengths.values()):
-        lengths = [-1 if n is None else n for n in variants.contig_lengths.values()]
-        group.add("contig_length", np.array(lengths, dtype=np.int64), "contigs")
-    group.add("filter_id", _texts(["PASS"]), "filters")
-    group.add("filter_description", _texts(["All filters passed"]), "filters")
-    group.add("variant_contig", contig, "variants", chunk=step)
-    group.add("variant_position", position, "variants", chunk=step)
-    group.add("variant_length", length.astype(_smallest(length)), "variants", chunk=step)
-    group.add("variant_id", _texts(variants.id.tolist()), "variants", chunk=step)
-    group.add("variant_id_mask", np.asarray(variants.id == "."), "variants", chunk=step)
-    alleles = [[ref, "" if alt == "." else alt] for ref, alt in zip(variants.ref, variants.alt, strict=True)]
-    group.add("variant_allele", _texts(alleles), "variants", "alleles", chunk=step)
+    alleles = np.stack([variants.ref, np.where(variants.alt == ".", "", variants.alt)], axis=1)
+    lengths = [-1 if n is None else n for n in variants.contig_lengths.values()]
     quality = np.full(len(variants), _MISSING_QUALITY, dtype="<u4").view("<f4")
-    group.add("variant_quality", quality, "variants", chunk=step)
-    group.add("variant_filter", np.zeros((len(variants), 1), dtype=bool), "variants", "filters", chunk=step)
-    rows = _index(contig, position, position + length - 1, step)
-    group.add("region_index", rows, "region_index_values", "region_index_fields")
+    index = _index(contig, position, position + length - 1, step)
+    known = {"contig_length": (np.array(lengths, dtype=np.int64), "contigs")} if max(lengths) >= 0 else {}
+    return known | {
+        "contig_id": (np.array(list(number), dtype=object), "contigs"),
+        "filter_id": (np.array(["PASS"], dtype=object), "filters"),
+        "filter_description": (np.array(["All filters passed"], dtype=object), "filters"),
+        "variant_contig": (contig, "variants"),
+        "variant_position": (position, "variants"),
+        "variant_length": (length.astype(_smallest(length)), "variants"),
+        "variant_id": (variants.id, "variants"),
+        "variant_id_mask": (np.asarray(variants.id == "."), "variants"),
+        "variant_allele": (alleles, "variants", "alleles"),
+        "variant_quality": (quality, "variants"),
+        "variant_filter": (np.zeros((len(variants), 1), dtype=bool), "variants", "filters"),
+        "region_index": (index, "region_index_values", "region_index_fields"),
+    }
 
 
 def _index(contig: np.ndarray, position: np.ndarray, end: np.ndarray, step: int) -> np.ndarray:
