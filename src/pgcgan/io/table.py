@@ -111,6 +111,13 @@ def sample_names(path: str, table: Iterable[Row], column: int, advice: str = "")
     return list(lines)
 
 
+def write_rows(path: str, rows: Iterable[Iterable[Any]], head: Iterable[str] = ()) -> None:
+    """Write lines, and below them rows of fields with tabs between them."""
+    with open(path, "w", encoding="utf-8", newline="\n") as table:
+        table.writelines(f"{line}\n" for line in head)
+        table.writelines("\t".join(map(str, row)) + "\n" for row in rows)
+
+
 class _Zst(io.RawIOBase):
     """The inflated bytes of a .zst file, of which few are in memory at a time."""
 
