@@ -16,8 +16,7 @@ from .arrays import MISSING, calls_from, dataset, stretches
 from .errors import DataError, UsageError, listed
 from .families import families, first_part
 from .regions import named_otherwise, parse_region
-from .site_keys import common_rows
-from .variants import Variants, concat_variants, strings
+from .variants import Variants, common_rows, concat_variants, strings
 
 _ONE_LABEL = (
     "; of an array of haplotypes two rows are one person, with one label; haploid people need calls of shape "
