@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .errors import DataError, UsageError, listed
 from .io import remote
 from .io.bgzf import MAX_LINE, SAMPLE_BYTES, lines_of, opened
 from .io.index import index_of, region_start
+from .io.outputs import folder_of
 from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
@@ -75,6 +77,8 @@ RELEASES = {
         ),
     ),
 }
+_PHASE3_TABLE = ["sample", "pop", "super_pop", "gender"]
+_HIGH_TABLE = ["FamilyID", "SampleID", "FatherID", "MotherID", "Sex", "Population", "Superpopulation"]
 
 
 def fetch(
@@ -140,7 +144,7 @@ def fetch(
     names = [name.format(chromosome) for name in wanted.names.get(chromosome, wanted.names["*"])]
     url, facts, table = _first(mirror.rstrip("/"), wanted, names)
     panel = _rows(remote.contents(table), table, chromosome)
-    index = index_of(url)
+    index = str(index_of(url))
     contig = f"{wanted.prefix}{chromosome}"
     span = contig if region.rpartition(":")[0] == "" else f"{contig}:{region.rpartition(':')[2]}"
     origin = {
@@ -196,8 +200,7 @@ def _places(output: str, panel_output: str | os.PathLike[str] | None, force: boo
     if len(set(places)) < 3:
         raise UsageError(f"{panel} cannot be the panel and the genotypes at once; choose another name.")
     for place in (*places, Path(output + ".csi")):
-        if not place.parent.is_dir():
-            raise UsageError(f"The folder {place.parent} of the output {place} does not exist.")
+        folder_of(str(place))
         if place.is_dir():
             raise UsageError(f"{place} cannot be written: Is a directory.")
         check_free(place, force)
@@ -221,27 +224,20 @@ def _first(base: str, wanted: Release, names: list[str]) -> tuple[str, remote.Ab
 
 
 def _rows(text: bytes, url: str, chromosome: str) -> dict[str, dict[str, str]]:
+    """Return the columns of the people of a table who have the chromosome, by their names."""
     lines = [line.split() for line in text.decode("utf-8-sig", "replace").split("\n") if line.strip()]
-    header = lines[0] if lines else []
-    if header[:4] == ["sample", "pop", "super_pop", "gender"]:
-        rows = {f[0]: dict(zip(PANEL_COLUMNS, f[1:4], strict=True)) for f in lines[1:] if len(f) >= 4}
-    elif header[:7] == ["FamilyID", "SampleID", "FatherID", "MotherID", "Sex", "Population", "Superpopulation"]:
-        rows = {
-            f[1]: {
-                "pop": f[5],
-                "super_pop": f[6],
-                "gender": _SEXES.get(f[4], "unknown"),
-                "family": f[0],
-                "father": f[2],
-                "mother": f[3],
-            }
-            for f in lines[1:]
-            if len(f) >= 7
-        }
+    header, people = (lines[0], lines[1:]) if lines else ([], [])
+    if header[:4] == _PHASE3_TABLE:
+        rows = {f[0]: dict(zip(PANEL_COLUMNS, f[1:4], strict=True)) for f in people if len(f) >= 4}
+    elif header[:7] == _HIGH_TABLE:
+        rows = {}
+        for family, sample, father, mother, sex, pop, super_pop, *_ in (f for f in people if len(f) >= 7):
+            rows[sample] = {"pop": pop, "super_pop": super_pop, "gender": _SEXES.get(sex, "unknown"), "family": family}
+            rows[sample] |= {"father": father, "mother": mother}
     else:
         raise DataError(f"{url} is not the table of people of the release: its columns are {listed(header, 8)}.")
-    if len(rows) < len(lines) - 1:
-        raise DataError(f"{url} is damaged: {len(lines) - 1} lines of people make {len(rows)} people.")
+    if len(rows) < len(people):
+        raise DataError(f"{url} is damaged: {len(people)} lines of people make {len(rows)} people.")
     return {s: row for s, row in rows.items() if chromosome != "Y" or row["gender"] == "male"}
 
 
@@ -268,7 +264,7 @@ def _header(url: str) -> list[bytes]:
             lines.append(line)
             size += len(line)
             if not line.startswith(b"##"):
-                break
+                return lines
             if size > _MOST_HEADER:
                 raise DataError(f"{url} has more than {len(lines)} header lines, of {size} bytes: it is damaged.")
     if not lines:
@@ -277,38 +273,32 @@ def _header(url: str) -> list[bytes]:
 
 
 def _records(
-    url: str,
-    index: str | None,
-    region: tuple[str, int, int | None],
-    n_samples: int,
-    on_event: OnEvent | None,
+    url: str, index: str, region: tuple[str, int, int | None], n_samples: int, on_event: OnEvent | None
 ) -> Iterator[bytes]:
     """Yield the lines of the records that start in a region, as they are."""
     contig, first, last = region
     n, at = 0, first
-    offset = None if index is None else region_start(url, index, contig, first, last)
-    if offset is not None:
-        with opened(url, offset) as stream:
-            for line in lines_of(stream, url, MAX_LINE + SAMPLE_BYTES * n_samples):
-                fields = line.split(b"\t", 2)
-                position = whole_number(fields[1].decode("latin-1")) if len(fields) == 3 else None
-                if position is None or line.count(b"\t") != n_samples + 8 or not line.endswith(b"\n"):
-                    raise DataError(
-                        f"{url}: the line {line[:40].decode('latin-1')!r}… is not a record of {n_samples} people; the "
-                        "file or its index is damaged."
-                    )
-                here = fields[0] == contig.encode()
-                if (n and not here) or (here and last is not None and position > last):
-                    break
-                if not here or position < first:
-                    continue
-                if position < at:
-                    raise DataError(f"{url}: the record at {contig}:{position} comes after one at {at}.")
-                yield line
-                n, at = n + 1, position
-                if on_event is not None:
-                    done = 0.0 if last is None else (position - first) / (last - first + 1)
-                    on_event({"stage": "fetching", "fraction": done, "step": n})
+    offset = region_start(url, index, contig, first, last)
+    with nullcontext() if offset is None else opened(url, offset) as stream:
+        for line in () if stream is None else lines_of(stream, url, MAX_LINE + SAMPLE_BYTES * n_samples):
+            fields = line.split(b"\t", 2)
+            position = whole_number(fields[1].decode("latin-1")) if len(fields) == 3 else None
+            if position is None or line.count(b"\t") != n_samples + 8 or not line.endswith(b"\n"):
+                shown = line[:40].decode("latin-1")
+                reason = f"is not a record of {n_samples} people; the file or its index is damaged"
+                raise DataError(f"{url}: the line {shown!r}… {reason}.")
+            here = fields[0] == contig.encode()
+            if (n and not here) or (here and last is not None and position > last):
+                break
+            if not here or position < first:
+                continue
+            if position < at:
+                raise DataError(f"{url}: the record at {contig}:{position} comes after one at {at}.")
+            yield line
+            n, at = n + 1, position
+            if on_event is not None:
+                done = 0.0 if last is None else (position - first) / (last - first + 1)
+                on_event({"stage": "fetching", "fraction": done, "step": n})
     if not n:
         end = "the end" if last is None else last
         raise DataError(

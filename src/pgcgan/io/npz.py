@@ -55,9 +55,9 @@ def read_npz(source: str, *, choose: Choose, region: str | None, policies: Polic
     arrays = _load(source)
     lengths = dict(zip(arrays["contig_names"].tolist(), arrays["contig_lengths"].tolist(), strict=True))
     known = {name: None if length < 0 else length for name, length in lengths.items()}
-    columns: Any = (arrays[name] for name in COLUMNS)
+    columns: Any = {name: arrays[name] for name in COLUMNS}
     try:
-        variants = Variants(*columns, contig_lengths=known, assembly=str(arrays["assembly"]) or None)
+        variants = Variants(**columns, contig_lengths=known, assembly=str(arrays["assembly"]) or None)
         labels = dict(zip(arrays["label_names"].tolist(), arrays["labels"], strict=True))
         genotypes = Genotypes(arrays["calls"], variants, arrays["samples"], labels, bool(arrays["phased"]))
     except DataError as error:
