@@ -426,9 +426,8 @@ def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
     if not parts:
         raise DataError("concat needs at least one part.")
     first = parts[0]
-    for part in parts:
+    for i, part in enumerate(parts):
         require_genotypes(part)
-    for i, part in enumerate(parts[1:], start=1):
         if (part.phased, part.ploidy) != (first.phased, first.ploidy):
             raise DataError(f"Part {i} differs from the first in phase state or ploidy.")
         if axis == "samples" and not part.variants.equals(first.variants):

@@ -7,13 +7,14 @@ spectrum are near those of the 1000 Genomes people, so that what is learnt from 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import DataError, UsageError
-from .genotypes import Genotypes, Variants
+from .genotypes import Genotypes
 from .labels import plan_counts
+from .variants import COLUMNS, Variants
 
 if TYPE_CHECKING:
     import demes
@@ -97,47 +98,34 @@ def _people_by_population(
     people: int, length: int, seed: int, populations: Sequence[str] | Mapping[str, int] | None
 ) -> dict[str, int]:
     """Return the number of people of each super-population; raise UsageError if an argument is off."""
-    for value, what in ((people, "people"), (length, "base pairs")):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise UsageError(f"simulate: the number of {what} is {value!r}; accepted: a whole number, 1 or more.")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise UsageError(f"simulate: the seed is {seed!r}; accepted: a whole number, 0 or more.")
-    if populations is None:
-        shares: Mapping[str, int] = SHARES
-    elif isinstance(populations, Mapping):
-        shares = populations
-    else:
-        shares = {name: SHARES.get(name, 1) for name in populations}
+    for value, what, least in ((people, "number of people", 1), (length, "number of base pairs", 1), (seed, "seed", 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise UsageError(f"simulate: the {what} is {value!r}; accepted: a whole number, {least} or more.")
+    names = SHARES if populations is None else populations
+    shares = names if isinstance(names, Mapping) else {name: SHARES.get(name, 1) for name in names}
     unknown = [name for name in shares if name not in SHARES]
     if unknown or not shares:
-        raise UsageError(
-            f"simulate: unknown population {unknown[0] if unknown else ''!r}; accepted: {', '.join(SHARES)}."
-        )
+        name = unknown[0] if unknown else ""
+        raise UsageError(f"simulate: unknown population {name!r}; accepted: {', '.join(SHARES)}.")
     return plan_counts(people, {name: shares[name] for name in sorted(shares)})
 
 
 def _polymorphic_sites(tree_sequence: tskit.TreeSequence, people: int, length: int) -> tuple[np.ndarray, Variants]:
     """Return calls (sites, people, 2) and sites of a tree sequence with exactly two alleles."""
     calls = np.empty((tree_sequence.num_sites, 2 * people), dtype=np.int8)
-    position: list[int] = []
-    ref: list[str] = []
-    alt: list[str] = []
+    sites: list[tuple[str, int, str, str, str]] = []
     for variant in tree_sequence.variants():
         alleles, copies = variant.alleles, np.bincount(variant.genotypes)
         if len(alleles) != 2 or len(copies) != 2 or copies[0] == 0:
             continue  # a second mutation at the site made a third allele, or took the variation away
-        calls[len(position)] = variant.genotypes
-        position.append(int(variant.site.position) + 1)
-        ref.append(alleles[0])
-        alt.append(alleles[1])
-    if not position:
+        calls[len(sites)] = variant.genotypes
+        sites.append(("1", int(variant.site.position) + 1, ".", *alleles))
+    if not sites:
         raise DataError(
             f"simulate: no site is polymorphic among {people} people over {length} base pairs; give more of either."
         )
-    n = len(position)
-    contig, no_id = np.full(n, "1", dtype=object), np.full(n, ".", dtype=object)
-    variants = Variants(contig, np.array(position), no_id, np.array(ref), np.array(alt), {"1": length})
-    return calls[:n].reshape(n, people, 2), variants
+    columns: Any = dict(zip(COLUMNS, zip(*sites, strict=True), strict=True))
+    return calls[: len(sites)].reshape(-1, people, 2), Variants(**columns, contig_lengths={"1": length})
 
 
 def history() -> demes.Graph:
@@ -162,21 +150,13 @@ def history() -> demes.Graph:
     for name in ("AFR", "EAS", "EUR", "SAS"):
         for pop in (f"{name}1", f"{name}2"):
             model.add_deme(pop, ancestors=[name], epochs=[{"start_size": 20000}])
-    for pop, proportions in (("AMR1", [0.65, 0.20, 0.15]), ("AMR2", [0.35, 0.60, 0.05])):
-        model.add_deme(
-            pop,
-            ancestors=["EUR1", "native", "AFR1"],
-            proportions=proportions,
-            start_time=16,
-            epochs=[{"start_size": 15000}],
-        )
-    for one, other, rate in (
-        ("AFR", "EUR", 4.5e-5),
-        ("EUR", "SAS", 6e-5),
-        ("SAS", "EAS", 1.3e-4),
-        ("EUR", "EAS", 1e-5),
-    ):
-        model.add_migration(demes=[one, other], rate=rate)
+    founders = ["EUR1", "native", "AFR1"]
+    for pop, shares in (("AMR1", [0.65, 0.20, 0.15]), ("AMR2", [0.35, 0.60, 0.05])):
+        epochs = [{"start_size": 15000}]
+        model.add_deme(pop, ancestors=founders, proportions=shares, start_time=16, epochs=epochs)
+    rates = {("AFR", "EUR"): 4.5e-5, ("EUR", "SAS"): 6e-5, ("SAS", "EAS"): 1.3e-4, ("EUR", "EAS"): 1e-5}
+    for pair, rate in rates.items():
+        model.add_migration(demes=list(pair), rate=rate)
     return model.resolve()
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import DataError, MissingFile, PgcganError
 from ..genotypes import MISSING, Genotypes
-from ..runtime.inputs import open_regular
+from ..runtime.files import open_regular
 from ..text import visible, without_secrets
 from ..variants import COLUMNS, Variants
 from .outputs import check_writable, outputs

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import DataError, MissingExtra, MissingFile, UsageError, listed
 from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
-from ..runtime.inputs import open_regular
+from ..runtime.files import open_regular
 from ..text import repeated
 from .outputs import check_positions, check_writable, outputs
 from .ploidy import SEX_LABELS, SEXES, haploid_people

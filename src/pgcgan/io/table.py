@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from ..errors import DataError, MissingExtra
-from ..runtime.inputs import open_regular
+from ..runtime.files import open_regular
 from .bgzf import lines_of, opened
 from .records import MAX_POSITION, position_of
 from .remote import contents, is_address, named

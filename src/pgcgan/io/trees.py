@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError, MissingFile
 from ..genotypes import Genotypes
 from ..regions import parse_region
-from ..runtime.inputs import check_regular
+from ..runtime.files import check_regular
 from .records import ABSENT, Choose, Policies, Site, Table
 
 TREES_SUFFIXES = (".trees",)

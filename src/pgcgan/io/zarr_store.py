@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, MissingExtra, MissingFile, PgcganError
-from ..runtime.inputs import check_regular, open_regular
+from ..runtime.files import check_regular, open_regular
 from ..runtime.memory import available_bytes
 from .scratch import MEMORY_SHARE
 

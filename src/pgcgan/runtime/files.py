@@ -5,7 +5,7 @@ clean up after itself, but the kernel releases its locks, so that the next run i
 dead run left from what a live one is writing.
 
 `whole_file` is for one file, `whole_files` for several that belong together, `whole_directory` for a directory of
-files.
+files. Files that are read are regular ones only, so that nobody waits for a pipe or reads a device without end.
 """
 
 from __future__ import annotations
@@ -19,34 +19,38 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 
 from ..errors import PgcganError, UsageError
-from .inputs import read_regular
 
 LOCK = ".lock"
 _REPLACED = ".replaced"  # in a workspace: the folder of what is removed with it
 _PREFIX = ".pgcgan-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")  # as tempfile.mkdtemp makes it, nothing else
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 @contextlib.contextmanager
 def workspace(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield a new folder within `folder`, which is removed at the end; those that dead runs left are removed first."""
     remove_dead(folder)
-    while True:
+    lock = None
+    while lock is None:
         path = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
-        lock = None
         try:
             lock = _locked(os.path.join(path, LOCK), wait=True)
-        except FileNotFoundError:
+        except FileNotFoundError:  # another run came before this one could lock it, and took it for a dead run's
             if not os.path.isdir(folder):
                 raise
-            continue  # another run came before this one could lock it, and took it for a dead run's
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
-        break
     try:
         yield path
     finally:
@@ -85,10 +89,8 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
             raise UsageError(f"{path} is a device or a pipe, which no file can replace; give a name for a file.")
     try:
         with contextlib.ExitStack() as stack:
-            folders = {
-                folder: Path(stack.enter_context(workspace(folder)))
-                for folder in dict.fromkeys(p.parent for p in paths)
-            }
+            parents = dict.fromkeys(path.parent for path in paths)
+            folders = {parent: Path(stack.enter_context(workspace(parent))) for parent in parents}
             partial = [folders[path.parent] / path.name for path in paths]
             yield partial
             for path in partial:
@@ -231,10 +233,10 @@ def remove_dead(folder: str | os.PathLike[str]) -> None:
 def held(directory: str | os.PathLike[str]) -> Iterator[None]:
     """Lock a directory for this process alone, and remove what killed runs left in it."""
     path = os.path.join(directory, LOCK)
-    while True:
+    lock = None
+    while lock is None:
         try:
             lock = _locked(path, wait=False)
-            break
         except BlockingIOError:
             with contextlib.suppress(FileNotFoundError):  # it ended a moment ago: try again
                 process = read_regular(path)[:20].decode("ascii", errors="replace").strip()
@@ -277,12 +279,9 @@ def _locked(path: str, wait: bool) -> int:
             there = os.lstat(path)
         except FileNotFoundError:
             os.close(lock)
-            if not wait:
-                continue
-            raise
-        except BlockingIOError:
-            os.close(lock)
-            raise
+            if wait:
+                raise
+            continue
         except OSError:
             if wait:  # a file system without locks: nobody will take ours for a dead run's either
                 return lock
@@ -291,3 +290,54 @@ def _locked(path: str, wait: bool) -> int:
         if os.path.samestat(there, os.fstat(lock)):
             return lock
         os.close(lock)
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def open_regular(path: str | os.PathLike[str], *, pipes: bool = False) -> BufferedReader:
+    """Open a file for reading; a symbolic link is followed, what it leads to must be a regular file.
+
+    Parameters
+    ----------
+    path : path
+    pipes : bool
+        Accept a pipe of the shell without a name too (`<(command)`, /dev/stdin).
+
+    Raises
+    ------
+    OSError
+        If there is none, it may not be read, or it is a folder, a named pipe, a device or a socket.
+    """
+    name = os.fspath(path)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a null character
+        raise OSError(errno.EINVAL, str(error), name) from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        if not stat.S_ISREG(mode) and not (pipes and stat.S_ISFIFO(mode) and _is_nameless(name)):
+            kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "not a file")
+            raise OSError(errno.EINVAL, f"it is {kind}, and a regular file is needed", name)
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Raise an OSError unless a path leads to a regular file that may be read, before a library opens it."""
+    open_regular(path).close()
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a regular file; raises as `open_regular`."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def _is_nameless(path: str) -> bool:
+    return Path(os.path.realpath(path)).name.startswith("pipe:[") or path.startswith("/dev/fd/")
