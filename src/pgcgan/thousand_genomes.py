@@ -181,20 +181,16 @@ def _chromosome(region: str, release: str) -> tuple[str, int, int | None]:
     name = re.sub(r"^chr", "", contig, flags=re.IGNORECASE).upper()
     known = [str(n) for n in range(1, 23)] + [c for c in RELEASES[release].names if c != "*"]
     if name not in known:
-        raise UsageError(
-            f"The release {release} has no chromosome {contig!r} (region {region}); accepted: 1 to 22, "
-            f"{', '.join(known[22:])}, with or without chr."
-        )
+        accepted = f"1 to 22, {', '.join(known[22:])}, with or without chr"
+        raise UsageError(f"The release {release} has no chromosome {contig!r} (region {region}); accepted: {accepted}.")
     return name, first, last
 
 
 def _places(output: str, panel_output: str | os.PathLike[str] | None, force: bool) -> list[Path]:
     suffix = next((s for s in _SUFFIXES if output.endswith(s)), None)
     if suffix is None:
-        raise UsageError(
-            f"The output {output} is not a NAME{' or NAME'.join(_SUFFIXES)}: records are copied as they are; `pgcgan "
-            "convert` writes other formats."
-        )
+        reason = "records are copied as they are; `pgcgan convert` writes other formats"
+        raise UsageError(f"The output {output} is not a NAME{' or NAME'.join(_SUFFIXES)}: {reason}.")
     panel = os.fspath(panel_output) if panel_output is not None else output.removesuffix(suffix) + ".panel.tsv"
     places = [Path(output), Path(output + ".tbi"), Path(panel)]
     if len(set(places)) < 3:
@@ -217,10 +213,8 @@ def _first(base: str, wanted: Release, names: list[str]) -> tuple[str, remote.Ab
             return url, remote.about(url), table
         except remote.NotThere:
             continue
-    raise DataError(
-        f"The server has none of {listed([url for url, _ in tried], len(tried))}; mirror=… (--mirror) names another "
-        "server, or the folder that the files have moved to."
-    )
+    advice = "mirror=… (--mirror) names another server, or the folder that the files have moved to"
+    raise DataError(f"The server has none of {listed([url for url, _ in tried], len(tried))}; {advice}.")
 
 
 def _rows(text: bytes, url: str, chromosome: str) -> dict[str, dict[str, str]]:
@@ -245,9 +239,9 @@ def _compare(samples: list[str], panel: dict[str, dict[str, str]], expected: int
     known = set(samples)
     without, absent = [s for s in samples if s not in panel], [s for s in panel if s not in known]
     if without or absent:
+        first, second = (f"{len(names)} ({listed(names, 3)})" for names in (without, absent))
         raise DataError(
-            f"{url} and {table} do not fit: people only in the first: {len(without)} ({listed(without, 3)}), only in "
-            f"the second: {len(absent)} ({listed(absent, 3)})."
+            f"{url} and {table} do not fit: people only in the first: {first}, only in the second: {second}."
         )
     if len(samples) != expected:
         raise DataError(f"{url} has {len(samples)} people, the release {expected}: it is another file.")
@@ -301,7 +295,5 @@ def _records(
                 on_event({"stage": "fetching", "fraction": done, "step": n})
     if not n:
         end = "the end" if last is None else last
-        raise DataError(
-            f"{url} has no record of contig {contig} that starts from {first} to {end}; is the region in the "
-            "coordinates of the release?"
-        )
+        question = "is the region in the coordinates of the release?"
+        raise DataError(f"{url} has no record of contig {contig} that starts from {first} to {end}; {question}")

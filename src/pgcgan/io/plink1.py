@@ -116,18 +116,16 @@ def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
         head = stream.read(3)
         size = os.fstat(stream.fileno()).st_size
     if head[:2] != _MAGIC or head[2:] not in (b"\0", b"\1"):
-        raise DataError(
-            f"{source} is not a PLINK 1 .bed file: it begins with the bytes {head.hex(' ') or '(none)'}; such a file "
-            "begins with 6c 1b 01, or 6c 1b 00 if it is sample-major."
-        )
+        found = f"it begins with the bytes {head.hex(' ') or '(none)'}"
+        needed = "such a file begins with 6c 1b 01, or 6c 1b 00 if it is sample-major"
+        raise DataError(f"{source} is not a PLINK 1 .bed file: {found}; {needed}.")
     sample_major = head[2] == 0
     outer, inner = (n_people, n_variants) if sample_major else (n_variants, n_people)
     expected = 3 + outer * (-(-inner // 4))
     if size != expected:
-        raise DataError(
-            f"{source} has {size} bytes, but {n_variants} sites in {stem}.bim and {n_people} samples in {stem}.fam "
-            f"make {expected}: the files do not belong together, or one is truncated."
-        )
+        tables = f"{n_variants} sites in {stem}.bim and {n_people} samples in {stem}.fam make {expected}"
+        reason = "the files do not belong together, or one is truncated"
+        raise DataError(f"{source} has {size} bytes, but {tables}: {reason}.")
     return sample_major
 
 
@@ -166,15 +164,11 @@ def write_plink1(genotypes: People, target: str, *, force: bool, command: str | 
 def _check(genotypes: People, target: str) -> None:
     check_writable(genotypes)
     if genotypes.phased:
-        raise DataError(
-            f"{target} cannot hold phase, which the genotypes have; unphased=True (--unphased) writes them as "
-            "unordered pairs."
-        )
+        advice = "unphased=True (--unphased) writes them as unordered pairs"
+        raise DataError(f"{target} cannot hold phase, which the genotypes have; {advice}.")
     if genotypes.ploidy != 2:
-        raise DataError(
-            f"{target} cannot tell haploid genotypes, which these are, from homozygous ones; read them with "
-            "haploid='diploid' (--haploid diploid), which doubles them, or write another format."
-        )
+        advice = "read them with haploid='diploid' (--haploid diploid), which doubles them, or write another format"
+        raise DataError(f"{target} cannot tell haploid genotypes, which these are, from homozygous ones; {advice}.")
     variants = genotypes.variants
     check_positions(variants, target)
     for name, values, bad in (
@@ -185,12 +179,10 @@ def _check(genotypes: People, target: str) -> None:
         for value in bad:
             if (values == value).any():
                 raise DataError(f"The {name} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
-    blank = [s for s in genotypes.samples if len(s.split()) != 1]
+    blank = [repr(s) for s in genotypes.samples if len(s.split()) != 1]
     if blank:
-        raise DataError(
-            f"Sample names with blanks in them cannot be written to {target}, whose columns are separated by blanks: "
-            f"{listed(map(repr, blank))}."
-        )
+        reason = f"cannot be written to {target}, whose columns are separated by blanks: {listed(blank)}"
+        raise DataError(f"Sample names with blanks in them {reason}.")
 
 
 def _counts(genotypes: People, start: int, end: int) -> np.ndarray:
@@ -204,9 +196,7 @@ def _counts(genotypes: People, start: int, end: int) -> np.ndarray:
         half = missing & (total != 2 * 0xFF)
         if half.any():
             v, s = np.argwhere(half)[0]
-            raise DataError(
-                f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))} cannot "
-                "be written to a .bed file; make it missing."
-            )
+            call = f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))}"
+            raise DataError(f"{call} cannot be written to a .bed file; make it missing.")
         counts[missing] = _MISSING_COUNT
     return counts

@@ -83,19 +83,15 @@ def _counts(pgen: str) -> tuple[int, int]:
     if len(head) < 12:
         raise DataError(f"{pgen} is truncated: it ends inside its header; fetch it again.")
     if head[2] in (0x20, 0x21):
-        raise DataError(
-            f"{pgen} has its index in a file of its own (.pgen.pgi), which is not read; `plink2 --pfile NAME "
-            "--make-pgen` writes one with the index inside."
-        )
+        advice = "`plink2 --pfile NAME --make-pgen` writes one with the index inside"
+        raise DataError(f"{pgen} has its index in a file of its own (.pgen.pgi), which is not read; {advice}.")
     return int.from_bytes(head[3:7], "little"), int.from_bytes(head[7:11], "little")
 
 
 def _agree(pgen: str, beside: str, things: str, count: int, listed: int) -> None:
     if count != listed:
-        raise DataError(
-            f"{pgen} holds {count} {things}, {beside} lists {listed}: they are not of the same set, or one is "
-            "truncated."
-        )
+        reason = "they are not of the same set, or one is truncated"
+        raise DataError(f"{pgen} holds {count} {things}, {beside} lists {listed}: {reason}.")
 
 
 @contextmanager
@@ -288,10 +284,8 @@ def _pvar_columns(pvar: str, line: str) -> tuple[list[int], str | None]:
     columns = line.split(separator)
     wanted = ["#CHROM", "POS", "ID", "REF", "ALT"]
     if columns[:1] != ["#CHROM"] or not set(wanted) <= set(columns):
-        raise DataError(
-            f"{pvar} has no header line '#CHROM POS ID REF ALT', but {line[:40]!r}; "
-            "`plink2 --pfile NAME --make-pgen` writes one."
-        )
+        advice = "`plink2 --pfile NAME --make-pgen` writes one"
+        raise DataError(f"{pvar} has no header line '#CHROM POS ID REF ALT', but {line[:40]!r}; {advice}.")
     return [columns.index(name) for name in wanted], separator
 
 
@@ -351,12 +345,10 @@ def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
             absent = codes < 0
             half = absent[..., 0] != absent[..., 1]
             if half.any():
-                i, person = np.argwhere(half)[0]
-                name = genotypes.variants.name(start + int(i))
-                raise DataError(
-                    f"The half-call of sample {genotypes.samples[person]} at {name} cannot be written to a .pgen, "
-                    "in which both alleles of a call are known or none; make it missing, or write a VCF."
-                )
+                v, s = np.argwhere(half)[0]
+                call = f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))}"
+                reason = "in which both alleles of a call are known or none; make it missing, or write a VCF"
+                raise DataError(f"{call} cannot be written to a .pgen, {reason}.")
             codes[absent] = _MISSING_CODE
         writer.append_alleles_batch(codes.reshape(len(calls), 2 * n), all_phased=genotypes.phased)
     writer.close()
@@ -393,7 +385,5 @@ def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:
         for contig in dict.fromkeys(variants.contig):
             haploid = haploid_people(contig, True, male)
             if haploid is None or not np.all(haploid):
-                raise DataError(
-                    f"Haploid calls on contig {contig} cannot be written to a .pgen, which holds them for men (label "
-                    "gender) on X and for everybody on Y and MT only; write a VCF."
-                )
+                held = "which holds them for men (label gender) on X and for everybody on Y and MT only; write a VCF"
+                raise DataError(f"Haploid calls on contig {contig} cannot be written to a .pgen, {held}.")

@@ -69,16 +69,13 @@ def _people(ts: Any, source: str) -> tuple[np.ndarray, np.ndarray]:
         return np.arange(len(samples)), np.stack([samples, np.full(len(samples), -1)], axis=1)
     if (owners < 0).any():
         node = samples[int((owners < 0).argmax())]
-        raise DataError(
-            f"{source}: the sample node {node} belongs to no individual, while others do; remove it with "
-            "tskit's `simplify`, or give it an individual."
-        )
+        advice = "remove it with tskit's `simplify`, or give it an individual"
+        raise DataError(f"{source}: the sample node {node} belongs to no individual, while others do; {advice}.")
     individuals, counts = np.unique(owners, return_counts=True)
     if counts.max() > 2:
         i = int(counts.argmax())
-        raise DataError(
-            f"{source}: the individual {individuals[i]} has {counts[i]} sample nodes; accepted: 1 (haploid) and 2."
-        )
+        found = f"the individual {individuals[i]} has {counts[i]} sample nodes"
+        raise DataError(f"{source}: {found}; accepted: 1 (haploid) and 2.")
     # the order of the nodes of an individual is that of their numbers, as in tskit
     ordered = samples[np.lexsort((samples, owners))]
     ends = np.cumsum(counts) - 1
@@ -126,15 +123,11 @@ def _check_positions(ts: Any, source: str, first: int, last: int) -> None:
     off = positions != np.floor(positions)
     if off.any():
         site = int(off.argmax())
-        raise DataError(
-            f"{source}: the site {first + site} is at {positions[site]}, which is no whole number; simulate with a "
-            "discrete genome, or round the positions with tskit."
-        )
+        found = f"the site {first + site} is at {positions[site]}, which is no whole number"
+        raise DataError(f"{source}: {found}; simulate with a discrete genome, or round the positions with tskit.")
     if len(positions) and positions[0] < 1:
-        raise DataError(
-            f"{source}: the site {first} is at the position 0, which a VCF does not have; move all by one with "
-            "tskit's `ts.shift(1)`, or leave the site out with `ts.delete_sites([0])`."
-        )
+        advice = "move all by one with tskit's `ts.shift(1)`, or leave the site out with `ts.delete_sites([0])`"
+        raise DataError(f"{source}: the site {first} is at the position 0, which a VCF does not have; {advice}.")
 
 
 def _fill(table: Table, ts: Any, nodes: np.ndarray, first: int, last: int) -> None:

@@ -147,10 +147,8 @@ class Store:
         size = math.prod(r.stop - r.start for r in whole) * array.dtype.itemsize
         available = available_bytes() if out is None and size > _MOST_CHUNK else None
         if available is not None and size > MEMORY_SHARE * available:
-            raise DataError(
-                f"{self.source}: the array {array.basename} takes {size / 1e9:.2f} GB, and this process may have "
-                f"{available / 1e9:.2f} GB; read a part (--region, --samples)."
-            )
+            sizes = f"takes {size / 1e9:.2f} GB, and this process may have {available / 1e9:.2f} GB"
+            raise DataError(f"{self.source}: the array {array.basename} {sizes}; read a part (--region, --samples).")
         with _damage_refused(f"{self.source}: a chunk of the array {array.basename} is damaged", "; fetch it again"):
             if out is None:
                 return np.asarray(array[tuple(whole)])

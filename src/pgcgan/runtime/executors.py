@@ -25,6 +25,7 @@ from ..errors import MissingExtra, PgcganError, UsageError
 ACCEPTED = "serial, processes, processes:N, dask://HOST:PORT"
 _LOSSES = 3  # times that worker processes may die before it is no accident
 _CONNECTING = 10  # seconds
+_RESUME = "run the same command with --resume"
 
 
 class Executor(Protocol):
@@ -101,10 +102,8 @@ class Processes:
             return
         self._left -= 1
         if self._left < 0:
-            raise PgcganError(
-                f"Worker processes were killed {_LOSSES + 1} times; if memory is short, use fewer (processes:N) or "
-                "smaller windows, and run the same command with --resume."
-            )
+            advice = f"if memory is short, use fewer (processes:N) or smaller windows, and {_RESUME}"
+            raise PgcganError(f"Worker processes were killed {_LOSSES + 1} times; {advice}.")
         broken.shutdown(wait=False, cancel_futures=True)
         self._pool = self._started()
         for task in self._tasks:
@@ -154,23 +153,17 @@ def _dask(address: str) -> Iterator[Executor]:
     try:
         client = Client(f"tcp://{address}", timeout=_CONNECTING, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"No Dask scheduler answers at {address} ({str(error).splitlines()[0]}); start one with `dask scheduler`, "
-            "and workers with `dask worker`."
-        ) from None
+        reason, advice = str(error).splitlines()[0], "start one with `dask scheduler`, and workers with `dask worker`"
+        raise UsageError(f"No Dask scheduler answers at {address} ({reason}); {advice}.") from None
     try:
         # tasks write files: that the same was done before says nothing
         impure: Any = SimpleNamespace(submit=partial(client.submit, pure=False))
         yield impure
     except KilledWorker as error:
-        raise PgcganError(
-            f"Dask gave a task up after its workers were lost again and again ({error}); run the same command with "
-            "--resume."
-        ) from None
+        reason = f"Dask gave a task up after its workers were lost again and again ({error})"
+        raise PgcganError(f"{reason}; {_RESUME}.") from None
     except CancelledError as error:
-        raise PgcganError(
-            f"The Dask scheduler at {address} was lost ({str(error).splitlines()[0]}); run the same command with "
-            "--resume."
-        ) from None
+        reason = str(error).splitlines()[0]
+        raise PgcganError(f"The Dask scheduler at {address} was lost ({reason}); {_RESUME}.") from None
     finally:
         client.close()

@@ -147,9 +147,8 @@ def whole_directory(
     if directory.is_dir() and not (directory / marker).is_file():
         foreign = next((p.name for p in directory.iterdir() if p.name not in known and not _NAME.fullmatch(p.name)), "")
         if foreign:
-            raise UsageError(
-                f"{directory} exists and holds other files ({foreign}); it is not replaced, choose another directory."
-            )
+            reason = f"holds other files ({foreign}); it is not replaced, choose another directory"
+            raise UsageError(f"{directory} exists and {reason}.")
     new = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -240,9 +239,9 @@ def held(directory: str | os.PathLike[str]) -> Iterator[None]:
         except BlockingIOError:
             with contextlib.suppress(FileNotFoundError):  # it ended a moment ago: try again
                 process = read_regular(path)[:20].decode("ascii", errors="replace").strip()
+                run = f"another run (process {process or 'unknown'}); wait until it has ended"
                 raise UsageError(
-                    f"{os.fspath(directory)} is being written by another run (process {process or 'unknown'}); wait "
-                    "until it has ended, or choose another directory."
+                    f"{os.fspath(directory)} is being written by {run}, or choose another directory."
                 ) from None
     try:
         with contextlib.suppress(OSError):  # a full disk is noticed by what matters
