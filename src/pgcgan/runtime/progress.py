@@ -52,8 +52,7 @@ def progress(what: str) -> Iterator[OnEvent]:
     """Yield a receiver of events: a live line on a terminal, else a plain line every few seconds."""
     if _verbosity < 0:
         yield lambda event: None
-        return
-    if sys.stderr.isatty():
+    elif sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -65,21 +64,20 @@ def progress(what: str) -> Iterator[OnEvent]:
 
             def live(event: dict[str, Any]) -> None:
                 name, fraction, detail = _described(event)
-                name, detail = visible(name), visible(detail)
-                bar.update(task, completed=fraction, description=name or what, detail=detail)
+                bar.update(task, completed=fraction, description=visible(name) or what, detail=visible(detail))
 
             yield live
-        return
-    last = time.monotonic()
+    else:
+        last = time.monotonic()
 
-    def plain(event: dict[str, Any]) -> None:
-        nonlocal last
-        if _verbosity > 0 or time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            name, fraction, detail = _described(event)
-            say(f"{name or what}: {fraction:.0%}{'  ' + detail if detail else ''}")
+        def plain(event: dict[str, Any]) -> None:
+            nonlocal last
+            if _verbosity > 0 or time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                name, fraction, detail = _described(event)
+                say(f"{name or what}: {fraction:.0%}{'  ' + detail if detail else ''}")
 
-    yield plain
+        yield plain
 
 
 @contextlib.contextmanager
