@@ -7,7 +7,7 @@ spectrum are near those of the 1000 Genomes people, so that what is learnt from 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +15,6 @@ from .errors import DataError, UsageError
 from .genotypes import Genotypes
 from .labels import plan_counts
 from .variants import COLUMNS, Variants
-
-if TYPE_CHECKING:
-    import demes
-    import msprime
-    import tskit
 
 # people of each super-population in 1000 Genomes phase 3: the default proportions, unequal as cohorts are
 SHARES: dict[str, int] = {"AFR": 661, "AMR": 347, "EAS": 504, "EUR": 503, "SAS": 489}
@@ -110,7 +105,7 @@ def _people_by_population(
     return plan_counts(people, {name: shares[name] for name in sorted(shares)})
 
 
-def _polymorphic_sites(tree_sequence: tskit.TreeSequence, people: int, length: int) -> tuple[np.ndarray, Variants]:
+def _polymorphic_sites(tree_sequence: Any, people: int, length: int) -> tuple[np.ndarray, Variants]:
     """Return calls (sites, people, 2) and sites of a tree sequence with exactly two alleles."""
     calls = np.empty((tree_sequence.num_sites, 2 * people), dtype=np.int8)
     sites: list[tuple[str, int, str, str, str]] = []
@@ -128,8 +123,8 @@ def _polymorphic_sites(tree_sequence: tskit.TreeSequence, people: int, length: i
     return calls[: len(sites)].reshape(-1, people, 2), Variants(**columns, contig_lengths={"1": length})
 
 
-def history() -> demes.Graph:
-    """Return the demographic model (times in generations, sizes in diploid people).
+def history() -> Any:
+    """Return the demographic model, a `demes.Graph` (times in generations, sizes in diploid people).
 
     An out-of-Africa history after Gutenkunst et al. (2009), with a South Asian branch that leaves the European one soon
     after the Eurasian split, a native American branch that leaves the East Asian one, two populations within each
@@ -160,7 +155,7 @@ def history() -> demes.Graph:
     return model.resolve()
 
 
-def _recombination_map(length: int, random: np.random.Generator) -> msprime.RateMap:
+def _recombination_map(length: int, random: np.random.Generator) -> Any:
     # hotspots as in human: gamma-distributed rates over 5 kb steps put about 80 % of recombination in 20 % of the bases
     import msprime
 

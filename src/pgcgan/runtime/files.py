@@ -28,12 +28,7 @@ LOCK = ".lock"
 _REPLACED = ".replaced"  # in a workspace: the folder of what is removed with it
 _PREFIX = ".pgcgan-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")  # as tempfile.mkdtemp makes it, nothing else
-_KINDS = (
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
 @contextlib.contextmanager
@@ -87,24 +82,32 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
     for path in paths:
         if path.exists() and not (path.is_file() or path.is_dir()):  # a rename would replace /dev/null
             raise UsageError(f"{path} is a device or a pipe, which no file can replace; give a name for a file.")
+    with _failure_refused(paths[0], paths[0].parent), contextlib.ExitStack() as stack:
+        parents = dict.fromkeys(path.parent for path in paths)
+        folders = {parent: Path(stack.enter_context(workspace(parent))) for parent in parents}
+        partial = [folders[path.parent] / path.name for path in paths]
+        yield partial
+        for path in partial:
+            _follow_umask(path)
+        for path in stale:
+            path.unlink(missing_ok=True)
+        if len(paths) > 1 or paths[0].is_dir() or partial[0].is_dir():
+            _take_away(paths[0], folders[paths[0].parent])
+        for source, path in reversed(list(zip(partial, paths, strict=True))):
+            os.replace(source, path)
+
+
+@contextlib.contextmanager
+def _failure_refused(path: Path, folder: Path) -> Iterator[None]:
+    """Raise a UsageError for what the system says while an output is written; of a full disk htslib says nothing."""
     try:
-        with contextlib.ExitStack() as stack:
-            parents = dict.fromkeys(path.parent for path in paths)
-            folders = {parent: Path(stack.enter_context(workspace(parent))) for parent in parents}
-            partial = [folders[path.parent] / path.name for path in paths]
-            yield partial
-            for path in partial:
-                _follow_umask(path)
-            for path in stale:
-                path.unlink(missing_ok=True)
-            if len(paths) > 1 or paths[0].is_dir() or partial[0].is_dir():
-                _take_away(paths[0], folders[paths[0].parent])
-            for source, path in reversed(list(zip(partial, paths, strict=True))):
-                os.replace(source, path)
+        yield
     except PgcganError:
         raise
     except OSError as error:
-        raise UsageError(f"{paths[0]} cannot be written: {_reason(error, paths[0].parent)}.") from None
+        full = error.errno is None and folder.is_dir() and not os.statvfs(folder).f_bavail
+        reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
+        raise UsageError(f"{path} cannot be written: {reason}.") from None
 
 
 def check_free(path: str | os.PathLike[str], force: bool, shown: str | os.PathLike[str] = "") -> None:
@@ -151,23 +154,20 @@ def whole_directory(
             raise UsageError(f"{directory} exists and {reason}.")
     new = not directory.exists()
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with held(directory), workspace(directory) as folder:
-            yield Path(folder)
-            names = sorted({p.name for p in Path(folder).iterdir()} - {LOCK}, key=lambda name: name == marker)
-            for name in names:
-                _follow_umask(Path(folder, name))
-            (directory / marker).unlink(missing_ok=True)
-            for name in names:
-                if (directory / name).is_dir():
+        with _failure_refused(directory, directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            with held(directory), workspace(directory) as folder:
+                yield Path(folder)
+                names = sorted({p.name for p in Path(folder).iterdir()} - {LOCK}, key=lambda name: name == marker)
+                for name in names:
+                    _follow_umask(Path(folder, name))
+                (directory / marker).unlink(missing_ok=True)
+                for name in names:
+                    if (directory / name).is_dir():
+                        _take_away(directory / name, Path(folder))
+                    os.replace(Path(folder, name), directory / name)
+                for name in known.difference(names, {LOCK}):
                     _take_away(directory / name, Path(folder))
-                os.replace(Path(folder, name), directory / name)
-            for name in known.difference(names, {LOCK}):
-                _take_away(directory / name, Path(folder))
-    except PgcganError:
-        raise
-    except OSError as error:
-        raise UsageError(f"{directory} cannot be written: {_reason(error, directory)}.") from None
     finally:
         if new:
             with contextlib.suppress(OSError):  # a directory that was made for nothing
@@ -176,10 +176,8 @@ def whole_directory(
 
 def make_folder(path: Path) -> None:
     """Make a folder of ours, with those above it, unless it is there; one that is a link is refused, and not filled."""
-    try:
+    with _failure_refused(path, path):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
     if path.is_symlink():
         raise UsageError(f"{path} is a link to another folder, which is not written to; remove it.")
 
@@ -201,13 +199,6 @@ def _take_away(old: Path, folder: Path) -> None:
     if os.path.lexists(old):
         os.makedirs(folder / _REPLACED, exist_ok=True)
         os.rename(old, folder / _REPLACED / old.name)
-
-
-def _reason(error: OSError, folder: Path) -> str:
-    """Return why something could not be written; htslib does not say that a disk is full."""
-    if error.errno is None and folder.is_dir() and not os.statvfs(folder).f_bavail:
-        return os.strerror(errno.ENOSPC)
-    return error.strerror or str(error)
 
 
 def remove_dead(folder: str | os.PathLike[str]) -> None:
@@ -259,14 +250,8 @@ def _locked(path: str, wait: bool) -> int:
     """Return a descriptor of a file that this process has locked and that is still there under its name.
 
     The file is never opened through a symbolic link, and is a regular file of one name: whoever can write beside a lock
-    could otherwise have another file emptied.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it and this one does not wait.
-    OSError
-        If the file cannot be opened, or went while the lock was waited for.
+    could otherwise have another file emptied. Raises a BlockingIOError if another process holds it and this one does
+    not wait, and an OSError if the file cannot be opened, or went while the lock was waited for.
     """
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
@@ -318,7 +303,7 @@ def open_regular(path: str | os.PathLike[str], *, pipes: bool = False) -> Buffer
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if not stat.S_ISREG(mode) and not (pipes and stat.S_ISFIFO(mode) and _is_nameless(name)):
-            kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "not a file")
+            kind = _KINDS.get(stat.S_IFMT(mode), "not a file")
             raise OSError(errno.EINVAL, f"it is {kind}, and a regular file is needed", name)
         os.set_blocking(descriptor, True)
         return os.fdopen(descriptor, "rb")
