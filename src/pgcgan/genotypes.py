@@ -431,12 +431,9 @@ def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
             raise DataError(f"Part {i} has other samples than the first, or another order.")
     if axis == "samples":
         shared = [c for c in first.labels if all(c in p.labels for p in parts)]
-        return Genotypes(
-            np.concatenate([p.calls for p in parts], axis=1),
-            first.variants,
-            np.concatenate([p.samples for p in parts]),
-            {c: np.concatenate([p.labels[c] for p in parts]) for c in shared},
-            first.phased,
-        )
+        labels = {c: np.concatenate([p.labels[c] for p in parts]) for c in shared}
+        samples = np.concatenate([p.samples for p in parts])
+        calls = np.concatenate([p.calls for p in parts], axis=1)
+        return Genotypes(calls, first.variants, samples, labels, first.phased)
     variants = concat_variants([part.variants for part in parts])
     return Genotypes(np.concatenate([p.calls for p in parts]), variants, first.samples, first.labels, first.phased)

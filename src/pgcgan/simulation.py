@@ -76,16 +76,13 @@ def simulate(
     )
 
     calls, variants = _polymorphic_sites(tree_sequence, people, length)
-    genotypes = Genotypes(
-        calls,
-        variants,
-        np.array([f"{name}-{i:0{max(4, len(str(plan[name])))}d}" for name in plan for i in range(1, plan[name] + 1)]),
-        {
-            "pop": np.repeat(list(sizes), list(sizes.values())),
-            "super_pop": np.repeat(list(plan), list(plan.values())),
-            "gender": np.random.default_rng(for_gender).choice(["female", "male"], size=people),
-        },
-    )
+    names = [f"{name}-{i:0{max(4, len(str(count)))}d}" for name, count in plan.items() for i in range(1, count + 1)]
+    labels = {
+        "pop": np.repeat(list(sizes), list(sizes.values())),
+        "super_pop": np.repeat(list(plan), list(plan.values())),
+        "gender": np.random.default_rng(for_gender).choice(["female", "male"], size=people),
+    }
+    genotypes = Genotypes(calls, variants, np.array(names), labels)
     return genotypes.without_phase() if unphased else genotypes
 
 

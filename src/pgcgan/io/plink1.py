@@ -171,14 +171,10 @@ def _check(genotypes: People, target: str) -> None:
         raise DataError(f"{target} cannot tell haploid genotypes, which these are, from homozygous ones; {advice}.")
     variants = genotypes.variants
     check_positions(variants, target)
-    for name, values, bad in (
-        ("ref", variants.ref, _UNKNOWN),
-        ("alt", variants.alt, ("0",)),
-        ("sample name", genotypes.samples, ("0",)),
-    ):
-        for value in bad:
-            if (values == value).any():
-                raise DataError(f"The {name} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
+    given = {"ref": variants.ref, "alt": variants.alt, "sample name": genotypes.samples}
+    for name, value in (("ref", "0"), ("ref", "."), ("alt", "0"), ("sample name", "0")):
+        if (given[name] == value).any():
+            raise DataError(f"The {name} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
     blank = [repr(s) for s in genotypes.samples if len(s.split()) != 1]
     if blank:
         reason = f"cannot be written to {target}, whose columns are separated by blanks: {listed(blank)}"

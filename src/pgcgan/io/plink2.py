@@ -99,14 +99,8 @@ def _reader(pgen: str, n_variants: int, n_samples: int, chosen: np.ndarray, n_al
     pgenlib = _pgenlib("Reading")
     offsets = np.concatenate([[0], np.cumsum(n_alleles)]).astype(np.uintp) if n_alleles.max(initial=2) > 2 else None
     try:
-        reader = pgenlib.PgenReader(
-            os.fsencode(pgen),
-            raw_sample_ct=n_samples,
-            variant_ct=n_variants,
-            sample_subset=np.sort(chosen),
-            allele_idx_offsets=offsets,
-        )
-        with reader:
+        sizes = {"raw_sample_ct": n_samples, "variant_ct": n_variants, "allele_idx_offsets": offsets}
+        with pgenlib.PgenReader(os.fsencode(pgen), sample_subset=np.sort(chosen), **sizes) as reader:
             yield reader
     except RuntimeError as error:
         message = error.args[0] if error.args else ""
@@ -329,13 +323,8 @@ def write_plink2(genotypes: People, target: str, *, force: bool, command: str | 
 
 def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
     n = genotypes.n_samples
-    writer = pgenlib.PgenWriter(
-        os.fsencode(partial),
-        n,
-        variant_ct=genotypes.n_variants,
-        nonref_flags=False,
-        hardcall_phase_present=genotypes.phased,
-    )
+    flags = {"nonref_flags": False, "hardcall_phase_present": genotypes.phased}
+    writer = pgenlib.PgenWriter(os.fsencode(partial), n, variant_ct=genotypes.n_variants, **flags)
     size = max(1, _BLOCK // (2 * n))
     for start in range(0, genotypes.n_variants, size):
         calls = genotypes.calls[start : start + size]
@@ -355,9 +344,9 @@ def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
 
 
 def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
-    column = next((c for c in SEX_LABELS if c in labels), None)
-    words = ["" if column is None else SEXES.get(str(v).upper(), "") for v in (labels[column] if column else [""] * n)]
-    return [{"male": "1", "female": "2"}.get(word, "NA") for word in words]
+    given = next((labels[column] for column in SEX_LABELS if column in labels), [""] * n)
+    codes = {"male": "1", "female": "2"}
+    return [codes.get(SEXES.get(v.upper(), ""), "NA") for v in given]
 
 
 def _psam_columns(genotypes: People) -> list[str]:

@@ -226,10 +226,8 @@ def write_vcfzarr(genotypes: People, path: str, *, force: bool, command: str | N
     zarr_library("Writing VCF Zarr files")
     suffix = next(s for s in sorted(VCFZARR_SUFFIXES, key=len, reverse=True) if target.endswith(s))
     zipped = suffix.endswith(".zip")
-    with outputs(genotypes, target, suffix, force=force, folder_with=() if zipped else (".zgroup", "zarr.json")) as (
-        workspace,
-        written,
-    ):
+    metadata = () if zipped else (".zgroup", "zarr.json")
+    with outputs(genotypes, target, suffix, force=force, folder_with=metadata) as (workspace, written):
         partial = os.path.join(workspace, os.path.basename(target))
         folder = os.path.join(workspace, "unzipped") if zipped else partial
         _write_folder(genotypes, folder, command, seed)

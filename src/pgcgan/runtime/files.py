@@ -122,20 +122,16 @@ def whole_directory(
 ) -> Iterator[Path]:
     """Yield a temporary folder; the files written there become those of a directory when the block ends well.
 
-    A directory is complete if it holds the file `marker`: an old one is removed first, the new one is renamed last. No
-    other run can write to the directory meanwhile.
+    The directory is made, with those above it, if it does not exist. It is complete if it holds the file `marker`: an
+    old one is removed first, the new one is renamed last. No other run can write to the directory meanwhile.
 
     Parameters
     ----------
-    path : path
-        The directory; it is made, with those above it, if it does not exist.
     marker : str
         Name of the file without which the directory does not count as complete.
     others : collection of str
         Names of all further files that such a directory may hold, also before it is complete. Those that are not
         written anew are removed.
-    force : bool
-        Replace a directory that is complete.
 
     Raises
     ------
@@ -284,7 +280,6 @@ def open_regular(path: str | os.PathLike[str], *, pipes: bool = False) -> Buffer
 
     Parameters
     ----------
-    path : path
     pipes : bool
         Accept a pipe of the shell without a name too (`<(command)`, /dev/stdin).
 
