@@ -16,7 +16,7 @@ from pgcgan.errors import PgcganError
 from pgcgan.io import read_panel, read_split
 from pgcgan.io.impute import _read_legend, _read_samples
 from pgcgan.io.plink1 import _read_bim, _read_fam
-from pgcgan.io.pvar import read_psam, read_pvar
+from pgcgan.io.plink2 import read_psam, read_pvar
 
 # `make torture` sets it to more
 INPUTS = int(os.environ.get("PGCGAN_FUZZ_INPUTS", "15"))  # of each kind of file
@@ -89,4 +89,4 @@ def test_a_table_that_is_right_is_read_as_it_is(people, between: str, end: str, 
         path.write_text("".join(between.join(("0", row[0], "0", "0", "1", "-9")) + end for row in people), newline="")
         assert list(_read_fam(str(path))) == [row[0] for row in people]
         path.write_text("".join(between.join(row) + end for row in [("#IID", "POP"), *people]), newline="")
-        assert read_psam(str(path)).samples == [row[0] for row in people]
+        assert read_psam(str(path))[0] == [row[0] for row in people]

@@ -21,7 +21,6 @@ LAYERS = (
     ("errors", "numerics"),
     ("arrays", "families", "mixtures", "provenance", "regions", "runtime"),
     ("variants",),
-    ("site_keys",),
     ("genotypes",),
     ("labels", "io"),
     (

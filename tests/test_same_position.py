@@ -12,7 +12,7 @@ from pgcgan import cli
 from pgcgan.errors import DataError
 from pgcgan.genotypes import Genotypes, Variants
 from pgcgan.io import read, write
-from pgcgan.site_keys import site_rows
+from pgcgan.variants import site_rows
 
 IDS = ["rs1", "HLA_A_01", "HLA_A_02", "HLA_A_03", "AA_A_9_F", "AA_A_9_S", "rs2"]
 SUFFIXES = [".vcf", ".vcf.gz", ".bcf", ".bed", ".pgen", ".npz", ".vcz", ".hap.gz"]

@@ -29,7 +29,7 @@ from vcztools.cli import vcztools_main
 
 from pgcgan import Genotypes, Variants, cli, read, write
 from pgcgan.errors import DataError, MissingExtra, UsageError
-from pgcgan.io import scratch, vcfzarr_write
+from pgcgan.io import scratch, vcfzarr
 
 HEAD = """##fileformat=VCFv4.2
 ##FILTER=<ID=PASS,Description="All filters passed">
@@ -73,8 +73,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def in_chunks(monkeypatch):
     """Write chunks of three variants and four people, so that small data have several of each."""
-    monkeypatch.setattr(vcfzarr_write, "_VARIANTS", 3)
-    monkeypatch.setattr(vcfzarr_write, "_SAMPLES", 4)
+    monkeypatch.setattr(vcfzarr, "_VARIANTS", 3)
+    monkeypatch.setattr(vcfzarr, "_SAMPLES", 4)
 
 
 # ---- round trips --------------------------------------------------------------------------------------------------
@@ -316,8 +316,8 @@ def odd_people(cohort):
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind, suffix", [("phased", ".vcz"), ("unphased", ".vcz.zip"), ("haploid", ".vcz")])
 def test_vcztools_writes_the_vcf_that_we_write(tmp_path, monkeypatch, odd_people, suffix, kind):
-    monkeypatch.setattr(vcfzarr_write, "_VARIANTS", 10)
-    monkeypatch.setattr(vcfzarr_write, "_SAMPLES", 6)
+    monkeypatch.setattr(vcfzarr, "_VARIANTS", 10)
+    monkeypatch.setattr(vcfzarr, "_SAMPLES", 6)
     people = odd_people
     if kind == "unphased":
         people = people.without_phase()
@@ -628,11 +628,11 @@ class Streamed:
 
 
 def test_writing_takes_one_row_of_chunks_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(vcfzarr_write, "_VARIANTS", 100)
+    monkeypatch.setattr(vcfzarr, "_VARIANTS", 100)
     write(small([[[0, 1]]]), tmp_path / "warm.vcz")
     people = Streamed(small(np.zeros((1, 2000, 2))), 5000)
     tracemalloc.start()
-    vcfzarr_write.write_vcfzarr(people, str(tmp_path / "a.vcz"), force=False, command=None, seed=None)
+    vcfzarr.write_vcfzarr(people, str(tmp_path / "a.vcz"), force=False, command=None, seed=None)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [(b.start, b.stop) for b in people.asked] == [(i, i + 100) for i in range(0, 5000, 100)]
@@ -677,7 +677,7 @@ def test_records_that_are_split_or_dropped_among_plain_ones(tmp_path, policy):
 
 
 def test_chunks_have_fewer_variants_where_there_are_many_people(tmp_path, monkeypatch):
-    monkeypatch.setattr(vcfzarr_write, "_ROW_BYTES", 60)
+    monkeypatch.setattr(vcfzarr, "_ROW_BYTES", 60)
     people = small(np.tile([[[0, 1]]], (7, 10, 1)))
     write(people, tmp_path / "a.vcz")
     root = zarr.open_group(tmp_path / "a.vcz", mode="r")
@@ -730,7 +730,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     people = Streamed(small(np.zeros((1, 2, 2))), 2)
     people.calls = None
     with pytest.raises(TypeError):
-        vcfzarr_write.write_vcfzarr(people, str(tmp_path / "a.vcz"), force=True, command=None, seed=None)
+        vcfzarr.write_vcfzarr(people, str(tmp_path / "a.vcz"), force=True, command=None, seed=None)
     assert tree(tmp_path) == before
     assert os.listdir(tmp_path) == ["a.vcz"]
 

@@ -16,8 +16,7 @@ from .arrays import MISSING, calls_from, dataset, stretches
 from .errors import DataError, UsageError, listed
 from .families import families, first_part
 from .regions import named_otherwise, parse_region
-from .site_keys import common_rows
-from .variants import Variants, concat_variants, strings
+from .variants import Variants, common_rows, concat_variants, strings
 
 _ONE_LABEL = (
     "; of an array of haplotypes two rows are one person, with one label; haploid people need calls of shape "
@@ -61,19 +60,16 @@ class Genotypes:
             raise DataError(f"calls must have the shape (variants, samples, ploidy), got {given.shape}.")
         if given.size and (given.min() < MISSING or given.max() > 1):
             v, s, _ = np.argwhere((given < MISSING) | (given > 1))[0]
-            raise DataError(
-                f"Call {given[v, s].tolist()} of sample {self.samples[s]} at {self.variants.name(int(v))} is not made "
-                "of 0 (ref), 1 (alt) and -1 (missing); split multi-allelic records first."
-            )
+            call = f"Call {given[v, s].tolist()} of sample {self.samples[s]} at {self.variants.name(int(v))}"
+            accepted = "0 (ref), 1 (alt) and -1 (missing); split multi-allelic records first"
+            raise DataError(f"{call} is not made of {accepted}.")
         calls = given.astype(np.int8, copy=False).view()
         calls.flags.writeable = False
         object.__setattr__(self, "calls", calls)
         samples = strings(self.samples, "samples")
         if calls.shape[:2] != (len(self.variants), len(samples)):
-            raise DataError(
-                f"calls have the shape {calls.shape}, but there are {len(self.variants)} variants and "
-                f"{len(samples)} samples."
-            )
+            sizes = f"{len(self.variants)} variants and {len(samples)} samples"
+            raise DataError(f"calls have the shape {calls.shape}, but there are {sizes}.")
         if calls.shape[2] not in (1, 2):
             raise DataError(f"Ploidy {calls.shape[2]} is not supported; accepted: 1 (haploid), 2 (diploid).")
         names, counts = np.unique(samples, return_counts=True) if len(samples) else (samples, np.zeros(0))
@@ -217,10 +213,8 @@ class Genotypes:
             If there is no such column; the message lists the columns there are.
         """
         if column not in self.labels:
-            raise DataError(
-                f"There is no label {column!r}; labels here: {listed(self.labels)}. "
-                "Labels come from the panel file (panel=…, --panel)."
-            )
+            advice = "Labels come from the panel file (panel=…, --panel)."
+            raise DataError(f"There is no label {column!r}; labels here: {listed(self.labels)}. {advice}")
         return self.labels[column]
 
     def equals(self, other: Genotypes) -> bool:
@@ -321,9 +315,9 @@ class Genotypes:
     def _in_region(self, region: str) -> np.ndarray:
         contig, start, end = parse_region(region)
         if contig not in set(self.variants.contig):
+            there = listed(dict.fromkeys(self.variants.contig)) + named_otherwise(region, self.variants.contig)
             raise DataError(
-                f"Region {region!r}: there is no variant on contig {contig!r}; contigs with variants: "
-                f"{listed(dict.fromkeys(self.variants.contig))}{named_otherwise(region, self.variants.contig)}."
+                f"Region {region!r}: there is no variant on contig {contig!r}; contigs with variants: {there}."
             )
         inside = (self.variants.contig == contig) & (self.variants.position >= start)
         return inside if end is None else inside & (self.variants.position <= end)
@@ -427,9 +421,8 @@ def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
     if not parts:
         raise DataError("concat needs at least one part.")
     first = parts[0]
-    for part in parts:
+    for i, part in enumerate(parts):
         require_genotypes(part)
-    for i, part in enumerate(parts[1:], start=1):
         if (part.phased, part.ploidy) != (first.phased, first.ploidy):
             raise DataError(f"Part {i} differs from the first in phase state or ploidy.")
         if axis == "samples" and not part.variants.equals(first.variants):
@@ -438,12 +431,9 @@ def concat(parts: Sequence[Genotypes], axis: str = "samples") -> Genotypes:
             raise DataError(f"Part {i} has other samples than the first, or another order.")
     if axis == "samples":
         shared = [c for c in first.labels if all(c in p.labels for p in parts)]
-        return Genotypes(
-            np.concatenate([p.calls for p in parts], axis=1),
-            first.variants,
-            np.concatenate([p.samples for p in parts]),
-            {c: np.concatenate([p.labels[c] for p in parts]) for c in shared},
-            first.phased,
-        )
+        labels = {c: np.concatenate([p.labels[c] for p in parts]) for c in shared}
+        samples = np.concatenate([p.samples for p in parts])
+        calls = np.concatenate([p.calls for p in parts], axis=1)
+        return Genotypes(calls, first.variants, samples, labels, first.phased)
     variants = concat_variants([part.variants for part in parts])
     return Genotypes(np.concatenate([p.calls for p in parts]), variants, first.samples, first.labels, first.phased)

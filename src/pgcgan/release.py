@@ -20,7 +20,7 @@ from .metrics.comparison import Cohort
 from .numerics import allele_differences
 from .runtime.files import held
 from .runtime.progress import OnEvent
-from .site_keys import require_sites
+from .variants import require_sites
 
 if TYPE_CHECKING:
     from .generators.generator import Generator

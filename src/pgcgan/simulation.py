@@ -7,18 +7,14 @@ spectrum are near those of the 1000 Genomes people, so that what is learnt from 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from .errors import DataError, UsageError
-from .genotypes import Genotypes, Variants
+from .genotypes import Genotypes
 from .labels import plan_counts
-
-if TYPE_CHECKING:
-    import demes
-    import msprime
-    import tskit
+from .variants import COLUMNS, Variants
 
 # people of each super-population in 1000 Genomes phase 3: the default proportions, unequal as cohorts are
 SHARES: dict[str, int] = {"AFR": 661, "AMR": 347, "EAS": 504, "EUR": 503, "SAS": 489}
@@ -80,16 +76,13 @@ def simulate(
     )
 
     calls, variants = _polymorphic_sites(tree_sequence, people, length)
-    genotypes = Genotypes(
-        calls,
-        variants,
-        np.array([f"{name}-{i:0{max(4, len(str(plan[name])))}d}" for name in plan for i in range(1, plan[name] + 1)]),
-        {
-            "pop": np.repeat(list(sizes), list(sizes.values())),
-            "super_pop": np.repeat(list(plan), list(plan.values())),
-            "gender": np.random.default_rng(for_gender).choice(["female", "male"], size=people),
-        },
-    )
+    names = [f"{name}-{i:0{max(4, len(str(count)))}d}" for name, count in plan.items() for i in range(1, count + 1)]
+    labels = {
+        "pop": np.repeat(list(sizes), list(sizes.values())),
+        "super_pop": np.repeat(list(plan), list(plan.values())),
+        "gender": np.random.default_rng(for_gender).choice(["female", "male"], size=people),
+    }
+    genotypes = Genotypes(calls, variants, np.array(names), labels)
     return genotypes.without_phase() if unphased else genotypes
 
 
@@ -97,51 +90,38 @@ def _people_by_population(
     people: int, length: int, seed: int, populations: Sequence[str] | Mapping[str, int] | None
 ) -> dict[str, int]:
     """Return the number of people of each super-population; raise UsageError if an argument is off."""
-    for value, what in ((people, "people"), (length, "base pairs")):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise UsageError(f"simulate: the number of {what} is {value!r}; accepted: a whole number, 1 or more.")
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise UsageError(f"simulate: the seed is {seed!r}; accepted: a whole number, 0 or more.")
-    if populations is None:
-        shares: Mapping[str, int] = SHARES
-    elif isinstance(populations, Mapping):
-        shares = populations
-    else:
-        shares = {name: SHARES.get(name, 1) for name in populations}
+    for value, what, least in ((people, "number of people", 1), (length, "number of base pairs", 1), (seed, "seed", 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise UsageError(f"simulate: the {what} is {value!r}; accepted: a whole number, {least} or more.")
+    names = SHARES if populations is None else populations
+    shares = names if isinstance(names, Mapping) else {name: SHARES.get(name, 1) for name in names}
     unknown = [name for name in shares if name not in SHARES]
     if unknown or not shares:
-        raise UsageError(
-            f"simulate: unknown population {unknown[0] if unknown else ''!r}; accepted: {', '.join(SHARES)}."
-        )
+        name = unknown[0] if unknown else ""
+        raise UsageError(f"simulate: unknown population {name!r}; accepted: {', '.join(SHARES)}.")
     return plan_counts(people, {name: shares[name] for name in sorted(shares)})
 
 
-def _polymorphic_sites(tree_sequence: tskit.TreeSequence, people: int, length: int) -> tuple[np.ndarray, Variants]:
+def _polymorphic_sites(tree_sequence: Any, people: int, length: int) -> tuple[np.ndarray, Variants]:
     """Return calls (sites, people, 2) and sites of a tree sequence with exactly two alleles."""
     calls = np.empty((tree_sequence.num_sites, 2 * people), dtype=np.int8)
-    position: list[int] = []
-    ref: list[str] = []
-    alt: list[str] = []
+    sites: list[tuple[str, int, str, str, str]] = []
     for variant in tree_sequence.variants():
         alleles, copies = variant.alleles, np.bincount(variant.genotypes)
         if len(alleles) != 2 or len(copies) != 2 or copies[0] == 0:
             continue  # a second mutation at the site made a third allele, or took the variation away
-        calls[len(position)] = variant.genotypes
-        position.append(int(variant.site.position) + 1)
-        ref.append(alleles[0])
-        alt.append(alleles[1])
-    if not position:
+        calls[len(sites)] = variant.genotypes
+        sites.append(("1", int(variant.site.position) + 1, ".", *alleles))
+    if not sites:
         raise DataError(
             f"simulate: no site is polymorphic among {people} people over {length} base pairs; give more of either."
         )
-    n = len(position)
-    contig, no_id = np.full(n, "1", dtype=object), np.full(n, ".", dtype=object)
-    variants = Variants(contig, np.array(position), no_id, np.array(ref), np.array(alt), {"1": length})
-    return calls[:n].reshape(n, people, 2), variants
+    columns: Any = dict(zip(COLUMNS, zip(*sites, strict=True), strict=True))
+    return calls[: len(sites)].reshape(-1, people, 2), Variants(**columns, contig_lengths={"1": length})
 
 
-def history() -> demes.Graph:
-    """Return the demographic model (times in generations, sizes in diploid people).
+def history() -> Any:
+    """Return the demographic model, a `demes.Graph` (times in generations, sizes in diploid people).
 
     An out-of-Africa history after Gutenkunst et al. (2009), with a South Asian branch that leaves the European one soon
     after the Eurasian split, a native American branch that leaves the East Asian one, two populations within each
@@ -162,25 +142,17 @@ def history() -> demes.Graph:
     for name in ("AFR", "EAS", "EUR", "SAS"):
         for pop in (f"{name}1", f"{name}2"):
             model.add_deme(pop, ancestors=[name], epochs=[{"start_size": 20000}])
-    for pop, proportions in (("AMR1", [0.65, 0.20, 0.15]), ("AMR2", [0.35, 0.60, 0.05])):
-        model.add_deme(
-            pop,
-            ancestors=["EUR1", "native", "AFR1"],
-            proportions=proportions,
-            start_time=16,
-            epochs=[{"start_size": 15000}],
-        )
-    for one, other, rate in (
-        ("AFR", "EUR", 4.5e-5),
-        ("EUR", "SAS", 6e-5),
-        ("SAS", "EAS", 1.3e-4),
-        ("EUR", "EAS", 1e-5),
-    ):
-        model.add_migration(demes=[one, other], rate=rate)
+    founders = ["EUR1", "native", "AFR1"]
+    for pop, shares in (("AMR1", [0.65, 0.20, 0.15]), ("AMR2", [0.35, 0.60, 0.05])):
+        epochs = [{"start_size": 15000}]
+        model.add_deme(pop, ancestors=founders, proportions=shares, start_time=16, epochs=epochs)
+    rates = {("AFR", "EUR"): 4.5e-5, ("EUR", "SAS"): 6e-5, ("SAS", "EAS"): 1.3e-4, ("EUR", "EAS"): 1e-5}
+    for pair, rate in rates.items():
+        model.add_migration(demes=list(pair), rate=rate)
     return model.resolve()
 
 
-def _recombination_map(length: int, random: np.random.Generator) -> msprime.RateMap:
+def _recombination_map(length: int, random: np.random.Generator) -> Any:
     # hotspots as in human: gamma-distributed rates over 5 kb steps put about 80 % of recombination in 20 % of the bases
     import msprime
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .errors import DataError, UsageError, listed
 from .io import remote
 from .io.bgzf import MAX_LINE, SAMPLE_BYTES, lines_of, opened
 from .io.index import index_of, region_start
+from .io.outputs import folder_of
 from .io.panel import PANEL_COLUMNS
 from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
@@ -75,6 +77,8 @@ RELEASES = {
         ),
     ),
 }
+_PHASE3_TABLE = ["sample", "pop", "super_pop", "gender"]
+_HIGH_TABLE = ["FamilyID", "SampleID", "FatherID", "MotherID", "Sex", "Population", "Superpopulation"]
 
 
 def fetch(
@@ -140,7 +144,7 @@ def fetch(
     names = [name.format(chromosome) for name in wanted.names.get(chromosome, wanted.names["*"])]
     url, facts, table = _first(mirror.rstrip("/"), wanted, names)
     panel = _rows(remote.contents(table), table, chromosome)
-    index = index_of(url)
+    index = str(index_of(url))
     contig = f"{wanted.prefix}{chromosome}"
     span = contig if region.rpartition(":")[0] == "" else f"{contig}:{region.rpartition(':')[2]}"
     origin = {
@@ -177,27 +181,22 @@ def _chromosome(region: str, release: str) -> tuple[str, int, int | None]:
     name = re.sub(r"^chr", "", contig, flags=re.IGNORECASE).upper()
     known = [str(n) for n in range(1, 23)] + [c for c in RELEASES[release].names if c != "*"]
     if name not in known:
-        raise UsageError(
-            f"The release {release} has no chromosome {contig!r} (region {region}); accepted: 1 to 22, "
-            f"{', '.join(known[22:])}, with or without chr."
-        )
+        accepted = f"1 to 22, {', '.join(known[22:])}, with or without chr"
+        raise UsageError(f"The release {release} has no chromosome {contig!r} (region {region}); accepted: {accepted}.")
     return name, first, last
 
 
 def _places(output: str, panel_output: str | os.PathLike[str] | None, force: bool) -> list[Path]:
     suffix = next((s for s in _SUFFIXES if output.endswith(s)), None)
     if suffix is None:
-        raise UsageError(
-            f"The output {output} is not a NAME{' or NAME'.join(_SUFFIXES)}: records are copied as they are; `pgcgan "
-            "convert` writes other formats."
-        )
+        reason = "records are copied as they are; `pgcgan convert` writes other formats"
+        raise UsageError(f"The output {output} is not a NAME{' or NAME'.join(_SUFFIXES)}: {reason}.")
     panel = os.fspath(panel_output) if panel_output is not None else output.removesuffix(suffix) + ".panel.tsv"
     places = [Path(output), Path(output + ".tbi"), Path(panel)]
     if len(set(places)) < 3:
         raise UsageError(f"{panel} cannot be the panel and the genotypes at once; choose another name.")
     for place in (*places, Path(output + ".csi")):
-        if not place.parent.is_dir():
-            raise UsageError(f"The folder {place.parent} of the output {place} does not exist.")
+        folder_of(str(place))
         if place.is_dir():
             raise UsageError(f"{place} cannot be written: Is a directory.")
         check_free(place, force)
@@ -214,34 +213,25 @@ def _first(base: str, wanted: Release, names: list[str]) -> tuple[str, remote.Ab
             return url, remote.about(url), table
         except remote.NotThere:
             continue
-    raise DataError(
-        f"The server has none of {listed([url for url, _ in tried], len(tried))}; mirror=… (--mirror) names another "
-        "server, or the folder that the files have moved to."
-    )
+    advice = "mirror=… (--mirror) names another server, or the folder that the files have moved to"
+    raise DataError(f"The server has none of {listed([url for url, _ in tried], len(tried))}; {advice}.")
 
 
 def _rows(text: bytes, url: str, chromosome: str) -> dict[str, dict[str, str]]:
+    """Return the columns of the people of a table who have the chromosome, by their names."""
     lines = [line.split() for line in text.decode("utf-8-sig", "replace").split("\n") if line.strip()]
-    header = lines[0] if lines else []
-    if header[:4] == ["sample", "pop", "super_pop", "gender"]:
-        rows = {f[0]: dict(zip(PANEL_COLUMNS, f[1:4], strict=True)) for f in lines[1:] if len(f) >= 4}
-    elif header[:7] == ["FamilyID", "SampleID", "FatherID", "MotherID", "Sex", "Population", "Superpopulation"]:
-        rows = {
-            f[1]: {
-                "pop": f[5],
-                "super_pop": f[6],
-                "gender": _SEXES.get(f[4], "unknown"),
-                "family": f[0],
-                "father": f[2],
-                "mother": f[3],
-            }
-            for f in lines[1:]
-            if len(f) >= 7
-        }
+    header, people = (lines[0], lines[1:]) if lines else ([], [])
+    if header[:4] == _PHASE3_TABLE:
+        rows = {f[0]: dict(zip(PANEL_COLUMNS, f[1:4], strict=True)) for f in people if len(f) >= 4}
+    elif header[:7] == _HIGH_TABLE:
+        rows = {}
+        for family, sample, father, mother, sex, pop, super_pop, *_ in (f for f in people if len(f) >= 7):
+            rows[sample] = {"pop": pop, "super_pop": super_pop, "gender": _SEXES.get(sex, "unknown"), "family": family}
+            rows[sample] |= {"father": father, "mother": mother}
     else:
         raise DataError(f"{url} is not the table of people of the release: its columns are {listed(header, 8)}.")
-    if len(rows) < len(lines) - 1:
-        raise DataError(f"{url} is damaged: {len(lines) - 1} lines of people make {len(rows)} people.")
+    if len(rows) < len(people):
+        raise DataError(f"{url} is damaged: {len(people)} lines of people make {len(rows)} people.")
     return {s: row for s, row in rows.items() if chromosome != "Y" or row["gender"] == "male"}
 
 
@@ -249,9 +239,9 @@ def _compare(samples: list[str], panel: dict[str, dict[str, str]], expected: int
     known = set(samples)
     without, absent = [s for s in samples if s not in panel], [s for s in panel if s not in known]
     if without or absent:
+        first, second = (f"{len(names)} ({listed(names, 3)})" for names in (without, absent))
         raise DataError(
-            f"{url} and {table} do not fit: people only in the first: {len(without)} ({listed(without, 3)}), only in "
-            f"the second: {len(absent)} ({listed(absent, 3)})."
+            f"{url} and {table} do not fit: people only in the first: {first}, only in the second: {second}."
         )
     if len(samples) != expected:
         raise DataError(f"{url} has {len(samples)} people, the release {expected}: it is another file.")
@@ -268,7 +258,7 @@ def _header(url: str) -> list[bytes]:
             lines.append(line)
             size += len(line)
             if not line.startswith(b"##"):
-                break
+                return lines
             if size > _MOST_HEADER:
                 raise DataError(f"{url} has more than {len(lines)} header lines, of {size} bytes: it is damaged.")
     if not lines:
@@ -277,41 +267,33 @@ def _header(url: str) -> list[bytes]:
 
 
 def _records(
-    url: str,
-    index: str | None,
-    region: tuple[str, int, int | None],
-    n_samples: int,
-    on_event: OnEvent | None,
+    url: str, index: str, region: tuple[str, int, int | None], n_samples: int, on_event: OnEvent | None
 ) -> Iterator[bytes]:
     """Yield the lines of the records that start in a region, as they are."""
     contig, first, last = region
     n, at = 0, first
-    offset = None if index is None else region_start(url, index, contig, first, last)
-    if offset is not None:
-        with opened(url, offset) as stream:
-            for line in lines_of(stream, url, MAX_LINE + SAMPLE_BYTES * n_samples):
-                fields = line.split(b"\t", 2)
-                position = whole_number(fields[1].decode("latin-1")) if len(fields) == 3 else None
-                if position is None or line.count(b"\t") != n_samples + 8 or not line.endswith(b"\n"):
-                    raise DataError(
-                        f"{url}: the line {line[:40].decode('latin-1')!r}… is not a record of {n_samples} people; the "
-                        "file or its index is damaged."
-                    )
-                here = fields[0] == contig.encode()
-                if (n and not here) or (here and last is not None and position > last):
-                    break
-                if not here or position < first:
-                    continue
-                if position < at:
-                    raise DataError(f"{url}: the record at {contig}:{position} comes after one at {at}.")
-                yield line
-                n, at = n + 1, position
-                if on_event is not None:
-                    done = 0.0 if last is None else (position - first) / (last - first + 1)
-                    on_event({"stage": "fetching", "fraction": done, "step": n})
+    offset = region_start(url, index, contig, first, last)
+    with nullcontext() if offset is None else opened(url, offset) as stream:
+        for line in () if stream is None else lines_of(stream, url, MAX_LINE + SAMPLE_BYTES * n_samples):
+            fields = line.split(b"\t", 2)
+            position = whole_number(fields[1].decode("latin-1")) if len(fields) == 3 else None
+            if position is None or line.count(b"\t") != n_samples + 8 or not line.endswith(b"\n"):
+                shown = line[:40].decode("latin-1")
+                reason = f"is not a record of {n_samples} people; the file or its index is damaged"
+                raise DataError(f"{url}: the line {shown!r}… {reason}.")
+            here = fields[0] == contig.encode()
+            if (n and not here) or (here and last is not None and position > last):
+                break
+            if not here or position < first:
+                continue
+            if position < at:
+                raise DataError(f"{url}: the record at {contig}:{position} comes after one at {at}.")
+            yield line
+            n, at = n + 1, position
+            if on_event is not None:
+                done = 0.0 if last is None else (position - first) / (last - first + 1)
+                on_event({"stage": "fetching", "fraction": done, "step": n})
     if not n:
         end = "the end" if last is None else last
-        raise DataError(
-            f"{url} has no record of contig {contig} that starts from {first} to {end}; is the region in the "
-            "coordinates of the release?"
-        )
+        question = "is the region in the coordinates of the release?"
+        raise DataError(f"{url} has no record of contig {contig} that starts from {first} to {end}; {question}")

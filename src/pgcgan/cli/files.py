@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, MissingFile, UsageError, listed
 from ..runtime import files as runtime_files
-from ..runtime.inputs import read_regular
+from ..runtime.files import read_regular
 from .options import Reading
 
 if TYPE_CHECKING:

@@ -97,7 +97,7 @@ def _facts_of_here() -> dict[str, Any]:
 def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
     import numpy as np
 
-    from ..site_keys import contig_spans
+    from ..variants import contig_spans
 
     spans = {name: f"{first}-{last} ({n} sites)" for name, first, last, n in contig_spans(genotypes.variants)}
     frequency = genotypes.allele_frequency()

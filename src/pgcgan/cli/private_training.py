@@ -57,7 +57,7 @@ def read_public(privacy: PrivacyOptions | None, people: Genotypes, reading: Read
     if privacy is None or privacy.public is None:
         return None
     from ..io import read
-    from ..site_keys import require_sites
+    from ..variants import require_sites
 
     options = read_options(replace(reading, population_map=None, intersect=False))
     public = read(privacy.public, **options)

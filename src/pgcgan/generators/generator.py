@@ -25,7 +25,7 @@ from ..mixtures import Mixing
 from ..provenance import provenance
 from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
-from ..site_keys import contig_spans
+from ..variants import contig_spans
 from . import store
 from .card import model_card
 from .estimate import Estimate, ExpectedLeak

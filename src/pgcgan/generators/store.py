@@ -22,8 +22,7 @@ from safetensors.numpy import save_file
 
 from ..errors import MissingModel, ModelError, UsageError
 from ..genotypes import Variants
-from ..runtime.files import whole_directory, whole_file, write_text
-from ..runtime.inputs import check_regular, open_regular, read_regular
+from ..runtime.files import check_regular, open_regular, read_regular, whole_directory, whole_file, write_text
 from ..text import LARGEST, are_texts, is_whole, json_content, visible
 
 FORMAT = 3

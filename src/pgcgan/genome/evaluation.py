@@ -16,7 +16,7 @@ from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_erro
 from ..metrics.resampling import interval
 from ..provenance import file_names
 from ..runtime.progress import OnEvent
-from ..site_keys import require_sites
+from ..variants import require_sites
 from .model import GenomeModel
 from .plan import Source, check_index, read_chunks
 

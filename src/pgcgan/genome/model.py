@@ -22,8 +22,7 @@ from ..io.outputs import folder_of
 from ..io.scratch import Stored, StoredCalls
 from ..labels import label_columns, sample_names, streams_of
 from ..runtime.executors import Executor, Serial
-from ..runtime.files import whole_directory, workspace
-from ..runtime.inputs import check_regular
+from ..runtime.files import check_regular, whole_directory, workspace
 from ..runtime.progress import OnEvent, reported
 from ..variants import concat_variants
 from .ancestry import LabelAncestry

@@ -29,8 +29,7 @@ from .scratch import copied, stored, too_large
 from .trees import NOT_WRITTEN, TREES_SUFFIXES, read_trees
 from .vcf import read_vcf
 from .vcf_write import VCF_SUFFIXES, write_vcf
-from .vcfzarr import VCFZARR_SUFFIXES, read_vcfzarr
-from .vcfzarr_write import write_vcfzarr
+from .vcfzarr import VCFZARR_SUFFIXES, read_vcfzarr, write_vcfzarr
 
 __all__ = [
     "FORMATS",

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import pysam
 
 from ..errors import DataError, MissingFile
-from ..runtime.inputs import open_regular
+from ..runtime.files import open_regular
 from . import remote
 from .remote import named
 

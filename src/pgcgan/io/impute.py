@@ -8,9 +8,11 @@ have, "*" behind the alleles marks an unphased call. Such a file has no place fo
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,8 @@ _COLUMNS = {"pop": "population", "super_pop": "group"}  # label -> column of the
 def read_impute(hap: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read NAME.hap or NAME.hap.gz, with NAME.legend(.gz) and NAME.samples or NAME.sample.
 
-    Returns
-    -------
-    Genotypes
-        Calls equal to those of `bcftools convert --haplegendsample2vcf`. The labels are `pop`, `super_pop` and
-        `gender`, from the columns population, group and sex, where they say something of everybody.
+    The calls are those of `bcftools convert --haplegendsample2vcf`. The labels are `pop`, `super_pop` and `gender`,
+    from the columns population, group and sex, where they say something of everybody.
     """
     stem = hap.removesuffix(".gz").removesuffix(".hap")
     suffixes = (".legend.gz", ".legend") if hap.endswith(".gz") else (".legend", ".legend.gz")
@@ -67,7 +66,7 @@ def read_impute(hap: str, *, choose: Choose, region: str | None, policies: Polic
         if next(lines, b"").strip():
             raise DataError(f"{hap} goes on after {number} lines, with which {legend} ends: one of them is truncated.")
     picked = slice(None) if chosen is None else chosen
-    return table.finish(contigs, None).with_labels({name: values[picked] for name, values in labels.items()})
+    return table.finish(contigs, None, {name: values[picked] for name, values in labels.items()})
 
 
 def _beside(hap: str, stem: str, suffixes: Sequence[str]) -> str:
@@ -91,38 +90,32 @@ def _read_legend(legend: str, region: str | None) -> Iterator[Site]:
             continue
         identifier, place, ref, alt = fields[:4]
         site_position = position(legend, number, place)
-        contig, id_is_contig = _contig(identifier, place, ref, alt)
-        if contig is None:
-            if region is None:
-                refuse(
-                    legend,
-                    number,
-                    f"the id {identifier} does not name the contig; a region (region='6', --region 6) names it.",
-                )
-            contig = parse_region(region)[0]
-        name = fields[columns.index("vcf_id")] if "vcf_id" in columns else "." if id_is_contig else identifier
-        yield Site(contig, site_position, name, ref, () if alt == "." else (alt,))
+        contig = _contig(identifier, place, ref, alt)
+        name = fields[columns.index("vcf_id")] if "vcf_id" in columns else "." if contig else identifier
+        if contig is None and region is None:
+            reason = f"the id {identifier} does not name the contig; a region (region='6', --region 6) names it."
+            refuse(legend, number, reason)
+        yield Site(contig or parse_region(str(region))[0], site_position, name, ref, () if alt == "." else (alt,))
     if columns is None:
         raise DataError(f"{legend} is empty; a header 'id position a0 a1' and a line for each site are needed.")
 
 
-def _contig(identifier: str, position: str, ref: str, alt: str) -> tuple[str | None, bool]:
-    """Return the contig that an id names, and whether the id says nothing else."""
+def _contig(identifier: str, position: str, ref: str, alt: str) -> str | None:
+    """Return the contig, if that is what an id names, beside position and alleles."""
     for between in ("_", ":"):
         tail = f":{position}{between}{ref}{between}{alt}"
-        if identifier.endswith(tail):
-            contig = identifier.removesuffix(tail)
+        contig = identifier.removesuffix(tail)
+        if contig != identifier:
             # the 1000 Genomes legends have ids such as rs367896724:10177:A:AC beside 20:60343:G:A
-            return (None, False) if not contig or re.match(r"(rs|ss|esv)\d", contig) else (contig, True)
-    return None, False
+            return None if re.match(r"(rs|ss|esv)\d", contig) else contig or None
+    return None
 
 
 def _read_samples(path: str) -> tuple[list[str], dict[str, np.ndarray]]:
     table = list(rows(path))
     if not table:
-        raise DataError(
-            f"{path} is empty; a header 'sample population group sex' and a line for each person are needed."
-        )
+        needed = "a header 'sample population group sex' and a line for each person are needed"
+        raise DataError(f"{path} is empty; {needed}.")
     header, table = [c.lower() for c in table[0][1]], table[1:]
     header = ["population" if c == "pop" else c for c in header]  # phase 3 of the 1000 Genomes Project
     if header[:2] == ["id_1", "id_2"]:
@@ -132,10 +125,8 @@ def _read_samples(path: str) -> tuple[list[str], dict[str, np.ndarray]]:
     elif header[0] in ("sample", "id"):
         at = 0
     else:
-        raise DataError(
-            f"{path} begins with {' '.join(header)[:40]!r}; accepted headers: 'sample population group sex', "
-            "'ID_1 ID_2 missing …'."
-        )
+        accepted = "accepted headers: 'sample population group sex', 'ID_1 ID_2 missing …'"
+        raise DataError(f"{path} begins with {' '.join(header)[:40]!r}; {accepted}.")
     samples = sample_names(path, table, at)
     labels = {}
     for name, column in _COLUMNS.items():
@@ -164,12 +155,9 @@ def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: 
             return
     alleles = text.split()
     if len(alleles) != 2 * n:
-        refuse(
-            table.source,
-            number,
-            f"{site} has {len(alleles)} alleles instead of {2 * n}, two for each of {n} samples; the file is "
-            "truncated, or of other people than the .samples file.",
-        )
+        found = f"{site} has {len(alleles)} alleles instead of {2 * n}, two for each of {n} samples"
+        reason = "the file is truncated, or of other people than the .samples file"
+        refuse(table.source, number, f"{found}; {reason}.")
     calls = np.empty((len(table.samples), 2), dtype=np.int32)
     phased = np.ones(len(calls), dtype=bool)
     for i, person in enumerate(range(n) if chosen is None else chosen.tolist()):
@@ -178,12 +166,9 @@ def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: 
             if allele.endswith(b"*"):
                 phased[i], allele = False, allele[:-1]
             if allele not in _ALLELES or (side == 0 and allele == b"-"):
-                refuse(
-                    table.source,
-                    number,
-                    f"{site} has the allele {allele.decode(errors='replace')!r} of sample {table.samples[i]}; "
-                    "accepted: 0, 1, ? (missing), - (second of a haploid call).",
-                )
+                shown, accepted = allele.decode(errors="replace"), "0, 1, ? (missing), - (second of a haploid call)"
+                reason = f"{site} has the allele {shown!r} of sample {table.samples[i]}; accepted: {accepted}."
+                refuse(table.source, number, reason)
             calls[i, side] = _ALLELES[allele]
     table.add(site, calls, phased)
 
@@ -193,7 +178,6 @@ def write_impute(genotypes: People, target: str, *, force: bool, command: str | 
 
     See `pgcgan.write`. The format has no place for the command and the seed, nor for the lengths of contigs.
     """
-    check_writable(genotypes)
     _check(genotypes)
     name = os.path.basename(target)
     zipped = ".gz" if name.endswith(".gz") else ""
@@ -201,13 +185,18 @@ def write_impute(genotypes: People, target: str, *, force: bool, command: str | 
     others = [f"{stem}.legend{zipped}", f"{stem}.samples"]
     with outputs(genotypes, target, f".hap{zipped}", others, force=force) as (workspace, written):
         haplotypes, legend, people = (os.path.join(workspace, n) for n in (name, *others))
-        _write_text(haplotypes, _hap_lines(genotypes))
-        _write_text(legend, _legend_lines(genotypes))
-        _write_text(people, _samples_lines(genotypes.samples, genotypes.labels))
+        _write_lines(haplotypes, _hap_lines(genotypes))
+        v = genotypes.variants
+        sites = zip(v.contig, v.position, v.ref, v.alt, strict=True)
+        names = (f"{contig}:{place}_{ref}_{alt}" for contig, place, ref, alt in sites)
+        ids = {"vcf_id": v.id} if (v.id != ".").any() else {}
+        _write_table(legend, {"id": names, "position": map(str, v.position), "a0": v.ref, "a1": v.alt, **ids})
+        _write_table(people, {"sample": genotypes.samples, **_columns_of(genotypes.labels, genotypes.n_samples)})
     return written
 
 
 def _check(genotypes: People) -> None:
+    check_writable(genotypes)
     way_out = "IMPUTE haplotypes cannot hold that; write a VCF, or phase and impute first."
     if not genotypes.phased:
         raise DataError(f"The genotypes are unphased: {way_out}")
@@ -216,19 +205,23 @@ def _check(genotypes: People) -> None:
             site, person, _ = np.argwhere(calls < 0)[0]
             name = genotypes.variants.name(start + int(site))
             raise DataError(f"The call of sample {genotypes.samples[person]} at {name} is missing: {way_out}")
-    blank = next((s for s in genotypes.samples if re.search(r"\s", s)), None)
-    if blank is not None:
-        raise DataError(f"The sample name {blank!r} cannot be written to a .samples file: it has blanks.")
+    for name in genotypes.samples:
+        if re.search(r"\s", name):
+            raise DataError(f"The sample name {name!r} cannot be written to a .samples file: it has blanks.")
 
 
-def _write_text(path: str, lines: Iterator[bytes]) -> None:
-    # no name and time in the gzip header, so that the same genotypes give the same bytes
+def _write_lines(path: str, lines: Iterable[bytes]) -> None:
     with open(path, "wb") as raw:
-        if path.endswith(".gz"):
-            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=4, mtime=0) as stream:
-                stream.writelines(lines)
-        else:
-            raw.writelines(lines)
+        stream: Any = nullcontext(raw)
+        if path.endswith(".gz"):  # no name and time in the header, so that the same genotypes give the same bytes
+            stream = gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=4, mtime=0)
+        with stream as file:
+            file.writelines(lines)
+
+
+def _write_table(path: str, columns: Mapping[str, Iterable[str]]) -> None:
+    rows = itertools.chain([columns], zip(*columns.values(), strict=True))
+    _write_lines(path, (" ".join(row).encode() + b"\n" for row in rows))
 
 
 def _hap_lines(genotypes: People) -> Iterator[bytes]:
@@ -240,24 +233,14 @@ def _hap_lines(genotypes: People) -> Iterator[bytes]:
         yield text.tobytes()
 
 
-def _legend_lines(genotypes: People) -> Iterator[bytes]:
-    v = genotypes.variants
-    with_ids = bool((v.id != ".").any())
-    yield b"id position a0 a1" + (b" vcf_id\n" if with_ids else b"\n")
-    for contig, place, ref, alt, name in zip(v.contig, v.position.tolist(), v.ref, v.alt, v.id, strict=True):
-        line = f"{contig}:{place}_{ref}_{alt} {place} {ref} {alt}"
-        yield (f"{line} {name}\n" if with_ids else f"{line}\n").encode()
-
-
-def _samples_lines(samples: np.ndarray, labels: Mapping[str, np.ndarray]) -> Iterator[bytes]:
-    yield b"sample population group sex\n"
-    absent: Any = ["."] * len(samples)
-    # a column is for one word; with a blank in it the line would have one column more
-    columns: list[Any] = [samples]
-    for name in _COLUMNS:
+def _columns_of(labels: Mapping[str, np.ndarray], n: int) -> dict[str, Sequence[str]]:
+    """Return the columns of a .samples file besides the names."""
+    absent = ["."] * n
+    columns: dict[str, Any] = {}
+    for name, column in _COLUMNS.items():
         values = labels.get(name, absent)
-        columns.append(absent if any(re.search(r"\s", v) for v in values) else values)
+        # a column is for one word; with a blank in it the line would have one column more
+        columns[column] = absent if any(re.search(r"\s", v) for v in values) else values
     sexes = {"male": "1", "female": "2"}
-    columns.append([sexes.get(_SEXES.get(str(v).lower(), ""), "0") for v in labels.get("gender", absent)])
-    for row in zip(*columns, strict=True):
-        yield (" ".join(row) + "\n").encode()
+    columns["sex"] = [sexes.get(_SEXES.get(v.lower(), ""), "0") for v in labels.get("gender", absent)]
+    return columns

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, PgcganError
-from ..runtime.inputs import read_regular
+from ..runtime.files import read_regular
 from . import remote
 from .bgzf import ends_at
 from .records import log, refuse_index

@@ -8,15 +8,17 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from ..errors import DataError, MissingFile, PgcganError
-from ..genotypes import MISSING, Genotypes, Variants
-from ..runtime.inputs import open_regular
+from ..genotypes import MISSING, Genotypes
+from ..runtime.files import open_regular
 from ..text import visible, without_secrets
+from ..variants import COLUMNS, Variants
 from .outputs import check_writable, outputs
 from .records import Choose, Policies
 from .scratch import People, site_blocks
@@ -41,36 +43,26 @@ _ARRAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "labels": (_TEXT, ("labels", "samples")),
     "phased": (_FLAG, ()),
 }
-
-
 # what numpy and zipfile raise on a damaged archive; the last, where it asks for a compression that nobody knows
-DAMAGED = (
+_DAMAGED = (
     OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError,
 )  # fmt: skip
 _MOST_DEFLATED = 1032  # bytes that one compressed byte can stand for
 
 
 def read_npz(source: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
-    """Read the arrays that `write_npz` wrote, or a program of the user's.
-
-    Returns
-    -------
-    Genotypes
-        With the labels that the file holds.
-    """
+    """Read the arrays that `write_npz` wrote, or a program of the user's, and the labels among them."""
     arrays = _load(source)
-    columns: dict[str, Any] = {name: arrays[name] for name in ("contig", "position", "id", "ref", "alt")}
-    columns["contig_lengths"] = {
-        name: None if length < 0 else length
-        for name, length in zip(arrays["contig_names"].tolist(), arrays["contig_lengths"].tolist(), strict=True)
-    }
+    lengths = dict(zip(arrays["contig_names"].tolist(), arrays["contig_lengths"].tolist(), strict=True))
+    known = {name: None if length < 0 else length for name, length in lengths.items()}
+    columns: Any = {name: arrays[name] for name in COLUMNS}
     try:
-        variants = Variants(**columns, assembly=str(arrays["assembly"]) or None)
+        variants = Variants(**columns, contig_lengths=known, assembly=str(arrays["assembly"]) or None)
         labels = dict(zip(arrays["label_names"].tolist(), arrays["labels"], strict=True))
         genotypes = Genotypes(arrays["calls"], variants, arrays["samples"], labels, bool(arrays["phased"]))
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
-    genotypes = genotypes.select(samples=np.array(choose(genotypes.samples.tolist()), dtype=object))
+    samples = np.array(choose(genotypes.samples.tolist()), dtype=object)
     keep = wanted_sites(
         variants,
         source,
@@ -79,9 +71,7 @@ def read_npz(source: str, *, choose: Choose, region: str | None, policies: Polic
         place=lambda i: f"{source}, site {i} (from 0)",
         sort="sort the sites of all arrays",
     )
-    if len(keep) < genotypes.n_variants:
-        genotypes = genotypes.select(sites=keep)
-    return _as_wanted(genotypes, source, policies)
+    return _as_wanted(genotypes.select(samples=samples, sites=keep), source, policies)
 
 
 def _load(source: str) -> dict[str, np.ndarray]:
@@ -95,7 +85,7 @@ def _load(source: str) -> dict[str, np.ndarray]:
         if not isinstance(stored, np.lib.npyio.NpzFile):
             raise DataError(f"{source} is not a .npz file, but a single array.")
         with stored:
-            check_members(stored)
+            _check_members(stored)
             for name in ("version", *_ARRAYS):
                 if name not in stored:
                     raise DataError(
@@ -106,7 +96,7 @@ def _load(source: str) -> dict[str, np.ndarray]:
         raise
     except FileNotFoundError:
         raise MissingFile(f"There is no file {source}.") from None
-    except DAMAGED as error:
+    except _DAMAGED as error:
         raise DataError(f"{source} is not a .npz file of plain arrays, or is damaged: {error}.") from None
     version = arrays.pop("version")
     if version.shape != () or version.dtype.kind not in _WHOLE or version != _VERSION:
@@ -115,10 +105,8 @@ def _load(source: str) -> dict[str, np.ndarray]:
     for name, (kinds, axes) in _ARRAYS.items():
         array = arrays[name]
         if array.dtype.kind not in kinds:
-            raise DataError(
-                f"{source}: the array {name!r} is of the type {array.dtype}; needed: "
-                f"{ {_TEXT: 'text', _WHOLE: 'whole numbers', _FLAG: 'bool'}[kinds] }."
-            )
+            needed = {_TEXT: "text", _WHOLE: "whole numbers", _FLAG: "bool"}[kinds]
+            raise DataError(f"{source}: the array {name!r} is of the type {array.dtype}; needed: {needed}.")
         if kinds == _TEXT and not _is_unicode(array):
             raise DataError(f"{source}: the array {name!r} holds what is no character.")
         if array.ndim != len(axes):
@@ -136,15 +124,8 @@ def _is_unicode(array: np.ndarray) -> bool:
     return not ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any() if array.itemsize else True
 
 
-def check_members(stored: np.lib.npyio.NpzFile) -> None:
-    """Check, before anything is read, that each array of a .npz archive is as large as it says.
-
-    Raises
-    ------
-    ValueError
-        If a member is no plain array, says that it has more or fewer bytes than are there, or holds more than so many
-        compressed bytes can make.
-    """
+def _check_members(stored: np.lib.npyio.NpzFile) -> None:
+    """Raise a ValueError, before anything is read, unless each array of the archive is as large as it says."""
     archive: Any = stored.zip
     for member in archive.infolist():
         with archive.open(member) as stream:
@@ -172,16 +153,14 @@ def _as_wanted(genotypes: Genotypes, source: str, policies: Policies) -> Genotyp
     if half.any():
         if policies.half_calls == "error":
             v, s = np.argwhere(half)[0]
-            raise DataError(
-                f"{source}: {genotypes.variants.name(int(v))} has a half-call of sample {genotypes.samples[s]}; "
-                "half_calls='missing' (--half-calls missing) accepts it."
-            )
+            place = f"{genotypes.variants.name(int(v))} has a half-call of sample {genotypes.samples[s]}"
+            raise DataError(f"{source}: {place}; half_calls='missing' (--half-calls missing) accepts it.")
         calls = calls.copy()
         calls[half] = MISSING
     if genotypes.ploidy == 1 and policies.haploid == "diploid":
         calls = np.repeat(calls, 2, axis=2)
     if calls is not genotypes.calls:
-        genotypes = Genotypes(calls, genotypes.variants, genotypes.samples, genotypes.labels, genotypes.phased)
+        genotypes = replace(genotypes, calls=calls)
     return genotypes.without_phase() if policies.unphased else genotypes
 
 
@@ -195,6 +174,7 @@ def write_npz(genotypes: People, target: str, *, force: bool, command: str | Non
     """
     check_writable(genotypes)
     variants = genotypes.variants
+    labels = np.array([_texts(v) for v in genotypes.labels.values()], dtype=np.str_)
     arrays: dict[str, Any] = {
         "version": np.int64(_VERSION),
         "samples": _texts(genotypes.samples),
@@ -207,9 +187,7 @@ def write_npz(genotypes: People, target: str, *, force: bool, command: str | Non
         "contig_lengths": np.array([-1 if n is None else n for n in variants.contig_lengths.values()], dtype=np.int64),
         "assembly": np.array(variants.assembly or "", dtype=np.str_),
         "label_names": _texts(genotypes.labels),
-        "labels": np.array([_texts(v) for v in genotypes.labels.values()], dtype=np.str_).reshape(
-            len(genotypes.labels), genotypes.n_samples
-        ),
+        "labels": labels.reshape(len(genotypes.labels), genotypes.n_samples),
         "phased": np.bool_(genotypes.phased),
     }
     if command is not None:

@@ -1,12 +1,11 @@
 """Reading and writing PLINK 1: NAME.bed (calls), NAME.bim (sites) and NAME.fam (people).
 
-The .bed is read and written by bed-reader; the two tables are read here, so that an error names the line.
+The .bed is written by bed-reader; all three are read here, so that an error in a table names the line.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,12 @@ from .ploidy import as_men_are
 from .records import Choose, Policies
 from .scratch import People, empty_calls
 from .sites import wanted_sites
-from .table import position, refuse, rows, sample_names
+from .table import position, refuse, rows, sample_names, write_rows
 
 PLINK1_SUFFIXES = (".bed",)
 _MAGIC = b"\x6c\x1b"
 _BLOCK = 1 << 24  # calls read at a time
+_SEXES = {"male": "1", "female": "2"}
 _UNKNOWN = ("0", ".")  # an allele that nobody carries, or that is not known
 _MISSING_COUNT = -127  # bed-reader's
 _IN_CACHE = 1 << 16  # bytes decoded, calls encoded at a time
@@ -34,16 +34,12 @@ _FOUR_CALLS = _CODES[np.arange(256)[:, None] >> np.arange(0, 8, 2) & 3].reshape(
 
 
 def read_plink1(source: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
-    """Read a PLINK 1 file set.
+    """Read a PLINK 1 file set: unphased, unless all calls are haploid.
 
-    Returns
-    -------
-    Genotypes
-        Unphased, unless all are haploid. A .bed holds a haploid call as a homozygous one: as PLINK does, homozygous
-        calls of men (sex 1 in the .fam) on X or 23 and of everybody on Y, 24, MT or 26 are read as haploid. A2 is REF
-        and A1 is ALT, as PLINK 2 takes them; an unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal
-        to what `plink2 --export vcf` and, but for Y and MT, `plink1.9 --keep-allele-order --recode vcf` export.
-        The phenotype of the .fam is not read.
+    A .bed holds a haploid call as a homozygous one: as PLINK does, homozygous calls of men (sex 1 in the .fam) on X or
+    23 and of everybody on Y, 24, MT or 26 are read as haploid. A2 is REF and A1 is ALT, as PLINK 2 takes them; an
+    unknown A1 (0 or .) is the ALT ".", an unknown A2 the REF "N". Equal to what `plink2 --export vcf` and, but for Y
+    and MT, `plink1.9 --keep-allele-order --recode vcf` export. The phenotype of the .fam is not read.
     """
     stem = source.removesuffix(".bed")
     for name in (source, f"{stem}.bim", f"{stem}.fam"):
@@ -54,8 +50,6 @@ def read_plink1(source: str, *, choose: Choose, region: str | None, policies: Po
     samples = list(choose(people))
     variants, lines = _read_bim(f"{stem}.bim")
     sample_major = _check_bed(source, stem, len(variants), len(people))
-    number = {name: i for i, name in enumerate(people)}
-    chosen = None if samples == people else np.array([number[s] for s in samples], dtype=np.intp)
     keep = wanted_sites(
         variants,
         source,
@@ -65,48 +59,34 @@ def read_plink1(source: str, *, choose: Choose, region: str | None, policies: Po
         sort=f"sort the files with `plink1.9 --bfile {stem} --keep-allele-order --make-bed --out NEW`",
         zero_is_unknown=True,
     )
+    number = {name: i for i, name in enumerate(people)}
+    chosen = np.array([number[s] for s in samples], dtype=np.intp)
     calls = empty_calls((len(keep), len(samples), 2))
     if sample_major:
-        _decode_by_samples(source, len(variants), chosen, keep, calls)
+        step = max(1, _BLOCK // (2 * len(variants)))
+        _decode(source, len(variants), chosen, keep, step, calls.swapaxes(0, 1))
     else:
-        _decode_by_sites(source, len(people), chosen, keep, calls)
+        step = max(1, 4 * _IN_CACHE // len(people))
+        _decode(source, len(people), keep, slice(len(people)) if samples == people else chosen, step, calls)
     part = variants if len(keep) == len(variants) else variants.select(keep)
     nameless = np.flatnonzero(part.alt == ".")
     carried = (calls[nameless] == 1).any(axis=2)
     if carried.any():
         i, sample = np.argwhere(carried)[0]
-        refuse(
-            f"{stem}.bim",
-            int(lines[keep[nameless[i]]]),
-            f"{part.name(nameless[i])} has no name for the allele A1, which sample {samples[sample]} carries.",
-        )
+        reason = f"{part.name(nameless[i])} has no name for the allele A1, which sample {samples[sample]} carries."
+        refuse(f"{stem}.bim", int(lines[keep[nameless[i]]]), reason)
     male = np.array([sexes[name] == "1" for name in samples], dtype=bool)
-    calls = as_men_are(calls, part, male, samples, source, policies is not None and policies.haploid == "diploid")
+    calls = as_men_are(calls, part, male, samples, source, policies.haploid == "diploid")
     # haploid calls have one order only, as those of a VCF
     return Genotypes(calls, part, np.array(samples, dtype=object), {}, phased=calls.shape[2] == 1)
 
 
-def _decode_by_sites(
-    source: str, n_people: int, chosen: np.ndarray | None, keep: np.ndarray, calls: np.ndarray
-) -> None:
-    rows = np.memmap(source, dtype=np.uint8, mode="r", offset=len(_MAGIC) + 1).reshape(-1, -(-n_people // 4))
-    step = max(1, _IN_CACHE // rows.shape[1])
-    for start in range(0, len(keep), step):
-        four = _FOUR_CALLS[rows[keep[start : start + step]]]
-        decoded = four.view(np.int8).reshape(len(four), -1, 2)[:, :n_people]
-        calls[start : start + step] = decoded if chosen is None else decoded[:, chosen]
-
-
-def _decode_by_samples(
-    source: str, n_variants: int, chosen: np.ndarray | None, keep: np.ndarray, calls: np.ndarray
-) -> None:
-    rows = np.memmap(source, dtype=np.uint8, mode="r", offset=len(_MAGIC) + 1).reshape(-1, -(-n_variants // 4))
-    step = max(1, _BLOCK // (2 * n_variants))
-    for start in range(0, calls.shape[1], step):
-        people = slice(start, start + step)
-        four = _FOUR_CALLS[rows[people] if chosen is None else rows[chosen[people]]]
-        decoded = four.view(np.int8).reshape(len(four), -1, 2)[:, keep]
-        calls[:, people] = decoded.transpose(1, 0, 2)
+def _decode(source: str, length: int, rows: np.ndarray, within: np.ndarray | slice, step: int, out: np.ndarray) -> None:
+    """Decode some rows of a .bed, `step` of them at a time, and of each what is wanted of its `length` calls."""
+    packed = np.memmap(source, dtype=np.uint8, mode="r", offset=len(_MAGIC) + 1).reshape(-1, -(-length // 4))
+    for start in range(0, len(rows), step):
+        four = _FOUR_CALLS[packed[rows[start : start + step]]]
+        out[start : start + step] = four.view(np.int8).reshape(len(four), -1, 2)[:, within]
 
 
 def _read_fam(path: str) -> dict[str, str]:
@@ -126,10 +106,8 @@ def _read_bim(path: str) -> tuple[Variants, np.ndarray]:
         sites.append((contig, position(path, number, place), name, ref, alt))
     if not sites:
         raise DataError(f"{path} has no sites.")
-    columns: dict[str, Any] = dict(
-        zip(("contig", "position", "id", "ref", "alt"), zip(*sites, strict=True), strict=True)
-    )
-    return Variants(**columns), np.array(lines)
+    columns: Any = zip(*sites, strict=True)
+    return Variants(*columns), np.array(lines)
 
 
 def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
@@ -138,18 +116,16 @@ def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
         head = stream.read(3)
         size = os.fstat(stream.fileno()).st_size
     if head[:2] != _MAGIC or head[2:] not in (b"\0", b"\1"):
-        raise DataError(
-            f"{source} is not a PLINK 1 .bed file: it begins with the bytes {head.hex(' ') or '(none)'}; such a file "
-            "begins with 6c 1b 01, or 6c 1b 00 if it is sample-major."
-        )
+        found = f"it begins with the bytes {head.hex(' ') or '(none)'}"
+        needed = "such a file begins with 6c 1b 01, or 6c 1b 00 if it is sample-major"
+        raise DataError(f"{source} is not a PLINK 1 .bed file: {found}; {needed}.")
     sample_major = head[2] == 0
     outer, inner = (n_people, n_variants) if sample_major else (n_variants, n_people)
     expected = 3 + outer * (-(-inner // 4))
     if size != expected:
-        raise DataError(
-            f"{source} has {size} bytes, but {n_variants} sites in {stem}.bim and {n_people} samples in {stem}.fam "
-            f"make {expected}: the files do not belong together, or one is truncated."
-        )
+        tables = f"{n_variants} sites in {stem}.bim and {n_people} samples in {stem}.fam make {expected}"
+        reason = "the files do not belong together, or one is truncated"
+        raise DataError(f"{source} has {size} bytes, but {tables}: {reason}.")
     return sample_major
 
 
@@ -175,39 +151,34 @@ def write_plink1(genotypes: People, target: str, *, force: bool, command: str | 
                 for counts in _counts(genotypes, start, start + step):
                     bed.write(counts)
         bed.close()
-        _write_lines(os.path.join(workspace, f"{stem}.bim"), _bim_lines(genotypes.variants))
-        _write_lines(os.path.join(workspace, f"{stem}.fam"), _fam_lines(genotypes))
+        v = genotypes.variants
+        alts = np.where(v.alt == ".", "0", v.alt)
+        sites = zip(v.contig, v.id, np.full(len(v), "0"), v.position, alts, v.ref, strict=True)
+        write_rows(os.path.join(workspace, f"{stem}.bim"), sites)
+        sexes = [_SEXES.get(sex, "0") for sex in genotypes.labels.get("gender", [""] * n)]
+        people = [("0", sample, "0", "0", sex, "-9") for sample, sex in zip(genotypes.samples, sexes, strict=True)]
+        write_rows(os.path.join(workspace, f"{stem}.fam"), people)
     return written
 
 
 def _check(genotypes: People, target: str) -> None:
     check_writable(genotypes)
     if genotypes.phased:
-        raise DataError(
-            f"{target} cannot hold phase, which the genotypes have; unphased=True (--unphased) writes them as "
-            "unordered pairs."
-        )
+        advice = "unphased=True (--unphased) writes them as unordered pairs"
+        raise DataError(f"{target} cannot hold phase, which the genotypes have; {advice}.")
     if genotypes.ploidy != 2:
-        raise DataError(
-            f"{target} cannot tell haploid genotypes, which these are, from homozygous ones; read them with "
-            "haploid='diploid' (--haploid diploid), which doubles them, or write another format."
-        )
+        advice = "read them with haploid='diploid' (--haploid diploid), which doubles them, or write another format"
+        raise DataError(f"{target} cannot tell haploid genotypes, which these are, from homozygous ones; {advice}.")
     variants = genotypes.variants
     check_positions(variants, target)
-    for name, values, bad in (
-        ("ref", variants.ref, _UNKNOWN),
-        ("alt", variants.alt, ("0",)),
-        ("sample name", genotypes.samples, ("0",)),
-    ):
-        for value in bad:
-            if (values == value).any():
-                raise DataError(f"The {name} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
-    blank = [s for s in genotypes.samples if len(s.split()) != 1]
+    given = {"ref": variants.ref, "alt": variants.alt, "sample name": genotypes.samples}
+    for name, value in (("ref", "0"), ("ref", "."), ("alt", "0"), ("sample name", "0")):
+        if (given[name] == value).any():
+            raise DataError(f"The {name} {value!r} cannot be written to {target}: PLINK takes it for unknown.")
+    blank = [repr(s) for s in genotypes.samples if len(s.split()) != 1]
     if blank:
-        raise DataError(
-            f"Sample names with blanks in them cannot be written to {target}, whose columns are separated by blanks: "
-            f"{listed(map(repr, blank))}."
-        )
+        reason = f"cannot be written to {target}, whose columns are separated by blanks: {listed(blank)}"
+        raise DataError(f"Sample names with blanks in them {reason}.")
 
 
 def _counts(genotypes: People, start: int, end: int) -> np.ndarray:
@@ -221,27 +192,7 @@ def _counts(genotypes: People, start: int, end: int) -> np.ndarray:
         half = missing & (total != 2 * 0xFF)
         if half.any():
             v, s = np.argwhere(half)[0]
-            raise DataError(
-                f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))} cannot "
-                "be written to a .bed file; make it missing."
-            )
+            call = f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))}"
+            raise DataError(f"{call} cannot be written to a .bed file; make it missing.")
         counts[missing] = _MISSING_COUNT
     return counts
-
-
-def _write_lines(path: str, lines: Iterator[str]) -> None:
-    with open(path, "w", encoding="utf-8", newline="\n") as table:
-        table.writelines(lines)
-
-
-def _bim_lines(variants: Variants) -> Iterator[str]:
-    for i in range(len(variants)):
-        alt = "0" if variants.alt[i] == "." else variants.alt[i]
-        yield f"{variants.contig[i]}\t{variants.id[i]}\t0\t{variants.position[i]}\t{alt}\t{variants.ref[i]}\n"
-
-
-def _fam_lines(genotypes: People) -> Iterator[str]:
-    codes = {"male": 1, "female": 2}
-    sexes = [codes.get(sex, 0) for sex in genotypes.labels.get("gender", [""] * genotypes.n_samples)]
-    for sample, sex in zip(genotypes.samples, sexes, strict=True):
-        yield f"0\t{sample}\t0\t0\t{sex}\t-9\n"

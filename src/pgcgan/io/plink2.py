@@ -10,19 +10,23 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError, MissingExtra, MissingFile, UsageError
+from ..errors import DataError, MissingExtra, MissingFile, UsageError, listed
 from ..genotypes import MISSING, Genotypes
-from ..runtime.inputs import open_regular
+from ..regions import parse_region
+from ..runtime.files import open_regular
+from ..text import repeated
 from .outputs import check_positions, check_writable, outputs
 from .ploidy import SEX_LABELS, SEXES, haploid_people
-from .pvar import NOT_LABELS, UNKNOWN, Sites, is_number, read_psam, read_pvar
-from .records import ABSENT, Choose, Policies, Site, Table
+from .records import ABSENT, UNKNOWN_POSITION, Choose, Policies, Site, Table
 from .scratch import People
+from .table import numbered_lines, position, refuse, rows, sample_names, write_rows
+from .vcf import contig_table
 from .vcf_write import origin_lines
 
 PGEN_SUFFIXES = (".pgen",)
@@ -30,37 +34,34 @@ _MISSING_CODE = -9  # of pgenlib
 _BLOCK = 1 << 21  # allele codes encoded at a time
 _DECODED = 1 << 17  # allele codes decoded at a time: they stay in the cache of the processor
 _MAX_POSITION = (1 << 31) - 4  # plink2 holds no position beyond
+_NOT_LABELS = ("FID", "IID", "SID", "PAT", "MAT", "SEX")
+_UNKNOWN = {"", ".", "NA", "NAN", "NONE", "-9"}  # a missing value of a .psam column
 
 
 def read_plink2(pgen: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
     """Read NAME.pgen with NAME.pvar or NAME.pvar.zst and NAME.psam.
 
-    Returns
-    -------
-    Genotypes
-        Hard calls, equal to those of pgenlib and `plink2 --export vcf`; `phased` if every heterozygous call is. A
-        file without any heterozygous call holds no phase and is read as unphased. The labels are the categorical
-        columns of the .psam that have a value for everybody, and `gender` (male, female, unknown) from SEX.
+    The hard calls are those of pgenlib and `plink2 --export vcf`; `phased` if every heterozygous call is. A file
+    without any heterozygous call holds no phase and is read as unphased. The labels are the categorical columns of the
+    .psam that have a value for everybody, and `gender` (male, female, unknown) from SEX.
     """
     stem = pgen.removesuffix(".pgen")
     n_variants, n_samples = _counts(pgen)
-    people = read_psam(f"{stem}.psam")
-    _agree(pgen, f"{stem}.psam", "samples", n_samples, len(people.samples))
-    samples = list(choose(people.samples))
+    people, male, labels = read_psam(f"{stem}.psam")
+    _agree(pgen, f"{stem}.psam", "samples", n_samples, len(people))
+    samples = list(choose(people))
     pvar = f"{stem}.pvar"
     if not os.path.exists(pvar) and os.path.exists(pvar + ".zst"):
         pvar += ".zst"
     sites = read_pvar(pvar, region)
     _agree(pgen, pvar, "variants", n_variants, len(sites.n_alleles))
-    row = {name: i for i, name in enumerate(people.samples)}
+    row = {name: i for i, name in enumerate(people)}
     chosen = np.array([row[s] for s in samples], dtype=np.uint32)
     table = Table(pgen, samples, policies, region, expected=len(sites.sites))
     with _reader(pgen, n_variants, n_samples, chosen, sites.n_alleles) as reader:
         order = None if (chosen[1:] > chosen[:-1]).all() else np.argsort(np.argsort(chosen))
-        _fill(table, reader, sites, order, people.male[chosen])
-    genotypes = table.finish(sites.contig_lengths, sites.assembly)
-    labels = {name: values[chosen] for name, values in people.labels.items()}
-    return genotypes.with_labels(labels) if labels else genotypes
+        _fill(table, reader, sites, order, male[chosen])
+    return table.finish(sites.contig_lengths, sites.assembly, {name: v[chosen] for name, v in labels.items()})
 
 
 def _counts(pgen: str) -> tuple[int, int]:
@@ -82,34 +83,24 @@ def _counts(pgen: str) -> tuple[int, int]:
     if len(head) < 12:
         raise DataError(f"{pgen} is truncated: it ends inside its header; fetch it again.")
     if head[2] in (0x20, 0x21):
-        raise DataError(
-            f"{pgen} has its index in a file of its own (.pgen.pgi), which is not read; `plink2 --pfile NAME "
-            "--make-pgen` writes one with the index inside."
-        )
+        advice = "`plink2 --pfile NAME --make-pgen` writes one with the index inside"
+        raise DataError(f"{pgen} has its index in a file of its own (.pgen.pgi), which is not read; {advice}.")
     return int.from_bytes(head[3:7], "little"), int.from_bytes(head[7:11], "little")
 
 
 def _agree(pgen: str, beside: str, things: str, count: int, listed: int) -> None:
     if count != listed:
-        raise DataError(
-            f"{pgen} holds {count} {things}, {beside} lists {listed}: they are not of the same set, or one is "
-            "truncated."
-        )
+        reason = "they are not of the same set, or one is truncated"
+        raise DataError(f"{pgen} holds {count} {things}, {beside} lists {listed}: {reason}.")
 
 
 @contextmanager
 def _reader(pgen: str, n_variants: int, n_samples: int, chosen: np.ndarray, n_alleles: np.ndarray) -> Iterator[Any]:
-    pgenlib = _pgenlib("reading .pgen files")
+    pgenlib = _pgenlib("Reading")
     offsets = np.concatenate([[0], np.cumsum(n_alleles)]).astype(np.uintp) if n_alleles.max(initial=2) > 2 else None
     try:
-        reader = pgenlib.PgenReader(
-            os.fsencode(pgen),
-            raw_sample_ct=n_samples,
-            variant_ct=n_variants,
-            sample_subset=np.sort(chosen),
-            allele_idx_offsets=offsets,
-        )
-        with reader:
+        sizes = {"raw_sample_ct": n_samples, "variant_ct": n_variants, "allele_idx_offsets": offsets}
+        with pgenlib.PgenReader(os.fsencode(pgen), sample_subset=np.sort(chosen), **sizes) as reader:
             yield reader
     except RuntimeError as error:
         message = error.args[0] if error.args else ""
@@ -121,7 +112,7 @@ def _pgenlib(purpose: str) -> Any:
     try:
         import pgenlib
     except ImportError:
-        raise MissingExtra("Pgenlib", "plink", purpose[0].upper() + purpose[1:]) from None
+        raise MissingExtra("Pgenlib", "plink", f"{purpose} .pgen files") from None
     return pgenlib
 
 
@@ -129,50 +120,47 @@ def _fill(table: Table, reader: Any, sites: Sites, order: np.ndarray | None, mal
     n = len(male)
     size = max(1, _DECODED // (2 * n))
     codes = np.empty((size, 2 * n), dtype=np.int32)
-    known = np.empty((size, n), dtype=bool)
+    known = np.zeros((size, n), dtype=bool)
     dosages = np.empty((size, n), dtype=np.int8)
-    has_phase = bool(reader.hardcall_phase_present())
+    has_phase = bool(reader.hardcall_phase_present()) and not table.policies.unphased
     haploid = {contig: haploid_people(contig, sites.human, male) for contig in sites.contig_lengths}
-    at = 0
-    while at < len(sites.sites):
-        some, index = sites.sites[at : at + size], sites.index[at : at + size]
-        if index[-1] - index[0] >= len(index):  # up to the first gap
-            index = index[: int((np.diff(index) > 1).argmax()) + 1]
-            some = some[: len(index)]
-        at += len(some)
-        usual = _usual(some, haploid)
-        if usual and not has_phase:
+    usual = np.array([len(site.alts) == 1 and haploid[site.contig] is None for site in sites.sites], dtype=bool)
+    for part in _stretches(sites.numbers, usual, size):
+        some = sites.sites[part]
+        first, end = sites.numbers[part.start], sites.numbers[part.stop - 1] + 1
+        if usual[part.start] and not has_phase:
             counts = dosages[: len(some)]
-            reader.read_range(index[0], index[-1] + 1, counts)
-            rows = table.rows(len(some))
-            _split(counts if order is None else counts[:, order], rows)
-            if not table.add_rows(some, rows, False):
-                return
+            reader.read_range(first, end, counts)
+            calls = table.rows(len(some))
+            _split(counts if order is None else counts[:, order], calls)
+            table.add_rows(some, calls, False)
             continue
         if has_phase:
-            reader.read_alleles_and_phasepresent_range(index[0], index[-1] + 1, codes, known)
+            reader.read_alleles_and_phasepresent_range(first, end, codes, known)
         else:
-            reader.read_alleles_range(index[0], index[-1] + 1, codes)
-        calls = codes[: len(some)].reshape(-1, n, 2)
-        phased = known[: len(some)] if has_phase else None
+            reader.read_alleles_range(first, end, codes)
+        calls, phased = codes[: len(some)].reshape(-1, n, 2), known[: len(some)]
         if order is not None:
-            calls, phased = calls[:, order], None if phased is None else phased[:, order]
+            calls, phased = calls[:, order], phased[:, order]
         # a missing call counts as unphased
-        if usual and (phased is None or phased.all() or (phased | (calls[..., 0] < 0)).all()):
-            if not table.add_rows(some, calls, has_phase):
-                return
+        if usual[part.start] and (phased.all() or (phased | (calls[..., 0] < 0)).all()):
+            table.add_rows(some, calls, True)
             continue
-        for i, site in enumerate(some):
-            where = table.place(site)
-            if where == "end":
-                return
-            if where == "take":
-                _add(table, site, calls[i], None if phased is None else phased[i], haploid[site.contig])
+        for site, codes_of_site, separators in zip(some, calls, phased, strict=True):
+            if table.place(site) == "take":  # or it is dropped; none is outside the region
+                alleles = np.where(codes_of_site == _MISSING_CODE, MISSING, codes_of_site)
+                single = haploid[site.contig]
+                if single is not None:
+                    alleles[single & (alleles[:, 0] == alleles[:, 1]), 1] = ABSENT
+                table.add(site, alleles, separators)
 
 
-def _usual(some: Sequence[Site], haploid: Mapping[str, np.ndarray | bool | None]) -> bool:
-    """True if all records are biallelic, and diploid in everybody."""
-    return all(len(site.alts) == 1 and haploid[site.contig] is None for site in some)
+def _stretches(numbers: Sequence[int], usual: np.ndarray, size: int) -> Iterator[slice]:
+    """Yield ranges of sites that follow each other in the file, all biallelic and diploid in everybody, or none."""
+    ends = np.flatnonzero((np.diff(numbers) != 1) | (usual[1:] != usual[:-1])) + 1
+    for first, end in pairwise([0, *ends.tolist(), len(usual)]):
+        for start in range(first, end, size):
+            yield slice(start, min(end, start + size))
 
 
 def _split(counts: np.ndarray, rows: np.ndarray) -> None:
@@ -187,21 +175,119 @@ def _split(counts: np.ndarray, rows: np.ndarray) -> None:
         words[counts < 0] = 0xFFFF
 
 
-def _add(
-    table: Table, site: Site, calls: np.ndarray, phased: np.ndarray | None, haploid: np.ndarray | bool | None
-) -> None:
-    """Add a record; `phased` is None in a file without phase, and is False for missing calls, True for homozygous."""
-    if haploid is None and len(site.alts) == 1 and (phased is None or phased.all()):
-        row = table.row()
-        np.copyto(row, calls, casting="unsafe")
-        if phased is not None or row.min() >= 0:
-            table.add_complete(site, phased is not None)
-            return
-    calls = np.where(calls == _MISSING_CODE, MISSING, calls)
-    if haploid is not None:
-        first, second = calls.T
-        second[haploid & (first == second)] = ABSENT
-    table.add(site, calls, np.zeros(len(calls), dtype=bool) if phased is None else phased)
+# ---- the tables beside a .pgen ------------------------------------------------------------------------------------
+
+
+def read_psam(psam: str) -> tuple[list[str], np.ndarray, dict[str, np.ndarray]]:
+    """Return the samples of a .psam, or of a .fam under that name, who of them is male, and the labels."""
+    _check_there(psam)
+    table = list(rows(psam, comment="##"))
+    if not table:
+        raise DataError(f"{psam} is empty; a line '#IID SEX …' and a line for each person are needed.")
+    header = table[0][1]
+    if header[0] in ("#IID", "#FID"):
+        columns, table = [header[0][1:], *header[1:]], table[1:]
+    elif header[0].startswith("#"):
+        raise DataError(f"{psam}: the header line begins with {header[0]!r}; accepted: #IID, #FID.")
+    else:  # a .psam without a header line has the columns of a .fam
+        columns = ["FID", "IID", "PAT", "MAT", "SEX", "PHENO1"]
+        if len(header) != len(columns):
+            refuse(psam, table[0][0], f"it has {len(header)} columns instead of {len(columns)}.")
+    if "IID" not in columns:
+        raise DataError(f"{psam} has no column IID; its columns: {listed(columns, 10)}.")
+    twice = repeated(columns)
+    if twice:
+        raise DataError(f"{psam} has columns of the same name: {listed(twice)}.")
+    samples = sample_names(psam, table, columns.index("IID"))
+    values = {c: [row[i] for _, row in table] for i, c in enumerate(columns)}
+    sexes = np.array([SEXES.get(v.upper(), "unknown") for v in values.get("SEX", ["NA"] * len(samples))], dtype=object)
+    labels = {}
+    for column, cells in values.items():
+        # numbers are case and control codes and measurements; categories are words
+        if column not in _NOT_LABELS and not any(c.upper() in _UNKNOWN or _is_number(c) for c in cells):
+            labels[column] = np.array(cells, dtype=object)
+    if (sexes != "unknown").any():
+        labels["gender"] = sexes
+    return samples, sexes == "male", labels
+
+
+def _is_number(text: str) -> bool:
+    """True if plink2 would take a value of a .psam column as a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class Sites(NamedTuple):
+    """The sites of a .pvar: those that may be wanted, and the number of alleles of all."""
+
+    sites: list[Site]
+    numbers: list[int]  # of each in the file
+    n_alleles: np.ndarray
+    contig_lengths: dict[str, int | None]
+    assembly: str | None
+    human: bool
+
+
+def read_pvar(pvar: str, region: str | None) -> Sites:
+    """Read a .pvar or .pvar.zst."""
+    wanted_contig, first, last = (None, 0, None) if region is None else parse_region(region)
+    meta: list[str] = []
+    sites: list[Site] = []
+    numbers: list[int] = []
+    n_alleles: list[int] = []
+    seen: dict[str, None] = {}
+    place: list[int] | None = None
+    _check_there(pvar)
+    for number, line in numbered_lines(pvar):
+        if line.startswith("##"):
+            meta.append(line)
+            continue
+        if place is None:
+            place, separator = _pvar_columns(pvar, line)
+            width = max(place) + 1
+            continue
+        if not line:
+            continue
+        fields = line.split(separator, width)
+        if len(fields) < width:
+            refuse(pvar, number, f"it has {len(fields)} columns instead of at least {width}.")
+        contig, position_text, identifier, ref, alt = (fields[i] for i in place)
+        place_on = position(pvar, number, position_text)
+        seen[contig] = None
+        if wanted_contig is None or (contig == wanted_contig and first <= place_on <= (last or place_on)):
+            if not place_on:
+                refuse(pvar, number, f"{identifier} has {UNKNOWN_POSITION}.")
+            alts = () if alt == "." else tuple(alt.split(","))
+            sites.append(Site(contig, place_on, identifier, ref, alts))
+            numbers.append(len(n_alleles))
+        n_alleles.append(2 + alt.count(","))
+    if place is None:
+        raise DataError(f"{pvar} has no header line '#CHROM POS ID REF ALT'.")
+    lengths, assembly = contig_table(meta, pvar)
+    lengths.update((contig, None) for contig in seen if contig not in lengths)
+    human = not any(line.startswith("##chrSet") for line in meta)
+    return Sites(sites, numbers, np.array(n_alleles, dtype=np.int64), lengths, assembly, human)
+
+
+def _pvar_columns(pvar: str, line: str) -> tuple[list[int], str | None]:
+    """Return where CHROM, POS, ID, REF and ALT are, and what separates columns (None: blanks)."""
+    separator = "\t" if "\t" in line else None
+    columns = line.split(separator)
+    wanted = ["#CHROM", "POS", "ID", "REF", "ALT"]
+    if columns[:1] != ["#CHROM"] or not set(wanted) <= set(columns):
+        advice = "`plink2 --pfile NAME --make-pgen` writes one"
+        raise DataError(f"{pvar} has no header line '#CHROM POS ID REF ALT', but {line[:40]!r}; {advice}.")
+    return [columns.index(name) for name in wanted], separator
+
+
+def _check_there(path: str) -> None:
+    if not os.path.exists(path):
+        stem, suffix = os.path.splitext(path)
+        other = f" (nor {path}.zst)" if suffix == ".pvar" else ""
+        raise MissingFile(f"There is no file {path}{other}, which belongs to {stem}.pgen.")
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------
@@ -216,7 +302,7 @@ def write_plink2(genotypes: People, target: str, *, force: bool, command: str | 
     check_writable(genotypes)
     sexes = _sexes(genotypes.labels, genotypes.n_samples)
     _check_pgen(genotypes, sexes)
-    pgenlib = _pgenlib("writing .pgen files")
+    pgenlib = _pgenlib("Writing")
     name = os.path.basename(target)
     stem = name.removesuffix(".pgen")
     others = [f"{stem}.pvar", f"{stem}.psam"]
@@ -226,29 +312,19 @@ def write_plink2(genotypes: People, target: str, *, force: bool, command: str | 
             _write_pgen(pgenlib, genotypes, pgen)
         except RuntimeError as error:
             raise UsageError(f"{target} cannot be written: pgenlib says {str(error).rstrip('.')}.") from None
-        with open(pvar, "w", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(f"{line}\n" for line in origin_lines(genotypes, command, seed))
-            stream.write("#CHROM\tPOS\tID\tREF\tALT\n")
-            v = genotypes.variants
-            for row in zip(v.contig, v.position.tolist(), v.id, v.ref, v.alt, strict=True):
-                stream.write("\t".join(map(str, row)) + "\n")
-        with open(psam, "w", encoding="utf-8", newline="\n") as stream:
-            columns = _psam_columns(genotypes)
-            stream.write("\t".join(["#IID", "SEX", *columns]) + "\n")
-            for i, sample in enumerate(genotypes.samples):
-                stream.write("\t".join([sample, sexes[i], *(genotypes.labels[c][i] for c in columns)]) + "\n")
+        v = genotypes.variants
+        head = [*origin_lines(genotypes, command, seed), "#CHROM\tPOS\tID\tREF\tALT"]
+        write_rows(pvar, zip(v.contig, v.position, v.id, v.ref, v.alt, strict=True), head)
+        labels = {column: genotypes.labels[column] for column in _psam_columns(genotypes)}
+        people = zip(genotypes.samples, sexes, *labels.values(), strict=True)
+        write_rows(psam, people, ["\t".join(["#IID", "SEX", *labels])])
     return written
 
 
 def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
     n = genotypes.n_samples
-    writer = pgenlib.PgenWriter(
-        os.fsencode(partial),
-        n,
-        variant_ct=genotypes.n_variants,
-        nonref_flags=False,
-        hardcall_phase_present=genotypes.phased,
-    )
+    flags = {"nonref_flags": False, "hardcall_phase_present": genotypes.phased}
+    writer = pgenlib.PgenWriter(os.fsencode(partial), n, variant_ct=genotypes.n_variants, **flags)
     size = max(1, _BLOCK // (2 * n))
     for start in range(0, genotypes.n_variants, size):
         calls = genotypes.calls[start : start + size]
@@ -258,29 +334,27 @@ def _write_pgen(pgenlib: Any, genotypes: People, partial: str) -> None:
             absent = codes < 0
             half = absent[..., 0] != absent[..., 1]
             if half.any():
-                i, person = np.argwhere(half)[0]
-                name = genotypes.variants.name(start + int(i))
-                raise DataError(
-                    f"The half-call of sample {genotypes.samples[person]} at {name} cannot be written to a .pgen, "
-                    "in which both alleles of a call are known or none; make it missing, or write a VCF."
-                )
+                v, s = np.argwhere(half)[0]
+                call = f"The half-call of sample {genotypes.samples[s]} at {genotypes.variants.name(start + int(v))}"
+                reason = "in which both alleles of a call are known or none; make it missing, or write a VCF"
+                raise DataError(f"{call} cannot be written to a .pgen, {reason}.")
             codes[absent] = _MISSING_CODE
         writer.append_alleles_batch(codes.reshape(len(calls), 2 * n), all_phased=genotypes.phased)
     writer.close()
 
 
 def _sexes(labels: Mapping[str, np.ndarray], n: int) -> list[str]:
-    column = next((c for c in SEX_LABELS if c in labels), None)
-    words = ["" if column is None else SEXES.get(str(v).upper(), "") for v in (labels[column] if column else [""] * n)]
-    return [{"male": "1", "female": "2"}.get(word, "NA") for word in words]
+    given = next((labels[column] for column in SEX_LABELS if column in labels), [""] * n)
+    codes = {"male": "1", "female": "2"}
+    return [codes.get(SEXES.get(v.upper(), ""), "NA") for v in given]
 
 
 def _psam_columns(genotypes: People) -> list[str]:
     """Return the labels that plink2 takes as categories: words that do not begin as numbers do."""
     columns: list[str] = []
     for column, values in genotypes.labels.items():
-        words = all(re.fullmatch(r"[^\W\d]\S*", v) and v.upper() not in UNKNOWN and not is_number(v) for v in values)
-        taken = {*NOT_LABELS, *(c.upper() for c in columns)}
+        words = all(re.fullmatch(r"[^\W\d]\S*", v) and v.upper() not in _UNKNOWN and not _is_number(v) for v in values)
+        taken = {*_NOT_LABELS, *(c.upper() for c in columns)}
         if column not in SEX_LABELS and words and re.fullmatch(r"\w\S*", column) and column.upper() not in taken:
             columns.append(column)
     return columns
@@ -300,7 +374,5 @@ def _check_pgen(genotypes: People, sexes: Sequence[str]) -> None:
         for contig in dict.fromkeys(variants.contig):
             haploid = haploid_people(contig, True, male)
             if haploid is None or not np.all(haploid):
-                raise DataError(
-                    f"Haploid calls on contig {contig} cannot be written to a .pgen, which holds them for men (label "
-                    "gender) on X and for everybody on Y and MT only; write a VCF."
-                )
+                held = "which holds them for men (label gender) on X and for everybody on Y and MT only; write a VCF"
+                raise DataError(f"Haploid calls on contig {contig} cannot be written to a .pgen, {held}.")

@@ -16,8 +16,8 @@ from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
 from ..regions import MAX_POSITION, named_otherwise, parse_region
 from ..runtime.memory import available_bytes
-from ..site_keys import is_another
 from ..text import whole_number, without_secrets
+from ..variants import is_another
 from .scratch import MEMORY_SHARE, empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have

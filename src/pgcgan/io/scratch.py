@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import pack, unpack
 from ..errors import DataError, PgcganError, UsageError, listed
 from ..genotypes import Genotypes, Variants
-from ..runtime import bits
 from ..runtime.memory import available_bytes
 from ..runtime.progress import OnEvent
 
@@ -99,7 +99,7 @@ class StoredCalls:
         self._blocks.append((self.bytes, people, missing))
         self.shape = (n_variants, self.shape[1] + people, ploidy)
         flat = calls.reshape(n_variants, -1)
-        for plane in bits.pack(flat, 2 if missing else 1):
+        for plane in pack(flat, 2 if missing else 1):
             self.bytes += self._file.write(plane.tobytes())
         self._file.flush()
 
@@ -114,7 +114,7 @@ class StoredCalls:
                 self._plane(offset + k * self.shape[0] * self._width(people), people, start, stop)
                 for k in range(2 if missing else 1)
             ]
-            calls[:, first : first + people] = bits.unpack(planes, people * ploidy).reshape(-1, people, ploidy)
+            calls[:, first : first + people] = unpack(planes, people * ploidy).reshape(-1, people, ploidy)
             first += people
         if self._on_read is not None and self.shape[0]:
             self._on_read(stop / self.shape[0])

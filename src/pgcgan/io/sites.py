@@ -8,8 +8,7 @@ import numpy as np
 
 from ..errors import DataError, listed
 from ..regions import named_otherwise, parse_region
-from ..site_keys import is_another
-from ..variants import Variants
+from ..variants import Variants, is_another
 from .records import CONTROL, UNKNOWN_POSITION, Policies, log
 
 

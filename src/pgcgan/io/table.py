@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from ..errors import DataError, MissingExtra
-from ..runtime.inputs import open_regular
+from ..runtime.files import open_regular
 from .bgzf import lines_of, opened
 from .records import MAX_POSITION, position_of
 from .remote import contents, is_address, named
@@ -109,6 +109,13 @@ def sample_names(path: str, table: Iterable[Row], column: int, advice: str = "")
     if not lines:
         raise DataError(f"{path} has no samples.")
     return list(lines)
+
+
+def write_rows(path: str, rows: Iterable[Iterable[Any]], head: Iterable[str] = ()) -> None:
+    """Write lines, and below them rows of fields with tabs between them."""
+    with open(path, "w", encoding="utf-8", newline="\n") as table:
+        table.writelines(f"{line}\n" for line in head)
+        table.writelines("\t".join(map(str, row)) + "\n" for row in rows)
 
 
 class _Zst(io.RawIOBase):

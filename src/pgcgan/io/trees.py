@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError, MissingFile
 from ..genotypes import Genotypes
 from ..regions import parse_region
-from ..runtime.inputs import check_regular
+from ..runtime.files import check_regular
 from .records import ABSENT, Choose, Policies, Site, Table
 
 TREES_SUFFIXES = (".trees",)
@@ -26,16 +26,12 @@ _NAME_KEYS = ("name", "id", "sample", "sample_id", "individual_id", "vcf_id")
 
 
 def read_trees(source: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
-    """Read a tree sequence of one contig, which is called 1.
+    """Read a tree sequence of one contig, which is called 1: phased people, equal to the VCF of tskit's `write_vcf`.
 
-    Returns
-    -------
-    Genotypes
-        Phased, equal to `TreeSequence.genotype_matrix` and to the VCF of `TreeSequence.write_vcf`: REF is the ancestral
-        state, positions are those of the sites, isolated samples without mutations are missing. A person is an
-        individual with its sample nodes, or a sample node alone (haploid) where there are no individuals. The name is
-        that of the metadata of the individual (name, id, …) if all have one, and otherwise tsk_0, tsk_1, … The label
-        `pop` is the name in the metadata of the population, if everybody has one.
+    REF is the ancestral state, positions are those of the sites, isolated samples without mutations are missing. A
+    person is an individual with its sample nodes, or a sample node alone (haploid) where there are no individuals. The
+    name is that of the metadata of the individual (name, id, …) if all have one, and otherwise tsk_0, tsk_1, … The
+    label `pop` is the name in the metadata of the population, if everybody has one.
     """
     import tskit
 
@@ -48,12 +44,11 @@ def read_trees(source: str, *, choose: Choose, region: str | None, policies: Pol
     except (OSError, EOFError, ValueError, *unreadable) as error:
         message = " ".join(str(error).split()).rstrip(".") or "it is empty"
         raise DataError(f"{source} is not a tree sequence, or is damaged: {message}.") from None
-    individuals, nodes = _people(ts, source)
-    names = _names(ts, individuals)
+    people, nodes = _people(ts, source)
+    names = _names(ts, people)
     samples = list(choose(names))
     row = {name: i for i, name in enumerate(names)}
-    chosen = np.array([row[s] for s in samples], dtype=np.int64)
-    nodes = nodes[chosen]
+    nodes = nodes[[row[s] for s in samples]]
     first, last = _span(ts, region)
     _check_positions(ts, source, first, last)
     table = Table(source, samples, policies, region, expected=last - first)
@@ -65,42 +60,35 @@ def read_trees(source: str, *, choose: Choose, region: str | None, policies: Pol
 
 
 def _people(ts: Any, source: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the individuals (-1: none) and their sample nodes, shape (people, 2); -1 where there is no second one."""
+    """Return the numbers of the people and their sample nodes, shape (people, 2); -1 where there is no second one."""
     samples = ts.samples()
     if not len(samples):
         raise DataError(f"{source} has no sample nodes; genotypes of people are needed.")
     owners = ts.nodes_individual[samples]
     if ts.num_individuals == 0:
-        return owners, np.stack([samples, np.full(len(samples), -1)], axis=1)
+        return np.arange(len(samples)), np.stack([samples, np.full(len(samples), -1)], axis=1)
     if (owners < 0).any():
         node = samples[int((owners < 0).argmax())]
-        raise DataError(
-            f"{source}: the sample node {node} belongs to no individual, while others do; remove it with "
-            "tskit's `simplify`, or give it an individual."
-        )
+        advice = "remove it with tskit's `simplify`, or give it an individual"
+        raise DataError(f"{source}: the sample node {node} belongs to no individual, while others do; {advice}.")
     individuals, counts = np.unique(owners, return_counts=True)
     if counts.max() > 2:
         i = int(counts.argmax())
-        raise DataError(
-            f"{source}: the individual {individuals[i]} has {counts[i]} sample nodes; accepted: 1 (haploid) and 2."
-        )
-    nodes = np.full((len(individuals), 2), -1, dtype=np.int64)
+        found = f"the individual {individuals[i]} has {counts[i]} sample nodes"
+        raise DataError(f"{source}: {found}; accepted: 1 (haploid) and 2.")
     # the order of the nodes of an individual is that of their numbers, as in tskit
-    order = np.lexsort((samples, owners))
-    place = np.concatenate([np.arange(n) for n in counts])
-    nodes[np.repeat(np.arange(len(individuals)), counts), place] = samples[order]
-    return individuals, nodes
+    ordered = samples[np.lexsort((samples, owners))]
+    ends = np.cumsum(counts) - 1
+    return individuals, np.stack([ordered[ends - counts + 1], np.where(counts == 2, ordered[ends], -1)], axis=1)
 
 
-def _names(ts: Any, individuals: np.ndarray) -> list[str]:
-    if ts.num_individuals == 0:
-        return [f"tsk_{i}" for i in range(len(individuals))]
-    metadata = [ts.individual(int(i)).metadata for i in individuals]
-    for key in _NAME_KEYS:
+def _names(ts: Any, people: np.ndarray) -> list[str]:
+    metadata = [ts.individual(i).metadata for i in people.tolist()] if ts.num_individuals else []
+    for key in _NAME_KEYS if metadata else ():
         names = _values(metadata, key)
         if names is not None and len(set(names)) == len(names):
             return names
-    return [f"tsk_{i}" for i in individuals.tolist()]
+    return [f"tsk_{i}" for i in people.tolist()]
 
 
 def _values(metadata: Iterable[Any], key: str) -> list[str] | None:
@@ -126,8 +114,8 @@ def _span(ts: Any, region: str | None) -> tuple[int, int]:
     contig, start, end = parse_region(region)
     if contig != _CONTIG:
         return 0, 0
-    last = ts.num_sites if end is None else int(np.searchsorted(ts.sites_position, end, side="right"))
-    return int(np.searchsorted(ts.sites_position, start)), last
+    last = ts.num_sites if end is None else np.searchsorted(ts.sites_position, end, side="right")
+    return int(np.searchsorted(ts.sites_position, start)), int(last)
 
 
 def _check_positions(ts: Any, source: str, first: int, last: int) -> None:
@@ -135,24 +123,18 @@ def _check_positions(ts: Any, source: str, first: int, last: int) -> None:
     off = positions != np.floor(positions)
     if off.any():
         site = int(off.argmax())
-        raise DataError(
-            f"{source}: the site {first + site} is at {positions[site]}, which is no whole number; simulate with a "
-            "discrete genome, or round the positions with tskit."
-        )
+        found = f"the site {first + site} is at {positions[site]}, which is no whole number"
+        raise DataError(f"{source}: {found}; simulate with a discrete genome, or round the positions with tskit.")
     if len(positions) and positions[0] < 1:
-        raise DataError(
-            f"{source}: the site {first} is at the position 0, which a VCF does not have; move all by one with "
-            "tskit's `ts.shift(1)`, or leave the site out with `ts.delete_sites([0])`."
-        )
+        advice = "move all by one with tskit's `ts.shift(1)`, or leave the site out with `ts.delete_sites([0])`"
+        raise DataError(f"{source}: the site {first} is at the position 0, which a VCF does not have; {advice}.")
 
 
 def _fill(table: Table, ts: Any, nodes: np.ndarray, first: int, last: int) -> None:
     wanted = np.unique(nodes[nodes >= 0])
-    index = np.searchsorted(wanted, nodes)
     haploid = nodes[:, 1] < 0
-    index[haploid, 1] = 0
+    index = np.searchsorted(wanted, np.where(nodes < 0, nodes[:, :1], nodes))
     phased = np.ones(len(nodes), dtype=bool)
-    diploid = not haploid.any()
     positions = ts.sites_position
     right = ts.sequence_length if last == ts.num_sites else positions[last]
     for variant in ts.variants(samples=wanted, left=positions[first], right=right, copy=False):
@@ -160,10 +142,9 @@ def _fill(table: Table, ts: Any, nodes: np.ndarray, first: int, last: int) -> No
         site = Site(_CONTIG, int(variant.site.position), ".", ref, tuple(alts))
         if not all((ref, *alts)):
             table.refuse(site, "has an allele without letters, which a VCF cannot hold.")
-        where = table.place(site)
-        if where == "skip":
+        if table.place(site) == "skip":
             continue
-        if diploid and len(alts) == 1 and not variant.has_missing_data:
+        if len(alts) == 1 and not variant.has_missing_data and not haploid.any():
             np.copyto(table.row(), variant.genotypes[index], casting="unsafe")
             table.add_complete(site, True)
         else:

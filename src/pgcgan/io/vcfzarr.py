@@ -1,38 +1,57 @@
-"""Reading VCF Zarr, as bio2zarr, sgkit and `write_vcfzarr` write it: a folder, or a zip archive of one.
+"""Reading and writing VCF Zarr, as bio2zarr, vcztools and sgkit have it: a folder, or a zip archive of one.
 
-Only the chunks of the region and of the people that are wanted are decompressed.
+Only the chunks of the region and of the people that are wanted are decompressed. Every chunk is written, those of zeros
+too, so that a chunk that is lost later is missed. No date is written: the same genotypes give the same bytes.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, listed
-from ..genotypes import MISSING, Genotypes
+from ..genotypes import MISSING, Genotypes, Variants
+from ..provenance import VERSION
 from ..regions import parse_region
-from ..text import repeated
+from ..text import repeated, visible, without_secrets
+from .outputs import check_writable, outputs
 from .records import ABSENT, Choose, Policies, Site, Table
-from .zarr_store import FLAG, TEXT, WHOLE, Store, decoded
+from .scratch import People
+from .zarr_store import FLAG, TEXT, WHOLE, Store, decoded, zarr_library
 
 VCFZARR_SUFFIXES = (".zarr", ".vcz", ".zarr.zip", ".vcz.zip")
+# the chunks of bio2zarr; with more people a chunk has fewer variants, so that a row of chunks stays below _ROW_BYTES
+_VARIANTS, _SAMPLES = 1000, 10_000
+_ROW_BYTES = 1 << 25
+_LEVEL = 5  # of zstd: twice as fast as bio2zarr's 7, a tenth larger
+_MISSING_QUALITY = 0x7F800001  # the NaN that stands for "." in a VCF
 
 
 def read_vcfzarr(path: str, *, choose: Choose, region: str | None, policies: Policies) -> Genotypes:
-    """Read a VCF Zarr of zarr format 2 or 3.
+    """Read a VCF Zarr of zarr format 2 or 3, as `read_vcf` reads the VCF that bio2zarr made the Zarr of.
 
-    Returns
-    -------
-    Genotypes
-        As `read_vcf` reads the VCF that bio2zarr made the Zarr of; the fill value -2 stands for the allele that a
-        haploid call does not have. The labels are the arrays `sample_NAME` of text that have a value for everybody.
+    The fill value -2 stands for the allele that a haploid call does not have. The labels are the arrays `sample_NAME`
+    of text that have a value for everybody.
     """
     source = path.rstrip("/")
-    with Store(source) as store:
+    with closing(Store(source)) as store:
         names = store.texts("sample_id")
-        there = np.array([i for i, name in enumerate(names) if name], dtype=np.int64)
-        samples, columns = _people(source, [names[i] for i in there], there, len(names), choose)
+        present = [name for name in names if name]  # who was taken out has no name
+        if not present:
+            raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
+        if repeated(present):
+            raise DataError(f"{source} names samples more than once in sample_id: {listed(repeated(present))}.")
+        samples = list(choose(present))
+        column = {name: i for i, name in enumerate(names)}
+        columns = None if samples == names else np.array([column[s] for s in samples], dtype=np.int64)
         contigs = store.texts("contig_id")
         rows, sites = _sites(store, contigs, region)
         split = policies.multiallelic == "split"
@@ -44,21 +63,6 @@ def read_vcfzarr(path: str, *, choose: Choose, region: str | None, policies: Pol
         return table.finish(_lengths(store, contigs), store.assembly(), labels)
 
 
-def _people(
-    source: str, present: list[str], there: np.ndarray, n: int, choose: Choose
-) -> tuple[list[str], np.ndarray | None]:
-    """Return the people wanted, and their columns in the arrays, None for all as they are."""
-    if not present:
-        raise DataError(f"{source} has no samples: it lists sites only; genotypes of people are needed.")
-    column = dict(zip(present, there.tolist(), strict=True))
-    if len(column) < len(present):
-        raise DataError(f"{source} names samples more than once in sample_id: {listed(repeated(present))}.")
-    samples = list(choose(present))
-    if samples == present and len(present) == n:
-        return samples, None
-    return samples, np.array([column[s] for s in samples], dtype=np.int64)
-
-
 def _sites(store: Store, contigs: list[str], region: str | None) -> tuple[np.ndarray, list[Site]]:
     """Return the numbers of the records inside the region, and the records."""
     all_positions = store.array("variant_position", WHOLE, (None,))
@@ -66,10 +70,8 @@ def _sites(store: Store, contigs: list[str], region: str | None) -> tuple[np.nda
     all_numbers = store.array("variant_contig", WHOLE, (n,))
     all_alleles = store.array("variant_allele", TEXT, (n, None))
     all_ids = store.array("variant_id", TEXT, (n,)) if "variant_id" in store else None
-    if not n:
-        return np.zeros(0, dtype=np.int64), []
     positions = store.read(all_positions)
-    numbers = store.read(all_numbers, zeros_left_out=True).astype(np.int64)
+    numbers = store.read(all_numbers).astype(np.int64)
     off = (numbers < 0) | (numbers >= len(contigs))
     if off.any():
         i = int(off.argmax())
@@ -129,11 +131,10 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
         separators = store.array("call_genotype_phased", FLAG, (records, n))
     if not len(rows):
         return
-    done = 0
+    remaining = iter(sites)
     for of_chunk in np.split(rows, np.flatnonzero(np.diff(rows // calls.chunks[0])) + 1):
         first, last = int(of_chunk[0]), int(of_chunk[-1]) + 1
-        some = sites[done : done + len(of_chunk)]
-        done += len(of_chunk)
+        some = list(islice(remaining, len(of_chunk)))
         # decoded to where it stays, if nothing is to be changed
         in_place = calls.dtype == np.int8 and calls.shape[2] == 2 and last - first == len(of_chunk)
         block = _block(store, calls, slice(first, last), columns, table.rows(last - first) if in_place else None)
@@ -144,7 +145,7 @@ def _fill(table: Table, store: Store, rows: np.ndarray, sites: list[Site], colum
         if together is not None:
             table.add_rows(some, block, together)
             continue
-        block = block.copy()
+        block = block.copy()  # the rows of the table, where it may be, are written one by one
         for i, site in enumerate(some):
             if table.place(site) == "take":  # or it is dropped; none is outside the region
                 _add(table, site, block[i], np.zeros(block.shape[1], dtype=bool) if phased is None else phased[i])
@@ -170,16 +171,14 @@ def _block(
 ) -> np.ndarray:
     """Return some variants of the people wanted, from the chunks that hold them; in `out`, if it is given."""
     n, width = array.shape[1], array.chunks[1]
-    left_out = array.basename == "call_genotype_phased"
     if columns is None:
-        return store.read(array, variants, slice(0, n), zeros_left_out=left_out, out=out)
+        return store.read(array, variants, slice(0, n), out=out)
     if out is None:
         out = np.empty((variants.stop - variants.start, len(columns), *array.shape[2:]), dtype=array.dtype)
     for chunk in np.unique(columns // width).tolist():
         places = np.flatnonzero(columns // width == chunk)
         people = slice(chunk * width, min(n, (chunk + 1) * width))
-        part = store.read(array, variants, people, zeros_left_out=left_out)
-        out[:, places] = part[:, columns[places] - people.start]
+        out[:, places] = store.read(array, variants, people)[:, columns[places] - people.start]
     return out
 
 
@@ -189,18 +188,15 @@ def _add(table: Table, site: Site, alleles: np.ndarray, phased: np.ndarray) -> N
     calls[:, : alleles.shape[1]] = alleles
     if calls.min() < ABSENT:
         person = int(calls.min(axis=1).argmin())
-        table.refuse(
-            site,
-            f"has the allele number {calls[person].min()} of sample {table.samples[person]}; accepted: -1 (missing), "
-            "-2 (no second allele), 0 (REF) and up.",
-        )
+        found = f"has the allele number {calls[person].min()} of sample {table.samples[person]}"
+        table.refuse(site, f"{found}; accepted: -1 (missing), -2 (no second allele), 0 (REF) and up.")
     table.add(site, calls, phased)
 
 
 def _lengths(store: Store, contigs: list[str]) -> dict[str, int | None]:
     lengths: list[int] = [-1] * len(contigs)
     if "contig_length" in store:
-        lengths = store.read(store.array("contig_length", WHOLE, (len(contigs),)), zeros_left_out=True).tolist()
+        lengths = store.read(store.array("contig_length", WHOLE, (len(contigs),))).tolist()
     return {contig: length if length > 0 else None for contig, length in zip(contigs, lengths, strict=True)}
 
 
@@ -213,3 +209,137 @@ def _labels(store: Store, n: int) -> dict[str, np.ndarray]:
             if all(values):
                 labels[name.removeprefix("sample_")] = np.array(values, dtype=object)
     return labels
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+def write_vcfzarr(genotypes: People, path: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
+    """Write a VCF Zarr and, if there are labels, NAME.panel.tsv; see `pgcgan.write`.
+
+    Labels whose names are words go into the arrays `sample_NAME` too. The attribute `vcf_meta_information` holds the
+    command and the seed, as the header of a VCF does, and the assembly as `reference`. The calls are taken in blocks of
+    variants, one row of chunks at a time.
+    """
+    target = path.rstrip("/")
+    check_writable(genotypes)
+    zarr_library("Writing VCF Zarr files")
+    suffix = next(s for s in sorted(VCFZARR_SUFFIXES, key=len, reverse=True) if target.endswith(s))
+    zipped = suffix.endswith(".zip")
+    metadata = () if zipped else (".zgroup", "zarr.json")
+    with outputs(genotypes, target, suffix, force=force, folder_with=metadata) as (workspace, written):
+        partial = os.path.join(workspace, os.path.basename(target))
+        folder = os.path.join(workspace, "unzipped") if zipped else partial
+        _write_folder(genotypes, folder, command, seed)
+        if zipped:
+            _pack(folder, partial)
+    return written
+
+
+def _write_folder(genotypes: People, folder: str, command: str | None, seed: int | None) -> None:
+    n, people, ploidy = genotypes.n_variants, genotypes.n_samples, genotypes.ploidy
+    step, width = max(1, min(n, _VARIANTS, _ROW_BYTES // (people * ploidy))), min(people, _SAMPLES)
+    root = zarr_library("Writing VCF Zarr files").open_group(folder, mode="w", zarr_format=2)
+    root.attrs.update(_attributes(genotypes.variants, command, seed))
+    chunks = {"variants": step, "samples": width}
+    words = [label for label in genotypes.labels if re.fullmatch(r"\w[\w-]*", label) and label != "id"]
+    labels = {f"sample_{label}": (genotypes.labels[label], "samples") for label in words}
+    arrays = {**_site_arrays(genotypes.variants, step), **labels, "sample_id": (genotypes.samples, "samples")}
+    for name, (values, *axes) in arrays.items():
+        if values.dtype == object:
+            values = values.astype(np.dtypes.StringDType())
+        _create(root, name, values.dtype, dict(zip(axes, values.shape, strict=True)), chunks)[...] = values
+    lengths = {"variants": n, "samples": people}
+    calls = _create(root, "call_genotype", np.dtype(np.int8), {**lengths, "ploidy": ploidy}, chunks)
+    mask = _create(root, "call_genotype_mask", np.dtype(bool), {**lengths, "ploidy": ploidy}, chunks)
+    phased = _create(root, "call_genotype_phased", np.dtype(bool), lengths, chunks)
+    for start in range(0, n, step):
+        block = slice(start, min(n, start + step))
+        given = genotypes.calls[block]
+        for first in range(0, people, width):  # zarr copies what it compresses
+            place = block, slice(first, min(people, first + width))
+            part = given[:, place[1]]
+            calls[place] = part
+            mask[place] = part < 0
+            phased[place] = genotypes.phased
+        del given  # before the next is made
+
+
+def _create(root: Any, name: str, dtype: np.dtype, axes: Mapping[str, int], chunks: Mapping[str, int]) -> Any:
+    """Add an array to a group; axes are given with their lengths, and some with the length of their chunks."""
+    from numcodecs import Blosc, VLenUTF8
+
+    shuffle = Blosc.BITSHUFFLE if name.startswith("call_") else Blosc.SHUFFLE
+    return root.create_array(
+        name,
+        shape=tuple(axes.values()),
+        chunks=tuple(chunks.get(axis, max(1, length)) for axis, length in axes.items()),
+        dtype=dtype,
+        filters=[VLenUTF8()] if dtype.kind == "T" else None,
+        compressors=[Blosc(cname="zstd", clevel=_LEVEL, shuffle=shuffle)],
+        fill_value=None,
+        attributes={"_ARRAY_DIMENSIONS": list(axes)},
+        config={"write_empty_chunks": True},
+    )
+
+
+def _attributes(variants: Variants, command: str | None, seed: int | None) -> dict[str, Any]:
+    shown = None if command is None else visible(without_secrets(" ".join(command.split())))
+    facts = {"pgcganCommand": shown, "pgcganSeed": seed, "reference": variants.assembly}
+    lines = [[key, str(value)] for key, value in facts.items() if value is not None]
+    return {"vcf_zarr_version": "0.4", "source": f"pgcgan {VERSION}", "vcf_meta_information": lines}
+
+
+def _site_arrays(variants: Variants, step: int) -> dict[str, tuple[Any, ...]]:
+    """Return the arrays of contigs, filters and sites by their names, each with the names of its axes."""
+    number = {contig: i for i, contig in enumerate(variants.contig_lengths)}
+    position = variants.position.astype(np.int32 if variants.position.max() < 1 << 31 else np.int64)
+    contig = np.array([number[c] for c in variants.contig], dtype=_smallest([len(number)]))
+    length = np.array([len(ref) for ref in variants.ref])
+    alleles = np.stack([variants.ref, np.where(variants.alt == ".", "", variants.alt)], axis=1)
+    lengths = [-1 if n is None else n for n in variants.contig_lengths.values()]
+    quality = np.full(len(variants), _MISSING_QUALITY, dtype="<u4").view("<f4")
+    index = _index(contig, position, position + length - 1, step)
+    known = {"contig_length": (np.array(lengths, dtype=np.int64), "contigs")} if max(lengths) >= 0 else {}
+    return known | {
+        "contig_id": (np.array(list(number), dtype=object), "contigs"),
+        "filter_id": (np.array(["PASS"], dtype=object), "filters"),
+        "filter_description": (np.array(["All filters passed"], dtype=object), "filters"),
+        "variant_contig": (contig, "variants"),
+        "variant_position": (position, "variants"),
+        "variant_length": (length.astype(_smallest(length)), "variants"),
+        "variant_id": (variants.id, "variants"),
+        "variant_id_mask": (np.asarray(variants.id == "."), "variants"),
+        "variant_allele": (alleles, "variants", "alleles"),
+        "variant_quality": (quality, "variants"),
+        "variant_filter": (np.zeros((len(variants), 1), dtype=bool), "variants", "filters"),
+        "region_index": (index, "region_index_values", "region_index_fields"),
+    }
+
+
+def _index(contig: np.ndarray, position: np.ndarray, end: np.ndarray, step: int) -> np.ndarray:
+    """Return a row for each contig in each chunk: chunk, contig, first and last position, furthest end, records."""
+    rows = []
+    for start in range(0, len(contig), step):
+        stop = min(len(contig), start + step)
+        changes = np.flatnonzero(np.diff(contig[start:stop])) + start + 1
+        for a, b in zip([start, *changes], [*changes, stop], strict=True):
+            rows.append((start // step, contig[a], position[a], position[b - 1], end[a:b].max(), b - a))
+    return np.array(rows, dtype=np.int64 if max(map(max, rows)) >= 1 << 31 else np.int32)
+
+
+def _smallest(values: Iterable[int]) -> Any:
+    """Return the smallest signed type that holds numbers from 0 on."""
+    largest = int(max(values))
+    return next(t for t in (np.int8, np.int16, np.int32, np.int64) if largest <= np.iinfo(t).max)
+
+
+def _pack(folder: str, target: str) -> None:
+    """Write a zip archive of the files in a folder, without their dates."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+            entry.external_attr = 0o644 << 16
+            with open(path, "rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
+                while data := source.read(1 << 22):
+                    sink.write(data)

@@ -1,7 +1,7 @@
 """A zarr group that is read, and whose chunks are looked at before zarr reads them.
 
-zarr takes a chunk that is not there for zeros, which here would be people without any ALT allele, and Blosc decodes a
-chunk that is cut off to whatever lies behind it in memory.
+zarr takes a chunk that is not there for zeros, which here would be people without any ALT allele, Blosc decodes a chunk
+that is cut off to whatever lies behind it in memory, and a few kilobytes may become gigabytes.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import math
 import os
 import zipfile
 import zlib
-from contextlib import closing, suppress
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, MissingExtra, MissingFile, PgcganError
-from ..runtime.inputs import check_regular, open_regular
+from ..runtime.files import check_regular, open_regular
 from ..runtime.memory import available_bytes
 from .scratch import MEMORY_SHARE
-from .zarr_chunks import MOST_CHUNK, check_chunk, check_codecs
 
 WHOLE, FLAG, TEXT = "iu", "b", "TUSO"
 _KINDS = {WHOLE: "whole numbers", FLAG: "bool", TEXT: "text"}
@@ -28,6 +28,7 @@ _KINDS = {WHOLE: "whole numbers", FLAG: "bool", TEXT: "text"}
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, EOFError,
             MemoryError, SystemError, OverflowError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 _METADATA = (".zarray", "zarr.json")  # of zarr format 2 and 3
+_ZEROS_LEFT_OUT = ("variant_contig", "call_genotype_phased", "contig_length")  # bio2zarr writes no chunk of zeros only
 
 
 class Store:
@@ -39,7 +40,7 @@ class Store:
         self._zip: zipfile.ZipFile | None = None
         if not os.path.exists(source):
             raise MissingFile(f"There is no VCF Zarr {source}.")
-        try:
+        with _damage_refused(f"{source} is not a VCF Zarr, or its metadata are damaged"):
             store = source
             if source.endswith(".zip"):
                 check_regular(source)
@@ -50,10 +51,6 @@ class Store:
             self._root = zarr.open_group(store, mode="r", use_consolidated=False)
             self._names = self._listed()
             self._attributes = dict(self._root.attrs)
-        except PgcganError:
-            raise
-        except _DAMAGED as error:
-            raise DataError(f"{source} is not a VCF Zarr, or its metadata are damaged: {_said(error)}.") from None
         # our own writer leaves no chunk out
         self._complete = str(self._attributes.get("source", "")).startswith("pgcgan ")
 
@@ -77,10 +74,8 @@ class Store:
             with suppress(FileNotFoundError):
                 check_regular(os.path.join(self.source, name, part))
 
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Close the archive."""
         if self._zip is not None:
             self._zip.close()
             self._root.store.close()
@@ -102,23 +97,19 @@ class Store:
 
     def opened(self, name: str) -> Any:
         """Return an array of any kind."""
-        try:
+        with _damage_refused(f"{self.source}: the metadata of the array {name} are damaged"):
             self._check_metadata(name)
             array = self._root[name]
             codecs = [*array.filters, *array.compressors]
             grid = array.shards or array.chunks
-        except _DAMAGED as error:
-            raise DataError(f"{self.source}: the metadata of the array {name} are damaged: {_said(error)}.") from None
         if any("pickle" in str(getattr(codec, "codec_id", "")) for codec in codecs):
             raise DataError(f"{self.source}: the array {name} is pickled, which would run what it holds; not read.")
         # a chunk is allocated whole: one that is larger than all there is was made to harm
         size, whole = math.prod(grid) * array.dtype.itemsize, math.prod(array.shape) * array.dtype.itemsize
-        if min(grid, default=1) < 1 or size > max(MOST_CHUNK, 2 * whole):
+        if min(grid, default=1) < 1 or size > max(_MOST_CHUNK, 2 * whole):
             raise DataError(f"{self.source}: the array {name} has chunks of {tuple(grid)} in the shape {array.shape}.")
-        try:
-            check_codecs(array)
-        except ValueError as error:
-            raise DataError(f"{self.source}: the array {name} cannot be read: {error}.") from None
+        with _damage_refused(f"{self.source}: the array {name} cannot be read"):
+            _check_codecs(array)
         return array
 
     def array(self, name: str, kinds: str, shape: tuple[int | None, ...]) -> Any:
@@ -130,49 +121,39 @@ class Store:
         array = self.opened(name)
         if array.dtype.kind not in kinds:
             raise DataError(f"{self.source}: the array {name} is of the type {array.dtype}; needed: {_KINDS[kinds]}.")
-        if len(array.shape) != len(shape) or any(
-            b is not None and a != b for a, b in zip(array.shape, shape, strict=True)
-        ):
+        if len(array.shape) != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
             needed = ", ".join("any" if n is None else str(n) for n in shape)
             raise DataError(f"{self.source}: the array {name} has the shape {array.shape}; needed: ({needed}).")
         return array
 
-    def texts(self, name: str, length: int | None = None) -> list[str]:
+    def texts(self, name: str) -> list[str]:
         """Return a one-dimensional array of text."""
-        return decoded(self.read(self.array(name, TEXT, (length,))))
+        return decoded(self.read(self.array(name, TEXT, (None,))))
 
-    def read(
-        self, array: Any, *ranges: slice, zeros_left_out: bool = False, out: np.ndarray | None = None
-    ) -> np.ndarray:
+    def read(self, array: Any, *ranges: slice, out: np.ndarray | None = None) -> np.ndarray:
         """Return a part of an array, of which the ranges give the first axes and further axes are whole.
 
-        It is written into `out`, if that is given.
-        A chunk that is not there is refused, unless `zeros_left_out`: bio2zarr does not write a chunk of zeros only.
+        It is written into `out`, if that is given. A chunk that is not there is refused, unless it may be of zeros.
         """
         whole = [*ranges, *(slice(0, n) for n in array.shape[len(ranges) :])]
         grid = array.shards or array.chunks
         chunks = [range(r.start // c, -(-r.stop // c)) for r, c in zip(whole, grid, strict=True)]
         counts = tuple(map(len, chunks))
+        zeros_left_out = array.basename in _ZEROS_LEFT_OUT and not self._complete
         for number in range(math.prod(counts)):  # one after the other: metadata may ask for billions
             place = tuple(c[int(i)] for c, i in zip(chunks, np.unravel_index(number, counts), strict=True))
-            if not self._is_whole(array, place) and (self._complete or not zeros_left_out):
+            if not self._is_whole(array, place) and not zeros_left_out:
                 self._refuse_absent(array, place)
         size = math.prod(r.stop - r.start for r in whole) * array.dtype.itemsize
-        available = available_bytes() if out is None and size > MOST_CHUNK else None
+        available = available_bytes() if out is None and size > _MOST_CHUNK else None
         if available is not None and size > MEMORY_SHARE * available:
-            raise DataError(
-                f"{self.source}: the array {array.basename} takes {size / 1e9:.2f} GB, and this process may have "
-                f"{available / 1e9:.2f} GB; read a part (--region, --samples)."
-            )
-        try:
+            sizes = f"takes {size / 1e9:.2f} GB, and this process may have {available / 1e9:.2f} GB"
+            raise DataError(f"{self.source}: the array {array.basename} {sizes}; read a part (--region, --samples).")
+        with _damage_refused(f"{self.source}: a chunk of the array {array.basename} is damaged", "; fetch it again"):
             if out is None:
                 return np.asarray(array[tuple(whole)])
             array.get_basic_selection(tuple(whole), out=self._buffer.from_numpy_array(out))
             return out
-        except _DAMAGED as error:
-            raise DataError(
-                f"{self.source}: a chunk of the array {array.basename} is damaged: {_said(error)}; fetch it again."
-            ) from None
 
     def left_out(self, array: Any) -> list[int]:
         """Return the chunks of a one-dimensional array that are not there."""
@@ -192,24 +173,16 @@ class Store:
         """True if a chunk is there; raise a DataError if it is, but cut off."""
         key = f"{array.path}/{array.metadata.encode_chunk_key(place)}"
         grid = math.prod(array.shards or array.chunks) * array.dtype.itemsize
-        try:
-            if self._zip is not None:
-                size = self._zip.getinfo(key).file_size
-                with closing(self._zip.open(key)) as stream:
-                    data = stream.read(2 * grid + MOST_CHUNK)
-            else:
-                with open_regular(os.path.join(self.source, key)) as file:
-                    size = os.fstat(file.fileno()).st_size
-                    data = file.read(2 * grid + MOST_CHUNK)
-            if len(data) < size:
-                raise ValueError(f"it has {size} bytes, of a chunk of {grid}")
-            check_chunk(array, data)
-        except (FileNotFoundError, KeyError):
-            return False
-        except _DAMAGED as error:
-            raise DataError(
-                f"{self.source}: {key} is truncated or damaged: {_said(error)}; fetch the file again."
-            ) from None
+        with _damage_refused(f"{self.source}: {key} is truncated or damaged", "; fetch the file again"):
+            try:
+                chunk: Any = self._zip.open(key) if self._zip else open_regular(os.path.join(self.source, key))
+            except (FileNotFoundError, KeyError):
+                return False
+            with chunk:
+                data = chunk.read(2 * grid + _MOST_CHUNK)
+                if chunk.read(1):
+                    raise ValueError(f"it has more than {len(data)} bytes, of a chunk of {grid}")
+            _check_chunk(array, data)
         return True
 
 
@@ -223,10 +196,137 @@ def zarr_library(purpose: str) -> Any:
     return zarr
 
 
-def _said(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
 def decoded(values: np.ndarray) -> list[str]:
     """Return one-dimensional text of any type that zarr has for it."""
     return [v.decode() if isinstance(v, bytes) else str(v) for v in values.tolist()]
+
+
+@contextmanager
+def _damage_refused(what: str, advice: str = "") -> Iterator[None]:
+    try:
+        yield
+    except PgcganError:
+        raise
+    except _DAMAGED as error:
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise DataError(f"{what}: {reason}{advice}.") from None
+
+
+# ---- how large chunks become: only codecs are accepted whose result can be bounded beforehand -----------------------
+
+_MOST_CHUNK = 1 << 26  # bytes of a chunk that is larger than its array, or of a chunk of text
+_INFLATED = 100  # bytes of a chunk of text for each byte of its file, if it is larger
+_FILTERED = 8  # a filter makes a chunk at most so many times as large (delta: of one byte each, eight)
+_FILTERS = {"vlen-utf8", "vlen-bytes", "transpose", "delta", "packbits", "shuffle", "bitround", "quantize",
+            "fixedscaleoffset", "astype", "fletcher32"}  # fmt: skip
+_SERIALIZERS = {"bytes", "vlen-utf8", "vlen-bytes"}
+_BLOSC_HEADER = 16
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def _check_codecs(array: Any) -> None:
+    """Raise a ValueError if an array has a codec of which nobody can tell how large its result is."""
+    filters = list(map(_name, array.filters))
+    packed = [name for name in map(_name, array.compressors) if name != "crc32c"]
+    serializer = "bytes" if array.serializer is None else _name(array.serializer)
+    unknown = [*(n for n in filters if n not in _FILTERS), *(n for n in packed if n not in _INFLATED_SIZE),
+               *([serializer] if serializer not in _SERIALIZERS else [])]  # fmt: skip
+    if unknown or len(packed) > 1:
+        accepted = ", ".join(_INFLATED_SIZE)
+        raise ValueError(f"it is packed by {', '.join(unknown or packed)}; accepted is one of {accepted}")
+
+
+def _check_chunk(array: Any, data: bytes) -> None:
+    """Raise a ValueError if what is stored of a chunk, or of a shard of chunks, becomes more than the chunk has."""
+    of_text = array.dtype.kind in "OT" or _name(array.serializer).startswith("vlen")
+    count = math.prod(array.chunks)
+    exact = count * array.dtype.itemsize
+    for part in _inner(array, data) if array.shards is not None else [data]:
+        most = _FILTERED * exact + _MOST_CHUNK if array.filters else exact
+        if of_text:
+            most = max(_MOST_CHUNK, _INFLATED * len(part))
+        codecs = list(map(_name, array.compressors))
+        while codecs[-1:] == ["crc32c"]:
+            part, codecs = part[:-4], codecs[:-1]
+        most += 4 * (len(codecs) - 1) if codecs else 0  # checksums that are packed too
+        size = _INFLATED_SIZE[codecs[-1]](part, most) if codecs else len(part)
+        if size > most:
+            raise ValueError(f"it inflates to more than {most} bytes")
+        if codecs == ["blosc"] and not of_text and not array.filters and size != exact:
+            raise ValueError(f"it inflates to {size} bytes instead of {exact}")
+        if of_text:
+            texts = int.from_bytes(_unpacked(codecs, part)[:4], "little")
+            if texts > count:
+                raise ValueError(f"it holds {texts} texts, and has {count}")
+
+
+def _unpacked(codecs: list[str], data: bytes) -> bytes:
+    import numcodecs
+
+    return bytes(numcodecs.get_codec({"id": codecs[-1]}).decode(data)) if codecs and data else data
+
+
+def _inner(array: Any, shard: bytes) -> Iterator[bytes]:
+    """Yield the chunks in a shard, by the index at its start or end."""
+    codec = array.metadata.codecs[0]
+    index_codecs = list(map(_name, codec.index_codecs))
+    count = math.prod(array.shards) // math.prod(array.chunks)
+    size = 16 * count + 4 * (index_codecs == ["bytes", "crc32c"])
+    if index_codecs not in (["bytes"], ["bytes", "crc32c"]) or size > len(shard):
+        raise ValueError("its index is damaged")
+    index = shard[:size] if codec.index_location.value == "start" else shard[len(shard) - size :]
+    for begin, length in np.frombuffer(index[: 16 * count], dtype="<u8").reshape(-1, 2).tolist():
+        if begin != (1 << 64) - 1:  # it is there
+            yield shard[begin : begin + length]
+
+
+def _name(codec: Any) -> str:
+    """Return the name of a codec in either zarr format."""
+    if codec is None:
+        return ""
+    name = getattr(codec, "codec_id", None) or codec.to_dict()["name"]
+    return str(name).removeprefix("numcodecs.")
+
+
+def _blosc_size(data: bytes, most: int) -> int:
+    # version, flags and type size, then the lengths of the data, of a block and of what is stored
+    size, _, stored = np.frombuffer(data[4:_BLOSC_HEADER].ljust(12, b"\0"), dtype="<u4").tolist()
+    if len(data) < _BLOSC_HEADER or stored != len(data) or size >= 1 << 31:
+        raise ValueError("its length is another")
+    return int(size)
+
+
+def _zstd_size(data: bytes, most: int) -> int:
+    if data[:4] != _ZSTD or len(data) < 18:
+        data = data.ljust(18, b"\0")  # damaged, or of a few bytes
+    descriptor = data[4]
+    single, flag = descriptor >> 5 & 1, descriptor >> 6
+    width = (single, 2, 4, 8)[flag]
+    if not width:
+        raise ValueError("it does not say how large it is; make the file again with zarr-python")
+    at = 5 + (not single) + (0, 1, 2, 4)[descriptor & 3]
+    return int.from_bytes(data[at : at + width], "little") + (256 if width == 2 else 0)
+
+
+def _lz4_size(data: bytes, most: int) -> int:
+    return int.from_bytes(data[:4], "little")
+
+
+def _deflated_size(wbits: int, data: bytes, most: int) -> int:
+    size = 0
+    while data and size <= most:
+        stream = zlib.decompressobj(wbits)
+        while data and not stream.eof and size <= most:
+            size += len(stream.decompress(data, 1 << 20))
+            data = stream.unused_data if stream.eof else stream.unconsumed_tail
+    return size
+
+
+# codec -> the size of what is packed, or of more than `most` of it
+_INFLATED_SIZE: dict[str, Callable[[bytes, int], int]] = {
+    "blosc": _blosc_size,
+    "zstd": _zstd_size,
+    "lz4": _lz4_size,
+    "gzip": partial(_deflated_size, 31),
+    "zlib": partial(_deflated_size, 15),
+}

@@ -11,9 +11,8 @@ import numpy as np
 from ..errors import DataError, listed
 from ..genotypes import Genotypes, require_genotypes
 from ..labels import label_groups, label_names
-from ..site_keys import common_rows
 from ..text import counted
-from ..variants import Variants
+from ..variants import Variants, common_rows
 from .comparison import MAX_BYTES, MAX_PEOPLE, Cohort, Comparison
 
 PREFERRED_LABEL = "super_pop"

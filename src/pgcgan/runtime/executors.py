@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 from ..errors import MissingExtra, PgcganError, UsageError
@@ -23,20 +25,14 @@ from ..errors import MissingExtra, PgcganError, UsageError
 ACCEPTED = "serial, processes, processes:N, dask://HOST:PORT"
 _LOSSES = 3  # times that worker processes may die before it is no accident
 _CONNECTING = 10  # seconds
-
-
-class Promise(Protocol):
-    """What `submit` returns."""
-
-    def result(self) -> Any:
-        """Wait for the task; return what it returned, or raise what it raised."""
+_RESUME = "run the same command with --resume"
 
 
 class Executor(Protocol):
     """What runs tasks, somewhere, in any order: any of `concurrent.futures`, or a client of Dask."""
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Promise:
-        """Have the task done."""
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
+        """Have a task done; `result()` of what is returned waits for it, and returns or raises what it does."""
 
 
 @contextmanager
@@ -59,12 +55,8 @@ def executor(name: str) -> Iterator[Executor]:
     if name == "serial":
         yield Serial()
     elif match := re.fullmatch(r"processes(?::([1-9][0-9]*))?", name):
-        count = int(match[1]) if match[1] else len(os.sched_getaffinity(0))
-        processes = Processes(count)
-        try:
+        with closing(Processes(int(match[1] or len(os.sched_getaffinity(0))))) as processes:
             yield processes
-        finally:
-            processes.close()
     elif match := re.fullmatch(r"dask://(.+:[0-9]+)", name):
         with _dask(match[1]) as client:
             yield client
@@ -73,21 +65,11 @@ def executor(name: str) -> Iterator[Executor]:
 
 
 class Serial:
-    """Tasks are done here, each when its result is asked for."""
+    """Tasks are done here, each when its result is first asked for."""
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Promise:
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
         """Keep the task."""
-        return _Kept(partial(function, *arguments))
-
-
-class _Kept:
-    def __init__(self, task: Callable[[], Any]):
-        self._task, self._done = task, Future[Any]()
-
-    def result(self) -> Any:
-        if not self._done.done():
-            self._done.set_result(self._task())
-        return self._done.result()
+        return SimpleNamespace(result=cache(partial(function, *arguments)))
 
 
 class Processes:
@@ -103,15 +85,14 @@ class Processes:
         spawn = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self._count, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),))
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Promise:
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
         """Queue the task."""
-        task = _Task(self, function, arguments)
         try:
-            task.future = self._pool.submit(function, *arguments)
+            future = self._pool.submit(function, *arguments)
         except BrokenProcessPool:
             self._renew(self._pool)
-            task.future = self._pool.submit(function, *arguments)
-        task.pool = self._pool
+            future = self._pool.submit(function, *arguments)
+        task = _Task(self, function, arguments, future, self._pool)
         self._tasks.append(task)
         return task
 
@@ -121,10 +102,8 @@ class Processes:
             return
         self._left -= 1
         if self._left < 0:
-            raise PgcganError(
-                f"Worker processes were killed {_LOSSES + 1} times; if memory is short, use fewer (processes:N) or "
-                "smaller windows, and run the same command with --resume."
-            )
+            advice = f"if memory is short, use fewer (processes:N) or smaller windows, and {_RESUME}"
+            raise PgcganError(f"Worker processes were killed {_LOSSES + 1} times; {advice}.")
         broken.shutdown(wait=False, cancel_futures=True)
         self._pool = self._started()
         for task in self._tasks:
@@ -136,12 +115,13 @@ class Processes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+@dataclass
 class _Task:
+    owner: Processes
+    function: Callable[..., Any]
+    arguments: Sequence[Any]
     future: Future[Any]
     pool: ProcessPoolExecutor
-
-    def __init__(self, owner: Processes, function: Callable[..., Any], arguments: Sequence[Any]):
-        self.owner, self.function, self.arguments = owner, function, arguments
 
     def result(self) -> Any:
         while True:
@@ -173,32 +153,17 @@ def _dask(address: str) -> Iterator[Executor]:
     try:
         client = Client(f"tcp://{address}", timeout=_CONNECTING, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"No Dask scheduler answers at {address} ({str(error).splitlines()[0]}); start one with `dask scheduler`, "
-            "and workers with `dask worker`."
-        ) from None
+        reason, advice = str(error).splitlines()[0], "start one with `dask scheduler`, and workers with `dask worker`"
+        raise UsageError(f"No Dask scheduler answers at {address} ({reason}); {advice}.") from None
     try:
-        yield _Impure(client)
+        # tasks write files: that the same was done before says nothing
+        impure: Any = SimpleNamespace(submit=partial(client.submit, pure=False))
+        yield impure
     except KilledWorker as error:
-        raise PgcganError(
-            f"Dask gave a task up after its workers were lost again and again ({error}); run the same command with "
-            "--resume."
-        ) from None
+        reason = f"Dask gave a task up after its workers were lost again and again ({error})"
+        raise PgcganError(f"{reason}; {_RESUME}.") from None
     except CancelledError as error:
-        raise PgcganError(
-            f"The Dask scheduler at {address} was lost ({str(error).splitlines()[0]}); run the same command with "
-            "--resume."
-        ) from None
+        reason = str(error).splitlines()[0]
+        raise PgcganError(f"The Dask scheduler at {address} was lost ({reason}); {_RESUME}.") from None
     finally:
         client.close()
-
-
-class _Impure:
-    """A Dask client that does what it is asked: tasks write files, and what was done before says nothing."""
-
-    def __init__(self, client: Any):
-        self._client = client
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Promise:
-        promise: Promise = self._client.submit(function, *arguments, pure=False)
-        return promise

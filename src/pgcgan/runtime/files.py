@@ -5,7 +5,7 @@ clean up after itself, but the kernel releases its locks, so that the next run i
 dead run left from what a live one is writing.
 
 `whole_file` is for one file, `whole_files` for several that belong together, `whole_directory` for a directory of
-files.
+files. Files that are read are regular ones only, so that nobody waits for a pipe or reads a device without end.
 """
 
 from __future__ import annotations
@@ -19,34 +19,33 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
 
 from ..errors import PgcganError, UsageError
-from .inputs import read_regular
 
 LOCK = ".lock"
 _REPLACED = ".replaced"  # in a workspace: the folder of what is removed with it
 _PREFIX = ".pgcgan-"
 _NAME = re.compile(re.escape(_PREFIX) + r"[a-z0-9_]{8}")  # as tempfile.mkdtemp makes it, nothing else
+_KINDS = {stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
 @contextlib.contextmanager
 def workspace(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield a new folder within `folder`, which is removed at the end; those that dead runs left are removed first."""
     remove_dead(folder)
-    while True:
+    lock = None
+    while lock is None:
         path = tempfile.mkdtemp(prefix=_PREFIX, dir=folder)
-        lock = None
         try:
             lock = _locked(os.path.join(path, LOCK), wait=True)
-        except FileNotFoundError:
+        except FileNotFoundError:  # another run came before this one could lock it, and took it for a dead run's
             if not os.path.isdir(folder):
                 raise
-            continue  # another run came before this one could lock it, and took it for a dead run's
         except BaseException:
             shutil.rmtree(path, ignore_errors=True)
             raise
-        break
     try:
         yield path
     finally:
@@ -83,26 +82,32 @@ def whole_files(paths: Sequence[Path], *, stale: Sequence[Path] = ()) -> Iterato
     for path in paths:
         if path.exists() and not (path.is_file() or path.is_dir()):  # a rename would replace /dev/null
             raise UsageError(f"{path} is a device or a pipe, which no file can replace; give a name for a file.")
+    with _failure_refused(paths[0], paths[0].parent), contextlib.ExitStack() as stack:
+        parents = dict.fromkeys(path.parent for path in paths)
+        folders = {parent: Path(stack.enter_context(workspace(parent))) for parent in parents}
+        partial = [folders[path.parent] / path.name for path in paths]
+        yield partial
+        for path in partial:
+            _follow_umask(path)
+        for path in stale:
+            path.unlink(missing_ok=True)
+        if len(paths) > 1 or paths[0].is_dir() or partial[0].is_dir():
+            _take_away(paths[0], folders[paths[0].parent])
+        for source, path in reversed(list(zip(partial, paths, strict=True))):
+            os.replace(source, path)
+
+
+@contextlib.contextmanager
+def _failure_refused(path: Path, folder: Path) -> Iterator[None]:
+    """Raise a UsageError for what the system says while an output is written; of a full disk htslib says nothing."""
     try:
-        with contextlib.ExitStack() as stack:
-            folders = {
-                folder: Path(stack.enter_context(workspace(folder)))
-                for folder in dict.fromkeys(p.parent for p in paths)
-            }
-            partial = [folders[path.parent] / path.name for path in paths]
-            yield partial
-            for path in partial:
-                _follow_umask(path)
-            for path in stale:
-                path.unlink(missing_ok=True)
-            if len(paths) > 1 or paths[0].is_dir() or partial[0].is_dir():
-                _take_away(paths[0], folders[paths[0].parent])
-            for source, path in reversed(list(zip(partial, paths, strict=True))):
-                os.replace(source, path)
+        yield
     except PgcganError:
         raise
     except OSError as error:
-        raise UsageError(f"{paths[0]} cannot be written: {_reason(error, paths[0].parent)}.") from None
+        full = error.errno is None and folder.is_dir() and not os.statvfs(folder).f_bavail
+        reason = os.strerror(errno.ENOSPC) if full else error.strerror or error
+        raise UsageError(f"{path} cannot be written: {reason}.") from None
 
 
 def check_free(path: str | os.PathLike[str], force: bool, shown: str | os.PathLike[str] = "") -> None:
@@ -117,20 +122,16 @@ def whole_directory(
 ) -> Iterator[Path]:
     """Yield a temporary folder; the files written there become those of a directory when the block ends well.
 
-    A directory is complete if it holds the file `marker`: an old one is removed first, the new one is renamed last. No
-    other run can write to the directory meanwhile.
+    The directory is made, with those above it, if it does not exist. It is complete if it holds the file `marker`: an
+    old one is removed first, the new one is renamed last. No other run can write to the directory meanwhile.
 
     Parameters
     ----------
-    path : path
-        The directory; it is made, with those above it, if it does not exist.
     marker : str
         Name of the file without which the directory does not count as complete.
     others : collection of str
         Names of all further files that such a directory may hold, also before it is complete. Those that are not
         written anew are removed.
-    force : bool
-        Replace a directory that is complete.
 
     Raises
     ------
@@ -145,28 +146,24 @@ def whole_directory(
     if directory.is_dir() and not (directory / marker).is_file():
         foreign = next((p.name for p in directory.iterdir() if p.name not in known and not _NAME.fullmatch(p.name)), "")
         if foreign:
-            raise UsageError(
-                f"{directory} exists and holds other files ({foreign}); it is not replaced, choose another directory."
-            )
+            reason = f"holds other files ({foreign}); it is not replaced, choose another directory"
+            raise UsageError(f"{directory} exists and {reason}.")
     new = not directory.exists()
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with held(directory), workspace(directory) as folder:
-            yield Path(folder)
-            names = sorted({p.name for p in Path(folder).iterdir()} - {LOCK}, key=lambda name: name == marker)
-            for name in names:
-                _follow_umask(Path(folder, name))
-            (directory / marker).unlink(missing_ok=True)
-            for name in names:
-                if (directory / name).is_dir():
+        with _failure_refused(directory, directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            with held(directory), workspace(directory) as folder:
+                yield Path(folder)
+                names = sorted({p.name for p in Path(folder).iterdir()} - {LOCK}, key=lambda name: name == marker)
+                for name in names:
+                    _follow_umask(Path(folder, name))
+                (directory / marker).unlink(missing_ok=True)
+                for name in names:
+                    if (directory / name).is_dir():
+                        _take_away(directory / name, Path(folder))
+                    os.replace(Path(folder, name), directory / name)
+                for name in known.difference(names, {LOCK}):
                     _take_away(directory / name, Path(folder))
-                os.replace(Path(folder, name), directory / name)
-            for name in known.difference(names, {LOCK}):
-                _take_away(directory / name, Path(folder))
-    except PgcganError:
-        raise
-    except OSError as error:
-        raise UsageError(f"{directory} cannot be written: {_reason(error, directory)}.") from None
     finally:
         if new:
             with contextlib.suppress(OSError):  # a directory that was made for nothing
@@ -175,10 +172,8 @@ def whole_directory(
 
 def make_folder(path: Path) -> None:
     """Make a folder of ours, with those above it, unless it is there; one that is a link is refused, and not filled."""
-    try:
+    with _failure_refused(path, path):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
     if path.is_symlink():
         raise UsageError(f"{path} is a link to another folder, which is not written to; remove it.")
 
@@ -200,13 +195,6 @@ def _take_away(old: Path, folder: Path) -> None:
     if os.path.lexists(old):
         os.makedirs(folder / _REPLACED, exist_ok=True)
         os.rename(old, folder / _REPLACED / old.name)
-
-
-def _reason(error: OSError, folder: Path) -> str:
-    """Return why something could not be written; htslib does not say that a disk is full."""
-    if error.errno is None and folder.is_dir() and not os.statvfs(folder).f_bavail:
-        return os.strerror(errno.ENOSPC)
-    return error.strerror or str(error)
 
 
 def remove_dead(folder: str | os.PathLike[str]) -> None:
@@ -231,16 +219,16 @@ def remove_dead(folder: str | os.PathLike[str]) -> None:
 def held(directory: str | os.PathLike[str]) -> Iterator[None]:
     """Lock a directory for this process alone, and remove what killed runs left in it."""
     path = os.path.join(directory, LOCK)
-    while True:
+    lock = None
+    while lock is None:
         try:
             lock = _locked(path, wait=False)
-            break
         except BlockingIOError:
             with contextlib.suppress(FileNotFoundError):  # it ended a moment ago: try again
                 process = read_regular(path)[:20].decode("ascii", errors="replace").strip()
+                run = f"another run (process {process or 'unknown'}); wait until it has ended"
                 raise UsageError(
-                    f"{os.fspath(directory)} is being written by another run (process {process or 'unknown'}); wait "
-                    "until it has ended, or choose another directory."
+                    f"{os.fspath(directory)} is being written by {run}, or choose another directory."
                 ) from None
     try:
         with contextlib.suppress(OSError):  # a full disk is noticed by what matters
@@ -258,14 +246,8 @@ def _locked(path: str, wait: bool) -> int:
     """Return a descriptor of a file that this process has locked and that is still there under its name.
 
     The file is never opened through a symbolic link, and is a regular file of one name: whoever can write beside a lock
-    could otherwise have another file emptied.
-
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it and this one does not wait.
-    OSError
-        If the file cannot be opened, or went while the lock was waited for.
+    could otherwise have another file emptied. Raises a BlockingIOError if another process holds it and this one does
+    not wait, and an OSError if the file cannot be opened, or went while the lock was waited for.
     """
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
@@ -277,12 +259,9 @@ def _locked(path: str, wait: bool) -> int:
             there = os.lstat(path)
         except FileNotFoundError:
             os.close(lock)
-            if not wait:
-                continue
-            raise
-        except BlockingIOError:
-            os.close(lock)
-            raise
+            if wait:
+                raise
+            continue
         except OSError:
             if wait:  # a file system without locks: nobody will take ours for a dead run's either
                 return lock
@@ -291,3 +270,53 @@ def _locked(path: str, wait: bool) -> int:
         if os.path.samestat(there, os.fstat(lock)):
             return lock
         os.close(lock)
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def open_regular(path: str | os.PathLike[str], *, pipes: bool = False) -> BufferedReader:
+    """Open a file for reading; a symbolic link is followed, what it leads to must be a regular file.
+
+    Parameters
+    ----------
+    pipes : bool
+        Accept a pipe of the shell without a name too (`<(command)`, /dev/stdin).
+
+    Raises
+    ------
+    OSError
+        If there is none, it may not be read, or it is a folder, a named pipe, a device or a socket.
+    """
+    name = os.fspath(path)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:  # a null character
+        raise OSError(errno.EINVAL, str(error), name) from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        if not stat.S_ISREG(mode) and not (pipes and stat.S_ISFIFO(mode) and _is_nameless(name)):
+            kind = _KINDS.get(stat.S_IFMT(mode), "not a file")
+            raise OSError(errno.EINVAL, f"it is {kind}, and a regular file is needed", name)
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def check_regular(path: str | os.PathLike[str]) -> None:
+    """Raise an OSError unless a path leads to a regular file that may be read, before a library opens it."""
+    open_regular(path).close()
+
+
+def read_regular(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a regular file; raises as `open_regular`."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def _is_nameless(path: str) -> bool:
+    return Path(os.path.realpath(path)).name.startswith("pipe:[") or path.startswith("/dev/fd/")

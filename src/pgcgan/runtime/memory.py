@@ -11,23 +11,24 @@ from pathlib import Path, PurePosixPath
 
 def resident_bytes() -> int:
     """Return what this process holds in memory now, files that it maps aside; 0 where the system does not say."""
+    _, resident, shared = _own_bytes()
+    return resident - shared
+
+
+def _own_bytes() -> list[int]:
+    """Return the address space of this process, what of it is in memory, and what of that are files."""
     try:
-        pages = [int(n) for n in Path("/proc/self/statm").read_text(encoding="ascii").split()]
-        return (pages[1] - pages[2]) * os.sysconf("SC_PAGE_SIZE")
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[:3]
+        return [int(n) * os.sysconf("SC_PAGE_SIZE") for n in pages]
     except (OSError, ValueError):
-        return 0
+        return [0, 0, 0]
 
 
 def available_bytes(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")) -> int | None:
     """Return the memory that this process may have in all: what it holds and what is free; None if that is unknown.
 
     The least of what the system has free, what the limit of a control group (a container, a batch job) leaves, and what
-    the limit of the process (`ulimit -v`) does.
-
-    Parameters
-    ----------
-    proc, cgroups : Path
-        Where the system says so.
+    the limit of the process (`ulimit -v`) does; `proc` and `cgroups` are where the system says so.
     """
     free = []
     try:
@@ -46,7 +47,7 @@ def available_bytes(proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cg
         free.append(max(0, most - held + int(statistics.get(cache, 0))))  # the cache of files gives way
     allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
     if allowed != resource.RLIM_INFINITY:
-        free.append(max(0, allowed - _mapped_bytes()))
+        free.append(max(0, allowed - _own_bytes()[0]))
     return resident_bytes() + min(free) if free else None
 
 
@@ -61,14 +62,6 @@ def out_of_memory(error: BaseException) -> str:
     )
 
 
-def _mapped_bytes() -> int:
-    """Return the address space of this process, which `ulimit -v` limits."""
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return resident_bytes()
-
-
 def _control_groups(proc: Path, cgroups: Path) -> Iterator[tuple[Path, str, str, str]]:
     """Yield the folders of this process's control groups and of those above, and the names of their files."""
     kinds = {
@@ -81,11 +74,9 @@ def _control_groups(proc: Path, cgroups: Path) -> Iterator[tuple[Path, str, str,
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            if controller not in kinds:
-                continue
+        inside = PurePosixPath(path.lstrip("/"))
+        for controller in kinds.keys() & controllers.split(","):
             top, *names = kinds[controller]
-            inside = PurePosixPath(path.lstrip("/"))
             # in a container the path may be that of the host, which is not there: its top is the container's
             for group in (inside, *inside.parents):
                 yield top / group, names[0], names[1], names[2]

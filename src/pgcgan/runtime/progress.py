@@ -30,21 +30,18 @@ def say(text: str) -> None:
 
 
 def show(text: str) -> None:
-    """Print a result of several lines on standard output; names in it cannot reach the terminal as commands."""
-    print(_coloured(visible_lines(without_secrets(text))))
+    """Print a result of several lines on standard output; names in it cannot reach the terminal as commands.
 
-
-def _coloured(text: str) -> str:
-    """Return a table whose column of standings, if it has one, is coloured, where standard output is a terminal."""
-    lines = text.split("\n")
+    The column of standings of a table, if it has one, is coloured where standard output is a terminal.
+    """
+    lines = visible_lines(without_secrets(text)).split("\n")
     start = lines[0].find("standing")
-    if start < 0 or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return text
-    for i, line in enumerate(lines):
-        word = next((word for word in COLOURS if line.startswith(word, start)), None)
-        if word is not None:
-            lines[i] = f"{line[:start]}\x1b[{COLOURS[word]}m{word}\x1b[0m{line[start + len(word) :]}"
-    return "\n".join(lines)
+    if start >= 0 and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        for i, line in enumerate(lines):
+            word = next((word for word in COLOURS if line.startswith(word, start)), None)
+            if word is not None:
+                lines[i] = f"{line[:start]}\x1b[{COLOURS[word]}m{word}\x1b[0m{line[start + len(word) :]}"
+    print("\n".join(lines))
 
 
 @contextlib.contextmanager
@@ -52,8 +49,7 @@ def progress(what: str) -> Iterator[OnEvent]:
     """Yield a receiver of events: a live line on a terminal, else a plain line every few seconds."""
     if _verbosity < 0:
         yield lambda event: None
-        return
-    if sys.stderr.isatty():
+    elif sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -65,21 +61,20 @@ def progress(what: str) -> Iterator[OnEvent]:
 
             def live(event: dict[str, Any]) -> None:
                 name, fraction, detail = _described(event)
-                name, detail = visible(name), visible(detail)
-                bar.update(task, completed=fraction, description=name or what, detail=detail)
+                bar.update(task, completed=fraction, description=visible(name) or what, detail=visible(detail))
 
             yield live
-        return
-    last = time.monotonic()
+    else:
+        last = time.monotonic()
 
-    def plain(event: dict[str, Any]) -> None:
-        nonlocal last
-        if _verbosity > 0 or time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            name, fraction, detail = _described(event)
-            say(f"{name or what}: {fraction:.0%}{'  ' + detail if detail else ''}")
+        def plain(event: dict[str, Any]) -> None:
+            nonlocal last
+            if _verbosity > 0 or time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                name, fraction, detail = _described(event)
+                say(f"{name or what}: {fraction:.0%}{'  ' + detail if detail else ''}")
 
-    yield plain
+        yield plain
 
 
 @contextlib.contextmanager

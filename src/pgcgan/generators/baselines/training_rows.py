@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...runtime.bits import pack, unpack
+from ...arrays import pack, unpack
 from ..rows import Rows
 from ..store import Array
 
