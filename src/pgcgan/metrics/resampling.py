@@ -55,14 +55,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def moments(a: np.ndarray, b: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return n, Σa, Σb, Σa², Σb², Σab of each block of two columns of numbers: float, shape (blocks, 6).
-
-    Parameters
-    ----------
-    a, b : arrays of float, shape (numbers,)
-    starts : array of int
-        First number of each block (`block_starts`).
-    """
+    """Return n, Σa, Σb, Σa², Σb², Σab of each block of two columns of numbers (`block_starts`): shape (blocks, 6)."""
     columns = np.stack([np.ones(len(a)), a, b, a * a, b * b, a * b], axis=1)
     return np.add.reduceat(columns, starts, axis=0)
 

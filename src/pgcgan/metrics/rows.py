@@ -71,45 +71,36 @@ class Row:
     def _standing_of_value(self) -> str | None:
         if self.value is None:
             return None
-        if self.chance is not None and self.floor is not None:
-            if self.floor <= self.chance:
-                return None
-            missed = (self.floor - self.value) / (self.floor - self.chance)
-            return max(_grade(missed, 0.25, 0.5), self._distance_standing() or "good", key=GRADES.index)
-        return self._distance_standing()
-
-    def _distance_standing(self) -> str | None:
-        assert self.value is not None
-        if self.topic == "privacy":
-            return self._privacy_standing()
-        if self.aim in ("lower", "higher"):
-            if self.floor is None:
-                return None
-            best = 0.0 if self.aim == "lower" else 1.0
-            gap, unavoidable = abs(best - self.value), abs(best - self.floor)
-            if self.aim == "higher" and self.value >= self.floor:
-                return "good"
-            return _grade(gap, 1.5 * unavoidable + 1e-9, 2.5 * unavoidable + 1e-9)
-        target = self.floor if self.aim in ("floor", "at most floor") else float(self.aim)
-        if target is None:
+        if self.chance is None or self.floor is None:
+            return self._by_aim(self.value)
+        if self.floor <= self.chance:
             return None
-        slack = 0.0
-        if self.floor is not None and self.aim not in ("floor", "at most floor"):
-            slack = abs(self.floor - target)
-        gap = self.value - target if self.aim == "at most floor" else abs(self.value - target)
-        scale = abs(target) if self.aim in ("floor", "at most floor") else 1.0
-        return _grade(gap, 0.05 * scale + slack, 0.1 * scale + slack)
+        missed = (self.floor - self.value) / (self.floor - self.chance)
+        return max(_grade(missed, 0.25, 0.5), self._by_aim(self.value) or "good", key=GRADES.index)
 
-    def _privacy_standing(self) -> str | None:
-        value = self.value
-        assert value is not None
-        if "AUC" in self.metric:
-            return _grade(value - 0.5, 0.03, 0.06)
+    def _by_aim(self, value: float) -> str | None:
+        floor = self.floor
+        if self.topic == "privacy":
+            return self._by_leak(value)
+        if self.aim not in ("lower", "higher", "floor", "at most floor"):
+            slack = 0.0 if floor is None else abs(floor - float(self.aim))
+            return _grade(abs(value - float(self.aim)), 0.05 + slack, 0.1 + slack)
+        if floor is None:
+            return None
+        if self.aim in ("lower", "higher"):
+            best = 0.0 if self.aim == "lower" else 1.0
+            unavoidable = abs(best - floor)
+            if self.aim == "higher" and value >= floor:
+                return "good"
+            return _grade(abs(best - value), 1.5 * unavoidable + 1e-9, 2.5 * unavoidable + 1e-9)
+        gap = value - floor if self.aim == "at most floor" else abs(value - floor)
+        return _grade(gap, 0.05 * abs(floor), 0.1 * abs(floor))
+
+    def _by_leak(self, value: float) -> str | None:
+        if "AUC" in self.metric or self.metric == "privacy loss":
+            return _grade(value - (0.5 if "AUC" in self.metric else 0.0), 0.03, 0.06)
         if "TPR" in self.metric:
-            chance = float(self.aim)
-            return _grade(value, 2 * chance, 4 * chance)
-        if self.metric == "privacy loss":
-            return _grade(value, 0.03, 0.06)
+            return _grade(value, 2 * float(self.aim), 4 * float(self.aim))
         if self.floor is None:
             return None
         if self.metric in ("exact copies", "near copies", "copied people"):
@@ -141,20 +132,8 @@ class RowBuilder:
         chance: float | None = None,
     ) -> None:
         """Append one row; a number that is not finite becomes None."""
-        self.rows.append(
-            Row(
-                self.topic,
-                metric,
-                label or self.label,
-                _finite(value),
-                _finite(floor),
-                aim,
-                _finite(interval[0]),
-                _finite(interval[1]),
-                note,
-                chance,
-            )
-        )
+        number, level, low, high = map(_finite, (value, floor, *interval))
+        self.rows.append(Row(self.topic, metric, label or self.label, number, level, aim, low, high, note, chance))
 
     def cannot(self, metric: str, aim: str, reason: str, label: str | None = None) -> None:
         """Append a row without a value, with the reason."""
