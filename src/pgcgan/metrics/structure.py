@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import combinations
 
@@ -22,19 +22,8 @@ _GRID = 500
 def principal_components(columns: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the first principal axes of columns, and centre them (equals sklearn.decomposition.PCA).
 
-    Parameters
-    ----------
-    columns : array of float32, shape (sites, rows)
-        Centred in place: a copy would take as much memory again.
-    count : int
-        Number of axes; fewer are returned if there are fewer sites or rows.
-    seed : int
-        Random seed of the decomposition.
-
-    Returns
-    -------
-    mean : array of float32, shape (sites, 1)
-    axes : array of float32, shape (sites, count)
+    The columns are float32, shape (sites, rows), and are centred in place: a copy would take as much memory again. The
+    mean has the shape (sites, 1), the axes (sites, count); they are fewer if there are fewer sites or rows.
     """
     count = min(count, columns.shape[0], columns.shape[1] - 1)
     if count < 1:
@@ -47,13 +36,7 @@ def principal_components(columns: np.ndarray, count: int, seed: int = 0) -> tupl
 def sliced_wasserstein(a: np.ndarray, b: np.ndarray, directions: int = DIRECTIONS, seed: int = 0) -> float:
     """Return the mean over random directions of the 1-Wasserstein distance of the projections (Bonneel et al. 2015).
 
-    Parameters
-    ----------
-    a, b : arrays of float, shape (rows, dimensions)
-    directions : int
-        Number of directions, uniform on the sphere.
-    seed : int
-        Of the directions.
+    The points are of shape (rows, dimensions); directions are uniform on the sphere.
     """
     drawn = np.random.default_rng(seed).normal(size=(a.shape[1], directions))
     drawn /= np.linalg.norm(drawn, axis=0)
@@ -165,11 +148,8 @@ def _add_components(builder: RowBuilder, comparison: Comparison, kind: str, suff
             ratio_floor = float(np.mean([_variance_ratios(h["unseen"], h["holdout"]).mean() for h in halves]))
             apart = [sliced_wasserstein(h["unseen"], h["holdout"], seed=comparison.seed) / h["unit"] for h in halves]
             distance_floor = float(np.mean(apart))
-    points = (
-        synthetic[:, :COMPONENTS]
-        .reshape(comparison.synthetic.n_people, -1, min(COMPONENTS, synthetic.shape[1]))
-        .astype(float)
-    )
+    points = synthetic[:, :COMPONENTS].astype(float)
+    points = points.reshape(comparison.synthetic.n_people, -1, points.shape[1])
     first, second = points.mean(axis=1), (points**2).mean(axis=1)
     below = reference[:, :COMPONENTS].var(axis=0)
     varies = below > 1e-9
@@ -210,12 +190,8 @@ def hudson_sums(
     """Return numerator and denominator of Hudson's Fst by site; their sums give Fst as a ratio of averages.
 
     With p, q the alt-allele frequencies among n, m called alleles: p(1-q) + q(1-p) - p(1-p) n/(n-1) - q(1-q) m/(m-1)
-    over p(1-q) + q(1-p) (Bhatia et al. 2013; `allel.hudson_fst`).
-
-    Parameters
-    ----------
-    alts_a, called_a, alts_b, called_b : arrays of int, shape (sites,)
-        Alt alleles and called alleles of each group; a site with fewer than two called alleles in a group gives 0.
+    over p(1-q) + q(1-p) (Bhatia et al. 2013; `allel.hudson_fst`). A site with fewer than two called alleles in a group
+    gives 0. All arrays are of shape (sites,).
     """
     usable = (called_a > 1) & (called_b > 1)
     n, m = np.maximum(called_a, 2).astype(float), np.maximum(called_b, 2).astype(float)
@@ -251,17 +227,29 @@ def fst(comparison: Comparison) -> list[Row]:
         def error(one: str, other: str, blocks: np.ndarray | slice = slice(None)) -> float:
             return float(np.mean([abs(_ratio(s[one][blocks]) - _ratio(s[other][blocks])) for s in chosen]))
 
-        of_synthetic = partial(error, "synthetic", comparison.reference_name)
-        floor = error("train", "holdout") if comparison.holdout else None
-        value = of_synthetic()
-        span = interval(of_synthetic, len(starts), comparison.seed, distance=value)
-        builder.add("Fst error", value, floor, "lower", span, note, label)
+        _add_error(builder, "Fst error", error, len(starts), comparison, note, label)
 
     add("all", list(pairs.values()), f"Hudson, mean absolute error of {len(pairs)} pairs of labels")
     for label, sums in pairs.items():
         shown = {name: _ratio(sums[name]) for name in ("synthetic", comparison.reference_name)}
         add(label, [sums], ", ".join(f"{name} {value:.4f}" for name, value in shown.items()))
     return builder.rows
+
+
+def _add_error(
+    builder: RowBuilder,
+    name: str,
+    error: Callable[..., float],
+    blocks: int,
+    comparison: Comparison,
+    note: str,
+    label: str | None = None,
+) -> None:
+    """Append an error of two sets by name, with its floor; the interval resamples blocks of sites."""
+    value, floor = comparison.compare(error)
+    of_synthetic = partial(error, "synthetic", comparison.reference_name)
+    span = interval(of_synthetic, blocks, comparison.seed, distance=value)
+    builder.add(name, value, floor, "lower", span, note, label)
 
 
 def _ratio(sums: np.ndarray) -> float:
@@ -276,23 +264,22 @@ def heterozygosity(cohort: Cohort) -> np.ndarray:
     """
     if cohort.ploidy != 2:
         raise NotComputable("needs diploid genotypes")
-    called = (cohort.dosages >= 0).sum(axis=0)
-    return (cohort.dosages == 1).sum(axis=0) / np.maximum(called, 1)
+    dosages = cohort.dosages
+    return (dosages == 1).sum(axis=0) / np.maximum((dosages >= 0).sum(axis=0), 1)
 
 
 def heterozygote_shares(cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
-    """Return observed and expected heterozygosity by site: floats, shape (sites,); 0 where fewer than two are called.
+    """Return observed and expected heterozygosity of diploid people by site; 0 where fewer than two are called.
 
     Observed as `allel.heterozygosity_observed`; expected 2pq · n / (n - 1) with n called alleles (Nei 1978), that is
     `allel.heterozygosity_expected` without its bias.
     """
-    if cohort.ploidy != 2:
-        raise NotComputable("needs diploid genotypes")
-    called = (cohort.dosages >= 0).sum(axis=1)
+    dosages = cohort.dosages
+    called = (dosages >= 0).sum(axis=1)
     usable = (called > 1) & (cohort.called > 1)
     p, n = cohort.frequency, np.maximum(cohort.called, 2)
     expected = 2 * p * (1 - p) * n / (n - 1)
-    observed = (cohort.dosages == 1).sum(axis=1) / np.maximum(called, 1)
+    observed = (dosages == 1).sum(axis=1) / np.maximum(called, 1)
     return np.where(usable, observed, 0.0), np.where(usable, expected, 0.0)
 
 
@@ -310,9 +297,8 @@ def heterozygosities(comparison: Comparison) -> list[Row]:
     builder = RowBuilder(comparison.label, "structure")
     share = {name: heterozygosity(cohort) for name, cohort in comparison.cohorts.items()}
     synthetic, reference = share["synthetic"], share[comparison.reference_name]
-    floor = float(wasserstein_distance(share["train"], reference)) if comparison.holdout else None
     note = f"mean synthetic {synthetic.mean():.4f}, {comparison.reference_name} {reference.mean():.4f}"
-    value = float(wasserstein_distance(synthetic, reference))
+    value, floor = comparison.compare(lambda a, b: wasserstein_distance(share[a], share[b]))
     span = interval(
         lambda i, j: float(wasserstein_distance(synthetic[i], reference[j])),
         (len(synthetic), len(reference)),
@@ -346,9 +332,5 @@ def _add_inbreeding(builder: RowBuilder, comparison: Comparison) -> None:
             totals = [[by_name[name][blocks].sum(axis=0) for name in (one, other)] for by_name in sums]
             return float(np.mean([abs(a[0] / a[1] - b[0] / b[1]) for a, b in totals]))
 
-    of_synthetic = partial(mean_error, "synthetic", comparison.reference_name)
-    floor = mean_error("train", "holdout") if comparison.holdout else None
     note = "absolute error of F within labels" + ("" if len(parts) == 1 else f", mean of {len(sums)}")
-    value = of_synthetic()
-    span = interval(of_synthetic, len(starts), comparison.seed, distance=value)
-    builder.add("inbreeding error", value, floor, "lower", span, note)
+    _add_error(builder, "inbreeding error", mean_error, len(starts), comparison, note)
