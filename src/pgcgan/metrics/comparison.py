@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..numerics import allele_differences, fill_missing
-from .rows import NO_HOLDOUT, NotComputable
+from .rows import NO_HOLDOUT, NotComputable, RowBuilder
 
 T = TypeVar("T")
 
@@ -136,44 +136,20 @@ class Cohort:
 
 @dataclass(eq=False, repr=False)
 class Comparison:
-    """Training, synthetic and held-out people to be compared, overall or of one label.
-
-    Parameters
-    ----------
-    train, synthetic : Cohort
-        Matched in size and label composition.
-    holdout : Cohort or None
-        Unseen real people.
-    position : array of int64, contig : array of str, shape (sites,)
-        Where the sites lie.
-    seed : int
-        Random seed of all measures.
-    label : str
-        Label value, or "all".
-    parent : Comparison, optional
-        That of all labels, if this is of one label.
-    index : dict of str to array of int
-        Indices of the people of this label in the cohorts of the parent, by cohort name.
-    released : Cohort, optional
-        All synthetic people given, before matching, and further ones of their generator; by default the matched ones.
-    shadows : sequence of (Cohort, array of bool)
-        Synthetic people of generators that were fitted to other parts of the real people, and which of train and
-        holdout, in this order, were in that part.
-    figures : dict
-        What the report draws; of the comparison of all labels.
-    """
+    """Training, synthetic and held-out people to be compared, overall or of one label."""
 
     train: Cohort
-    synthetic: Cohort
-    holdout: Cohort | None
+    synthetic: Cohort  # as many of each label as in train
+    holdout: Cohort | None  # unseen real people
     _: KW_ONLY
-    position: np.ndarray
-    contig: np.ndarray
+    position: np.ndarray  # of the sites: int64, shape (sites,)
+    contig: np.ndarray  # str, shape (sites,)
     seed: int = 0
     label: str = "all"
-    parent: Comparison | None = None
-    index: dict[str, np.ndarray] = field(default_factory=dict)
-    released: Cohort | None = None
+    parent: Comparison | None = None  # that of all labels, if this is of one
+    index: dict[str, np.ndarray] = field(default_factory=dict)  # where its people are in the cohorts of the parent
+    released: Cohort | None = None  # all synthetic people given, and further ones of their generator
+    # people of generators fitted to other parts of the real people, and who of train and holdout were in that part
     shadows: Sequence[tuple[Cohort, np.ndarray]] = ()
     figures: dict[str, Any] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict, init=False)
@@ -209,6 +185,11 @@ class Comparison:
         if key not in self._cache:
             self._cache[key] = compute()
         return self._cache[key]
+
+    def builder(self, topic: str, people: int = MIN_PEOPLE) -> RowBuilder:
+        """Return a builder of rows; raise NotComputable if any cohort has fewer people than given."""
+        self.require(people)
+        return RowBuilder(self.label, topic)
 
     def require(self, people: int = MIN_PEOPLE) -> None:
         """Raise NotComputable if any cohort has fewer people than given."""

@@ -7,8 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from .comparison import Comparison
-from .resampling import block_starts, correlation, correlation_of, interval, moments, rmse_of
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, RowBuilder, block_starts, correlation, correlation_of, interval, moments, rmse_of
 
 RARE = 0.05
 LOST_BINS = (0.0, 0.001, 0.01, 0.05, 0.5)

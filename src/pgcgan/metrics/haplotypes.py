@@ -10,8 +10,7 @@ import numpy as np
 
 from ..numerics import fill_missing, roc_auc
 from .comparison import MIN_PEOPLE, Comparison
-from .resampling import interval
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, RowBuilder, interval
 from .structure import principal_components
 
 WINDOW = 100  # sites, for H1 and H12
@@ -32,8 +31,7 @@ def pairwise_distances(comparison: Comparison) -> list[Row]:
     The 1-Wasserstein distance (`scipy.stats.wasserstein_distance`) of the distribution within S, and of the one between
     S and H, to the distribution within H.
     """
-    comparison.require()
-    builder = RowBuilder(comparison.label, "haplotypes")
+    builder = comparison.builder("haplotypes")
     length = comparison.train.n_sites * comparison.train.levels
     reference = comparison.reference_name
 
@@ -84,7 +82,7 @@ def homozygosity(comparison: Comparison) -> list[Row]:
     H1 = Σ p_h², H12 = (p_1 + p_2)² + Σ_{h>2} p_h², p_h the frequencies of the haplotypes of a window in falling order
     (Garud et al. 2015; `allel.garud_h`).
     """
-    comparison.require()
+    builder = comparison.builder("haplotypes")
     _require_complete_haplotypes(comparison)
     size = min(WINDOW, comparison.train.n_sites)
     by_window = {}
@@ -92,7 +90,6 @@ def homozygosity(comparison: Comparison) -> list[Row]:
         cohort = comparison.cohort(name)
         codes = _window_codes(cohort.values[:, cohort.rows_of(people)], size, comparison.seed)
         by_window[name] = np.array([garud_h(window) for window in codes])
-    builder = RowBuilder(comparison.label, "haplotypes")
     count = len(by_window["synthetic"])
     for column, name in enumerate(("H1 RMSE", "H12 RMSE")):
 
@@ -129,7 +126,7 @@ def shared_tracts(comparison: Comparison) -> list[Row]:
     _require_complete_haplotypes(comparison)
     if comparison.train.n_sites < TRACT_UNIT * 2:
         raise NotComputable(f"needs at least {2 * TRACT_UNIT} sites")
-    comparison.require()
+    builder = comparison.builder("haplotypes")
     tracts = {}
     for name, cohort in comparison.cohorts.items():
         if name != "train":
@@ -137,7 +134,6 @@ def shared_tracts(comparison: Comparison) -> list[Row]:
             tracts[name] = longest_shared_tracts(cohort.values[:, rows], comparison.train.values, comparison.seed)
     floor = float(np.median(tracts["holdout"])) if comparison.holdout else None
     lengths = tracts["synthetic"]
-    builder = RowBuilder(comparison.label, "haplotypes")
     span = interval(lambda i: float(np.median(lengths[i])), len(lengths), comparison.seed)
     note = f"median of {len(lengths)} haplotypes, sites, whole units of {TRACT_UNIT}; far above the floor means copying"
     builder.add("longest shared tract", float(np.median(lengths)), floor, "floor", span, note)
@@ -206,8 +202,7 @@ def nearest_neighbours(comparison: Comparison) -> list[Row]:
     one; AA_syn = P(d_SR > d_SS) the other way round; equal n, strict (Yale et al. 2020). Both are .5 for an ideal set.
     A high AA_truth is missing variety, a low one (against train) copying; the mean of the two hides both.
     """
-    comparison.require()
-    builder = RowBuilder(comparison.label, "indistinguishable")
+    builder = comparison.builder("indistinguishable")
     floors: list[float | None] = [None, None]
     if comparison.holdout:
         floors = [float(np.nanmean(by_row)) for by_row in adversarial_accuracy(comparison, "holdout", "train")]
@@ -243,7 +238,7 @@ def neighbourhoods(comparison: Comparison) -> list[Row]:
     Definitions in `density_and_coverage`. Balls are those of the held-out people (of train where there are none), the
     floor puts train instead of the synthetic set.
     """
-    comparison.require()
+    builder = comparison.builder("indistinguishable")
     real = comparison.reference_name
     if len(comparison.subsamples[0][real]) * comparison.train.rows_per_person <= NEIGHBOURS:
         raise NotComputable(f"needs more than {NEIGHBOURS} rows in each set")
@@ -258,7 +253,6 @@ def neighbourhoods(comparison: Comparison) -> list[Row]:
     floors: list[float | None] = [None, None]
     if comparison.holdout:
         floors = [float(np.nanmean(values)) for values in by_row("train")]
-    builder = RowBuilder(comparison.label, "indistinguishable")
     note = f"{NEIGHBOURS} neighbours, equal n, mean of {len(comparison.subsamples)} subsamples"
     for name, values, floor in zip(("density", "coverage"), by_row("synthetic"), floors, strict=True):
         _add_mean(builder, name, values, floor, "floor", comparison, note)

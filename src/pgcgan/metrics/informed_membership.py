@@ -32,8 +32,7 @@ import numpy as np
 from ..numerics import fill_missing, roc_auc
 from .comparison import Cohort, Comparison
 from .privacy import interpolated, roc_curve, true_positive_rate
-from .resampling import interval
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, RowBuilder, interval
 
 WIDTHS = (25, 100, 400)  # sites; each a multiple of the one before
 CLASSES = (1, 2, 3, 5, 10)  # least count in the reference of every class but the first
@@ -294,8 +293,7 @@ def informed_attacks(comparison: Comparison) -> list[Row]:
     in `metrics.informed_membership`. Intervals resample people, not the fit of the weights; the floor is chance.
     """
     comparison.cohort("holdout")
-    comparison.require(2 * MIN_JUDGED)
-    builder = RowBuilder(comparison.label, "privacy")
+    builder = comparison.builder("privacy", 2 * MIN_JUDGED)
     curves = {}
     for attacker in (*ATTACKERS, *([SHADOWS] if comparison.shadows else ())):
         for every in (False, True) if _all_released(comparison) and attacker != SHADOWS else (False,):

@@ -10,8 +10,7 @@ import numpy as np
 from ..numerics import fill_missing, standardise
 from .comparison import Cohort, Comparison
 from .frequency import minor
-from .resampling import block_starts, correlation, correlation_of, interval, moments, rmse_of
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, block_starts, correlation, correlation_of, interval, moments, rmse_of
 
 COMMON = 0.05
 WINDOW = 500  # sites
@@ -93,8 +92,7 @@ def linkage_disequilibrium(comparison: Comparison) -> list[Row]:
     pairs; a site that is monomorphic in one set counts with r² = 0 there. The decay is the mean r² in 25 log-spaced
     distance bins on one contig, and its RMSE that of the curve.
     """
-    comparison.require()
-    builder = RowBuilder(comparison.label, "linkage")
+    builder = comparison.builder("linkage")
     sites = common_sites(comparison)
     sums, decay, distance = _pair_sums(comparison, sites)
     note = f"{len(sites)} sites, pairs up to {WINDOW} sites apart" + ("" if comparison.train.phased else ", dosages")
@@ -141,7 +139,7 @@ def far_pairs(comparison: Comparison) -> list[Row]:
     corr(r_ij(S), r_ij(H)), r signed: it shows ancestry and haplotypes longer than the window of r². All pairs among
     1,000 random sites are taken; the interval resamples blocks of these sites.
     """
-    comparison.require()
+    builder = comparison.builder("linkage")
     sites = common_sites(comparison)
     if len(sites) < WINDOW + 12:
         raise NotComputable(f"no two of the {len(sites)} common sites are more than {WINDOW} sites apart")
@@ -164,7 +162,6 @@ def far_pairs(comparison: Comparison) -> list[Row]:
         times = np.bincount(i, minlength=pieces).astype(float)
         return correlation_of(np.einsum("a,b,abk->k", times, times, sums))
 
-    builder = RowBuilder(comparison.label, "linkage")
     note = f"signed r of {len(first)} pairs more than {WINDOW} sites apart"
     span = interval(resampled, pieces, comparison.seed)
     builder.add("far pairs r", *comparison.compare(lambda a, b: correlation(r[a], r[b])), "higher", span, note)
@@ -201,12 +198,11 @@ def three_point(comparison: Comparison) -> list[Row]:
     (Yelmen et al. 2021). Within labels means: moments taken among the people of one label, correlated there, and the
     median over labels. Intervals resample blocks of the sites at which triples start.
     """
-    comparison.require()
+    builder = comparison.builder("linkage")
     root = comparison.root
     sites = common_sites(root)
     generator = root.generator(6)
     regular = _triples(len(sites), generator)
-    builder = RowBuilder(comparison.label, "linkage")
     name, where = "3-point r within labels", f"gaps 1 to {GAPS[-1]}"
 
     def within(part: Comparison) -> Agreement:

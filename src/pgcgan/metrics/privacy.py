@@ -9,8 +9,7 @@ import numpy as np
 from ..numerics import roc_auc
 from .comparison import Cohort, Comparison
 from .haplotypes import adversarial_accuracy
-from .resampling import interval
-from .rows import Row, RowBuilder
+from .rows import Row, RowBuilder, interval
 
 FALSE_POSITIVES = 0.01
 NEAR = 0.1  # of the distance between training people: what counts as a near copy
@@ -58,7 +57,7 @@ def privacy_loss(comparison: Comparison) -> list[Row]:
     positive means nearer to train.
     """
     comparison.cohort("holdout")
-    comparison.require()
+    builder = comparison.builder("privacy")
     groups = []  # by person: AA_truth and AA_syn against held-out people, then against train
     for name in ("holdout", "train"):
         for by_row in adversarial_accuracy(comparison, name, "synthetic"):
@@ -69,7 +68,6 @@ def privacy_loss(comparison: Comparison) -> list[Row]:
         truth, syn, truth_train, syn_train = (x[i].mean() for x, i in zip(groups, people, strict=True))
         return float(truth + syn - truth_train - syn_train) / 2
 
-    builder = RowBuilder(comparison.label, "privacy")
     value = loss(*(np.arange(len(group)) for group in groups))
     span = interval(loss, [len(group) for group in groups], comparison.seed)
     builder.add("privacy loss", value, 0.0, "0", span, "AATS(holdout) - AATS(train); floor: the value without a leak")
@@ -83,13 +81,12 @@ def membership(comparison: Comparison) -> list[Row]:
     over ten subsamples of train with the size and labels of the held-out set (Chen et al. 2020, black-box attack).
     """
     comparison.cohort("holdout")
-    comparison.require()
+    builder = comparison.builder("privacy")
     width = comparison.train.rows_per_person
     members, others = (  # (people, rows a person)
         -comparison.distances(name, "synthetic").min(axis=1).reshape(-1, width) for name in ("train", "holdout")
     )
     trials = [(members[s["train"]].ravel(), others[s["holdout"]].ravel()) for s in comparison.subsamples]
-    builder = RowBuilder(comparison.label, "privacy")
     note = f"{len(trials[0][0])} members and as many others, mean of {len(trials)} subsamples; floor: chance"
     few = interpolated(FALSE_POSITIVES, len(trials[0][1]))
     attacks: tuple[tuple[str, Callable[..., float], float, str], ...] = (
@@ -135,7 +132,7 @@ def frequency_attack(comparison: Comparison) -> list[Row]:
     frequencies, the other half are the others; then the halves are exchanged.
     """
     held = comparison.cohort("holdout")
-    comparison.require(2 * 5)
+    builder = comparison.builder("privacy", 2 * 5)
 
     def smoothed(cohort: Cohort) -> np.ndarray:
         return (cohort.alts + 0.5) / (cohort.called + 1)
@@ -154,7 +151,6 @@ def frequency_attack(comparison: Comparison) -> list[Row]:
 
     sizes = [len(members[0]), *map(len, others)]
     value, span = auc(*map(np.arange, sizes)), interval(auc, sizes, comparison.seed)
-    builder = RowBuilder(comparison.label, "privacy")
     note = "likelihood ratio per person; background: half of the held-out people; floor: chance"
     builder.add("frequency attack AUC", value, 0.5, "0.5", span, note)
     return builder.rows
@@ -201,7 +197,7 @@ def closest_records(comparison: Comparison) -> list[Row]:
     Unseen people equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a
     leak; the intervals of copies therefore resample held-out people as well.
     """
-    comparison.require()
+    builder = comparison.builder("privacy")
     length = comparison.train.n_sites * comparison.train.levels
     width = comparison.train.rows_per_person
     within = comparison.distances("train", "train")
@@ -216,7 +212,6 @@ def closest_records(comparison: Comparison) -> list[Row]:
             copies["near copies"][name] = near_copies(within, across, width).reshape(-1, width).mean(axis=1)
             people = near_copies(people_within, person_distances(across, width))
             copies["copied people"][name] = people.astype(float)
-    builder = RowBuilder(comparison.label, "privacy")
     by_person = nearest["synthetic"].reshape(-1, width)
     quantiles: dict[str, Callable[[np.ndarray], float]] = {
         "closest record, median": lambda distances: float(np.median(distances)),

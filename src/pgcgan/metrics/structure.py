@@ -10,8 +10,7 @@ import numpy as np
 
 from ..numerics import fill_missing, principal_axes
 from .comparison import Cohort, Comparison
-from .resampling import block_starts, interval
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, RowBuilder, block_starts, interval
 
 COMPONENTS = 10
 SLICED_COMPONENTS = 20
@@ -126,8 +125,7 @@ def pca(comparison: Comparison) -> list[Row]:
     `sklearn.decomposition.PCA`. The floor takes one half of train on the components of the other half, mean of both
     ways: train fits its own components better than anybody unseen.
     """
-    comparison.require()
-    builder = RowBuilder(comparison.label, "structure")
+    builder = comparison.builder("structure")
     _add_components(builder, comparison, "rows", "")
     if comparison.train.phased:  # otherwise the rows are people's dosages already
         _add_components(builder, comparison, "people", ", people")
@@ -293,8 +291,7 @@ def heterozygosities(comparison: Comparison) -> list[Row]:
     """
     from scipy.stats import wasserstein_distance
 
-    comparison.require()
-    builder = RowBuilder(comparison.label, "structure")
+    builder = comparison.builder("structure")
     share = {name: heterozygosity(cohort) for name, cohort in comparison.cohorts.items()}
     synthetic, reference = share["synthetic"], share[comparison.reference_name]
     note = f"mean synthetic {synthetic.mean():.4f}, {comparison.reference_name} {reference.mean():.4f}"

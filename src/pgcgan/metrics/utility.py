@@ -9,8 +9,7 @@ import numpy as np
 
 from ..numerics import fill_missing
 from .comparison import Cohort, Comparison
-from .resampling import interval
-from .rows import NO_HOLDOUT, NotComputable, Row, RowBuilder
+from .rows import NO_HOLDOUT, NotComputable, Row, RowBuilder, interval
 from .structure import principal_components
 
 COMPONENTS = 200
@@ -54,12 +53,11 @@ def labels(comparison: Comparison) -> list[Row]:
 
     The value per label is the share of that label's rows that are recognised.
     """
-    comparison.require()
+    builder = comparison.builder("utility")
     if comparison.train.labels is None:
         raise NotComputable("needs labels")
     if len(np.unique(comparison.train.labels.astype(str))) < 2:
         raise NotComputable("needs at least two labels")
-    builder = RowBuilder(comparison.label, "utility")
     by_real, floor = LabelClassifier(comparison.train, comparison.seed), None
     if comparison.holdout:
         floor = comparison.holdout, by_real.right(comparison.holdout)
