@@ -287,17 +287,9 @@ def _minors(pooled: np.ndarray, frequency: np.ndarray, top: float) -> list[np.nd
 def two_sample_scores(pooled: np.ndarray, per_person: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return cross-validated probabilities of belonging to the first set, by classifier (Lopez-Paz and Oquab 2017).
 
-    Five folds; the haplotypes of one person stay in one fold.
-
-    Parameters
-    ----------
-    pooled : array of float32, shape (sites, rows)
-        The rows of the first set, and as many of the second; -1 = missing. Changed in place: at many sites a copy would
-        be most of the memory of an evaluation.
-    per_person : int
-        Consecutive rows of one person.
-    seed : int
-        Random seed of folds and classifiers.
+    Five folds; the haplotypes of one person, `per_person` consecutive rows, stay in one fold. The pooled rows, float32
+    of shape (sites, rows), are those of the first set and as many of the second; -1 is missing. They are changed in
+    place: at many sites a copy would be most of the memory of an evaluation.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression

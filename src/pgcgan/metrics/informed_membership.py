@@ -222,15 +222,9 @@ class Trial:
 
 
 def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> list[Trial]:
-    """Run the attack: once for the pool, twice for the panel.
+    """Run the attack of one of `ATTACKERS` or of `SHADOWS`: once for the pool, twice for the panel.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        With held-out people.
-    attacker : {"pool", "panel", "pool, copies", "pool, shadow models"}
-    every : bool
-        True to use all synthetic people given, not only as many as training people.
+    It uses as many synthetic people as training people, or all that were given (`every`).
     """
     train, holdout = comparison.train, comparison.cohort("holdout")
     width = train.rows_per_person
@@ -314,18 +308,18 @@ def roc_at(trials: Sequence[Trial], false_positives: np.ndarray = _GRID) -> np.n
 def _add_attack(builder: RowBuilder, trials: Sequence[Trial], suffix: str, comparison: Comparison) -> None:
     """Append the rows of all people judged, of those with the rarest haplotypes, and of each label."""
     everybody = [np.ones(len(trial.member), dtype=bool) for trial in trials]
-    _add_group(builder, trials, everybody, suffix, "all", comparison.seed)
-    _add_group(builder, trials, [trial.rare for trial in trials], f"{suffix}, rarest tenth", "all", comparison.seed)
-    for value in comparison.by_label if len(comparison.by_label) > 1 else ():
-        groups = [np.asarray(trial.label == value) for trial in trials]
-        _add_group(builder, trials, groups, suffix, value, comparison.seed)
+    groups = [("all", suffix, everybody), ("all", f"{suffix}, rarest tenth", [trial.rare for trial in trials])]
+    if len(comparison.by_label) > 1:
+        groups += [(k, suffix, [np.asarray(trial.label == k) for trial in trials]) for k in comparison.by_label]
+    for label, name, chosen in groups:
+        pairs = [trial.of(people) for trial, people in zip(trials, chosen, strict=True)]
+        _add_group(builder, pairs, name, label, comparison.seed)
 
 
 def _add_group(
-    builder: RowBuilder, trials: Sequence[Trial], groups: Sequence[np.ndarray], suffix: str, label: str, seed: int
+    builder: RowBuilder, pairs: Sequence[tuple[np.ndarray, np.ndarray]], suffix: str, label: str, seed: int
 ) -> None:
-    """Append AUC and true positive rates of some of the people judged; of several trials, the mean."""
-    pairs = [trial.of(group) for trial, group in zip(trials, groups, strict=True)]
+    """Append AUC and true positive rates of the scores of members and others; of several trials, the mean."""
     sizes = [len(scores) for pair in pairs for scores in pair]
     quantities = {f"{_NAME} AUC, {suffix}": 0.5, **{f"{_NAME} TPR at {100 * r:g} % FPR, {suffix}": r for r in RATES}}
     for name, chance in quantities.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -51,69 +51,65 @@ def _columns(cohort: Cohort, kind: str, means: np.ndarray | None = None) -> np.n
     return fill_missing((cohort.values if kind == "rows" else cohort.dosages).T, means).T
 
 
-def _projected(
-    fitted: Cohort, others: Mapping[str, Cohort], kind: str, seed: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the scores of a cohort on its own principal axes, and those of other cohorts on the same axes."""
-    columns = _columns(fitted, kind)
+def _projected(cohorts: Sequence[Cohort], kind: str, seed: int) -> list[np.ndarray]:
+    """Return the scores of cohorts on the principal axes of the first."""
+    columns = _columns(cohorts[0], kind)
     mean, axes = principal_components(columns, SLICED_COMPONENTS, seed)
     own = columns.T @ axes
     del columns
-    return own, {name: _columns(cohort, kind, mean.ravel()).T @ axes - mean.T @ axes for name, cohort in others.items()}
+    return [own, *(_columns(cohort, kind, mean.ravel()).T @ axes - mean.T @ axes for cohort in cohorts[1:])]
 
 
 def _scores(comparison: Comparison, kind: str) -> dict[str, np.ndarray]:
     """Return the scores of each set on the axes of train: of rows ("rows") or of people's dosages ("people")."""
     root = comparison.root
+    cohorts = root.cohorts  # train is the first
+    overall = root.cached(("scores", kind), lambda: _projected(list(cohorts.values()), kind, root.seed))
+    return {name: points[_chosen(comparison, name, kind)] for name, points in zip(cohorts, overall, strict=True)}
 
-    def project() -> dict[str, np.ndarray]:
-        others = {name: cohort for name, cohort in root.cohorts.items() if name != "train"}
-        train, scores = _projected(root.train, others, kind, root.seed)
-        return {"train": train, **scores}
 
-    overall = root.cached(("scores", kind), project)
+def _chosen(comparison: Comparison, name: str, kind: str) -> np.ndarray | slice:
+    """Return where the rows or people compared are among those of all labels."""
     if comparison.parent is None:
-        return overall
-    return {name: points[_of_label(comparison, name, kind)] for name, points in overall.items()}
-
-
-def _of_label(comparison: Comparison, name: str, kind: str) -> np.ndarray:
+        return slice(None)
     return comparison.rows_in_root(name) if kind == "rows" else comparison.index[name]
 
 
-def _unseen_scores(comparison: Comparison, kind: str) -> list[dict[str, np.ndarray]]:
+def _unseen_scores(comparison: Comparison, kind: str) -> list[tuple[np.float32, np.ndarray, np.ndarray]]:
     """Return the scores of one half of train, and of the held-out people, on the axes of the other half; twice.
 
-    The axes of train fit train itself better than anybody unseen: its variance on them is too large to be a floor.
+    The axes of train fit train itself better than anybody unseen: its variance on them is too large to be a floor. The
+    SD of the other half on its first axis comes first; a half without one, or with less than two scores, is left out.
     """
     root = comparison.root
 
-    def project() -> list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+    def project() -> list[list[np.ndarray]]:
         halves = [np.sort(half) for half in root.halves(root.train, 13)]
-        projected = []
-        for fitted, unseen in (halves, halves[::-1]):
-            others = {"unseen": root.train.take(unseen), "holdout": root.cohort("holdout")}
-            projected.append((unseen, *_projected(root.train.take(fitted), others, kind, root.seed)))
-        return projected
+        return [
+            [unseen, *_projected([*map(root.train.take, (fitted, unseen)), root.cohort("holdout")], kind, root.seed)]
+            for fitted, unseen in (halves, halves[::-1])
+        ]
 
     parts = []
-    for people, fitted, scores in root.cached(("scores of halves", kind), project):
-        unseen, holdout = scores["unseen"], scores["holdout"]
+    for people, fitted, unseen, holdout in root.cached(("scores of halves", kind), project):
+        unit = fitted[:, 0].std()  # float32, as is what it divides
         if comparison.parent is not None:
             of_label = np.isin(people, comparison.index["train"])
             unseen = unseen[np.repeat(of_label, len(unseen) // len(people))]
-            holdout = holdout[_of_label(comparison, "holdout", kind)]
-        if len(unseen) > 1:
-            parts.append({"unit": fitted[:, 0].std(), "unseen": unseen, "holdout": holdout})
+        if len(unseen) > 1 and unit > 0:
+            parts.append((unit, unseen, holdout[_chosen(comparison, "holdout", kind)]))
     return parts
 
 
-def _variance_ratios(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    below = reference[:, :COMPONENTS].var(axis=0)
-    varies = below > 1e-9
+def _variances(points: np.ndarray) -> np.ndarray:
+    return points[:, :COMPONENTS].var(axis=0)
+
+
+def _ratios(variances: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    varies = reference > 1e-9
     if not varies.any():
         raise NotComputable("the rows do not vary")
-    return points[:, :COMPONENTS].var(axis=0)[varies] / below[varies]
+    return variances[varies] / reference[varies]
 
 
 def pca(comparison: Comparison) -> list[Row]:
@@ -138,23 +134,19 @@ def _add_components(builder: RowBuilder, comparison: Comparison, kind: str, suff
     scores = _scores(comparison, kind)
     unit = float(_scores(comparison.root, kind)["train"][:, 0].std())
     reference, synthetic = scores[comparison.reference_name], scores["synthetic"]
-    ratios = _variance_ratios(synthetic, reference)
+    below = _variances(reference)
+    ratios = _ratios(_variances(synthetic), below)
     ratio_floor = distance_floor = None
-    if comparison.holdout and comparison.root.train.n_people >= 4:
-        halves = [half for half in _unseen_scores(comparison, kind) if half["unit"] > 0]
-        if halves:
-            ratio_floor = float(np.mean([_variance_ratios(h["unseen"], h["holdout"]).mean() for h in halves]))
-            apart = [sliced_wasserstein(h["unseen"], h["holdout"], seed=comparison.seed) / h["unit"] for h in halves]
-            distance_floor = float(np.mean(apart))
+    if comparison.holdout and comparison.root.train.n_people >= 4 and (halves := _unseen_scores(comparison, kind)):
+        ratio_floor = float(np.mean([_ratios(_variances(a), _variances(b)).mean() for _, a, b in halves]))
+        apart = [sliced_wasserstein(a, b, seed=comparison.seed) / sd for sd, a, b in halves]
+        distance_floor = float(np.mean(apart))
     points = synthetic[:, :COMPONENTS].astype(float)
     points = points.reshape(comparison.synthetic.n_people, -1, points.shape[1])
     first, second = points.mean(axis=1), (points**2).mean(axis=1)
-    below = reference[:, :COMPONENTS].var(axis=0)
-    varies = below > 1e-9
 
     def resampled(i: np.ndarray) -> float:
-        variance = second[i].mean(axis=0) - first[i].mean(axis=0) ** 2
-        return float((variance[varies] / below[varies]).mean())
+        return float(_ratios(second[i].mean(axis=0) - first[i].mean(axis=0) ** 2, below).mean())
 
     span = interval(resampled, len(points), comparison.seed)
     note = "by component: " + " ".join(f"{ratio:.2f}" for ratio in ratios)
