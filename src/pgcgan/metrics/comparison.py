@@ -41,6 +41,8 @@ class Cohort:
         self.n_sites, self.n_people, self.ploidy = calls.shape
         self.labels = labels
         self.phased = phased
+        self.rows_per_person = self.ploidy if phased else 1  # one for each haplotype, or a single row of dosages
+        self.levels = 1 if phased else self.ploidy  # the largest value of a row
         self._whole: tuple[Cohort, np.ndarray] | None = None
 
     @cached_property
@@ -57,19 +59,9 @@ class Cohort:
             self.__dict__.pop("values", None)
 
     @property
-    def rows_per_person(self) -> int:
-        """Rows of a person: one for each haplotype, or a single row of dosages."""
-        return self.ploidy if self.phased else 1
-
-    @property
     def n_rows(self) -> int:
         """Number of rows."""
         return self.n_people * self.rows_per_person
-
-    @property
-    def levels(self) -> int:
-        """The largest value of a row (1 for haplotypes, the ploidy for dosages)."""
-        return 1 if self.phased else self.ploidy
 
     @cached_property
     def values(self) -> np.ndarray:

@@ -269,19 +269,14 @@ def _features(pooled: np.ndarray, seed: int) -> np.ndarray:
         pooled = fill_missing(pooled.T).T
     top = max(1.0, float(pooled.max()))
     frequency = pooled.mean(axis=1) / top
+    is_major, rare = frequency > 0.5, np.minimum(frequency, 1 - frequency) < 0.05
+    sign = np.where(is_major, -1, 1).astype(np.float32)
+    minors = [(sign * used) @ pooled + top * (is_major & used).sum() for used in (np.ones_like(rare), rare)]
     changes = np.zeros(pooled.shape[1])
     for start in range(0, len(pooled) - 1, _CHUNK_SITES):
         changes += np.abs(np.diff(pooled[start : start + _CHUNK_SITES + 1], axis=0)).sum(axis=0)
-    counts = [*_minors(pooled, frequency, top), changes]
     _, axes = principal_components(pooled, CLASSIFIER_COMPONENTS, seed)
-    return np.column_stack([pooled.T @ axes, *counts]).astype(np.float32)
-
-
-def _minors(pooled: np.ndarray, frequency: np.ndarray, top: float) -> list[np.ndarray]:
-    """Return the number of minor alleles of each row, at all sites and at those where they are rare."""
-    is_major, rare = frequency > 0.5, np.minimum(frequency, 1 - frequency) < 0.05
-    sign = np.where(is_major, -1, 1).astype(np.float32)
-    return [(sign * used) @ pooled + top * (is_major & used).sum() for used in (np.ones_like(rare), rare)]
+    return np.column_stack([pooled.T @ axes, *minors, changes]).astype(np.float32)
 
 
 def two_sample_scores(pooled: np.ndarray, per_person: int, seed: int = 0) -> dict[str, np.ndarray]:

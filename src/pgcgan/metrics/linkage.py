@@ -10,7 +10,7 @@ import numpy as np
 from ..numerics import fill_missing, standardise
 from .comparison import Cohort, Comparison
 from .frequency import minor
-from .rows import NotComputable, Row, block_starts, correlation, correlation_of, interval, moments, rmse_of
+from .rows import NotComputable, Row, Span, block_starts, correlation, correlation_of, interval, moments, rmse_of
 
 COMMON = 0.05
 WINDOW = 500  # sites
@@ -20,7 +20,7 @@ FAR_PIECES = 40  # blocks of those sites that the bootstrap resamples
 TRIPLES_PER_GAP = 1500
 GAPS = tuple(2**k for k in range(11))
 _BLOCK = 100  # sites of a block, for the products and the bootstrap
-Agreement = tuple[float, float | None, str, tuple[float | None, float | None]]  # value, floor, aim and interval
+Agreement = tuple[float, float | None, str, Span]  # value, floor, aim and interval
 
 
 def common_sites(comparison: Comparison) -> np.ndarray:

@@ -224,7 +224,11 @@ def closest_records(comparison: Comparison) -> list[Row]:
     for (name, shares), note in zip(copies.items(), COPY_NOTES, strict=True):
         _add_copies(builder, name, shares, note, comparison.seed)
     if comparison.parent is None:
-        comparison.figures["nearest"] = _nearest_figure(nearest, length)
+        top = max(float(np.quantile(np.concatenate(list(nearest.values())), 0.995)), 1 / length)
+        edges = np.linspace(0, top, 41)
+        counts = {name: np.histogram(distances, edges)[0] / len(distances) for name, distances in nearest.items()}
+        bars = {name: share.round(6).tolist() for name, share in {"edges": edges, **counts}.items()}
+        comparison.figures["nearest"] = bars
     return builder.rows
 
 
@@ -238,10 +242,3 @@ def _add_copies(builder: RowBuilder, name: str, shares: dict[str, np.ndarray], n
 
     span = interval(resampled, [len(group) for group in groups], seed)
     builder.add(name, float(groups[0].mean()), floor, "at most floor", span, note)
-
-
-def _nearest_figure(nearest: dict[str, np.ndarray], length: int) -> dict[str, list[float]]:
-    top = max(float(np.quantile(np.concatenate(list(nearest.values())), 0.995)), 1 / length)
-    edges = np.linspace(0, top, 41)
-    shares = {name: (np.histogram(d, edges)[0] / len(d)).round(6).tolist() for name, d in nearest.items()}
-    return {"edges": edges.round(6).tolist(), **shares}

@@ -10,6 +10,7 @@ import numpy as np
 GRADES = ("good", "fair", "poor")
 STANDINGS = {"good": "like real", "fair": "near", "poor": "deviates"}  # as they are shown
 BOOTSTRAPS = 200
+Span = tuple[float | None, float | None]  # the ends of an interval, if there is one
 NO_HOLDOUT = "needs held-out people (holdout=…, --split)"
 
 
@@ -128,7 +129,7 @@ class RowBuilder:
         value: float,
         floor: float | None = None,
         aim: str = "lower",
-        interval: tuple[float | None, float | None] = (None, None),
+        interval: Span = (None, None),
         note: str = "",
         label: str | None = None,
         chance: float | None = None,
@@ -151,7 +152,7 @@ def _finite(number: float | None) -> float | None:
 
 def interval(
     statistic: Callable[..., float], counts: int | Sequence[int], seed: int, distance: float | None = None
-) -> tuple[float | None, float | None]:
+) -> Span:
     """Return the 95 % percentile bootstrap interval of a statistic.
 
     Parameters

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..numerics import fill_missing, principal_axes
 from .comparison import Cohort, Comparison
-from .rows import NotComputable, Row, RowBuilder, block_starts, interval
+from .rows import NotComputable, Row, RowBuilder, Span, block_starts, interval
 
 COMPONENTS = 10
 SLICED_COMPONENTS = 20
@@ -217,7 +217,7 @@ def fst(comparison: Comparison) -> list[Row]:
         def error(one: str, other: str, blocks: np.ndarray | slice = slice(None)) -> float:
             return float(np.mean([abs(_ratio(s[one][blocks]) - _ratio(s[other][blocks])) for s in chosen]))
 
-        _add_error(builder, "Fst error", error, len(starts), comparison, note, label)
+        builder.add("Fst error", *_judged(comparison, error, len(starts)), note, label)
 
     add("all", list(pairs.values()), f"Hudson, mean absolute error of {len(pairs)} pairs of labels")
     for label, sums in pairs.items():
@@ -226,20 +226,11 @@ def fst(comparison: Comparison) -> list[Row]:
     return builder.rows
 
 
-def _add_error(
-    builder: RowBuilder,
-    name: str,
-    error: Callable[..., float],
-    blocks: int,
-    comparison: Comparison,
-    note: str,
-    label: str | None = None,
-) -> None:
-    """Append an error of two sets by name, with its floor; the interval resamples blocks of sites."""
+def _judged(comparison: Comparison, error: Callable[..., float], blocks: int) -> tuple[float, float | None, str, Span]:
+    """Return an error of two sets by name, its floor, its aim, and its interval by resampled blocks of sites."""
     value, floor = comparison.compare(error)
     of_synthetic = partial(error, "synthetic", comparison.reference_name)
-    span = interval(of_synthetic, blocks, comparison.seed, distance=value)
-    builder.add(name, value, floor, "lower", span, note, label)
+    return value, floor, "lower", interval(of_synthetic, blocks, comparison.seed, distance=value)
 
 
 def _ratio(sums: np.ndarray) -> float:
@@ -322,4 +313,4 @@ def _add_inbreeding(builder: RowBuilder, comparison: Comparison) -> None:
             return float(np.mean([abs(a[0] / a[1] - b[0] / b[1]) for a, b in totals]))
 
     note = "absolute error of F within labels" + ("" if len(parts) == 1 else f", mean of {len(sums)}")
-    _add_error(builder, "inbreeding error", mean_error, len(starts), comparison, note)
+    builder.add("inbreeding error", *_judged(comparison, mean_error, len(starts)), note)

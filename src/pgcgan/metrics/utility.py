@@ -9,7 +9,7 @@ import numpy as np
 
 from ..numerics import fill_missing
 from .comparison import Cohort, Comparison
-from .rows import NO_HOLDOUT, NotComputable, Row, RowBuilder, interval
+from .rows import NO_HOLDOUT, NotComputable, Row, RowBuilder, Span, interval
 from .structure import principal_components
 
 COMPONENTS = 200
@@ -96,7 +96,7 @@ def augmentation(comparison: Comparison, value: str) -> list[Row]:
     orders = [random.permutation(members) for _ in range(_DRAWS)]
     truth = np.repeat(holdout.labels.astype(str)[:, None], holdout.rows_per_person, axis=1)
 
-    def score(cohorts: Sequence[Cohort]) -> tuple[float, tuple[float | None, float | None]]:
+    def score(cohorts: Sequence[Cohort]) -> tuple[float, Span]:
         predicted = [LabelClassifier(cohort, comparison.seed).predicted(holdout) == value for cohort in cohorts]
 
         def f1(people: np.ndarray) -> float:
