@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import DataError, ModelError, UsageError
 from .generators.store import RELEASES, read_json, write_json
-from .genotypes import Genotypes, Variants, concat
+from .genotypes import Genotypes, concat
 from .labels import label_columns, label_groups, plan_counts, plan_from, sample_names
 from .metrics import Shadow
 from .metrics.comparison import Cohort
@@ -84,7 +84,10 @@ def sample_apart(
             "The real people are unphased and the model generates haplotypes; specify the phased file it was "
             "trained on."
         )
-    rows = Cohort(calls_at(train, generator.variants_), None, generator.phased_).values.T  # (rows, sites)
+    what = "of the model are not among those of the real people"
+    way_out = "; specify the file that the model was trained on"
+    sites = require_sites(train.variants, generator.variants_, what, way_out)
+    rows = Cohort(np.ascontiguousarray(train.calls[sites]), None, generator.phased_).values.T  # (rows, sites)
     plan = plan_counts(n, generator.label_counts_)
     parts: list[Genotypes] = []
     rejected = 0
@@ -132,13 +135,6 @@ def _are_apart(people: Genotypes, rows: np.ndarray, min_distance: float) -> np.n
         np.minimum(nearest, distances.min(axis=0), out=nearest)
     limit = min_distance * cohort.n_sites if min_distance < 1 else min_distance
     return np.asarray((nearest >= limit - 1e-3).reshape(-1, cohort.rows_per_person).all(axis=1))
-
-
-def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
-    """Return the calls of real people at exactly the given sites: int8, shape (variants, people, ploidy)."""
-    what = "of the model are not among those of the real people"
-    rows = require_sites(real.variants, variants, what, "; specify the file that the model was trained on")
-    return np.ascontiguousarray(real.calls[rows])
 
 
 # ---- earlier releases ---------------------------------------------------------------------------------------------

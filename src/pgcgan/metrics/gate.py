@@ -245,7 +245,7 @@ def _check(metric: str, row: Row | None, limit: str, bounds: Bounds) -> Check:
         return Check(metric, limit, False, None, None, None, None, None, reason)
     default = THRESHOLDS.get(metric, Threshold(limit, None, ""))
     null = row.floor if default.null is None else default.null
-    if bounds.of_floor and row.floor is None:
+    if bounds.form in _OF_FLOOR and row.floor is None:
         reason = f"the limit {limit} is relative to the floor, and there is none (no held-out people)"
         return Check(metric, limit, False, row.value, None, null, row.low, row.high, reason)
     low, high = bounds.range(row.floor or 0.0, row.aim)
@@ -281,6 +281,7 @@ _FORMS = {
     "more": rf"([+-]{_NUMBER})",
     "between": rf"(-?{_NUMBER})?\.\.(-?{_NUMBER})?",
 }
+_OF_FLOOR = ("times", "around", "more")
 
 
 @dataclass(frozen=True)
@@ -289,11 +290,6 @@ class Bounds:
 
     form: str
     numbers: Sequence[float]
-
-    @property
-    def of_floor(self) -> bool:
-        """True if the limit is relative to the floor."""
-        return self.form in ("times", "around", "more")
 
     def range(self, floor: float, aim: str) -> tuple[float, float]:
         """Return the lowest and highest value that passes; infinite where there is no bound."""
