@@ -285,14 +285,13 @@ def _check_row(row: Row, at: int) -> None:
 
 def _check_provenance(provenance: Mapping[str, Any]) -> None:
     """Raise ValueError unless the entries that are shown or compared are of their types; others may be anything."""
-    sites, seed = provenance.get("sites", 0), provenance.get("seed")
+    seed, files = provenance.get("seed"), provenance.get("files", {})
     people, by_label = provenance.get("people", {}), provenance.get("people_by_label", {})
-    files = provenance.get("files", {})
     right = {
         "files": isinstance(files, dict) and are_texts(list(files.values())),
         "remarks": are_texts(provenance.get("remarks", [])),
         "label": are_texts(provenance.get("label") or []),
-        "sites": is_whole(sites, 0, _MOST_COUNT),
+        "sites": is_whole(provenance.get("sites", 0), 0, _MOST_COUNT),
         "seed": seed is None or isinstance(seed, int),
         "people": isinstance(people, dict)
         and all(_are_counts(counts) and {"given", "used"} <= counts.keys() for counts in people.values()),

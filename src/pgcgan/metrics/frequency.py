@@ -45,23 +45,17 @@ def _add_frequency_rows(builder: RowBuilder, comparison: Comparison, suffix: str
         note = f"{int(sites.sum())} sites with MAF < 5 % in train"
     p = {name: cohort.frequency[sites] for name, cohort in comparison.cohorts.items()}
 
-    def rmse(a: str, b: str) -> float:
-        return float(np.sqrt(np.mean((p[a] - p[b]) ** 2)))
-
-    def largest(a: str, b: str) -> float:
-        return float(np.abs(p[a] - p[b]).max())
-
-    def agreement(a: str, b: str) -> float:
-        return correlation(p[a], p[b])
-
+    rmse = comparison.compare(lambda a, b: float(np.sqrt(np.mean((p[a] - p[b]) ** 2))))
+    largest = comparison.compare(lambda a, b: float(np.abs(p[a] - p[b]).max()))
     starts = block_starts(int(sites.sum()))
     sums = moments(p["synthetic"], p[comparison.reference_name], starts)
     span = interval(lambda i: rmse_of(sums[i].sum(axis=0)), len(starts), comparison.seed)
-    builder.add(f"AF RMSE{suffix}", *comparison.compare(rmse), "lower", span, note)
-    builder.add(f"AF max error{suffix}", *comparison.compare(largest), "lower", note="the worst site")
+    builder.add(f"AF RMSE{suffix}", *rmse, "lower", span, note)
+    builder.add(f"AF max error{suffix}", *largest, "lower", note="the worst site")
     try:
+        agreement = comparison.compare(lambda a, b: correlation(p[a], p[b]))
         span = interval(lambda i: correlation_of(sums[i].sum(axis=0)), len(starts), comparison.seed)
-        builder.add(f"AF r{suffix}", *comparison.compare(agreement), "higher", span, note)
+        builder.add(f"AF r{suffix}", *agreement, "higher", span, note)
     except NotComputable as reason:
         builder.cannot(f"AF r{suffix}", "higher", str(reason))
 
@@ -153,11 +147,9 @@ def spectra(comparison: Comparison) -> list[Row]:
         raise NotComputable("no site is polymorphic")
     spectrum = {name: count / count.sum() for name, count in counts.items()}
 
-    def total_variation(a: str, b: str) -> float:
-        return 0.5 * float(np.abs(spectrum[a] - spectrum[b]).sum())
-
+    distance = comparison.compare(lambda a, b: 0.5 * float(np.abs(spectrum[a] - spectrum[b]).sum()))
     note = f"total variation, projected to {size} alleles"
-    builder.add("SFS distance", *comparison.compare(total_variation), "lower", note=note)
+    builder.add("SFS distance", *distance, "lower", note=note)
     note = f"share of the polymorphic sites, projected to {size} alleles; floor: train"
     if comparison.holdout:
         note += f"; held-out {spectrum['holdout'][0]:.4f}"

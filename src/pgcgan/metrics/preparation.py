@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +95,7 @@ def prepare(
         "people": {n: {"given": g.n_samples, "used": len(used[n])} for n, g in given.items()},
         **({} if more is None else {"further synthetic people": more.n_samples}),
         **({"shadow models": len(shadows)} if shadows else {}),
-        "people_by_label": {n: _counts(labels[n], used[n]) for n in given},
+        "people_by_label": {n: _counts(cohort) for n, cohort in cohorts.items()},
         "remarks": remarks,
     }
 
@@ -260,8 +261,8 @@ def _common_labels(labels: dict[str, np.ndarray | None], remarks: list[str]) -> 
     return sorted(common)
 
 
-def _counts(labels: np.ndarray | None, used: np.ndarray) -> dict[str, int]:
-    if labels is None:
-        return {"all": len(used)}
-    names, counts = np.unique(labels[used].astype(str), return_counts=True)
-    return dict(zip(map(str, names), map(int, counts), strict=True))
+def _counts(cohort: Cohort) -> dict[str, int]:
+    """Return how many people of each label there are."""
+    if cohort.labels is None:
+        return {"all": cohort.n_people}
+    return dict(sorted(Counter(map(str, cohort.labels)).items()))
