@@ -29,7 +29,7 @@ from pgcgan.errors import PgcganError
 from pgcgan.labels import label_groups
 from pgcgan.metrics import figure
 from pgcgan.metrics.privacy import likelihood_ratio_scores, true_positive_rate
-from pgcgan.metrics.resampling import interval
+from pgcgan.metrics.rows import interval
 from pgcgan.numerics import fill_missing, nearest_distances, roc_auc
 from pgcgan.provenance import provenance
 

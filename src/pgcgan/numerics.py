@@ -76,12 +76,9 @@ def unary_code(rows: np.ndarray, levels: int) -> np.ndarray:
     Parameters
     ----------
     rows : array of int, shape (rows, sites)
+        The result is float32, of shape (rows, levels * sites).
     levels : int
         Largest value: 1 for haplotypes, the ploidy for dosages.
-
-    Returns
-    -------
-    array of float32, shape (rows, levels * sites)
     """
     if levels == 1:
         return (rows > 0).astype(np.float32)
@@ -91,13 +88,7 @@ def unary_code(rows: np.ndarray, levels: int) -> np.ndarray:
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the squared Euclidean distances |a|² + |b|² - 2 a·b between rows; for 0/1 rows, the Hamming distance.
 
-    Parameters
-    ----------
-    a, b : arrays of float32, shapes (n, sites) and (m, sites)
-
-    Returns
-    -------
-    array of float32, shape (n, m)
+    The rows are float32, of shapes (n, sites) and (m, sites), the distances float32, (n, m).
     """
     distances = a @ b.T
     distances *= -2

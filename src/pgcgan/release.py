@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from .errors import DataError, ModelError, UsageError
 from .generators.store import RELEASES, read_json, write_json
-from .genotypes import Genotypes, Variants, concat
+from .genotypes import Genotypes, concat
 from .labels import label_columns, label_groups, plan_counts, plan_from, sample_names
 from .metrics import Shadow
 from .metrics.comparison import Cohort
@@ -73,15 +74,25 @@ def sample_apart(
     DataError
         If the training people lack sites of the generator, or are unphased and it generates haplotypes.
     """
-    screen, rejected = _Screen(generator, train, min_distance), 0
+    if not (0 < min_distance < 1 or (min_distance >= 1 and min_distance == int(min_distance))):
+        raise UsageError(
+            f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share "
+            "of the sites between 0 and 1."
+        )
+    if generator.phased_ and not train.phased:
+        raise DataError(
+            "The real people are unphased and the model generates haplotypes; specify the phased file it was "
+            "trained on."
+        )
+    what = "of the model are not among those of the real people"
+    way_out = "; specify the file that the model was trained on"
+    sites = require_sites(train.variants, generator.variants_, what, way_out)
+    rows = Cohort(np.ascontiguousarray(train.calls[sites]), None, generator.phased_).values.T  # (rows, sites)
     plan = plan_counts(n, generator.label_counts_)
     parts: list[Genotypes] = []
+    rejected = 0
     for done, (label, count) in enumerate(plan.items()):
-
-        def draw(total: int, label: str = label) -> Genotypes:
-            return generator.sample({label: total}, seed=seed, prefix=prefix)
-
-        accepted, looked_at = _accepted(draw, label, count, screen)
+        accepted, looked_at = _first_apart(generator, label, count, rows, min_distance, seed)
         parts += accepted
         rejected += looked_at - count
         if on_event is not None:
@@ -91,65 +102,39 @@ def sample_apart(
     return Genotypes(people.calls, people.variants, names, labels, people.phased), rejected
 
 
-def _accepted(draw: Callable[[int], Genotypes], label: str, count: int, screen: _Screen) -> tuple[list[Genotypes], int]:
-    """Return the first people of a label who pass the screen, and the number of people looked at."""
+def _first_apart(
+    generator: Generator, label: str, count: int, rows: np.ndarray, min_distance: float, seed: int
+) -> tuple[list[Genotypes], int]:
+    """Return the first people of a label who keep the distance, and the number of people looked at."""
     accepted: list[Genotypes] = []
-    passed_so_far = looked_at = 0
-    total = count
+    looked_at, draws, wanted = 0, count, count
     limit = max(1000, _DRAWS * count)
     while True:
-        drawn = draw(total)
-        new = drawn.select(samples=np.arange(looked_at, drawn.n_samples))
-        passed = np.flatnonzero(screen.passes(new))[: count - passed_so_far]
-        accepted.append(new.select(samples=passed))
-        passed_so_far += len(passed)
-        if passed_so_far == count:
-            return accepted, looked_at + (int(passed[-1]) + 1 if len(passed) else 0)
-        looked_at = total
+        drawn = generator.sample({label: draws}, seed=seed, start=looked_at)
+        passed = np.flatnonzero(_are_apart(drawn, rows, min_distance))[:wanted]
+        accepted.append(drawn.select(samples=passed))
+        wanted -= len(passed)
+        if not wanted:
+            return accepted, looked_at + int(passed[-1]) + 1
+        looked_at += draws
         if looked_at >= limit:
             raise UsageError(
-                f"Only {passed_so_far} of {count} people of {label} keep a distance of {screen.min_distance:g} from "
+                f"Only {count - wanted} of {count} people of {label} keep a distance of {min_distance:g} from "
                 f"every training haplotype, after {looked_at} draws; specify a smaller distance (--min-distance)."
             )
-        total = min(limit, looked_at + 16 + 2 * (count - passed_so_far) * looked_at // max(passed_so_far, 1))
+        draws = min(limit - looked_at, 16 + 2 * wanted * looked_at // max(count - wanted, 1))
 
 
-class _Screen:
-    """Compares people of a generator with the training haplotypes."""
-
-    def __init__(self, generator: Generator, train: Genotypes, min_distance: float):
-        if not (0 < min_distance < 1 or (min_distance >= 1 and min_distance == int(min_distance))):
-            raise UsageError(
-                f"The minimum distance is {min_distance:g}; accepted: a whole number of sites (1 or more), or a share "
-                "of the sites between 0 and 1."
-            )
-        if generator.phased_ and not train.phased:
-            raise DataError(
-                "The real people are unphased and the model generates haplotypes; specify the phased file it was "
-                "trained on."
-            )
-        self.min_distance = min_distance
-        self.rows = Cohort(calls_at(train, generator.variants_), None, generator.phased_).values.T  # (rows, sites)
-
-    def passes(self, people: Genotypes) -> np.ndarray:
-        """Return one flag per person: True if all their rows keep the distance."""
-        if not people.n_samples:
-            return np.zeros(0, dtype=bool)
-        cohort = Cohort(people.calls, None, people.phased)
-        nearest = np.full(cohort.n_rows, np.inf)
-        chunk = max(1, _CHUNK_BYTES // (4 * cohort.levels * cohort.n_sites))
-        for start in range(0, len(self.rows), chunk):
-            distances = allele_differences(self.rows[start : start + chunk], cohort.values.T, cohort.levels)
-            np.minimum(nearest, distances.min(axis=0), out=nearest)
-        limit = self.min_distance * cohort.n_sites if self.min_distance < 1 else self.min_distance
-        return np.asarray((nearest >= limit - 1e-3).reshape(-1, cohort.rows_per_person).all(axis=1))
-
-
-def calls_at(real: Genotypes, variants: Variants) -> np.ndarray:
-    """Return the calls of real people at exactly the given sites: int8, shape (variants, people, ploidy)."""
-    what = "of the model are not among those of the real people"
-    rows = require_sites(real.variants, variants, what, "; specify the file that the model was trained on")
-    return np.ascontiguousarray(real.calls[rows])
+def _are_apart(people: Genotypes, rows: np.ndarray, min_distance: float) -> np.ndarray:
+    """Return one flag per person: True if all their rows keep the distance from all training rows, (rows, sites)."""
+    cohort = Cohort(people.calls, None, people.phased)
+    nearest = np.full(cohort.n_rows, np.inf)
+    chunk = max(1, _CHUNK_BYTES // (4 * cohort.levels * cohort.n_sites))
+    for start in range(0, len(rows), chunk):
+        distances = allele_differences(rows[start : start + chunk], cohort.values.T, cohort.levels)
+        np.minimum(nearest, distances.min(axis=0), out=nearest)
+    limit = min_distance * cohort.n_sites if min_distance < 1 else min_distance
+    return np.asarray((nearest >= limit - 1e-3).reshape(-1, cohort.rows_per_person).all(axis=1))
 
 
 # ---- earlier releases ---------------------------------------------------------------------------------------------
@@ -192,10 +177,10 @@ def further_people(generator: Generator, others: Sequence[Release], release: Rel
 
     Of a release with a minimum distance, the people who were refused are taken for those in their place.
     """
-    numbers: dict[tuple[int, str], set[int]] = {}
+    numbers = defaultdict[tuple[int, str], set[int]](set)
     for other in others:
         for key, people in other.numbers().items():
-            numbers[key] = numbers.get(key, set()) | people
+            numbers[key] |= people
     parts: list[Genotypes] = []
     for (seed, name), people in numbers.items():
         wanted = np.array(sorted(people - release.numbers().get((seed, name), set())), dtype=np.int64)
@@ -291,8 +276,8 @@ def shadow_models(
     shadows = []
     for number in range(models):
         if on_event is not None:
-            detail = f"{number + 1} of {models}"
-            on_event({"stage": "shadow models", "fraction": number / models, "detail": detail})
+            progress = {"fraction": number / models, "detail": f"{number + 1} of {models}"}
+            on_event({"stage": "shadow models", **progress})
         random = np.random.default_rng([seed, 16, number])
         part = [
             random.permutation(np.flatnonzero(of_pool == name))[: np.count_nonzero(of_train == name)]

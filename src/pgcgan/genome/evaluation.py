@@ -13,7 +13,7 @@ from ..labels import label_groups
 from ..metrics import Evaluation, NotComputable, Row
 from ..metrics import evaluate as evaluate_sites
 from ..metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error
-from ..metrics.resampling import interval
+from ..metrics.rows import interval
 from ..provenance import file_names
 from ..runtime.progress import OnEvent
 from ..variants import require_sites

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,11 +70,11 @@ class EvaluationComparison:
         lines = [["topic", "metric", *(["label"] if per_label else []), *numeric, "aim", "nearer", "intervals"]]
         for line in self.lines:
             if line.label == "all" or per_label:
+                label = [line.label] if per_label else []
+                numbers = map(figure, (line.floor, line.a, line.b))
                 nearer = {"a": self.names[0], "b": self.names[1]}.get(line.nearer, line.nearer)
                 apart = {True: "apart", False: "overlap", None: ""}[line.beyond]
-                numbers = [figure(line.floor), figure(line.a), figure(line.b), line.aim]
-                label = [line.label] if per_label else []
-                lines.append([line.topic, line.metric, *label, *numbers, nearer, apart])
+                lines.append([line.topic, line.metric, *label, *numbers, line.aim, nearer, apart])
         return aligned(lines, numeric)
 
     def __repr__(self) -> str:
@@ -101,28 +100,15 @@ def compare(first: Evaluation, second: Evaluation, names: tuple[str, str] = ("a"
     names : tuple of two str
         Names to show.
     """
-    rows_a = {(r.metric, r.label): r for r in first.rows}
-    rows_b = {(r.metric, r.label): r for r in second.rows}
+    absent = Row("", "", "", None)
+    rows_a, rows_b = ({(row.metric, row.label): row for row in evaluation.rows} for evaluation in (first, second))
     lines = []
     for key in dict.fromkeys([*rows_a, *rows_b]):
-        a, b = rows_a.get(key), rows_b.get(key)
-        row = a or b
-        assert row is not None
-        floors = [r.floor for r in (a, b) if r is not None and r.floor is not None]
-        gaps = [None if r is None else distance_to_aim(r) for r in (a, b)]
-        lines.append(
-            Line(
-                row.topic,
-                row.metric,
-                row.label,
-                row.aim,
-                floors[0] if floors else None,
-                None if a is None else a.value,
-                None if b is None else b.value,
-                _nearer(gaps),
-                _apart(a, b),
-            )
-        )
+        a, b = rows_a.get(key, absent), rows_b.get(key, absent)
+        row = b if a is absent else a
+        floor = b.floor if a.floor is None else a.floor
+        near = _nearer(distance_to_aim(a), distance_to_aim(b))
+        lines.append(Line(row.topic, *key, row.aim, floor, a.value, b.value, near, _apart(a, b)))
     return EvaluationComparison(names, tuple(lines), tuple(_differences(first.provenance, second.provenance)))
 
 
@@ -146,20 +132,16 @@ def distance_to_aim(row: Row) -> float | None:
     return max(gap, 0.0) if row.topic == "privacy" else abs(gap)
 
 
-def _nearer(gaps: Sequence[float | None]) -> str:
-    a, b = gaps
+def _nearer(a: float | None, b: float | None) -> str:
     if a is None or b is None:
         return ""
     return "same" if a == b else "a" if a < b else "b"
 
 
-def _apart(a: Row | None, b: Row | None) -> bool | None:
-    spans = [(r.low, r.high) for r in (a, b) if r is not None]
-    if len(spans) < 2 or any(low is None or high is None for low, high in spans):
+def _apart(a: Row, b: Row) -> bool | None:
+    if a.low is None or a.high is None or b.low is None or b.high is None:
         return None
-    (low_a, high_a), (low_b, high_b) = spans
-    assert low_a is not None and high_a is not None and low_b is not None and high_b is not None
-    return high_a < low_b or high_b < low_a
+    return a.high < b.low or b.high < a.low
 
 
 def _differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:

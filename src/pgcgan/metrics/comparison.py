@@ -6,13 +6,14 @@ A *row* is a haplotype (0/1) when all cohorts are phased, else the dosages of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..numerics import allele_differences, fill_missing
-from .rows import NO_HOLDOUT, NotComputable
+from .rows import NO_HOLDOUT, NotComputable, RowBuilder
 
 T = TypeVar("T")
 
@@ -31,47 +32,36 @@ class Cohort:
     calls : array of int8, shape (sites, people, ploidy)
         -1 = missing.
     labels : array of str, shape (people,), or None
-        One value a person.
     phased : bool
         Whether the rows are haplotypes (0/1) or dosages (0/1/2).
     """
 
     def __init__(self, calls: np.ndarray, labels: np.ndarray | None, phased: bool):
-        self._calls: np.ndarray | None = calls
+        self.calls = calls
         self.n_sites, self.n_people, self.ploidy = calls.shape
         self.labels = labels
         self.phased = phased
+        self.rows_per_person = self.ploidy if phased else 1  # one for each haplotype, or a single row of dosages
+        self.levels = 1 if phased else self.ploidy  # the largest value of a row
         self._whole: tuple[Cohort, np.ndarray] | None = None
 
-    @property
+    @cached_property
     def calls(self) -> np.ndarray:
-        """The calls: int8, shape (sites, people, ploidy)."""
-        if self._calls is None:
-            assert self._whole is not None
-            whole, people = self._whole
-            self._calls = np.ascontiguousarray(whole.calls[:, people])
-        return self._calls
+        """The calls: int8, shape (sites, people, ploidy); a part of another cohort copies them when needed."""
+        assert self._whole is not None
+        whole, people = self._whole
+        return np.ascontiguousarray(whole.calls[:, people])
 
     def forget(self) -> None:
         """Drop the calls of a part of another cohort; they are copied again when they are needed."""
         if self._whole is not None:
-            self._calls = None
+            self.__dict__.pop("calls", None)
             self.__dict__.pop("values", None)
-
-    @property
-    def rows_per_person(self) -> int:
-        """Rows of a person: one for each haplotype, or a single row of dosages."""
-        return self.ploidy if self.phased else 1
 
     @property
     def n_rows(self) -> int:
         """Number of rows."""
         return self.n_people * self.rows_per_person
-
-    @property
-    def levels(self) -> int:
-        """The largest value of a row (1 for haplotypes, the ploidy for dosages)."""
-        return 1 if self.phased else self.ploidy
 
     @cached_property
     def values(self) -> np.ndarray:
@@ -136,60 +126,25 @@ class Cohort:
         return (np.asarray(people)[:, None] * width + np.arange(width)).ravel()
 
 
+@dataclass(eq=False, repr=False)
 class Comparison:
-    """Training, synthetic and held-out people to be compared, overall or of one label.
+    """Training, synthetic and held-out people to be compared, overall or of one label."""
 
-    Parameters
-    ----------
-    train, synthetic : Cohort
-        Matched in size and label composition.
-    holdout : Cohort or None
-        Unseen real people.
-    position : array of int64, contig : array of str, shape (sites,)
-        Where the sites lie.
-    seed : int
-        Random seed of all measures.
-    label : str
-        Label value, or "all".
-    parent : Comparison, optional
-        That of all labels, if this is of one label.
-    index : dict of str to array of int, optional
-        Indices of the people of this label in the cohorts of the parent, by cohort name.
-    released : Cohort, optional
-        All synthetic people given, before matching, and further ones of their generator; by default the matched ones.
-    shadows : sequence of (Cohort, array of bool), optional
-        Synthetic people of generators that were fitted to other parts of the real people, and which of train and
-        holdout, in this order, were in that part.
-    """
-
-    def __init__(
-        self,
-        train: Cohort,
-        synthetic: Cohort,
-        holdout: Cohort | None,
-        *,
-        position: np.ndarray,
-        contig: np.ndarray,
-        seed: int = 0,
-        label: str = "all",
-        parent: Comparison | None = None,
-        index: dict[str, np.ndarray] | None = None,
-        released: Cohort | None = None,
-        shadows: Sequence[tuple[Cohort, np.ndarray]] = (),
-    ):
-        self.train = train
-        self.synthetic = synthetic
-        self.holdout = holdout
-        self.position = position
-        self.contig = contig
-        self.seed = seed
-        self.label = label
-        self.parent = parent
-        self.index = index or {}
-        self.released = released or synthetic
-        self.shadows = shadows
-        self.figures: dict[str, Any] = {}
-        self._cache: dict[Any, Any] = {}
+    train: Cohort
+    synthetic: Cohort  # as many of each label as in train
+    holdout: Cohort | None  # unseen real people
+    _: KW_ONLY
+    position: np.ndarray  # of the sites: int64, shape (sites,)
+    contig: np.ndarray  # str, shape (sites,)
+    seed: int = 0
+    label: str = "all"
+    parent: Comparison | None = None  # that of all labels, if this is of one
+    index: dict[str, np.ndarray] = field(default_factory=dict)  # where its people are in the cohorts of the parent
+    released: Cohort | None = None  # all synthetic people given, and further ones of their generator
+    # people of generators fitted to other parts of the real people, and who of train and holdout were in that part
+    shadows: Sequence[tuple[Cohort, np.ndarray]] = ()
+    figures: dict[str, Any] = field(default_factory=dict)
+    _cache: dict[Any, Any] = field(default_factory=dict, init=False)
 
     @property
     def root(self) -> Comparison:
@@ -223,6 +178,11 @@ class Comparison:
             self._cache[key] = compute()
         return self._cache[key]
 
+    def builder(self, topic: str, people: int = MIN_PEOPLE) -> RowBuilder:
+        """Return a builder of rows; raise NotComputable if any cohort has fewer people than given."""
+        self.require(people)
+        return RowBuilder(self.label, topic)
+
     def require(self, people: int = MIN_PEOPLE) -> None:
         """Raise NotComputable if any cohort has fewer people than given."""
         for name, cohort in self.cohorts.items():
@@ -240,10 +200,10 @@ class Comparison:
             order = order[np.argsort(cohort.labels[order].astype(str), kind="stable")]
         return order[0::2], order[1::2]
 
-    def compare(self, metric: Callable[[Cohort, Cohort], float]) -> tuple[float, float | None]:
-        """Return f(synthetic, reference) and its floor f(train, holdout)."""
-        floor = float(metric(self.train, self.holdout)) if self.holdout else None
-        return float(metric(self.synthetic, self.reference)), floor
+    def compare(self, metric: Callable[[str, str], float]) -> tuple[float, float | None]:
+        """Return f(synthetic, reference) and its floor f(train, holdout), of a function of two names of cohorts."""
+        value = float(metric("synthetic", self.reference_name))
+        return value, float(metric("train", "holdout")) if self.holdout else None
 
     @cached_property
     def by_label(self) -> dict[str, Comparison]:
@@ -253,18 +213,8 @@ class Comparison:
         parts = {}
         for value in map(str, np.unique(self.train.labels.astype(str))):
             index = {name: cohort.with_label(value) for name, cohort in self.cohorts.items()}
-            cohorts = {name: cohort.take(index[name]) for name, cohort in self.cohorts.items()}
-            parts[value] = Comparison(
-                cohorts["train"],
-                cohorts["synthetic"],
-                cohorts.get("holdout"),
-                position=self.position,
-                contig=self.contig,
-                seed=self.seed,
-                label=value,
-                parent=self,
-                index=index,
-            )
+            cohorts: dict[str, Any] = {name: cohort.take(index[name]) for name, cohort in self.cohorts.items()}
+            parts[value] = replace(self, **cohorts, label=value, parent=self, index=index)
         return parts
 
     def rows_in_root(self, name: str) -> np.ndarray:
@@ -276,8 +226,8 @@ class Comparison:
         first, second = self.cohort(a), self.cohort(b)
         if self.parent is not None:
             return self.parent.distances(a, b)[np.ix_(self.rows_in_root(a), self.rows_in_root(b))]
-        if ("distances", b, a) in self._cache:
-            return self._cache["distances", b, a] if a == b else self._cache["distances", b, a].T
+        if a != b and ("distances", b, a) in self._cache:
+            return self._cache["distances", b, a].T
         rows = first.values.T
         others = rows if a == b else second.values.T
         return self.cached(("distances", a, b), lambda: allele_differences(rows, others, first.levels))
@@ -289,7 +239,7 @@ class Comparison:
         strata = [None] if labels is None else list(np.unique(labels.astype(str)))
         subsamples = []
         for repeat in range(SUBSAMPLES):
-            generator = np.random.default_rng([self.seed, 1000 + repeat])
+            generator = self.generator(1000 + repeat)
             chosen: dict[str, list[np.ndarray]] = {name: [] for name in self.cohorts}
             for value in strata:
                 members = {name: cohort.with_label(value) for name, cohort in self.cohorts.items()}

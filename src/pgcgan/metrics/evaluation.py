@@ -8,21 +8,24 @@ import importlib
 import json
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DataError, UsageError, listed
+from ..errors import DataError, MissingExtra, UsageError, listed
 from ..runtime.files import check_free, write_text
-from ..text import json_content, visible
-from .document import check_provenance, check_row
+from ..text import are_texts, is_whole, json_content, visible
 from .rows import STANDINGS, Row
 
 if TYPE_CHECKING:
     import pandas
 
+AIMS = ("lower", "higher", "floor", "at most floor")  # or a number
+_MOST_COUNT = (1 << 53) - 1
+_LARGEST = 1e300  # of a number; sums of some are still finite
 _ALL_ROWS = "All rows: print(evaluation.table(per_label=True))."
 
 
@@ -81,15 +84,10 @@ class Evaluation:
         per_label : bool
             Whether to add the rows of each label.
         """
-        shown = [r for r in self.rows if per_label or r.label == "all"]
-        lines = [
-            ["topic", "metric", *(["label"] if per_label else []), "value", "floor", "standing", "aim", "interval", ""]
-        ]
-        for row in shown:
-            note = row.note if row.value is None else ""
-            numbers = [figure(row.value), figure(row.floor), _standing(row), row.aim, _span(row), note]
-            lines.append([row.topic, row.metric, *([row.label] if per_label else []), *numbers])
-        return aligned(lines, {"value", "floor"})
+        label = ["label"] if per_label else []
+        heads = ["topic", "metric", *label, "value", "floor", "standing", "aim", "interval", ""]
+        rows = [_cells(row) for row in self.rows if per_label or row.label == "all"]
+        return aligned([heads, *([cells[head] for head in heads] for cells in rows)], {"value", "floor"})
 
     def __repr__(self) -> str:
         people = ", ".join(f"{n['used']:,} {name}" for name, n in self.provenance.get("people", {}).items())
@@ -109,16 +107,13 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Return the overall rows as an HTML table for notebooks, with remarks and verdict."""
-        head = ("topic", "metric", "value", "floor", "aim", "interval", "standing", "note")
-        lines = ["".join(f"<th>{name}</th>" for name in head)]
-        for row in self.rows:
-            if row.label == "all":
-                numbers = (figure(row.value), figure(row.floor), row.aim, _span(row), _standing(row))
-                cells = (row.topic, row.metric, *numbers)
-                lines.append("".join(f"<td>{html.escape(cell)}</td>" for cell in (*cells, row.note)))
+        heads = ("topic", "metric", "value", "floor", "aim", "interval", "standing", "note")
+        head = "".join(f"<th>{name}</th>" for name in heads)
+        rows = [_cells(row) for row in self.rows if row.label == "all"]
+        lines = ["".join(f"<td>{html.escape(cells[name])}</td>" for name in heads) for cells in rows]
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
         remarks = "".join(f"<li>{html.escape(str(text))}</li>" for text in self.provenance.get("remarks", []))
-        body = "".join(f"<tr>{line}</tr>" for line in lines[1:])
-        table = f"<table><thead><tr>{lines[0]}</tr></thead><tbody>{body}</tbody></table>"
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         verdict = f'<pre style="white-space: pre-wrap">{html.escape(self.verdict())}</pre>'
         return table + (f"<ul>{remarks}</ul>" if remarks else "") + verdict
 
@@ -190,8 +185,6 @@ class Evaluation:
         try:
             import pandas
         except ImportError:
-            from ..errors import MissingExtra
-
             raise MissingExtra("pandas", "frame", "Evaluation.to_frame()") from None
         return pandas.DataFrame([asdict(r) for r in self.rows], columns=[f.name for f in fields(Row)])
 
@@ -235,9 +228,9 @@ class Evaluation:
             figures, provenance = content["figures"], content["provenance"]
             if not isinstance(figures, dict) or not isinstance(provenance, dict):
                 raise TypeError("figures and provenance must be objects")
-            check_provenance(provenance)
+            _check_provenance(provenance)
             for at, row in enumerate(rows):
-                check_row(row, at)
+                _check_row(row, at)
             return cls(rows, figures, provenance)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
@@ -273,16 +266,58 @@ def _with_numbers(content: Any) -> Any:
     return [_with_numbers(value) for value in content] if isinstance(content, list) else content
 
 
-def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
-    """Return lines of cells as a plain-text table, the columns of numbers aligned to the right.
+# ---- what comes from a file ---------------------------------------------------------------------------------------
 
-    Parameters
-    ----------
-    lines : sequence of sequence of str
-        The first is the head.
-    numeric : collection of str
-        Heads of the columns of numbers.
-    """
+
+def _check_row(row: Row, at: int) -> None:
+    """Raise ValueError unless names are texts, values are numbers or absent, and the aim is one that can be met."""
+    texts = (row.topic, row.metric, row.label, row.aim, row.note)
+    numbers = (row.value, row.floor, row.low, row.high, row.chance)
+    if not all(isinstance(t, str) for t in texts) or not all(n is None or _is_number(n) for n in numbers):
+        raise ValueError(f"row {at} has a value of another type")
+    if row.aim not in AIMS and not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", row.aim):
+        raise ValueError(f"row {at} has the aim {row.aim[:40]!r}; accepted: {', '.join(AIMS)}, a number")
+    try:
+        _ = row.standing
+    except (ValueError, TypeError, ArithmeticError):
+        raise ValueError(f"row {at} cannot be judged by its aim {row.aim!r}") from None
+
+
+def _check_provenance(provenance: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the entries that are shown or compared are of their types; others may be anything."""
+    seed, files = provenance.get("seed"), provenance.get("files", {})
+    people, by_label = provenance.get("people", {}), provenance.get("people_by_label", {})
+    right = {
+        "files": isinstance(files, dict) and are_texts(list(files.values())),
+        "remarks": are_texts(provenance.get("remarks", [])),
+        "label": are_texts(provenance.get("label") or []),
+        "sites": is_whole(provenance.get("sites", 0), 0, _MOST_COUNT),
+        "seed": seed is None or isinstance(seed, int),
+        "people": isinstance(people, dict)
+        and all(_are_counts(counts) and {"given", "used"} <= counts.keys() for counts in people.values()),
+        "people_by_label": isinstance(by_label, dict) and all(map(_are_counts, by_label.values())),
+    }
+    for name, is_right in right.items():
+        if not is_right:
+            raise ValueError(f"the provenance has a value of another type for {name}")
+
+
+def _is_number(value: Any) -> bool:
+    """True if this is a number that a table and a figure can show; NaN and infinity are, as what is not known."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < _LARGEST or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, dict) and all(is_whole(n, 0, _MOST_COUNT) for n in values.values())
+
+
+# ---- tables -------------------------------------------------------------------------------------------------------
+
+
+def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
+    """Return a head and lines of cells as a plain-text table; the columns with these heads are aligned to the right."""
     lines = [[visible(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     right = [head in numeric for head in lines[0]]
@@ -293,12 +328,17 @@ def aligned(lines: Sequence[Sequence[str]], numeric: Collection[str]) -> str:
     return "\n".join(rows)
 
 
-def _standing(row: Row) -> str:
-    return "" if row.standing is None else STANDINGS[row.standing]
-
-
-def _span(row: Row) -> str:
-    return "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}"
+def _cells(row: Row) -> dict[str, str]:
+    """Return what a table shows of a row, by column; the one without a head says why there is no value."""
+    texts = {"topic": row.topic, "metric": row.metric, "label": row.label, "aim": row.aim, "note": row.note}
+    return {
+        **texts,
+        "value": figure(row.value),
+        "floor": figure(row.floor),
+        "standing": "" if row.standing is None else STANDINGS[row.standing],
+        "interval": "" if row.low is None or row.high is None else f"{figure(row.low)} … {figure(row.high)}",
+        "": row.note if row.value is None else "",
+    }
 
 
 def figure(number: float | None) -> str:

@@ -6,9 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .comparison import Cohort, Comparison
-from .resampling import block_starts, correlation, correlation_of, interval, moments, rmse_of
-from .rows import NotComputable, Row, RowBuilder
+from .comparison import Comparison
+from .rows import NotComputable, Row, RowBuilder, block_starts, correlation, correlation_of, interval, moments, rmse_of
 
 RARE = 0.05
 LOST_BINS = (0.0, 0.001, 0.01, 0.05, 0.5)
@@ -30,12 +29,12 @@ def allele_frequencies(comparison: Comparison) -> list[Row]:
     """
     builder = RowBuilder(comparison.label, "frequency")
     rare = minor(comparison.train.frequency) < RARE
-    for suffix, sites in (("", np.ones(len(rare), dtype=bool)), (", MAF < 5 %", rare)):
-        if not sites.any():
-            for name, aim in (("AF RMSE", "lower"), ("AF max error", "lower"), ("AF r", "higher")):
-                builder.cannot(name + suffix, aim, "no site has a MAF < 5 % in train")
-        else:
-            _add_frequency_rows(builder, comparison, suffix, sites)
+    _add_frequency_rows(builder, comparison, "", np.ones(len(rare), dtype=bool))
+    if rare.any():
+        _add_frequency_rows(builder, comparison, ", MAF < 5 %", rare)
+    else:
+        for name, aim in (("AF RMSE", "lower"), ("AF max error", "lower"), ("AF r", "higher")):
+            builder.cannot(f"{name}, MAF < 5 %", aim, "no site has a MAF < 5 % in train")
     _frequency_figure(comparison)
     return builder.rows
 
@@ -44,24 +43,19 @@ def _add_frequency_rows(builder: RowBuilder, comparison: Comparison, suffix: str
     note = "" if comparison.holdout else "against train: no held-out people were given"
     if suffix:
         note = f"{int(sites.sum())} sites with MAF < 5 % in train"
+    p = {name: cohort.frequency[sites] for name, cohort in comparison.cohorts.items()}
 
-    def rmse(a: Cohort, b: Cohort) -> float:
-        return float(np.sqrt(np.mean((a.frequency - b.frequency)[sites] ** 2)))
-
-    def largest(a: Cohort, b: Cohort) -> float:
-        return float(np.abs((a.frequency - b.frequency)[sites]).max())
-
-    def agreement(a: Cohort, b: Cohort) -> float:
-        return correlation(a.frequency[sites], b.frequency[sites])
-
+    rmse = comparison.compare(lambda a, b: float(np.sqrt(np.mean((p[a] - p[b]) ** 2))))
+    largest = comparison.compare(lambda a, b: float(np.abs(p[a] - p[b]).max()))
     starts = block_starts(int(sites.sum()))
-    sums = moments(comparison.synthetic.frequency[sites], comparison.reference.frequency[sites], starts)
+    sums = moments(p["synthetic"], p[comparison.reference_name], starts)
     span = interval(lambda i: rmse_of(sums[i].sum(axis=0)), len(starts), comparison.seed)
-    builder.add(f"AF RMSE{suffix}", *comparison.compare(rmse), "lower", span, note)
-    builder.add(f"AF max error{suffix}", *comparison.compare(largest), "lower", note="the worst site")
+    builder.add(f"AF RMSE{suffix}", *rmse, "lower", span, note)
+    builder.add(f"AF max error{suffix}", *largest, "lower", note="the worst site")
     try:
+        agreement = comparison.compare(lambda a, b: correlation(p[a], p[b]))
         span = interval(lambda i: correlation_of(sums[i].sum(axis=0)), len(starts), comparison.seed)
-        builder.add(f"AF r{suffix}", *comparison.compare(agreement), "higher", span, note)
+        builder.add(f"AF r{suffix}", *agreement, "higher", span, note)
     except NotComputable as reason:
         builder.cannot(f"AF r{suffix}", "higher", str(reason))
 
@@ -69,14 +63,13 @@ def _add_frequency_rows(builder: RowBuilder, comparison: Comparison, suffix: str
 def _frequency_figure(comparison: Comparison) -> None:
     """Store the frequencies of some sites: of 1,500 overall, of fewer for each label."""
     root = comparison.root
-    overall = comparison is root
-    shown = 1500 if overall else min(400, 8000 // len(root.by_label))
+    shown = 1500 if comparison is root else min(400, 8000 // len(root.by_label))
     sites = np.sort(comparison.generator(3).permutation(comparison.train.n_sites)[:shown])
     cohorts = {"reference": comparison.reference, "synthetic": comparison.synthetic}
     if comparison.holdout:
         cohorts["train"] = comparison.train
     points: dict = {name: cohort.frequency[sites].round(4).tolist() for name, cohort in cohorts.items()}
-    if overall:
+    if comparison is root:
         extra = {"reference_name": comparison.reference_name, "by_label": {}}
         root.figures["allele_frequency"] = {"train": None, **points, **extra}
     else:
@@ -96,12 +89,11 @@ def sites_lost(comparison: Comparison) -> list[Row]:
     if not polymorphic.any():
         raise NotComputable("no site is polymorphic in train")
     lost = polymorphic & (minor(comparison.synthetic.frequency) == 0)
-    dosages = np.maximum(train.dosages, 0).astype(np.float32)
-    copies = (train.dosages >= 0).astype(np.float32) if train.missing else None
-    draws = comparison.generator(4).multinomial(train.n_people, np.full(train.n_people, 1 / train.n_people), size=20).T
-    alts = dosages @ draws.astype(np.float32)
-    called = train.ploidy * (copies @ draws.astype(np.float32) if copies is not None else float(train.n_people))
-    lost_by_chance = polymorphic[:, None] & ((alts < 0.5) | (alts > called - 0.5))
+    draws = comparison.generator(4).multinomial(train.n_people, np.full(train.n_people, 1 / train.n_people), size=20)
+    times = draws.T.astype(np.float32)  # of each person in each sample
+    alts = np.maximum(train.dosages, 0).astype(np.float32) @ times
+    copies = (train.dosages >= 0).astype(np.float32) @ times if train.missing else float(train.n_people)
+    lost_by_chance = polymorphic[:, None] & ((alts < 0.5) | (alts > train.ploidy * copies - 0.5))
     bins = {"sites lost": polymorphic}
     for low, high in pairwise(LOST_BINS):
         bins[f"sites lost, MAF {low:g}-{high:g}"] = polymorphic & (maf > low) & (maf <= high)
@@ -112,35 +104,18 @@ def sites_lost(comparison: Comparison) -> list[Row]:
         share = lost[chosen].astype(float)
         starts = block_starts(len(share))
         sums, sizes = np.add.reduceat(share, starts), np.diff([*starts, len(share)])
-        builder.add(
-            name,
-            share.mean(),
-            lost_by_chance[chosen].mean(),
-            "lower",
-            interval(lambda i, s=sums, n=sizes: s[i].sum() / n[i].sum(), len(starts), comparison.seed),
-            f"share of {int(chosen.sum())} sites; floor: bootstrap of train",
-        )
+        span = interval(lambda i, s=sums, n=sizes: s[i].sum() / n[i].sum(), len(starts), comparison.seed)
+        note = f"share of {int(chosen.sum())} sites; floor: bootstrap of train"
+        builder.add(name, share.mean(), lost_by_chance[chosen].mean(), "lower", span, note)
     return builder.rows
 
 
 def projected_counts(alts: np.ndarray, called: np.ndarray, size: int) -> np.ndarray:
-    """Return the probability of minor-allele counts 1 … size // 2 among `size` called alleles of each site.
+    """Return the probability of minor-allele counts 1 … size // 2 among `size` called alleles: (sites, size // 2).
 
     The hypergeometric projection of Gutenkunst et al. (2009): with k alt alleles of n, j of them are among the chosen
     with probability C(k, j) C(n - k, size - j) / C(n, size). Without projection (n = size) the sum over sites equals
-    `allel.sfs_folded` without the monomorphic class.
-
-    Parameters
-    ----------
-    alts, called : arrays of int, shape (sites,)
-        Alt alleles and called alleles of each site.
-    size : int
-        Alleles to project to.
-
-    Returns
-    -------
-    array of float, shape (sites, size // 2)
-        Rows of zeros for sites with fewer called alleles.
+    `allel.sfs_folded` without the monomorphic class. A site with fewer called alleles has zeros.
     """
     from scipy.special import binom
 
@@ -172,12 +147,9 @@ def spectra(comparison: Comparison) -> list[Row]:
         raise NotComputable("no site is polymorphic")
     spectrum = {name: count / count.sum() for name, count in counts.items()}
 
-    def total_variation(a: str, b: str) -> float:
-        return 0.5 * float(np.abs(spectrum[a] - spectrum[b]).sum())
-
-    value = total_variation("synthetic", comparison.reference_name)
-    floor = total_variation("train", "holdout") if comparison.holdout else None
-    builder.add("SFS distance", value, floor, "lower", note=f"total variation, projected to {size} alleles")
+    distance = comparison.compare(lambda a, b: 0.5 * float(np.abs(spectrum[a] - spectrum[b]).sum()))
+    note = f"total variation, projected to {size} alleles"
+    builder.add("SFS distance", *distance, "lower", note=note)
     note = f"share of the polymorphic sites, projected to {size} alleles; floor: train"
     if comparison.holdout:
         note += f"; held-out {spectrum['holdout'][0]:.4f}"

@@ -19,6 +19,7 @@ evaluated, the attack that uses all of them counts where it is stronger.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Threshold:
 _ATTACKED = "upper end; real people give .5, and an upper end of about .53 with 500 held out, .6 with 100"
 _WEAK = "upper end; a weak attack, for what it finds without haplotypes; real people give .5"
 _GROUP = "upper end; left out or passed by chance where few people are judged"
+_COPIED = "nobody nearly equals another person: the floor, about 0; the interval is no excuse"
 _PRICE = "less leak has this price"
 # Between two sets of real people, the ratio to the floor lies between .5 and 2.5 in the noisiest rows (maxima,
 # heterozygosity), which are therefore not checked; for the RMSE of frequencies and of r² it was below 1.6 in every
@@ -78,12 +80,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "frequency attack AUC": Threshold("0.65", 0.5, _WEAK, by_chance=False, upper=True),
     "exact copies": Threshold("+0.01", None, "unseen people share common haplotypes: the floor"),
     "near copies": Threshold("+0.01", None, "unseen people come near by chance: the floor"),
-    "copied people": Threshold(
-        "+0.02",
-        None,
-        "nobody nearly equals another person: the floor, about 0; the interval is no excuse",
-        by_chance=False,
-    ),
+    "copied people": Threshold("+0.02", None, _COPIED, by_chance=False),
     "AF RMSE": Threshold("2x", None, "two sets of real people differ by the floor, seldom by 1.6 times it"),
     "LD RMSE": Threshold("3x", None, f"real people: the floor, seldom 1.6 times it; independent sites: 11x; {_PRICE}"),
     "AA_truth": Threshold("~0.4", None, f"real people give the floor, independent sites .5 more; {_PRICE}"),
@@ -191,22 +188,23 @@ def judge(evaluation: Evaluation, thresholds: Mapping[str, str] | None = None) -
     UsageError
         If a metric is unknown or a limit cannot be read.
     """
-    limits = {metric: threshold.limit for metric, threshold in THRESHOLDS.items()}
-    rows = {row.metric: row for row in evaluation.rows if row.label == "all"}
-    rows |= {metric: row for metric in limits if (row := _strongest(evaluation.rows, metric)) is not None}
-    for metric, limit in (thresholds or {}).items():
-        if metric not in limits and metric not in rows:
-            raise UsageError(
-                f"There is no metric {metric!r} to set a threshold for; metrics: {listed([HELD_OUT, *rows], 60)}."
-            )
-        limits[metric] = limit
+    given = thresholds or {}
+    limits = {metric: threshold.limit for metric, threshold in THRESHOLDS.items()} | dict(given)
+    counts: Mapping[str, Any] = evaluation.provenance.get("people", {}).get("holdout") or {}
+    held_out = Row("", HELD_OUT, "all", float(counts.get("used", 0)), aim="higher")
+    rows = {HELD_OUT: held_out} | {row.metric: row for row in evaluation.rows if row.label == "all"}
+    rows |= {metric: row for metric in THRESHOLDS if (row := _strongest(evaluation.rows, metric)) is not None}
+    rows[HELD_OUT] = held_out
+    for metric in given:
+        if metric not in THRESHOLDS and metric not in rows:
+            raise UsageError(f"There is no metric {metric!r} to set a threshold for; metrics: {listed(rows, 60)}.")
     checks = []
     for metric, limit in limits.items():
-        bounds = parse_limit(metric, limit)
-        if bounds is not None and metric == HELD_OUT:
-            checks.append(_people_check(evaluation, limit, bounds))
-        elif bounds is not None and (metric in (thresholds or {}) or _is_judged(metric, rows.get(metric))):
-            checks.append(_row_check(metric, rows.get(metric), limit, bounds))
+        bounds, row = parse_limit(metric, limit), rows.get(metric)
+        # groups that are too small to attack, and labels where there is one, have no row with a value
+        absent = metric not in given and THRESHOLDS[metric].why == _GROUP and (row is None or row.value is None)
+        if bounds is not None and not absent:
+            checks.append(_check(metric, row, limit, bounds))
     return Gate(tuple(checks), _attacked(evaluation.provenance))
 
 
@@ -227,11 +225,6 @@ def _upper(row: Row) -> float:
     return value
 
 
-def _is_judged(metric: str, row: Row | None) -> bool:
-    """True unless the check is of a part of the people that is too small to attack, or of labels where there is one."""
-    return THRESHOLDS[metric].why != _GROUP or (row is not None and row.value is not None)
-
-
 def _attacked(provenance: Mapping[str, Any]) -> str:
     """Return what was attacked and what the attackers knew, for the message."""
     people = {name: counts["used"] for name, counts in (provenance.get("people") or {}).items()}
@@ -246,87 +239,67 @@ def _attacked(provenance: Mapping[str, Any]) -> str:
     )
 
 
-def _row_check(metric: str, row: Row | None, limit: str, bounds: Bounds) -> Check:
+def _check(metric: str, row: Row | None, limit: str, bounds: Bounds) -> Check:
     if row is None or row.value is None:
         reason = "cannot be computed: " + (row.note if row is not None and row.note else "there is no such row")
         return Check(metric, limit, False, None, None, None, None, None, reason)
-    default = THRESHOLDS.get(metric)
-    null = default.null if default is not None and default.null is not None else row.floor
-    if bounds.of_floor and row.floor is None:
+    default = THRESHOLDS.get(metric, Threshold(limit, None, ""))
+    null = row.floor if default.null is None else default.null
+    if bounds.form in _OF_FLOOR and row.floor is None:
         reason = f"the limit {limit} is relative to the floor, and there is none (no held-out people)"
         return Check(metric, limit, False, row.value, None, null, row.low, row.high, reason)
-    low, high = bounds.range(row.floor, row.aim)
-    judged = _upper(row) if default is not None and default.upper else row.value
-    inside = _inside(judged, low, high)
-    reason = figure(judged) + ("" if inside else f" is {_beyond(judged, low, high)}")
-    if not inside and judged != row.value and row.low is not None and null is not None and row.low <= null:
-        reason += ", which more held-out people may lower"
+    low, high = bounds.range(row.floor or 0.0, row.aim)
+    judged = _upper(row) if default.upper else row.value
+    inside = low <= judged <= high
+    reason = f"{judged:.0f} people" if metric == HELD_OUT else figure(judged)
+    if not inside:
+        reason += f" is below {figure(low)}" if judged < low else f" is above {figure(high)}"
+        if judged != row.value and row.low is not None and null is not None and row.low <= null:
+            reason += ", which more held-out people may lower"
     if metric.endswith(_WORST):
         reason = f"{row.label}: {reason}"
-    real = "" if null is None else f"real people: {figure(null)}"
-    by_chance = False
+    by_chance, details = False, []
     if row.low is not None and row.high is not None:
-        by_chance = null is not None and row.low <= null <= row.high and (default is None or default.by_chance)
-        value = "" if judged == row.value else f"{figure(row.value)}, "
-        reason += f" ({value}interval {figure(row.low)} … {figure(row.high)}" + (f", {real})" if real else ")")
-    elif real:
-        reason += f" ({real})"
+        by_chance = default.by_chance and null is not None and row.low <= null <= row.high
+        details += [] if judged == row.value else [figure(row.value)]
+        details.append(f"interval {figure(row.low)} … {figure(row.high)}")
+    if null is not None:
+        details.append(f"real people: {figure(null)}")
+    reason += f" ({', '.join(details)})" if details else ""
     return Check(metric, limit, inside or by_chance, row.value, row.floor, null, row.low, row.high, reason)
-
-
-def _people_check(evaluation: Evaluation, limit: str, bounds: Bounds) -> Check:
-    people: Mapping[str, Any] = evaluation.provenance.get("people", {}).get("holdout") or {}
-    count = float(people.get("used", 0))
-    low, high = bounds.range(None, "higher")
-    inside = _inside(count, low, high)
-    reason = f"{count:.0f} people" + ("" if inside else f" is {_beyond(count, low, high)}")
-    return Check(HELD_OUT, limit, inside, count, None, None, None, None, reason)
-
-
-def _inside(value: float, low: float | None, high: float | None) -> bool:
-    return (low is None or value >= low) and (high is None or value <= high)
-
-
-def _beyond(value: float, low: float | None, high: float | None) -> str:
-    if low is not None and value < low:
-        return f"below {figure(low)}"
-    return f"above {figure(high)}"
 
 
 # ---- limits -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """A parsed limit: plain numbers, a multiple of the floor, or a distance from it."""
-
-    low: float | None = None
-    high: float | None = None
-    plain: float | None = None
-    times: float | None = None
-    more: float | None = None
-    around: float | None = None
-
-    @property
-    def of_floor(self) -> bool:
-        """True if the limit is relative to the floor."""
-        return any(part is not None for part in (self.times, self.more, self.around))
-
-    def range(self, floor: float | None, aim: str) -> tuple[float | None, float | None]:
-        """Return the lowest and highest value that passes; None means no bound."""
-        if self.plain is not None:
-            return (self.plain, None) if aim == "higher" else (None, self.plain)
-        if self.of_floor:
-            assert floor is not None
-            if self.around is not None:
-                return floor - self.around, floor + self.around
-            bound = self.times * floor if self.times is not None else floor + (self.more or 0.0)
-            return (bound, None) if aim == "higher" else (None, bound)
-        return self.low, self.high
-
-
 _LONGEST = 60  # characters of a limit
 _NUMBER = r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?"
+_FORMS = {
+    "plain": rf"({_NUMBER})",
+    "times": rf"({_NUMBER})x",
+    "around": rf"~({_NUMBER})",
+    "more": rf"([+-]{_NUMBER})",
+    "between": rf"(-?{_NUMBER})?\.\.(-?{_NUMBER})?",
+}
+_OF_FLOOR = ("times", "around", "more")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A parsed limit: its form, and its number or its two."""
+
+    form: str
+    numbers: Sequence[float]
+
+    def range(self, floor: float, aim: str) -> tuple[float, float]:
+        """Return the lowest and highest value that passes; infinite where there is no bound."""
+        number = self.numbers[0]
+        if self.form == "between":
+            return number, self.numbers[1]
+        if self.form == "around":
+            return floor - number, floor + number
+        bound = {"plain": number, "times": number * floor, "more": floor + number}[self.form]
+        return (bound, math.inf) if aim == "higher" else (-math.inf, bound)
 
 
 def parse_limit(metric: str, text: str) -> Bounds | None:
@@ -335,19 +308,12 @@ def parse_limit(metric: str, text: str) -> Bounds | None:
         return None
     if len(text) > _LONGEST:
         raise UsageError(f"The threshold {text[:_LONGEST]!r}… of {metric!r} has {len(text)} characters; give fewer.")
-    if re.fullmatch(_NUMBER, text):
-        return Bounds(plain=float(text))
-    if match := re.fullmatch(rf"({_NUMBER})x", text):
-        return Bounds(times=float(match[1]))
-    if match := re.fullmatch(rf"~({_NUMBER})", text):
-        return Bounds(around=float(match[1]))
-    if re.fullmatch(rf"[+-]{_NUMBER}", text):
-        return Bounds(more=float(text))
-    match = re.fullmatch(rf"(-?{_NUMBER})?\.\.(-?{_NUMBER})?", text)
-    if match and (match[1] or match[2]):
-        low, high = (float(part) if part else None for part in match.groups())
-        if low is None or high is None or low <= high:
-            return Bounds(low=low, high=high)
+    for form, pattern in _FORMS.items():
+        match = re.fullmatch(pattern, text)
+        if match and any(match.groups()):
+            numbers = [float(part or end) for part, end in zip(match.groups(), ("-inf", "inf"), strict=False)]
+            if numbers == sorted(numbers):
+                return Bounds(form, numbers)
     raise UsageError(
         f"The threshold {text!r} of {metric!r} cannot be read; accepted: a number, LOW..HIGH, 2x (times the floor), "
         "+0.01 or -0.01 (from the floor), ~0.1 (either way from the floor), or off."

@@ -9,8 +9,7 @@ import numpy as np
 from ..genotypes import Genotypes
 from ..numerics import fill_missing, principal_axes, standardise
 from .comparison import Cohort
-from .resampling import correlation
-from .rows import NotComputable
+from .rows import NotComputable, correlation
 
 AXES = 3
 FAR_PAIRS = 4000

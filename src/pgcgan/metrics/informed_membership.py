@@ -30,10 +30,9 @@ from typing import Any
 import numpy as np
 
 from ..numerics import fill_missing, roc_auc
-from .comparison import Comparison
+from .comparison import Cohort, Comparison
 from .privacy import interpolated, roc_curve, true_positive_rate
-from .resampling import interval
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, RowBuilder, interval
 
 WIDTHS = (25, 100, 400)  # sites; each a multiple of the one before
 CLASSES = (1, 2, 3, 5, 10)  # least count in the reference of every class but the first
@@ -60,15 +59,9 @@ METRICS = tuple(
 def window_codes(rows: np.ndarray, seed: int) -> list[np.ndarray]:
     """Return, for each width, a 64-bit code of every row in every window: arrays of uint64, shape (windows, rows).
 
-    Equal haplotypes have equal codes; unequal ones have the same code with a probability of about 2⁻⁶⁰. Codes of wide
-    windows are computed from those of narrow ones; sites after the last whole window are left out.
-
-    Parameters
-    ----------
-    rows : array of int8, shape (sites, rows)
-        Without missing calls.
-    seed : int
-        Random seed of the codes; codes are comparable if it is the same.
+    The rows are int8, shape (sites, rows), without missing calls. Equal haplotypes have equal codes (of one seed);
+    unequal ones have the same code with a probability of about 2⁻⁶⁰. Codes of wide windows are computed from those of
+    narrow ones; sites after the last whole window are left out.
     """
     generator = np.random.default_rng([seed, 14])
     codes: list[np.ndarray] = []
@@ -122,12 +115,9 @@ def numbered_windows(sets: Sequence[np.ndarray], seed: int) -> list[list[np.ndar
 class Knowledge:
     """What an attacker derives of each person judged.
 
-    Parameters
-    ----------
-    features : array of float, shape (people, features)
-        By width and class: number of windows, and sum of log(count in S + 1/2).
-    commonness : array of float, shape (people,)
-        Mean of log(count in the reference + 1/2) over windows; the lowest have the rarest haplotypes.
+    The features, shape (people, features), are by width and class the number of windows and the sum of log(count in S +
+    1/2). The commonness, shape (people,), is the mean of log(count in the reference + 1/2) over windows: the lowest
+    have the rarest haplotypes.
     """
 
     features: np.ndarray
@@ -201,19 +191,9 @@ def cross_fitted_scores(features: np.ndarray, member: np.ndarray, seed: int = 0)
     return np.asarray(cross_val_predict(_regression(), features, member, cv=folds, method="decision_function"))
 
 
-def fitted_scores(features: np.ndarray, examples: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """Return membership scores by a logistic regression that was fitted to examples: shape (people,).
-
-    Parameters
-    ----------
-    features : array of float, shape (people, features)
-        Of the people judged.
-    examples : array of float, shape (examples, features)
-        Of synthetic people with and without themselves in S, or of people counted in the people of shadow models.
-    member : array of bool, shape (examples,)
-        Whether the synthetic person was in S, or the shadow model was fitted to the person.
-    """
-    return np.asarray(_regression().fit(examples, member).decision_function(features))
+def _fitted_scores(features: np.ndarray, examples: Sequence[np.ndarray], member: np.ndarray) -> np.ndarray:
+    """Return membership scores by a logistic regression that was fitted to examples: shape (people,)."""
+    return np.asarray(_regression().fit(np.concatenate(examples), member).decision_function(features))
 
 
 def _regression() -> Any:
@@ -229,17 +209,7 @@ def _regression() -> Any:
 
 @dataclass(frozen=True)
 class Trial:
-    """Scores of the people judged in one run of an attack.
-
-    Parameters
-    ----------
-    scores : array of float, shape (people,)
-    member : array of bool, shape (people,)
-        True for training people.
-    label : array of str, shape (people,), or None
-    rare : array of bool, shape (people,)
-        True for the tenth with the rarest haplotypes.
-    """
+    """Scores, membership, labels and rarity (the tenth with the rarest haplotypes) of the people judged in one run."""
 
     scores: np.ndarray
     member: np.ndarray
@@ -252,15 +222,9 @@ class Trial:
 
 
 def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> list[Trial]:
-    """Run the attack: once for the pool, twice for the panel.
+    """Run the attack of one of `ATTACKERS` or of `SHADOWS`: once for the pool, twice for the panel.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        With held-out people.
-    attacker : {"pool", "panel", "pool, copies", "pool, shadow models"}
-    every : bool
-        True to use all synthetic people given, not only as many as training people.
+    It uses as many synthetic people as training people, or all that were given (`every`).
     """
     train, holdout = comparison.train, comparison.cohort("holdout")
     width = train.rows_per_person
@@ -277,15 +241,12 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
         member = np.arange(train.n_people + len(others)) < train.n_people
         if attacker.endswith("copies"):
             of_copies = [knowledge(released, reference, released, width, in_released=k).features for k in (False, True)]
-            is_copy = np.repeat([True, False], [len(part) for part in of_copies])
-            scores = fitted_scores(known.features, np.concatenate(of_copies), is_copy)
+            scores = _fitted_scores(known.features, of_copies, np.repeat([True, False], len(of_copies[0])))
         elif attacker == SHADOWS:
-            examples = [
-                knowledge(judged, reference, by_name[f"shadow {k}"], width, in_reference=True).features
-                for k in range(len(comparison.shadows))
-            ]
-            of_shadows = np.concatenate([member for _, member in comparison.shadows])
-            scores = fitted_scores(known.features, np.concatenate(examples), of_shadows)
+            shadows = [windows for name, windows in by_name.items() if name.startswith("shadow")]
+            of_shadows = [knowledge(judged, reference, s, width, in_reference=True).features for s in shadows]
+            known_to_them = np.concatenate([members for _, members in comparison.shadows])
+            scores = _fitted_scores(known.features, of_shadows, known_to_them)
         else:
             scores = cross_fitted_scores(known.features, member, comparison.seed)
         label = None
@@ -299,12 +260,18 @@ def attack(comparison: Comparison, attacker: str, *, every: bool = False) -> lis
     return [run(judged, panel) for panel, judged in (halves, halves[::-1])]
 
 
+def _all_released(comparison: Comparison) -> Cohort | None:
+    """Return all synthetic people given, if these are more than are compared."""
+    released = comparison.released
+    return released if released and released.n_people > comparison.synthetic.n_people else None
+
+
 def _numbered_cohorts(comparison: Comparison) -> dict[str, list[np.ndarray]]:
     """Return the numbered windows of all cohorts by name; a missing call takes the most common allele of its site."""
-    cohorts = {**comparison.cohorts, "released": comparison.released}
+    cohorts = comparison.cohorts
+    if everybody := _all_released(comparison):
+        cohorts["released"] = everybody
     cohorts |= {f"shadow {k}": people for k, (people, _) in enumerate(comparison.shadows)}
-    if comparison.released.n_people == comparison.synthetic.n_people:  # nobody more
-        del cohorts["released"]
     values = [
         np.rint(fill_missing(cohort.values.T)).astype(np.int8).T if cohort.missing else cohort.values
         for cohort in cohorts.values()
@@ -320,17 +287,14 @@ def informed_attacks(comparison: Comparison) -> list[Row]:
     in `metrics.informed_membership`. Intervals resample people, not the fit of the weights; the floor is chance.
     """
     comparison.cohort("holdout")
-    comparison.require(2 * MIN_JUDGED)
-    builder = RowBuilder(comparison.label, "privacy")
+    builder = comparison.builder("privacy", 2 * MIN_JUDGED)
     curves = {}
     for attacker in (*ATTACKERS, *([SHADOWS] if comparison.shadows else ())):
-        trials = attack(comparison, attacker)
-        _add_attack(builder, trials, attacker, comparison)
-        curves[attacker] = roc_at(trials).round(5).tolist()
-        if comparison.released.n_people > comparison.synthetic.n_people and attacker != SHADOWS:
-            trials = attack(comparison, attacker, every=True)
-            _add_attack(builder, trials, f"{attacker}, {ALL_PEOPLE}", comparison)
-            curves[f"{attacker}, {ALL_PEOPLE}"] = roc_at(trials).round(5).tolist()
+        for every in (False, True) if _all_released(comparison) and attacker != SHADOWS else (False,):
+            trials = attack(comparison, attacker, every=every)
+            suffix = f"{attacker}, {ALL_PEOPLE}" if every else attacker
+            _add_attack(builder, trials, suffix, comparison)
+            curves[suffix] = roc_at(trials).round(5).tolist()
     comparison.figures["informed_roc"] = {"fpr": _GRID.round(6).tolist(), "curves": curves}
     return builder.rows
 
@@ -342,35 +306,35 @@ def roc_at(trials: Sequence[Trial], false_positives: np.ndarray = _GRID) -> np.n
 
 
 def _add_attack(builder: RowBuilder, trials: Sequence[Trial], suffix: str, comparison: Comparison) -> None:
+    """Append the rows of all people judged, of those with the rarest haplotypes, and of each label."""
     everybody = [np.ones(len(trial.member), dtype=bool) for trial in trials]
-    _add_group(builder, trials, everybody, suffix, "all", comparison.seed)
-    _add_group(builder, trials, [trial.rare for trial in trials], f"{suffix}, rarest tenth", "all", comparison.seed)
-    for value in comparison.by_label if len(comparison.by_label) > 1 else ():
-        groups = [np.asarray(trial.label == value) for trial in trials]
-        _add_group(builder, trials, groups, suffix, value, comparison.seed)
+    groups = [("all", suffix, everybody), ("all", f"{suffix}, rarest tenth", [trial.rare for trial in trials])]
+    if len(comparison.by_label) > 1:
+        groups += [(k, suffix, [np.asarray(trial.label == k) for trial in trials]) for k in comparison.by_label]
+    for label, name, chosen in groups:
+        pairs = [trial.of(people) for trial, people in zip(trials, chosen, strict=True)]
+        _add_group(builder, pairs, name, label, comparison.seed)
 
 
 def _add_group(
-    builder: RowBuilder, trials: Sequence[Trial], groups: Sequence[np.ndarray], suffix: str, label: str, seed: int
+    builder: RowBuilder, pairs: Sequence[tuple[np.ndarray, np.ndarray]], suffix: str, label: str, seed: int
 ) -> None:
-    """Append AUC and true positive rates of some of the people judged; of several trials, the mean."""
-    pairs = [trial.of(group) for trial, group in zip(trials, groups, strict=True)]
+    """Append AUC and true positive rates of the scores of members and others; of several trials, the mean."""
     sizes = [len(scores) for pair in pairs for scores in pair]
     quantities = {f"{_NAME} AUC, {suffix}": 0.5, **{f"{_NAME} TPR at {100 * r:g} % FPR, {suffix}": r for r in RATES}}
     for name, chance in quantities.items():
-
-        def statistic(*people: np.ndarray, chance: float = chance) -> float:
-            values = []
-            for k, (members, others) in enumerate(pairs):
-                scores = members[people[2 * k]], others[people[2 * k + 1]]
-                values.append(roc_auc(*scores) if chance == 0.5 else true_positive_rate(*scores, chance))
-            return float(np.mean(values))
-
         if min(sizes) < MIN_JUDGED // 2:
             builder.cannot(name, f"{chance:g}", f"needs {MIN_JUDGED // 2} people of each kind", label)
             continue
+
+        def statistic(*people: np.ndarray, chance: float = chance) -> float:
+            values = []
+            for (members, others), i, j in zip(pairs, people[::2], people[1::2], strict=True):
+                scores = members[i], others[j]
+                values.append(roc_auc(*scores) if chance == 0.5 else true_positive_rate(*scores, chance))
+            return float(np.mean(values))
+
         value = statistic(*map(np.arange, sizes))
-        note = f"{sizes[0]} members and {sizes[1]} others judged; floor: chance" + (
-            interpolated(chance, sizes[1]) if chance < 0.5 else ""
-        )
+        note = f"{sizes[0]} members and {sizes[1]} others judged; floor: chance"
+        note += interpolated(chance, sizes[1]) if chance < 0.5 else ""
         builder.add(name, value, chance, f"{chance:g}", interval(statistic, sizes, seed), note, label)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..numerics import fill_missing, standardise
 from .comparison import Cohort, Comparison
 from .frequency import minor
-from .resampling import block_starts, correlation, correlation_of, interval, moments, rmse_of
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, Span, block_starts, correlation, correlation_of, interval, moments, rmse_of
 
 COMMON = 0.05
 WINDOW = 500  # sites
@@ -21,6 +20,7 @@ FAR_PIECES = 40  # blocks of those sites that the bootstrap resamples
 TRIPLES_PER_GAP = 1500
 GAPS = tuple(2**k for k in range(11))
 _BLOCK = 100  # sites of a block, for the products and the bootstrap
+Agreement = tuple[float, float | None, str, Span]  # value, floor, aim and interval
 
 
 def common_sites(comparison: Comparison) -> np.ndarray:
@@ -36,25 +36,6 @@ def standardised(cohort: Cohort, sites: np.ndarray) -> np.ndarray:
     return standardise(cohort.filled(sites).T).T
 
 
-@dataclass(frozen=True)
-class PairSums:
-    """Sums of r² over pairs of neighbouring sites, for each block of sites.
-
-    Parameters
-    ----------
-    sums : dict of (str, str) to array of float, shape (blocks, 6)
-        n, Σa, Σb, Σa², Σb², Σab of the r² of two cohorts (as `resampling.moments`).
-    decay : dict of str to array of float
-        Mean r² by distance bin, of bins with ten pairs or more.
-    distance : array of float
-        Middle of each of these bins, in bp.
-    """
-
-    sums: dict[tuple[str, str], np.ndarray]
-    decay: dict[str, np.ndarray]
-    distance: np.ndarray
-
-
 def _distance_edges(position: np.ndarray, contig: np.ndarray) -> np.ndarray:
     """Return the edges of log-spaced bins from the median gap to the farthest pair within the window."""
     last = np.minimum(np.arange(len(position)) + WINDOW, np.searchsorted(contig, contig, side="right") - 1)
@@ -64,7 +45,14 @@ def _distance_edges(position: np.ndarray, contig: np.ndarray) -> np.ndarray:
     return np.geomspace(nearest, max(farthest, 2 * nearest), DECAY_BINS + 1)
 
 
-def _pair_sums(comparison: Comparison, sites: np.ndarray) -> PairSums:
+def _pair_sums(
+    comparison: Comparison, sites: np.ndarray
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Return sums of r² over pairs of neighbouring sites, its decay, and the distances of that in bp.
+
+    The sums are `resampling.moments` of the r² of two cohorts by block of sites, shape (blocks, 6); the decay is the
+    mean r² of a cohort by distance bin, of bins with ten pairs or more; a distance is the middle of such a bin.
+    """
     scaled = {name: standardised(cohort, sites) for name, cohort in comparison.cohorts.items()}
     compared = [("synthetic", comparison.reference_name)] + ([("train", "holdout")] if comparison.holdout else [])
     position, names = comparison.position[sites], comparison.contig[sites]
@@ -92,7 +80,7 @@ def _pair_sums(comparison: Comparison, sites: np.ndarray) -> PairSums:
             totals[name] += np.bincount(bins[inside], weights=values[inside], minlength=DECAY_BINS)
     used = counts >= 10
     decay = {name: total[used] / counts[used] for name, total in totals.items()}
-    return PairSums({k: np.array(v) for k, v in products.items()}, decay, np.sqrt(edges[:-1] * edges[1:])[used])
+    return {k: np.array(v) for k, v in products.items()}, decay, np.sqrt(edges[:-1] * edges[1:])[used]
 
 
 def linkage_disequilibrium(comparison: Comparison) -> list[Row]:
@@ -104,40 +92,32 @@ def linkage_disequilibrium(comparison: Comparison) -> list[Row]:
     pairs; a site that is monomorphic in one set counts with r² = 0 there. The decay is the mean r² in 25 log-spaced
     distance bins on one contig, and its RMSE that of the curve.
     """
-    comparison.require()
-    builder = RowBuilder(comparison.label, "linkage")
+    builder = comparison.builder("linkage")
     sites = common_sites(comparison)
-    pairs = _pair_sums(comparison, sites)
-    sums = pairs.sums["synthetic", comparison.reference_name]
-    floor = pairs.sums.get(("train", "holdout"))
+    sums, decay, distance = _pair_sums(comparison, sites)
     note = f"{len(sites)} sites, pairs up to {WINDOW} sites apart" + ("" if comparison.train.phased else ", dosages")
     for name, function, aim in (("LD RMSE", rmse_of, "lower"), ("LD r", correlation_of, "higher")):
-        value = function(sums.sum(axis=0))
+
+        def statistic(a: str, b: str, blocks: np.ndarray | slice = slice(None), function: Any = function) -> float:
+            return function(sums[a, b][blocks].sum(axis=0))
+
+        value, floor = comparison.compare(statistic)
         if not np.isfinite(value):
             builder.cannot(name, aim, "r² does not vary in one of the sets")
             continue
-        floor_value = None if floor is None else function(floor.sum(axis=0))
-        span = interval(lambda i, f=function: f(sums[i].sum(axis=0)), len(sums), comparison.seed)
-        builder.add(name, value, floor_value, aim, span, note)
-    _add_decay(builder, comparison, pairs.decay)
+        pair = ("synthetic", comparison.reference_name)
+        span = interval(partial(statistic, *pair), len(sums[pair]), comparison.seed)
+        builder.add(name, value, floor, aim, span, note)
+    if len(distance) < 3:
+        builder.cannot("LD decay RMSE", "lower", "too few pairs of sites on one contig")
+    else:
+        rmse = comparison.compare(lambda a, b: float(np.sqrt(np.mean((decay[a] - decay[b]) ** 2))))
+        builder.add("LD decay RMSE", *rmse, "lower", note=f"mean r² in {len(distance)} distance bins")
     if comparison.parent is None:
-        curves = {name: curve.round(5).tolist() for name, curve in pairs.decay.items()}
-        comparison.figures["ld_decay"] = {"distance": pairs.distance.round(1).tolist(), **curves}
+        curves = {name: curve.round(5).tolist() for name, curve in decay.items()}
+        comparison.figures["ld_decay"] = {"distance": distance.round(1).tolist(), **curves}
         comparison.figures["ld_matrix"] = _matrix_figure(comparison, sites)
     return builder.rows
-
-
-def _add_decay(builder: RowBuilder, comparison: Comparison, decay: dict[str, np.ndarray]) -> None:
-    def rmse(a: str, b: str) -> float:
-        return float(np.sqrt(np.mean((decay[a] - decay[b]) ** 2)))
-
-    bins = len(decay["train"])
-    if bins < 3:
-        builder.cannot("LD decay RMSE", "lower", "too few pairs of sites on one contig")
-        return
-    floor = rmse("train", "holdout") if comparison.holdout else None
-    value = rmse("synthetic", comparison.reference_name)
-    builder.add("LD decay RMSE", value, floor, "lower", note=f"mean r² in {bins} distance bins")
 
 
 def _matrix_figure(comparison: Comparison, sites: np.ndarray) -> dict:
@@ -159,7 +139,7 @@ def far_pairs(comparison: Comparison) -> list[Row]:
     corr(r_ij(S), r_ij(H)), r signed: it shows ancestry and haplotypes longer than the window of r². All pairs among
     1,000 random sites are taken; the interval resamples blocks of these sites.
     """
-    comparison.require()
+    builder = comparison.builder("linkage")
     sites = common_sites(comparison)
     if len(sites) < WINDOW + 12:
         raise NotComputable(f"no two of the {len(sites)} common sites are more than {WINDOW} sites apart")
@@ -172,7 +152,6 @@ def far_pairs(comparison: Comparison) -> list[Row]:
 
     r = {name: signed(cohort) for name, cohort in comparison.cohorts.items()}
     synthetic, reference = r["synthetic"], r[comparison.reference_name]
-    floor = correlation(r["train"], r["holdout"]) if comparison.holdout else None
     pieces = min(FAR_PIECES, len(chosen))
     piece = np.arange(len(chosen)) * pieces // len(chosen)
     cell = piece[first] * pieces + piece[second]
@@ -183,10 +162,9 @@ def far_pairs(comparison: Comparison) -> list[Row]:
         times = np.bincount(i, minlength=pieces).astype(float)
         return correlation_of(np.einsum("a,b,abk->k", times, times, sums))
 
-    builder = RowBuilder(comparison.label, "linkage")
     note = f"signed r of {len(first)} pairs more than {WINDOW} sites apart"
     span = interval(resampled, pieces, comparison.seed)
-    builder.add("far pairs r", correlation(synthetic, reference), floor, "higher", span, note)
+    builder.add("far pairs r", *comparison.compare(lambda a, b: correlation(r[a], r[b])), "higher", span, note)
     return builder.rows
 
 
@@ -200,13 +178,9 @@ def _triples(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def third_moments(columns: np.ndarray, triples: np.ndarray) -> np.ndarray:
-    """Return the third central moment E[(x - x̄)(y - ȳ)(z - z̄)] of triples of sites.
+    """Return the third central moment E[(x - x̄)(y - ȳ)(z - z̄)] of triples of sites: shape (triples,).
 
-    Parameters
-    ----------
-    columns : array of int8, shape (sites, rows)
-        A missing call (-1) takes the mean of its site.
-    triples : array of int, shape (triples, 3)
+    The columns are int8, shape (sites, rows), where a missing call takes the mean of its site; triples name three.
     """
     out = np.empty(len(triples))
     for start in range(0, len(triples), 500):
@@ -224,52 +198,46 @@ def three_point(comparison: Comparison) -> list[Row]:
     (Yelmen et al. 2021). Within labels means: moments taken among the people of one label, correlated there, and the
     median over labels. Intervals resample blocks of the sites at which triples start.
     """
-    comparison.require()
+    builder = comparison.builder("linkage")
     root = comparison.root
     sites = common_sites(root)
     generator = root.generator(6)
     regular = _triples(len(sites), generator)
-    builder = RowBuilder(comparison.label, "linkage")
+    name, where = "3-point r within labels", f"gaps 1 to {GAPS[-1]}"
+
+    def within(part: Comparison) -> Agreement:
+        return part.cached("3-point", lambda: _triple_agreement(part, sites, regular))
 
     if comparison.parent is not None:
-        value, floor, span = comparison.cached("3-point", lambda: _triple_agreement(comparison, sites, regular))
-        note = f"{len(regular)} triples, gaps 1 to {GAPS[-1]}"
-        builder.add("3-point r within labels", value, floor, "higher", span, note)
+        builder.add(name, *within(comparison), f"{len(regular)} triples, {where}")
         return builder.rows
     scattered = np.stack([generator.choice(len(sites), 3, replace=False) for _ in range(5000)])
-    for name, triples, where in (
-        ("3-point r", regular, f"gaps 1 to {GAPS[-1]}"),
-        ("3-point r, random triples", scattered, "anywhere"),
-    ):
-        value, floor, span = _triple_agreement(comparison, sites, triples)
-        builder.add(name, value, floor, "higher", span, f"{len(triples)} triples, {where}")
+    overall = _triple_agreement(comparison, sites, regular)
+    builder.add("3-point r", *overall, f"{len(regular)} triples, {where}")
+    overall = _triple_agreement(comparison, sites, scattered)
+    builder.add("3-point r, random triples", *overall, f"{len(scattered)} triples, anywhere")
     values, floors = [], []
     for part in comparison.by_label.values():
         try:
             part.require()
-            value, floor, _ = part.cached("3-point", partial(_triple_agreement, part, sites, regular))
+            value, floor, *_ = within(part)
         except NotComputable:
             continue
         values.append(value)
         floors += [] if floor is None else [floor]
     if not values:
-        builder.cannot("3-point r within labels", "higher", "needs labels with at least 5 people in each set")
+        builder.cannot(name, "higher", "needs labels with at least 5 people in each set")
         return builder.rows
     floor = float(np.median(floors)) if floors else None
-    note = f"median of {len(values)} labels"
-    builder.add("3-point r within labels", float(np.median(values)), floor, "higher", note=note)
+    builder.add(name, float(np.median(values)), floor, "higher", note=f"median of {len(values)} labels")
     return builder.rows
 
 
-def _triple_agreement(
-    comparison: Comparison, sites: np.ndarray, triples: np.ndarray
-) -> tuple[float, float | None, tuple[float | None, float | None]]:
-    """Return the correlation of third moments with the reference's, its floor and its interval."""
+def _triple_agreement(comparison: Comparison, sites: np.ndarray, triples: np.ndarray) -> Agreement:
+    """Return the correlation of third moments with the reference's, its floor, its aim and its interval."""
     third = {name: third_moments(cohort.values[sites], triples) for name, cohort in comparison.cohorts.items()}
-    synthetic, reference = third["synthetic"], third[comparison.reference_name]
     order = np.argsort(triples[:, 0], kind="stable")
     starts = block_starts(len(order), 50)
-    sums = moments(synthetic[order], reference[order], starts)
+    sums = moments(third["synthetic"][order], third[comparison.reference_name][order], starts)
     span = interval(lambda i: correlation_of(sums[i].sum(axis=0)), len(starts), comparison.seed)
-    floor = correlation(third["train"], third["holdout"]) if comparison.holdout else None
-    return correlation(synthetic, reference), floor, span
+    return *comparison.compare(lambda a, b: correlation(third[a], third[b])), "higher", span

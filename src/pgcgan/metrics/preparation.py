@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,13 +48,7 @@ def prepare(
     more: Genotypes | None = None,
     shadows: Sequence[Shadow] = (),
 ) -> tuple[Comparison, dict[str, Any]]:
-    """Return the matched cohorts, and what was matched, for the provenance of the evaluation.
-
-    Parameters
-    ----------
-    train, synthetic, holdout, label, seed, more, shadows
-        As in `evaluate`.
-    """
+    """Return the matched cohorts, and what was matched, for the provenance; the parameters are those of `evaluate`."""
     given = {"train": train, "synthetic": synthetic}
     if holdout is not None:
         given["holdout"] = holdout
@@ -63,8 +58,6 @@ def prepare(
     _check(given)
     sites_of_all, remarks = _common_sites(given, others)
     given = {name: people.align(sites_of_all) for name, people in given.items()}
-    train, synthetic = given["train"], given["synthetic"]
-    more = None if more is None else more.align(sites_of_all)
     shadows = [Shadow(shadow.synthetic.align(sites_of_all), shadow.members) for shadow in shadows]
     has_missing = {name: bool(people.calls.min() < 0) for name, people in given.items()}
     remarks += _remarks(given, has_missing)
@@ -72,25 +65,27 @@ def prepare(
     phased = all(g.phased for g in given.values())
     labels = {n: label_groups(g.labels, columns) if columns else None for n, g in given.items()}
     used = _matched(labels, given, seed, remarks)
-    every = np.ones(len(sites_of_all), dtype=bool)
-    sites = np.all([_called(g, used[n]) if has_missing[n] else every for n, g in given.items()], axis=0)
-    if not sites.all():
-        left_out = int((~sites).sum())
-        verb = "is" if left_out == 1 else "are"
-        remarks.append(f"{counted(left_out, 'site')} without any call in one of the sets {verb} left out.")
-    if not sites.any():
-        raise DataError("No site has a call in every set; there is nothing to compare.")
-    cohorts = {n: _cohort(g, labels[n], used[n], sites, phased) for n, g in given.items()}
-    released = synthetic.calls if more is None else np.concatenate([synthetic.calls, more.calls], axis=1)
+    sites = _sites_with_calls(given, used, has_missing, remarks)
+    cohorts = {n: _cohort(g, used[n], labels[n], sites, phased) for n, g in given.items()}
+    real = [given[name].samples[i] for name in ("train", "holdout") if name in given for i in used[name]]
+    of_shadows = []
+    for shadow in shadows:  # as many people as are used of the synthetic ones, and whom of the real people it knew
+        order = np.random.default_rng([seed, 520]).permutation(shadow.synthetic.n_samples)
+        chosen = np.sort(order[: len(used["synthetic"])])
+        known = np.array([name in shadow.members for name in real])
+        of_shadows.append((_cohort(shadow.synthetic, chosen, None, sites, phased), known))
+    released = given["synthetic"].calls
+    if more is not None:
+        released = np.concatenate([released, more.align(sites_of_all).calls], axis=1)
     comparison = Comparison(
         cohorts["train"],
         cohorts["synthetic"],
         cohorts.get("holdout"),
-        position=train.variants.position[sites],
-        contig=train.variants.contig[sites],
+        position=given["train"].variants.position[sites],
+        contig=given["train"].variants.contig[sites],
         seed=seed,
         released=Cohort(released if sites.all() else released[sites], None, phased),
-        shadows=[_shadow(shadow, given, used, sites, phased, seed) for shadow in shadows],
+        shadows=of_shadows,
     )
     return comparison, {
         "label": list(columns),
@@ -99,7 +94,7 @@ def prepare(
         "people": {n: {"given": g.n_samples, "used": len(used[n])} for n, g in given.items()},
         **({} if more is None else {"further synthetic people": more.n_samples}),
         **({"shadow models": len(shadows)} if shadows else {}),
-        "people_by_label": {n: _counts(labels[n], used[n]) for n in given},
+        "people_by_label": {n: _counts(cohort) for n, cohort in cohorts.items()},
         "remarks": remarks,
     }
 
@@ -111,8 +106,7 @@ def _remarks(given: dict[str, Genotypes], has_missing: dict[str, bool]) -> list[
     for name, real in given.items():
         if name == "synthetic":
             continue
-        shared = sorted(set(real.samples) & set(synthetic.samples))
-        if shared:
+        if shared := sorted(set(real.samples) & set(synthetic.samples)):
             text = f"{len(shared)} synthetic people have names of {name} people ({listed(shared, 3)})"
             remarks.append(f"{text}: make sure that they are not real people.")
         if _are_equal(real.calls, synthetic.calls):
@@ -140,23 +134,30 @@ def _are_equal(one: np.ndarray, other: np.ndarray) -> bool:
     )
 
 
+def _sites_with_calls(
+    given: dict[str, Genotypes], used: dict[str, np.ndarray], has_missing: dict[str, bool], remarks: list[str]
+) -> np.ndarray:
+    """Return one flag per site: True if the people used have a call in every set."""
+    sites = np.ones(given["train"].n_variants, dtype=bool)
+    for name in (name for name in given if has_missing[name]):
+        for start in range(0, len(sites), _CHUNK_SITES):
+            part = slice(start, start + _CHUNK_SITES)
+            sites[part] &= (given[name].calls[part, used[name]] >= 0).any(axis=(1, 2))
+    if not sites.any():
+        raise DataError("No site has a call in every set; there is nothing to compare.")
+    if left_out := int((~sites).sum()):
+        verb = "is" if left_out == 1 else "are"
+        remarks.append(f"{counted(left_out, 'site')} without any call in one of the sets {verb} left out.")
+    return sites
+
+
 def _cohort(
-    genotypes: Genotypes, labels: np.ndarray | None, people: np.ndarray, sites: np.ndarray, phased: bool
+    people: Genotypes, chosen: np.ndarray, labels: np.ndarray | None, sites: np.ndarray, phased: bool
 ) -> Cohort:
-    calls = genotypes.calls if sites.all() else genotypes.calls[sites]
-    if len(people) < calls.shape[1]:
-        calls = np.ascontiguousarray(calls[:, people])  # so that rows are a view
-    return Cohort(calls, None if labels is None else labels[people], phased)
-
-
-def _shadow(
-    shadow: Shadow, given: dict[str, Genotypes], used: dict[str, np.ndarray], sites: np.ndarray, phased: bool, seed: int
-) -> tuple[Cohort, np.ndarray]:
-    """Return as many people of a shadow model as are used of the synthetic ones, and who of the real people it knew."""
-    order = np.random.default_rng([seed, 520]).permutation(shadow.synthetic.n_samples)
-    people = np.sort(order[: len(used["synthetic"])])
-    names = [given[name].samples[i] for name in ("train", "holdout") if name in given for i in used[name]]
-    return _cohort(shadow.synthetic, None, people, sites, phased), np.array([name in shadow.members for name in names])
+    calls = people.calls if sites.all() else people.calls[sites]
+    if len(chosen) < calls.shape[1]:
+        calls = np.ascontiguousarray(calls[:, chosen])  # so that rows are a view
+    return Cohort(calls, None if labels is None else labels[chosen], phased)
 
 
 def _check(given: dict[str, Genotypes]) -> None:
@@ -170,19 +171,16 @@ def _check(given: dict[str, Genotypes]) -> None:
                 f"The {name} set has ploidy {genotypes.ploidy}, train has {train.ploidy}; "
                 "give sets that were read in the same way."
             )
-    if "holdout" in given:
-        seen = set(train.samples) & set(given["holdout"].samples)
-        if seen:
-            raise DataError(
-                f"{len(seen)} people are in train and in holdout: {listed(sorted(seen))}. Held-out people must be "
-                "unseen; remove them from one set."
-            )
+    if "holdout" in given and (seen := set(train.samples) & set(given["holdout"].samples)):
+        raise DataError(
+            f"{len(seen)} people are in train and in holdout: {listed(sorted(seen))}. Held-out people must be "
+            "unseen; remove them from one set."
+        )
 
 
 def _common_sites(given: dict[str, Genotypes], others: Sequence[Genotypes]) -> tuple[Variants, list[str]]:
     """Return the sites that all sets have, in the order of train, and a remark if some are left out."""
-    own = given["train"].variants
-    common = own
+    common = given["train"].variants
     for people in (*given.values(), *others):
         if not people.variants.equals(common):
             common = common.select(np.sort(common_rows(common, people.variants)))
@@ -199,18 +197,15 @@ def _label_columns(
     if label is not None:
         columns = label_names(label)
         for name, genotypes in given.items():
-            absent = [c for c in columns if c not in genotypes.labels]
-            if absent:
+            if absent := [c for c in columns if c not in genotypes.labels]:
                 raise DataError(
                     f"The {name} set has no label {absent[0]!r}; its labels: {listed(genotypes.labels)}. "
                     "Labels come from the panel file (panel=…, --panel)."
                 )
         return columns
     shared = [c for c in given["synthetic"].labels if all(c in g.labels for g in given.values())]
-    if PREFERRED_LABEL in shared:
-        return (PREFERRED_LABEL,)
     if shared:
-        return (shared[0],)
+        return (PREFERRED_LABEL if PREFERRED_LABEL in shared else shared[0],)
     labels = "; ".join(f"{name} has {listed(people.labels)}" for name, people in given.items())
     remarks.insert(
         0,
@@ -236,12 +231,11 @@ def _matched(
     for order, name in enumerate(given):
         wanted = [len(m) for m in members[name]] if name == "holdout" else equal
         capped = sum(wanted) > cap
-        counts = [max(1, k * cap // sum(wanted)) for k in wanted] if capped else wanted
         generator = np.random.default_rng([seed, 500 + order])
-        chosen = [
-            people if count == len(people) else generator.permutation(people)[:count]
-            for people, count in zip(members[name], counts, strict=True)
-        ]
+        chosen = []
+        for people, count in zip(members[name], wanted, strict=True):
+            count = max(1, count * cap // sum(wanted)) if capped else count
+            chosen.append(people if count == len(people) else generator.permutation(people)[:count])
         used[name] = np.sort(np.concatenate(chosen))
         total = given[name].n_samples
         if len(used[name]) < total and (name != "holdout" or capped):
@@ -266,17 +260,8 @@ def _common_labels(labels: dict[str, np.ndarray | None], remarks: list[str]) -> 
     return sorted(common)
 
 
-def _called(genotypes: Genotypes, people: np.ndarray) -> np.ndarray:
-    """Return one flag per site: True if any of these people has a call."""
-    called = np.empty(genotypes.n_variants, dtype=bool)
-    for start in range(0, len(called), _CHUNK_SITES):
-        part = slice(start, start + _CHUNK_SITES)
-        called[part] = (genotypes.calls[part, people] >= 0).any(axis=(1, 2))
-    return called
-
-
-def _counts(labels: np.ndarray | None, used: np.ndarray) -> dict[str, int]:
-    if labels is None:
-        return {"all": len(used)}
-    names, counts = np.unique(labels[used].astype(str), return_counts=True)
-    return dict(zip(map(str, names), map(int, counts), strict=True))
+def _counts(cohort: Cohort) -> dict[str, int]:
+    """Return how many people of each label there are."""
+    if cohort.labels is None:
+        return {"all": cohort.n_people}
+    return dict(sorted(Counter(map(str, cohort.labels)).items()))

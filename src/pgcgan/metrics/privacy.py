@@ -9,8 +9,7 @@ import numpy as np
 from ..numerics import roc_auc
 from .comparison import Cohort, Comparison
 from .haplotypes import adversarial_accuracy
-from .resampling import interval
-from .rows import Row, RowBuilder
+from .rows import Row, RowBuilder, interval
 
 FALSE_POSITIVES = 0.01
 NEAR = 0.1  # of the distance between training people: what counts as a near copy
@@ -23,15 +22,10 @@ COPY_NOTES = (
 
 
 def roc_curve(members: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positive rates over all thresholds, from rate 0 to 1.
+    """Return false and true positive rates over all thresholds, from rate 0 to 1; larger scores mean "member".
 
     Of several true positive rates at one false positive rate the highest is kept. Counted in sorted scores because a
     bootstrap needs hundreds of curves, and `sklearn.metrics.roc_curve`, which it equals, takes six times as long.
-
-    Parameters
-    ----------
-    members, others : arrays of float
-        Scores; larger means "member".
     """
     thresholds = np.unique(np.concatenate([members, others]))[::-1]
     tpr, fpr = (1 - np.searchsorted(np.sort(x), thresholds, side="left") / len(x) for x in (members, others))
@@ -44,14 +38,7 @@ def true_positive_rate(members: np.ndarray, others: np.ndarray, false_positives:
     """Return the share of members that is detected at a given false positive rate.
 
     The ROC curve is interpolated linearly, that is, ties are broken at random in expectation; without that, copies that
-    a held-out person shares by chance would hide real ones.
-
-    Parameters
-    ----------
-    members, others : arrays of float
-        Scores; larger means "member".
-    false_positives : float
-        Share of the others that is wrongly taken for members.
+    a held-out person shares by chance would hide real ones. Larger scores mean "member".
     """
     return float(np.interp(false_positives, *roc_curve(members, others)))
 
@@ -70,7 +57,7 @@ def privacy_loss(comparison: Comparison) -> list[Row]:
     positive means nearer to train.
     """
     comparison.cohort("holdout")
-    comparison.require()
+    builder = comparison.builder("privacy")
     groups = []  # by person: AA_truth and AA_syn against held-out people, then against train
     for name in ("holdout", "train"):
         for by_row in adversarial_accuracy(comparison, name, "synthetic"):
@@ -81,7 +68,6 @@ def privacy_loss(comparison: Comparison) -> list[Row]:
         truth, syn, truth_train, syn_train = (x[i].mean() for x, i in zip(groups, people, strict=True))
         return float(truth + syn - truth_train - syn_train) / 2
 
-    builder = RowBuilder(comparison.label, "privacy")
     value = loss(*(np.arange(len(group)) for group in groups))
     span = interval(loss, [len(group) for group in groups], comparison.seed)
     builder.add("privacy loss", value, 0.0, "0", span, "AATS(holdout) - AATS(train); floor: the value without a leak")
@@ -95,37 +81,32 @@ def membership(comparison: Comparison) -> list[Row]:
     over ten subsamples of train with the size and labels of the held-out set (Chen et al. 2020, black-box attack).
     """
     comparison.cohort("holdout")
-    comparison.require()
+    builder = comparison.builder("privacy")
     width = comparison.train.rows_per_person
     members, others = (  # (people, rows a person)
         -comparison.distances(name, "synthetic").min(axis=1).reshape(-1, width) for name in ("train", "holdout")
     )
     trials = [(members[s["train"]].ravel(), others[s["holdout"]].ravel()) for s in comparison.subsamples]
-    builder = RowBuilder(comparison.label, "privacy")
     note = f"{len(trials[0][0])} members and as many others, mean of {len(trials)} subsamples; floor: chance"
+    few = interpolated(FALSE_POSITIVES, len(trials[0][1]))
     attacks: tuple[tuple[str, Callable[..., float], float, str], ...] = (
-        ("membership AUC", roc_auc, 0.5, "0.5"),
-        ("membership TPR at 1 % FPR", true_positive_rate, FALSE_POSITIVES, "0.01"),
+        ("membership AUC", roc_auc, 0.5, note),
+        ("membership TPR at 1 % FPR", true_positive_rate, FALSE_POSITIVES, note + few),
     )
-    for name, attack, floor, aim in attacks:
+    for name, attack, chance, remark in attacks:
 
         def resampled(i: np.ndarray, j: np.ndarray, attack: Callable[..., float] = attack) -> float:
             return attack(members[i].ravel(), others[j].ravel())
 
         value = float(np.mean([attack(*trial) for trial in trials]))
         span = interval(resampled, (len(members), len(others)), comparison.seed)
-        few = interpolated(floor, len(trials[0][1])) if "TPR" in name else ""
-        builder.add(name, value, floor, aim, span, note + few)
+        builder.add(name, value, chance, f"{chance:g}", span, remark)
     if comparison.parent is None:
-        comparison.figures["membership_roc"] = roc_figure(members.ravel(), others.ravel())
+        rates = roc_curve(members.ravel(), others.ravel())
+        points = np.unique(np.linspace(0, len(rates[0]) - 1, min(200, len(rates[0]))).astype(int))
+        curve = {name: rate[points].round(5).tolist() for name, rate in zip(("fpr", "tpr"), rates, strict=True)}
+        comparison.figures["membership_roc"] = curve
     return builder.rows
-
-
-def roc_figure(members: np.ndarray, others: np.ndarray) -> dict[str, list[float]]:
-    """Return at most 200 points of the ROC curve for the figure."""
-    fpr, tpr = roc_curve(members, others)
-    points = np.unique(np.linspace(0, len(fpr) - 1, min(200, len(fpr))).astype(int))
-    return {"fpr": fpr[points].round(5).tolist(), "tpr": tpr[points].round(5).tolist()}
 
 
 def likelihood_ratio_scores(
@@ -133,14 +114,8 @@ def likelihood_ratio_scores(
 ) -> np.ndarray:
     """Return each person's log-likelihood ratio of the released against the background frequencies.
 
-    The attack of Sankararaman et al. (2009), after Homer et al. (2008).
-
-    Parameters
-    ----------
-    dosages : array of int8, shape (sites, people)
-        -1 = missing, which adds nothing.
-    released, background : arrays of float, shape (sites,)
-        Alt-allele frequencies strictly between 0 and 1.
+    The attack of Sankararaman et al. (2009), after Homer et al. (2008). Dosages are int8, shape (sites, people); -1 is
+    missing and adds nothing. The alt-allele frequencies, shape (sites,), are strictly between 0 and 1.
     """
     called = dosages >= 0
     alt = np.log(released / background).astype(np.float32)
@@ -157,46 +132,35 @@ def frequency_attack(comparison: Comparison) -> list[Row]:
     frequencies, the other half are the others; then the halves are exchanged.
     """
     held = comparison.cohort("holdout")
-    comparison.require(2 * 5)
+    builder = comparison.builder("privacy", 2 * 5)
 
     def smoothed(cohort: Cohort) -> np.ndarray:
         return (cohort.alts + 0.5) / (cohort.called + 1)
 
     released = smoothed(comparison.synthetic)
     halves = comparison.halves(held, 12)
-    ploidy = held.ploidy
     train = comparison.train.dosages[:, comparison.subsamples[0]["train"]]
     members, others = [], []
     for half, tested in (halves, halves[::-1]):
         background = smoothed(held.take(half))
-        members.append(likelihood_ratio_scores(train, released, background, ploidy))
-        others.append(likelihood_ratio_scores(held.dosages[:, tested], released, background, ploidy))
+        members.append(likelihood_ratio_scores(train, released, background, held.ploidy))
+        others.append(likelihood_ratio_scores(held.dosages[:, tested], released, background, held.ploidy))
 
     def auc(i: np.ndarray, *j: np.ndarray) -> float:
         return float(np.mean([roc_auc(m[i], o[k]) for m, o, k in zip(members, others, j, strict=True)]))
 
     sizes = [len(members[0]), *map(len, others)]
     value, span = auc(*map(np.arange, sizes)), interval(auc, sizes, comparison.seed)
-    builder = RowBuilder(comparison.label, "privacy")
     note = "likelihood ratio per person; background: half of the held-out people; floor: chance"
     builder.add("frequency attack AUC", value, 0.5, "0.5", span, note)
     return builder.rows
 
 
 def person_distances(rows: np.ndarray, per_person: int) -> np.ndarray:
-    """Return the distance between people: of their two haplotypes paired the better way, summed.
+    """Return the distances between people, of their two haplotypes paired the better way, summed: (people, people).
 
-    Parameters
-    ----------
-    rows : array, shape (rows of one set, rows of another)
-        Distances; consecutive rows belong to one person.
-    per_person : int
-        Rows a person has; with one (dosages, haploids) the distances are returned as they are, with more than two the
-        nearest rows count.
-
-    Returns
-    -------
-    array, shape (people of one set, people of another)
+    The distances are given by row, and consecutive rows belong to one person. Of people with one row (dosages,
+    haploids) they are returned as they are, of those with more than two the nearest rows count.
     """
     if per_person == 1:
         return rows
@@ -212,15 +176,8 @@ def near_copies(within: np.ndarray, across: np.ndarray, per_person: int = 1) -> 
 
     The distance d(s, t) to a training row t is at most a tenth of what separates t from the nearest row of another
     training person (a nearest-neighbour distance ratio, Zhao et al. 2021). A haplotype that several training people
-    carry is nobody's: to equal it is no copy.
-
-    Parameters
-    ----------
-    within : array, shape (training rows, training rows)
-    across : array, shape (training rows, rows)
-        Distances.
-    per_person : int
-        Consecutive training rows of one person.
+    carry is nobody's: to equal it is no copy. The distances have the shapes (training rows, training rows) and
+    (training rows, rows); `per_person` consecutive training rows are one person's.
     """
     other = within.astype(np.float32, copy=True)
     rows = np.arange(len(other))
@@ -240,7 +197,7 @@ def closest_records(comparison: Comparison) -> list[Row]:
     Unseen people equal training haplotypes as well where haplotypes are common, so only the excess over the floor is a
     leak; the intervals of copies therefore resample held-out people as well.
     """
-    comparison.require()
+    builder = comparison.builder("privacy")
     length = comparison.train.n_sites * comparison.train.levels
     width = comparison.train.rows_per_person
     within = comparison.distances("train", "train")
@@ -255,41 +212,33 @@ def closest_records(comparison: Comparison) -> list[Row]:
             copies["near copies"][name] = near_copies(within, across, width).reshape(-1, width).mean(axis=1)
             people = near_copies(people_within, person_distances(across, width))
             copies["copied people"][name] = people.astype(float)
-    builder = RowBuilder(comparison.label, "privacy")
     by_person = nearest["synthetic"].reshape(-1, width)
-    for name, statistic in (
-        ("closest record, median", np.median),
-        ("closest record, 5 % quantile", lambda distances: np.quantile(distances, 0.05)),
-    ):
-        floor = float(statistic(nearest["holdout"])) if comparison.holdout else None
-        span = interval(lambda i, f=statistic: float(f(by_person[i])), len(by_person), comparison.seed)
-        note = "share of sites; below the floor is too near"
-        builder.add(name, float(statistic(by_person)), floor, "floor", span, note)
+    quantiles: dict[str, Callable[[np.ndarray], float]] = {
+        "closest record, median": lambda distances: float(np.median(distances)),
+        "closest record, 5 % quantile": lambda distances: float(np.quantile(distances, 0.05)),
+    }
+    for name, statistic in quantiles.items():
+        floor = statistic(nearest["holdout"]) if comparison.holdout else None
+        span = interval(lambda i, f=statistic: f(by_person[i]), len(by_person), comparison.seed)
+        builder.add(name, statistic(by_person), floor, "floor", span, "share of sites; below the floor is too near")
     for (name, shares), note in zip(copies.items(), COPY_NOTES, strict=True):
         _add_copies(builder, name, shares, note, comparison.seed)
     if comparison.parent is None:
-        comparison.figures["nearest"] = _nearest_figure(nearest, length)
+        top = max(float(np.quantile(np.concatenate(list(nearest.values())), 0.995)), 1 / length)
+        edges = np.linspace(0, top, 41)
+        counts = {name: np.histogram(distances, edges)[0] / len(distances) for name, distances in nearest.items()}
+        bars = {name: share.round(6).tolist() for name, share in {"edges": edges, **counts}.items()}
+        comparison.figures["nearest"] = bars
     return builder.rows
 
 
 def _add_copies(builder: RowBuilder, name: str, shares: dict[str, np.ndarray], note: str, seed: int) -> None:
-    synthetic, unseen = shares["synthetic"], shares.get("holdout")
-    value = float(synthetic.mean())
-    if unseen is None:
-        span = interval(lambda i: float(synthetic[i].mean()), len(synthetic), seed)
-        builder.add(name, value, None, "at most floor", span, note)
-        return
-    floor = float(unseen.mean())
+    groups = list(shares.values())  # by person: synthetic, and held-out if there are any
+    floor = float(groups[1].mean()) if len(groups) > 1 else None
 
-    def resampled(i: np.ndarray, j: np.ndarray) -> float:
-        return min(1.0, max(0.0, float(synthetic[i].mean() - unseen[j].mean() + floor)))
+    def resampled(i: np.ndarray, *j: np.ndarray) -> float:
+        value = groups[0][i].mean()
+        return float(value) if floor is None else min(1.0, max(0.0, float(value - groups[1][j[0]].mean() + floor)))
 
-    span = interval(resampled, (len(synthetic), len(unseen)), seed)
-    builder.add(name, value, floor, "at most floor", span, note)
-
-
-def _nearest_figure(nearest: dict[str, np.ndarray], length: int) -> dict[str, list[float]]:
-    top = max(float(np.quantile(np.concatenate(list(nearest.values())), 0.995)), 1 / length)
-    edges = np.linspace(0, top, 41)
-    shares = {name: (np.histogram(d, edges)[0] / len(d)).round(6).tolist() for name, d in nearest.items()}
-    return {"edges": edges.round(6).tolist(), **shares}
+    span = interval(resampled, [len(group) for group in groups], seed)
+    builder.add(name, float(groups[0].mean()), floor, "at most floor", span, note)

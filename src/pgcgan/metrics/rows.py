@@ -1,13 +1,16 @@
-"""Rows of an evaluation: a value with its floor, aim and interval, or the reason why it cannot be computed."""
+"""Rows of an evaluation: a value with its floor, aim and bootstrap interval, or why it cannot be computed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 GRADES = ("good", "fair", "poor")
 STANDINGS = {"good": "like real", "fair": "near", "poor": "deviates"}  # as they are shown
+BOOTSTRAPS = 200
+Span = tuple[float | None, float | None]  # the ends of an interval, if there is one
 NO_HOLDOUT = "needs held-out people (holdout=…, --split)"
 
 
@@ -71,45 +74,36 @@ class Row:
     def _standing_of_value(self) -> str | None:
         if self.value is None:
             return None
-        if self.chance is not None and self.floor is not None:
-            if self.floor <= self.chance:
-                return None
-            missed = (self.floor - self.value) / (self.floor - self.chance)
-            return max(_grade(missed, 0.25, 0.5), self._distance_standing() or "good", key=GRADES.index)
-        return self._distance_standing()
-
-    def _distance_standing(self) -> str | None:
-        assert self.value is not None
-        if self.topic == "privacy":
-            return self._privacy_standing()
-        if self.aim in ("lower", "higher"):
-            if self.floor is None:
-                return None
-            best = 0.0 if self.aim == "lower" else 1.0
-            gap, unavoidable = abs(best - self.value), abs(best - self.floor)
-            if self.aim == "higher" and self.value >= self.floor:
-                return "good"
-            return _grade(gap, 1.5 * unavoidable + 1e-9, 2.5 * unavoidable + 1e-9)
-        target = self.floor if self.aim in ("floor", "at most floor") else float(self.aim)
-        if target is None:
+        if self.chance is None or self.floor is None:
+            return self._by_aim(self.value)
+        if self.floor <= self.chance:
             return None
-        slack = 0.0
-        if self.floor is not None and self.aim not in ("floor", "at most floor"):
-            slack = abs(self.floor - target)
-        gap = self.value - target if self.aim == "at most floor" else abs(self.value - target)
-        scale = abs(target) if self.aim in ("floor", "at most floor") else 1.0
-        return _grade(gap, 0.05 * scale + slack, 0.1 * scale + slack)
+        missed = (self.floor - self.value) / (self.floor - self.chance)
+        return max(_grade(missed, 0.25, 0.5), self._by_aim(self.value) or "good", key=GRADES.index)
 
-    def _privacy_standing(self) -> str | None:
-        value = self.value
-        assert value is not None
-        if "AUC" in self.metric:
-            return _grade(value - 0.5, 0.03, 0.06)
+    def _by_aim(self, value: float) -> str | None:
+        floor = self.floor
+        if self.topic == "privacy":
+            return self._by_leak(value)
+        if self.aim not in ("lower", "higher", "floor", "at most floor"):
+            slack = 0.0 if floor is None else abs(floor - float(self.aim))
+            return _grade(abs(value - float(self.aim)), 0.05 + slack, 0.1 + slack)
+        if floor is None:
+            return None
+        if self.aim in ("lower", "higher"):
+            best = 0.0 if self.aim == "lower" else 1.0
+            unavoidable = abs(best - floor)
+            if self.aim == "higher" and value >= floor:
+                return "good"
+            return _grade(abs(best - value), 1.5 * unavoidable + 1e-9, 2.5 * unavoidable + 1e-9)
+        gap = value - floor if self.aim == "at most floor" else abs(value - floor)
+        return _grade(gap, 0.05 * abs(floor), 0.1 * abs(floor))
+
+    def _by_leak(self, value: float) -> str | None:
+        if "AUC" in self.metric or self.metric == "privacy loss":
+            return _grade(value - (0.5 if "AUC" in self.metric else 0.0), 0.03, 0.06)
         if "TPR" in self.metric:
-            chance = float(self.aim)
-            return _grade(value, 2 * chance, 4 * chance)
-        if self.metric == "privacy loss":
-            return _grade(value, 0.03, 0.06)
+            return _grade(value, 2 * float(self.aim), 4 * float(self.aim))
         if self.floor is None:
             return None
         if self.metric in ("exact copies", "near copies", "copied people"):
@@ -135,26 +129,14 @@ class RowBuilder:
         value: float,
         floor: float | None = None,
         aim: str = "lower",
-        interval: tuple[float | None, float | None] = (None, None),
+        interval: Span = (None, None),
         note: str = "",
         label: str | None = None,
         chance: float | None = None,
     ) -> None:
         """Append one row; a number that is not finite becomes None."""
-        self.rows.append(
-            Row(
-                self.topic,
-                metric,
-                label or self.label,
-                _finite(value),
-                _finite(floor),
-                aim,
-                _finite(interval[0]),
-                _finite(interval[1]),
-                note,
-                chance,
-            )
-        )
+        number, level, low, high = map(_finite, (value, floor, *interval))
+        self.rows.append(Row(self.topic, metric, label or self.label, number, level, aim, low, high, note, chance))
 
     def cannot(self, metric: str, aim: str, reason: str, label: str | None = None) -> None:
         """Append a row without a value, with the reason."""
@@ -163,3 +145,70 @@ class RowBuilder:
 
 def _finite(number: float | None) -> float | None:
     return None if number is None or not np.isfinite(number) else float(number)
+
+
+# ---- intervals ----------------------------------------------------------------------------------------------------
+
+
+def interval(
+    statistic: Callable[..., float], counts: int | Sequence[int], seed: int, distance: float | None = None
+) -> Span:
+    """Return the 95 % percentile bootstrap interval of a statistic.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes one array of indices of resampled units (people, or blocks of sites) per group.
+    counts : int or sequence of int
+        Number of units of each group; with fewer than two in one there is no interval.
+    seed : int
+        Random seed.
+    distance : float, optional
+        The value, if the statistic is a distance, 0 or more. Two resampled sets are farther apart than the sets that
+        they are drawn from: the draws are moved by what their median exceeds the value by, and end at 0.
+    """
+    sizes = [counts] if isinstance(counts, int) else list(counts)
+    if min(sizes) < 2:
+        return None, None
+    generator = np.random.default_rng([seed, 77])
+    draws = np.array([statistic(*(generator.integers(0, n, n) for n in sizes)) for _ in range(BOOTSTRAPS)])
+    draws = draws[np.isfinite(draws)]
+    if len(draws) < BOOTSTRAPS // 2:
+        return None, None
+    if distance is not None:
+        draws = np.maximum(draws - np.median(draws) + distance, 0)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def block_starts(count: int, blocks: int = 100) -> np.ndarray:
+    """Return the starts of up to `blocks` blocks of neighbouring sites, to be resampled together."""
+    return np.unique(np.linspace(0, count, min(blocks, count) + 1)[:-1].astype(int))
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Pearson's correlation; raise NotComputable below three numbers or where one side is constant."""
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        raise NotComputable("needs at least three different values on each side for a correlation")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def moments(a: np.ndarray, b: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return n, Σa, Σb, Σa², Σb², Σab of each block of two columns of numbers (`block_starts`): shape (blocks, 6)."""
+    columns = np.stack([np.ones(len(a)), a, b, a * a, b * b, a * b], axis=1)
+    return np.add.reduceat(columns, starts, axis=0)
+
+
+def rmse_of(moments: np.ndarray) -> float:
+    """Return the root mean square difference from n, Σa, Σb, Σa², Σb², Σab."""
+    n, _, _, aa, bb, ab = moments
+    return float(np.sqrt(max(aa + bb - 2 * ab, 0.0) / n))
+
+
+def correlation_of(moments: np.ndarray) -> float:
+    """Return Pearson's correlation from n, Σa, Σb, Σa², Σb², Σab; NaN where one side is constant or nothing is."""
+    n, a, b, aa, bb, ab = moments
+    if n == 0:
+        return float("nan")
+    spread = (aa - a * a / n) * (bb - b * b / n)
+    return float((ab - a * b / n) / np.sqrt(spread)) if spread > 0 else float("nan")

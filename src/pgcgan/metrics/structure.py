@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 
@@ -10,8 +10,7 @@ import numpy as np
 
 from ..numerics import fill_missing, principal_axes
 from .comparison import Cohort, Comparison
-from .resampling import block_starts, interval
-from .rows import NotComputable, Row, RowBuilder
+from .rows import NotComputable, Row, RowBuilder, Span, block_starts, interval
 
 COMPONENTS = 10
 SLICED_COMPONENTS = 20
@@ -22,19 +21,8 @@ _GRID = 500
 def principal_components(columns: np.ndarray, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and the first principal axes of columns, and centre them (equals sklearn.decomposition.PCA).
 
-    Parameters
-    ----------
-    columns : array of float32, shape (sites, rows)
-        Centred in place: a copy would take as much memory again.
-    count : int
-        Number of axes; fewer are returned if there are fewer sites or rows.
-    seed : int
-        Random seed of the decomposition.
-
-    Returns
-    -------
-    mean : array of float32, shape (sites, 1)
-    axes : array of float32, shape (sites, count)
+    The columns are float32, shape (sites, rows), and are centred in place: a copy would take as much memory again. The
+    mean has the shape (sites, 1), the axes (sites, count); they are fewer if there are fewer sites or rows.
     """
     count = min(count, columns.shape[0], columns.shape[1] - 1)
     if count < 1:
@@ -47,13 +35,7 @@ def principal_components(columns: np.ndarray, count: int, seed: int = 0) -> tupl
 def sliced_wasserstein(a: np.ndarray, b: np.ndarray, directions: int = DIRECTIONS, seed: int = 0) -> float:
     """Return the mean over random directions of the 1-Wasserstein distance of the projections (Bonneel et al. 2015).
 
-    Parameters
-    ----------
-    a, b : arrays of float, shape (rows, dimensions)
-    directions : int
-        Number of directions, uniform on the sphere.
-    seed : int
-        Of the directions.
+    The points are of shape (rows, dimensions); directions are uniform on the sphere.
     """
     drawn = np.random.default_rng(seed).normal(size=(a.shape[1], directions))
     drawn /= np.linalg.norm(drawn, axis=0)
@@ -69,69 +51,65 @@ def _columns(cohort: Cohort, kind: str, means: np.ndarray | None = None) -> np.n
     return fill_missing((cohort.values if kind == "rows" else cohort.dosages).T, means).T
 
 
-def _projected(
-    fitted: Cohort, others: Mapping[str, Cohort], kind: str, seed: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the scores of a cohort on its own principal axes, and those of other cohorts on the same axes."""
-    columns = _columns(fitted, kind)
+def _projected(cohorts: Sequence[Cohort], kind: str, seed: int) -> list[np.ndarray]:
+    """Return the scores of cohorts on the principal axes of the first."""
+    columns = _columns(cohorts[0], kind)
     mean, axes = principal_components(columns, SLICED_COMPONENTS, seed)
     own = columns.T @ axes
     del columns
-    return own, {name: _columns(cohort, kind, mean.ravel()).T @ axes - mean.T @ axes for name, cohort in others.items()}
+    return [own, *(_columns(cohort, kind, mean.ravel()).T @ axes - mean.T @ axes for cohort in cohorts[1:])]
 
 
 def _scores(comparison: Comparison, kind: str) -> dict[str, np.ndarray]:
     """Return the scores of each set on the axes of train: of rows ("rows") or of people's dosages ("people")."""
     root = comparison.root
+    cohorts = root.cohorts  # train is the first
+    overall = root.cached(("scores", kind), lambda: _projected(list(cohorts.values()), kind, root.seed))
+    return {name: points[_chosen(comparison, name, kind)] for name, points in zip(cohorts, overall, strict=True)}
 
-    def project() -> dict[str, np.ndarray]:
-        others = {name: cohort for name, cohort in root.cohorts.items() if name != "train"}
-        train, scores = _projected(root.train, others, kind, root.seed)
-        return {"train": train, **scores}
 
-    overall = root.cached(("scores", kind), project)
+def _chosen(comparison: Comparison, name: str, kind: str) -> np.ndarray | slice:
+    """Return where the rows or people compared are among those of all labels."""
     if comparison.parent is None:
-        return overall
-    return {name: points[_of_label(comparison, name, kind)] for name, points in overall.items()}
-
-
-def _of_label(comparison: Comparison, name: str, kind: str) -> np.ndarray:
+        return slice(None)
     return comparison.rows_in_root(name) if kind == "rows" else comparison.index[name]
 
 
-def _unseen_scores(comparison: Comparison, kind: str) -> list[dict[str, np.ndarray]]:
+def _unseen_scores(comparison: Comparison, kind: str) -> list[tuple[np.float32, np.ndarray, np.ndarray]]:
     """Return the scores of one half of train, and of the held-out people, on the axes of the other half; twice.
 
-    The axes of train fit train itself better than anybody unseen: its variance on them is too large to be a floor.
+    The axes of train fit train itself better than anybody unseen: its variance on them is too large to be a floor. The
+    SD of the other half on its first axis comes first; a half without one, or with less than two scores, is left out.
     """
     root = comparison.root
 
-    def project() -> list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+    def project() -> list[list[np.ndarray]]:
         halves = [np.sort(half) for half in root.halves(root.train, 13)]
-        projected = []
-        for fitted, unseen in (halves, halves[::-1]):
-            others = {"unseen": root.train.take(unseen), "holdout": root.cohort("holdout")}
-            projected.append((unseen, *_projected(root.train.take(fitted), others, kind, root.seed)))
-        return projected
+        return [
+            [unseen, *_projected([*map(root.train.take, (fitted, unseen)), root.cohort("holdout")], kind, root.seed)]
+            for fitted, unseen in (halves, halves[::-1])
+        ]
 
     parts = []
-    for people, fitted, scores in root.cached(("scores of halves", kind), project):
-        unseen, holdout = scores["unseen"], scores["holdout"]
+    for people, fitted, unseen, holdout in root.cached(("scores of halves", kind), project):
+        unit = fitted[:, 0].std()  # float32, as is what it divides
         if comparison.parent is not None:
             of_label = np.isin(people, comparison.index["train"])
             unseen = unseen[np.repeat(of_label, len(unseen) // len(people))]
-            holdout = holdout[_of_label(comparison, "holdout", kind)]
-        if len(unseen) > 1:
-            parts.append({"unit": fitted[:, 0].std(), "unseen": unseen, "holdout": holdout})
+        if len(unseen) > 1 and unit > 0:
+            parts.append((unit, unseen, holdout[_chosen(comparison, "holdout", kind)]))
     return parts
 
 
-def _variance_ratios(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    below = reference[:, :COMPONENTS].var(axis=0)
-    varies = below > 1e-9
+def _variances(points: np.ndarray) -> np.ndarray:
+    return points[:, :COMPONENTS].var(axis=0)
+
+
+def _ratios(variances: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    varies = reference > 1e-9
     if not varies.any():
         raise NotComputable("the rows do not vary")
-    return points[:, :COMPONENTS].var(axis=0)[varies] / below[varies]
+    return variances[varies] / reference[varies]
 
 
 def pca(comparison: Comparison) -> list[Row]:
@@ -143,8 +121,7 @@ def pca(comparison: Comparison) -> list[Row]:
     `sklearn.decomposition.PCA`. The floor takes one half of train on the components of the other half, mean of both
     ways: train fits its own components better than anybody unseen.
     """
-    comparison.require()
-    builder = RowBuilder(comparison.label, "structure")
+    builder = comparison.builder("structure")
     _add_components(builder, comparison, "rows", "")
     if comparison.train.phased:  # otherwise the rows are people's dosages already
         _add_components(builder, comparison, "people", ", people")
@@ -157,26 +134,19 @@ def _add_components(builder: RowBuilder, comparison: Comparison, kind: str, suff
     scores = _scores(comparison, kind)
     unit = float(_scores(comparison.root, kind)["train"][:, 0].std())
     reference, synthetic = scores[comparison.reference_name], scores["synthetic"]
-    ratios = _variance_ratios(synthetic, reference)
+    below = _variances(reference)
+    ratios = _ratios(_variances(synthetic), below)
     ratio_floor = distance_floor = None
-    if comparison.holdout and comparison.root.train.n_people >= 4:
-        halves = [half for half in _unseen_scores(comparison, kind) if half["unit"] > 0]
-        if halves:
-            ratio_floor = float(np.mean([_variance_ratios(h["unseen"], h["holdout"]).mean() for h in halves]))
-            apart = [sliced_wasserstein(h["unseen"], h["holdout"], seed=comparison.seed) / h["unit"] for h in halves]
-            distance_floor = float(np.mean(apart))
-    points = (
-        synthetic[:, :COMPONENTS]
-        .reshape(comparison.synthetic.n_people, -1, min(COMPONENTS, synthetic.shape[1]))
-        .astype(float)
-    )
+    if comparison.holdout and comparison.root.train.n_people >= 4 and (halves := _unseen_scores(comparison, kind)):
+        ratio_floor = float(np.mean([_ratios(_variances(a), _variances(b)).mean() for _, a, b in halves]))
+        apart = [sliced_wasserstein(a, b, seed=comparison.seed) / sd for sd, a, b in halves]
+        distance_floor = float(np.mean(apart))
+    points = synthetic[:, :COMPONENTS].astype(float)
+    points = points.reshape(comparison.synthetic.n_people, -1, points.shape[1])
     first, second = points.mean(axis=1), (points**2).mean(axis=1)
-    below = reference[:, :COMPONENTS].var(axis=0)
-    varies = below > 1e-9
 
     def resampled(i: np.ndarray) -> float:
-        variance = second[i].mean(axis=0) - first[i].mean(axis=0) ** 2
-        return float((variance[varies] / below[varies]).mean())
+        return float(_ratios(second[i].mean(axis=0) - first[i].mean(axis=0) ** 2, below).mean())
 
     span = interval(resampled, len(points), comparison.seed)
     note = "by component: " + " ".join(f"{ratio:.2f}" for ratio in ratios)
@@ -210,12 +180,8 @@ def hudson_sums(
     """Return numerator and denominator of Hudson's Fst by site; their sums give Fst as a ratio of averages.
 
     With p, q the alt-allele frequencies among n, m called alleles: p(1-q) + q(1-p) - p(1-p) n/(n-1) - q(1-q) m/(m-1)
-    over p(1-q) + q(1-p) (Bhatia et al. 2013; `allel.hudson_fst`).
-
-    Parameters
-    ----------
-    alts_a, called_a, alts_b, called_b : arrays of int, shape (sites,)
-        Alt alleles and called alleles of each group; a site with fewer than two called alleles in a group gives 0.
+    over p(1-q) + q(1-p) (Bhatia et al. 2013; `allel.hudson_fst`). A site with fewer than two called alleles in a group
+    gives 0. All arrays are of shape (sites,).
     """
     usable = (called_a > 1) & (called_b > 1)
     n, m = np.maximum(called_a, 2).astype(float), np.maximum(called_b, 2).astype(float)
@@ -251,17 +217,20 @@ def fst(comparison: Comparison) -> list[Row]:
         def error(one: str, other: str, blocks: np.ndarray | slice = slice(None)) -> float:
             return float(np.mean([abs(_ratio(s[one][blocks]) - _ratio(s[other][blocks])) for s in chosen]))
 
-        of_synthetic = partial(error, "synthetic", comparison.reference_name)
-        floor = error("train", "holdout") if comparison.holdout else None
-        value = of_synthetic()
-        span = interval(of_synthetic, len(starts), comparison.seed, distance=value)
-        builder.add("Fst error", value, floor, "lower", span, note, label)
+        builder.add("Fst error", *_judged(comparison, error, len(starts)), note, label)
 
     add("all", list(pairs.values()), f"Hudson, mean absolute error of {len(pairs)} pairs of labels")
     for label, sums in pairs.items():
         shown = {name: _ratio(sums[name]) for name in ("synthetic", comparison.reference_name)}
         add(label, [sums], ", ".join(f"{name} {value:.4f}" for name, value in shown.items()))
     return builder.rows
+
+
+def _judged(comparison: Comparison, error: Callable[..., float], blocks: int) -> tuple[float, float | None, str, Span]:
+    """Return an error of two sets by name, its floor, its aim, and its interval by resampled blocks of sites."""
+    value, floor = comparison.compare(error)
+    of_synthetic = partial(error, "synthetic", comparison.reference_name)
+    return value, floor, "lower", interval(of_synthetic, blocks, comparison.seed, distance=value)
 
 
 def _ratio(sums: np.ndarray) -> float:
@@ -276,23 +245,22 @@ def heterozygosity(cohort: Cohort) -> np.ndarray:
     """
     if cohort.ploidy != 2:
         raise NotComputable("needs diploid genotypes")
-    called = (cohort.dosages >= 0).sum(axis=0)
-    return (cohort.dosages == 1).sum(axis=0) / np.maximum(called, 1)
+    dosages = cohort.dosages
+    return (dosages == 1).sum(axis=0) / np.maximum((dosages >= 0).sum(axis=0), 1)
 
 
 def heterozygote_shares(cohort: Cohort) -> tuple[np.ndarray, np.ndarray]:
-    """Return observed and expected heterozygosity by site: floats, shape (sites,); 0 where fewer than two are called.
+    """Return observed and expected heterozygosity of diploid people by site; 0 where fewer than two are called.
 
     Observed as `allel.heterozygosity_observed`; expected 2pq · n / (n - 1) with n called alleles (Nei 1978), that is
     `allel.heterozygosity_expected` without its bias.
     """
-    if cohort.ploidy != 2:
-        raise NotComputable("needs diploid genotypes")
-    called = (cohort.dosages >= 0).sum(axis=1)
+    dosages = cohort.dosages
+    called = (dosages >= 0).sum(axis=1)
     usable = (called > 1) & (cohort.called > 1)
     p, n = cohort.frequency, np.maximum(cohort.called, 2)
     expected = 2 * p * (1 - p) * n / (n - 1)
-    observed = (cohort.dosages == 1).sum(axis=1) / np.maximum(called, 1)
+    observed = (dosages == 1).sum(axis=1) / np.maximum(called, 1)
     return np.where(usable, observed, 0.0), np.where(usable, expected, 0.0)
 
 
@@ -306,13 +274,11 @@ def heterozygosities(comparison: Comparison) -> list[Row]:
     """
     from scipy.stats import wasserstein_distance
 
-    comparison.require()
-    builder = RowBuilder(comparison.label, "structure")
+    builder = comparison.builder("structure")
     share = {name: heterozygosity(cohort) for name, cohort in comparison.cohorts.items()}
     synthetic, reference = share["synthetic"], share[comparison.reference_name]
-    floor = float(wasserstein_distance(share["train"], reference)) if comparison.holdout else None
     note = f"mean synthetic {synthetic.mean():.4f}, {comparison.reference_name} {reference.mean():.4f}"
-    value = float(wasserstein_distance(synthetic, reference))
+    value, floor = comparison.compare(lambda a, b: wasserstein_distance(share[a], share[b]))
     span = interval(
         lambda i, j: float(wasserstein_distance(synthetic[i], reference[j])),
         (len(synthetic), len(reference)),
@@ -346,9 +312,5 @@ def _add_inbreeding(builder: RowBuilder, comparison: Comparison) -> None:
             totals = [[by_name[name][blocks].sum(axis=0) for name in (one, other)] for by_name in sums]
             return float(np.mean([abs(a[0] / a[1] - b[0] / b[1]) for a, b in totals]))
 
-    of_synthetic = partial(mean_error, "synthetic", comparison.reference_name)
-    floor = mean_error("train", "holdout") if comparison.holdout else None
     note = "absolute error of F within labels" + ("" if len(parts) == 1 else f", mean of {len(sums)}")
-    value = of_synthetic()
-    span = interval(of_synthetic, len(starts), comparison.seed, distance=value)
-    builder.add("inbreeding error", value, floor, "lower", span, note)
+    builder.add("inbreeding error", *_judged(comparison, mean_error, len(starts)), note)

@@ -9,8 +9,7 @@ import numpy as np
 
 from ..numerics import fill_missing
 from .comparison import Cohort, Comparison
-from .resampling import interval
-from .rows import NO_HOLDOUT, NotComputable, Row, RowBuilder
+from .rows import NO_HOLDOUT, NotComputable, Row, RowBuilder, Span, interval
 from .structure import principal_components
 
 COMPONENTS = 200
@@ -19,17 +18,10 @@ _DRAWS = 3  # of the people that are kept
 
 
 class LabelClassifier:
-    """Logistic regression on the first 200 principal components of the set it is trained on.
+    """Logistic regression on the first 200 principal components of the rows of a set with labels.
 
     All components are divided by one number, their root mean square, so that the penalty (C = 1) weighs the same for
-    any number of sites and the late components stay small.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        With labels; each row is one example.
-    seed : int
-        Random seed of the principal components.
+    any number of sites and the late components stay small. The seed is that of the components.
     """
 
     def __init__(self, cohort: Cohort, seed: int = 0):
@@ -61,22 +53,20 @@ def labels(comparison: Comparison) -> list[Row]:
 
     The value per label is the share of that label's rows that are recognised.
     """
-    comparison.require()
+    builder = comparison.builder("utility")
     if comparison.train.labels is None:
         raise NotComputable("needs labels")
     if len(np.unique(comparison.train.labels.astype(str))) < 2:
         raise NotComputable("needs at least two labels")
-    builder = RowBuilder(comparison.label, "utility")
-    by_real = LabelClassifier(comparison.train, comparison.seed)
-    fidelity = by_real.right(comparison.synthetic)
-    floor = None
+    by_real, floor = LabelClassifier(comparison.train, comparison.seed), None
     if comparison.holdout:
-        by_synthetic = LabelClassifier(comparison.synthetic, comparison.seed)
-        tested, floor = by_synthetic.right(comparison.holdout), by_real.right(comparison.holdout)
-        _add(builder, "TSTR accuracy", tested, comparison.holdout, floor, comparison.holdout, "higher", comparison.seed)
+        floor = comparison.holdout, by_real.right(comparison.holdout)
+        tested = LabelClassifier(comparison.synthetic, comparison.seed).right(comparison.holdout)
+        _add(builder, "TSTR accuracy", (comparison.holdout, tested), floor, "higher", comparison.seed)
     else:
         builder.cannot("TSTR accuracy", "higher", NO_HOLDOUT)
-    _add(builder, "label fidelity", fidelity, comparison.synthetic, floor, comparison.holdout, "floor", comparison.seed)
+    recognised = comparison.synthetic, by_real.right(comparison.synthetic)
+    _add(builder, "label fidelity", recognised, floor, "floor", comparison.seed)
     return builder.rows
 
 
@@ -92,13 +82,6 @@ def augmentation(comparison: Comparison, value: str) -> list[Row]:
     are as many as in train, and F1 of the label is that of the held-out people, in the mean over three draws of the
     people kept. The note has F1 with nothing added, the floor is F1 with the real people put back. The generator may
     have been fitted to the people left out: to exclude that, fit it to the reduced people.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        Overall.
-    value : str
-        The label.
     """
     names = [augmented(value, k) for k in KEPT]
     builder = RowBuilder(comparison.label, "utility")
@@ -113,7 +96,7 @@ def augmentation(comparison: Comparison, value: str) -> list[Row]:
     orders = [random.permutation(members) for _ in range(_DRAWS)]
     truth = np.repeat(holdout.labels.astype(str)[:, None], holdout.rows_per_person, axis=1)
 
-    def score(cohorts: Sequence[Cohort]) -> tuple[float, tuple[float | None, float | None]]:
+    def score(cohorts: Sequence[Cohort]) -> tuple[float, Span]:
         predicted = [LabelClassifier(cohort, comparison.seed).predicted(holdout) == value for cohort in cohorts]
 
         def f1(people: np.ndarray) -> float:
@@ -135,9 +118,8 @@ def augmentation(comparison: Comparison, value: str) -> list[Row]:
         alone, _ = score(reduced)
         added = additions.take(np.arange(len(members) - k))
         topped_up, span = score([_joined(cohort, added) for cohort in reduced])
-        note = (
-            f"nothing added {alone:.3f}; mean over {_DRAWS} draws of the people kept; floor: the real people put back"
-        )
+        draws = f"mean over {_DRAWS} draws of the people kept"
+        note = f"nothing added {alone:.3f}; {draws}; floor: the real people put back"
         builder.add(name, topped_up, whole, "floor", span, note)
         for curve, number in zip(curves.values(), (alone, topped_up, whole), strict=True):
             curve.append(round(number, 4))
@@ -155,31 +137,28 @@ def _joined(first: Cohort, second: Cohort) -> Cohort:
 def _add(
     builder: RowBuilder,
     name: str,
-    right: np.ndarray,
-    cohort: Cohort,
-    floor: np.ndarray | None,
-    floor_cohort: Cohort | None,
+    judged: tuple[Cohort, np.ndarray],
+    floor: tuple[Cohort, np.ndarray] | None,
     aim: str,
     seed: int,
 ) -> None:
-    unit = "haplotypes" if cohort.phased else "people"
+    """Append the share of people recognised, of all and of each label, from people and whether their rows are right."""
+    cohort, right = judged
     assert cohort.labels is not None
-    majority = np.unique(cohort.labels.astype(str), return_counts=True)[1].max() / cohort.n_people
-    for value in ("all", *np.unique(cohort.labels.astype(str))):
-        note = f"logistic regression on {COMPONENTS} components, {unit}"
-        guessing = f"; always guessing the most frequent label: {majority:.3f}" if value == "all" else ""
-        people = right[cohort.with_label(None if value == "all" else value)].mean(axis=1)
-        floor_value = None
-        if floor is not None and floor_cohort is not None:
-            of_label = floor[floor_cohort.with_label(None if value == "all" else value)]
-            floor_value = float(of_label.mean()) if len(of_label) else None
+    names, counts = np.unique(cohort.labels.astype(str), return_counts=True)
+    majority = counts.max() / cohort.n_people
+    definition = f"logistic regression on {COMPONENTS} components, {'haplotypes' if cohort.phased else 'people'}"
+    guessing = f"{definition}; always guessing the most frequent label: {majority:.3f}"
+    for value in (None, *names):
+        people = right[cohort.with_label(value)].mean(axis=1)
+        of_floor = floor[1][floor[0].with_label(value)] if floor else np.empty(0)
         builder.add(
             name,
             float(people.mean()),
-            floor_value,
+            float(of_floor.mean()) if len(of_floor) else None,
             aim,
             interval(lambda i, p=people: float(p[i].mean()), len(people), seed),
-            note + guessing,
-            label=str(value),
-            chance=float(majority) if value == "all" else None,
+            guessing if value is None else definition,
+            label="all" if value is None else str(value),
+            chance=float(majority) if value is None else None,
         )
