@@ -17,11 +17,9 @@ from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
 from ..metrics.rows import STANDINGS
 from ..provenance import VERSION, documentation
-from .figures import figures
-from .glossary import GLOSSARY
+from .figures import Plotting, figures
 from .panels import file_style, part, write_files
 from .plots import DARK, LIGHT
-from .plotting import Plotting
 from .verdict import compared, findings, headline, judged_text, tally, verdict_text
 
 __all__ = ["Plotting", "findings", "headline", "render", "tally", "verdict_text", "write_figures", "write_report"]
@@ -76,7 +74,6 @@ def render(evaluation: Evaluation) -> str:
         remarks=provenance.get("remarks", []),
         provenance=[(k, _plain(v)) for k, v in provenance.items() if k not in LEFT_OUT],
         composition=_composition(provenance.get("people_by_label", {})),
-        glossary=GLOSSARY,
         documentation=documentation(),
         version=VERSION,
     )

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..metrics import Row, figure
-from .density import SHARES
-from .ld_plot import LdPlot
 from .panels import Figure
+from .pictures import SHARES, LdPlot
 from .plots import GUIDE, HUES, SETS, Axis, Plot, Series, equal_axes, padded, set_series
 
 MOST_LABELS = 12  # panels of allele frequencies
