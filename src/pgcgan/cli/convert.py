@@ -7,9 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..runtime.progress import say
-from .app import app
+from .app import FILE, Reading, ReplaceFiles, app
 from .files import genotypes_free, names, people_at_sites, read_options
-from .options import FILE, Reading
 
 
 @app.command
@@ -20,7 +19,7 @@ def convert(
     *,
     panel: str | None = None,
     reading: Reading | None = None,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Write genotypes in another format, or a part of them in the same one; the name of the output says which.
 
@@ -37,8 +36,6 @@ def convert(
     panel
         Labels, of which NAME.panel.tsv is written beside the output: a 1000 Genomes panel or .ped, or any table with a
         sample column.
-    force
-        Replace files that exist.
     """
     from ..io import read, write
     from ..provenance import command_line

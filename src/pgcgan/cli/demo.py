@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 from ..errors import UsageError
 from ..runtime.progress import say, show
-from .app import app
+from .app import OUTPUT, NetworkOptions, Reading, app
 from .evaluate import evaluate
 from .generate import generate
-from .options import OUTPUT, NetworkOptions, Reading
 from .simulate import simulate
 from .train import train
 

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError
 from ..runtime.progress import progress, say, show
 from ..text import visible, visible_json
-from .app import app
+from .app import FILE, GATE, MORE, OUTPUT, PerLabel, Reading, ReplaceFiles, app, parsed_thresholds
 from .files import (
     check_population_map,
     divided,
@@ -25,7 +25,6 @@ from .files import (
     with_asked_labels,
     write_text,
 )
-from .options import FILE, GATE, MORE, OUTPUT, Reading, parsed_thresholds
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
@@ -45,7 +44,7 @@ def evaluate(
     output: Annotated[str | None, OUTPUT] = None,
     figures: str | None = None,
     json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
-    per_label: bool = False,
+    per_label: PerLabel = False,
     brief: bool = False,
     beside: Annotated[list[str] | None, MORE] = None,
     augment: Annotated[str | None, MORE] = None,
@@ -56,7 +55,7 @@ def evaluate(
     thresholds: Annotated[list[str] | None, Parameter(name="--threshold"), GATE] = None,
     reading: Reading | None = None,
     seed: int = 0,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Compare synthetic people with real people; print each number beside its floor, and the verdict.
 
@@ -81,8 +80,6 @@ def evaluate(
         Also write each figure of the report as SVG into this folder.
     json_output
         Also write everything as JSON; "-" prints it instead of the table.
-    per_label
-        Add the rows of each label.
     brief
         Print the verdict alone.
     beside
@@ -104,8 +101,6 @@ def evaluate(
         With --gate: METRIC=LIMIT, as often as needed, instead of the default (docs/evaluation.md).
     seed
         Random seed.
-    force
-        Replace files that exist.
     """
     from ..metrics import evaluate
     from ..provenance import file_names

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, MissingFile, UsageError, listed
 from ..runtime import files as runtime_files
 from ..runtime.inputs import read_regular
-from .options import Reading
+from .app import Reading
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator

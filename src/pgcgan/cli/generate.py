@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError, listed
 from ..runtime.progress import progress, say
 from ..text import whole_number
-from .app import app
+from .app import FILE, OUTPUT, MixtureOptions, Reading, ReplaceFiles, app, parsed_thresholds
 from .files import (
     asked_labels,
     beside_genotypes,
@@ -27,7 +27,6 @@ from .files import (
     read_options,
     split_of,
 )
-from .options import FILE, OUTPUT, MixtureOptions, Reading, parsed_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +57,7 @@ def generate(
     seed: int = 0,
     start: int = 0,
     prefix: str = "SYN",
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Write synthetic people: genotypes and a panel file.
 
@@ -109,8 +108,6 @@ def generate(
         by label, that many of each label.
     prefix
         People are named PREFIX-LABEL-000001, ….
-    force
-        Replace files that exist.
     """
     from ..io import write
     from ..provenance import command_line

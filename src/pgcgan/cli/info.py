@@ -12,9 +12,8 @@ from cyclopts import Parameter
 from ..errors import UsageError, listed
 from ..runtime.progress import show
 from ..text import visible, visible_json
-from .app import app
+from .app import FILE, Reading, app
 from .files import read_options
-from .options import FILE, Reading
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from .app import PrivacyOptions, Reading
 from .files import read_options
-from .options import PrivacyOptions, Reading
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes

@@ -6,9 +6,8 @@ from typing import Annotated
 
 from ..errors import DataError, PgcganError, UsageError
 from ..runtime.progress import say
-from .app import app
+from .app import FILE, OUTPUT, ReplaceFile, app
 from .files import output_free, read_evaluation
-from .options import FILE, OUTPUT
 
 
 @app.command
@@ -17,7 +16,7 @@ def report(
     /,
     *,
     output: Annotated[str, OUTPUT],
-    force: bool = False,
+    force: ReplaceFile = False,
 ) -> None:
     """Write the HTML report of an evaluation again, from its JSON alone.
 
@@ -27,8 +26,6 @@ def report(
         The JSON file that `pgcgan evaluate -o NAME.json` wrote.
     output
         NAME.html.
-    force
-        Replace a file that exists.
     """
     from ..metrics.evaluation import form_of
     from ..report import write_report

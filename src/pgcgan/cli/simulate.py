@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..runtime.progress import say
-from .app import app
+from .app import OUTPUT, ReplaceFiles, app
 from .files import genotypes_free, names, output_free, people_at_sites, write_text
-from .options import OUTPUT
 
 TRAIN_SHARE = 0.8  # of the people, in the splits that `simulate` and `demo` write
 
@@ -26,7 +25,7 @@ def simulate(
     unphased: bool = False,
     split: str | None = None,
     seed: int = 1,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Simulate a cohort of five super-populations: a VCF and a panel file, about no real person.
 
@@ -47,8 +46,6 @@ def simulate(
         Also write this table of who is for training (80 %, stratified by population) and who is held out.
     seed
         The same seed gives the same cohort.
-    force
-        Replace files that exist.
     """
     from ..io import write
     from ..provenance import command_line

@@ -11,9 +11,8 @@ from cyclopts import Parameter
 from ..errors import DataError, UsageError
 from ..runtime.memory import out_of_memory
 from ..runtime.progress import progress, say
-from .app import app
+from .app import FILE, OUTPUT, BaselineOptions, Label, NetworkOptions, PrivacyOptions, Reading, app, named_values
 from .files import model_free, people_at_sites, read_train
-from .options import FILE, OUTPUT, BaselineOptions, NetworkOptions, PrivacyOptions, Reading, named_values
 from .private_training import privacy_parameters, read_public
 from .processes import beside, number, several
 
@@ -30,7 +29,7 @@ def train(
     *,
     panel: str,
     output: Annotated[str, OUTPUT],
-    label: list[str] | None = None,
+    label: Label = None,
     split: str | None = None,
     model: Literal["haplotype", "gan", "paper", "independent", "li-stephens", "pca-gaussian", "smote"] = "haplotype",
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
@@ -55,8 +54,6 @@ def train(
         Labels: a 1000 Genomes panel or .ped, or any table with a sample column; an address too.
     output
         The model directory to write.
-    label
-        Label column of the panel, super_pop by default; repeat it for several.
     split
         A table with the columns sample and split: only people with split = train are used. auto divides the panel
         8 to 2, stratified by population, families together, in the same way for evaluate.

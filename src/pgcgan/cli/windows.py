@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from ..errors import UsageError
 from ..runtime.progress import progress, say, show
 from ..text import counted
-from .app import app
+from .app import FILE, OUTPUT, Label, PerLabel, Reading, ReplaceFiles, app, named_values
 from .files import (
     check_population_map,
     model_free,
@@ -22,7 +22,6 @@ from .files import (
     people_at_sites,
     train_names,
 )
-from .options import FILE, OUTPUT, Reading, named_values
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Source
@@ -42,7 +41,7 @@ def plan(
     panel: str,
     output: Annotated[str, OUTPUT],
     size: Annotated[int, Parameter(name="--windows")],
-    label: list[str] | None = None,
+    label: Label = None,
     split: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     reading: Reading | None = None,
@@ -62,8 +61,6 @@ def plan(
         The model directory. Until windows finish, it also names the training people.
     size
         Sites of a window, about.
-    label
-        Label column of the panel, super_pop by default; repeat it for several.
     split
         A table with the columns sample and split: only people with split = train are used.
     settings
@@ -113,10 +110,10 @@ def evaluate_genome(
     synthetic_panel: str | None = None,
     label: list[str] | None = None,
     output: Annotated[str | None, OUTPUT] = None,
-    per_label: bool = False,
+    per_label: PerLabel = False,
     reading: Reading | None = None,
     seed: int = 0,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Compare people of a genome-wide model with real people; print the table, each number beside its floor.
 
@@ -138,12 +135,8 @@ def evaluate_genome(
         Label column; repeat it for several. Default: that of the model.
     output
         Also write the evaluation: NAME.html or NAME.json.
-    per_label
-        Add the rows of each label.
     seed
         Random seed.
-    force
-        Replace files that exist.
     """
     from ..genome import GenomeModel, Source, evaluate
     from ..metrics.evaluation import form_of
