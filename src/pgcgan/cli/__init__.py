@@ -8,21 +8,20 @@ import importlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import TextIO
 
-from cyclopts import CycloptsError, Group
+from cyclopts import CycloptsError, Group, MissingArgumentError, UnusedCliTokensError
 
-from ..errors import GateFailed, PgcganError
+from ..errors import GateFailed, PgcganError, listed
 from ..runtime import progress
 from ..runtime.memory import out_of_memory
 from ..text import sentence
 from .app import app
-from .forms import reason, right_form
-from .processes import with_others
 
 __all__ = ["ORDER", "app", "main"]
 
@@ -96,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     notes = logging.StreamHandler()  # what the library goes on with, but the user should know
     notes.setFormatter(_Notes("pgcgan: note: %(message)s"))
     logging.getLogger("pgcgan").addHandler(notes)
+    from .train import with_others  # not above: the order in which commands are imported is that of the completion
+
     try:
         with with_others(words):
             app(words, exit_on_error=False, print_error=False)
@@ -110,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{reason(error)}{right_form(words, _EXAMPLES)} (pgcgan --help)", 2)
+        return _fail(f"{_reason(error)}{_right_form(words)} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
         print(f"pgcgan: {sentence(str(stop)) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
@@ -137,6 +138,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger("pgcgan").removeHandler(notes)
 
 
+def _fail(message: str, status: int) -> int:
+    print(f"pgcgan: error: {sentence(message)}", file=sys.stderr)
+    return status
+
+
+def _reason(error: CycloptsError) -> str:
+    """Return in a sentence why a command line cannot be read."""
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Unexpected argument: {listed(map(repr, error.unused_tokens), 3)}"
+    if isinstance(error, MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
+        name = error.keyword or error.argument.name
+        if error.keyword is None and not error.argument.tokens:
+            return f"{' '.join(['pgcgan', *(error.command_chain or ())])} needs {name}"
+    message = " ".join(str(error).split()).rstrip(".")
+    return re.sub(r'^(Unknown command .*Did you mean "[^"]*"\?).*', r"\1", message)  # without the list of some commands
+
+
+def _right_form(arguments: Sequence[str]) -> str:
+    """Return what to write instead of these arguments, or nothing."""
+    command = arguments[0] if arguments else ""
+    if command == "generate" and "-n" in arguments:
+        at = arguments.index("-n") + 1
+        counts = [word for word in arguments[at : at + 2] if not word.startswith("-")]
+        if len(counts) == 2 and "=" not in counts[0] and re.fullmatch("[0-9]+", counts[1]):
+            return f"; a count by label is written -n {counts[0]}={counts[1]}"
+        if counts and all("=" in word for word in counts):
+            return f"; -n is repeated: {' '.join(f'-n {word}' for word in counts)}"
+    return f"; for example: {_EXAMPLES[command]}" if command in _EXAMPLES else ""
+
+
 def _set_verbosity(words: Sequence[str]) -> list[str]:
     """Set how much is said, and return the words without the options that every command has for it."""
     progress.set_verbosity(any(w in VERBOSE for w in words) - any(w in QUIET for w in words))
@@ -161,11 +192,6 @@ def _release(error: BaseException) -> None:
         error.__context__ = error.__traceback__ = None
     finally:
         sys.unraisablehook, sys.excepthook = hooks
-
-
-def _fail(message: str, status: int) -> int:
-    print(f"pgcgan: error: {sentence(message)}", file=sys.stderr)
-    return status
 
 
 class _Notes(logging.Formatter):

@@ -36,9 +36,6 @@ _PRIVACY = Group("Privacy", help="A haplotype model that gives less away of its 
 _MIXTURES = Group("Mixtures", help="For -n LABEL:SHARE+LABEL:SHARE=COUNT, with a haplotype model of phased people.")
 _BASELINES = Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote.")
 
-MORE = Parameter(group=Group("More models and attacks", help="What else is compared, and what else is attacked."))
-GATE = Parameter(group=Group("Release gate", help="Whether these people may be released."))
-
 # a file name may be "-" (standard input or output), which is not an option
 FILE = Parameter(allow_leading_hyphen=True)
 OUTPUT = Parameter(name=["--output", "-o"], allow_leading_hyphen=True)

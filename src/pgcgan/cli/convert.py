@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..runtime.progress import say
 from .app import FILE, Reading, ReplaceFiles, app
-from .files import genotypes_free, names, people_at_sites, read_options
+from .files import genotypes_free, say_written
 
 
 @app.command
@@ -41,6 +41,6 @@ def convert(
     from ..provenance import command_line
 
     genotypes_free(output, force)
-    people = read(genotypes, panel, **read_options(reading or Reading()))
+    people = read(genotypes, panel, **asdict(reading or Reading()))
     written = write(people, output, force=force, command=command_line())
-    say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")
+    say_written(people.n_samples, people.n_variants, written)

@@ -11,19 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, MissingFile, UsageError, listed
-from ..runtime import files as runtime_files
+from ..runtime import files
 from ..runtime.inputs import read_regular
+from ..runtime.progress import say
 from .app import Reading
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
     from ..metrics import Evaluation
-
-
-def read_options(reading: Reading) -> dict[str, Any]:
-    """Return the options of `pgcgan.read`."""
-    return asdict(reading)
 
 
 def read_train(vcf: str, panel: str, split: str | None, reading: Reading, label: Sequence[str]) -> Genotypes:
@@ -35,7 +31,7 @@ def read_train(vcf: str, panel: str, split: str | None, reading: Reading, label:
         raise UsageError(f"{vcf} is a model directory; genotypes are needed here, such as a VCF.")
     # the others are not even read; frequencies are those of the people trained on
     samples = None if split is None else train_names(split, reading.intersect, panel)
-    people = read(vcf, panel, samples=samples, **read_options(reading))
+    people = read(vcf, panel, samples=samples, **asdict(reading))
     if not people.n_variants:
         raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
     people = with_asked_labels(people, label)
@@ -54,22 +50,20 @@ def asked_labels(labels: Mapping[str, Any], asked: Sequence[str]) -> dict[str, A
 
 
 def check_population_map(generator: Generator, panel: str, given: str | None) -> None:
-    """Raise a UsageError if the population map of a model's training gives people of a panel other labels.
-
-    Parameters
-    ----------
-    generator : Generator
-        Its provenance has the command of its training.
-    panel : str
-        The panel that is read now.
-    given : str or None
-        The map by which it is read.
-    """
+    """Raise a UsageError if the map by which a model was trained gives people of a panel other labels than this."""
     from ..io import read_panel
     from ..io.panel import POPULATION_MAPS
 
-    trained, now = _trained_map(generator), Path(given or "").name
-    if trained is None or trained == now or "super_pop" not in generator.label:
+    try:
+        words = shlex.split(generator.facts()["provenance"].get("command", ""))
+    except ValueError:
+        return
+    if "pgcgan" not in words[:3]:
+        return
+    maps = [after for word, after in itertools.pairwise(words) if word == "--population-map"]
+    maps += [word.partition("=")[2] for word in words if word.startswith("--population-map=")]
+    trained, now = maps[-1] if maps else "", Path(given or "").name
+    if trained == now or "super_pop" not in generator.label:
         return
     known = trained in ("", *POPULATION_MAPS)  # a table need not be here
     if known and read_panel(panel, trained or None).get("super_pop") == read_panel(panel, given).get("super_pop"):
@@ -81,19 +75,6 @@ def check_population_map(generator: Generator, panel: str, given: str | None) ->
         f"{next(iter(generator.label_counts_))} stand for other people there; "
         f"{f'give {option}' if trained else 'leave it out'}."
     )
-
-
-def _trained_map(generator: Generator) -> str | None:
-    """Return the population map with which pgcgan trained a model, "" for none; None if something else trained it."""
-    try:
-        words = shlex.split(generator.facts()["provenance"].get("command", ""))
-    except ValueError:
-        return None
-    if "pgcgan" not in words[:3]:
-        return None
-    values = [after for word, after in itertools.pairwise(words) if word == "--population-map"]
-    values += [word.partition("=")[2] for word in words if word.startswith("--population-map=")]
-    return values[-1] if values else ""
 
 
 def with_asked_labels(people: Genotypes, asked: Sequence[str]) -> Genotypes:
@@ -155,19 +136,7 @@ def split_of(split: str, panel: str | None) -> dict[str, str]:
 def automatic_split(panel: str, share: float = 0.8, by: str | None = None, seed: int = 0) -> dict[str, str]:
     """Divide the people of a panel at random, in the same way each time; families stay together.
 
-    Parameters
-    ----------
-    panel : str
-    share : float
-        Of the people, for training.
-    by : str, optional
-        Label column in each of whose values the share is met; by default pop, super_pop or none.
-    seed : int
-
-    Raises
-    ------
-    UsageError, DataError
-        If the share is off, there is no such column, or one part would be empty.
+    The share is met in each value of the label column `by`; by default that is pop, super_pop or none.
     """
     import numpy as np
 
@@ -277,8 +246,13 @@ def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
     target = Path(path)
     output_free(path, force)
-    runtime_files.write_text(target, text)
+    files.write_text(target, text)
     return target
+
+
+def say_written(people: int, sites: int, written: Sequence[Path], where: str = "") -> None:
+    """Print how many people at how many sites were written to which files."""
+    say(f"{people_at_sites(people, sites)}{where}: {names(written) or 'standard output'}")
 
 
 def people_at_sites(people: int, sites: int) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,19 +20,48 @@ from .files import (
     check_population_map,
     divided,
     genotypes_free,
-    names,
     note_relatives,
     output_free,
-    people_at_sites,
-    read_options,
+    say_written,
     split_of,
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Checks:
+    """By what people are checked before they are written.
+
+    Parameters
+    ----------
+    min_distance
+        Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
+        1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
+    release
+        Attack and evaluate the people against --real, together with all that were released of this model before, and
+        write them only if the gate passes; else the exit status is 3.
+    real
+        The real genotypes, those trained on and those held out.
+    panel
+        With --release: their labels.
+    thresholds
+        With --release: METRIC=LIMIT, as often as needed, instead of the gate's default (docs/evaluation.md).
+    """
+
+    min_distance: float | None = None
+    release: bool = False
+    real: Annotated[str | None, FILE] = None
+    panel: str | None = None
+    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None
+
+    @property
+    def asked(self) -> bool:
+        """True if people are checked, for which all are kept in memory."""
+        return self.release or self.min_distance is not None
 
 
 @app.command
@@ -45,11 +74,7 @@ def generate(
     like: str | None = None,
     split: str | None = None,
     balance: bool = False,
-    min_distance: float | None = None,
-    release: bool = False,
-    real: Annotated[str | None, FILE] = None,
-    panel: str | None = None,
-    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
+    checks: Checks | None = None,
     reading: Reading | None = None,
     mixtures: MixtureOptions | None = None,
     executor: str | None = None,
@@ -83,18 +108,6 @@ def generate(
         held out.
     balance
         Fill every label up to the largest: as many as each lacks among the training people.
-    min_distance
-        Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
-        1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
-    release
-        Attack and evaluate the people against --real, together with all that were released of this model before, and
-        write them only if the gate passes; else the exit status is 3.
-    real
-        The real genotypes, those trained on and those held out.
-    panel
-        With --release: their labels.
-    thresholds
-        With --release: METRIC=LIMIT, as often as needed, instead of the gate's default (docs/evaluation.md).
     executor
         For a model in windows: where people are drawn. serial (the default), processes, processes:N or
         dask://HOST:PORT.
@@ -109,75 +122,49 @@ def generate(
     prefix
         People are named PREFIX-LABEL-000001, ….
     """
-    from ..io import write
     from ..provenance import command_line
     from ..registry import load
     from .windows import in_windows, write_genome
 
-    _check_counts(counts, like, balance, split, real)
-    _check_release(min_distance, release, real, panel, split, thresholds, reading, start, like)
-    limits = parsed_thresholds(thresholds)
+    reading, checks = reading or Reading(), checks or Checks()
+    _check_options(counts, like, balance, split, checks, reading, start)
+    limits = parsed_thresholds(checks.thresholds)
     genotypes_free(output, force)
     generator = load(model)
-    wanted = _wanted(generator, counts, like, split, reading)
-    if panel is not None:
-        check_population_map(generator, panel, (reading or Reading()).population_map)
-    mixing = _mixing(generator, wanted, mixtures, output, force, min_distance is not None or release)
-    known, unseen = _real_people(real, panel, split, reading or Reading())
-    unphased = reading is not None and reading.unphased
-    keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
-    keeps_all = min_distance is not None or release
-    _check_windows({"--executor": executor, "--contig": contigs}, in_windows(generator) and not keeps_all)
-    if not keeps_all:
-        if in_windows(generator):
-            keep |= {"contigs": contigs, "prefix": prefix, "start": start}
-            write_genome(generator, wanted, output, executor or "serial", **keep)
-        else:
-            _write_people(generator, wanted, output, {"prefix": prefix, "start": start}, mixing, keep)
-        return
-    if min_distance is not None:
-        assert known is not None
-        people = _sample_apart(generator, wanted, known, min_distance, seed, prefix)
-    else:
-        people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
-    if release:
-        assert known is not None and unseen is not None
-        written = _release(model, generator, (known, unseen), people, (wanted, start), limits, output, keep)
-    else:
-        written = write(people, output, **keep)
-    say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")
-
-
-def _check_windows(options: Mapping[str, object], have_meaning: bool) -> None:
-    given = next((option for option, value in options.items() if value is not None), None)
-    if given is not None and not have_meaning:
+    wanted = _wanted(generator, counts, like, split, reading.population_map)
+    if checks.panel is not None:
+        check_population_map(generator, checks.panel, reading.population_map)
+    mixing = _mixing(generator, wanted, mixtures, output, force, checks.asked)
+    real = _real_people(checks, split, reading)
+    keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": reading.unphased}
+    drawn: dict[str, Any] = {"prefix": prefix, "start": start}
+    of_windows = next(
+        (name for name, value in (("--executor", executor), ("--contig", contigs)) if value is not None), ""
+    )
+    if of_windows and (checks.asked or not in_windows(generator)):
         raise UsageError(
-            f"{given} is for models in windows (train --windows), without --release and --min-distance, which keep "
-            "all people in memory."
+            f"{of_windows} is for models in windows (train --windows), without --release and --min-distance, which "
+            "keep all people in memory."
         )
+    if checks.asked:
+        _write_checked(model, generator, wanted, checks, real, limits, output, drawn, keep)
+    elif in_windows(generator):
+        write_genome(generator, wanted, output, executor or "serial", contigs=contigs, **drawn, **keep)
+    else:
+        _write_people(generator, wanted, output, drawn, mixing, keep)
 
 
-def _real_people(
-    real: str | None, panel: str | None, split: str | None, reading: Reading
-) -> tuple[Genotypes | None, Genotypes | None]:
-    """Return the people of --real, those trained on and those held out, or None."""
-    from ..io import read
-
-    if real is None:
-        return None, None
-    people = read(real, panel, **read_options(reading))
-    if split is None:
-        return people, None
-    train, holdout = divided(people, split, reading.intersect, panel)
-    if panel is not None:
-        note_relatives(panel, train.samples, holdout.samples)
-    return train, holdout
-
-
-def _check_counts(
-    counts: list[str] | None, like: str | None, balance: bool, split: str | None, real: str | None
+def _check_options(
+    counts: list[str] | None,
+    like: str | None,
+    balance: bool,
+    split: str | None,
+    checks: Checks,
+    reading: Reading,
+    start: int,
 ) -> None:
-    """Raise UsageError unless one option says how many people, and a split has a use."""
+    """Raise UsageError unless one option says how many people, and each option has a meaning beside the others."""
+    real, release, min_distance = checks.real, checks.release, checks.min_distance
     ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
     if len(ways) != 1:
         raise UsageError(
@@ -189,16 +176,47 @@ def _check_counts(
             "--split goes with --like, whose people it restricts to those for training, or with --real, which it "
             "divides into those trained on and those held out."
         )
+    if release and (real is None or checks.panel is None or split is None):
+        raise UsageError("--release needs --real, --panel and --split: the training people and the held-out people.")
+    if min_distance is not None and real is None:
+        raise UsageError("--min-distance needs --real: the people that the model was trained on.")
+    if real is not None and not checks.asked:
+        raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
+    if real is None and reading.population_map is not None and like is None:
+        raise UsageError("--population-map goes with --like or --real, whose populations it maps.")
+    if real is None and replace(reading, unphased=False, population_map=None) != Reading():
+        raise UsageError("The reading options are for the file of --real, which is not given.")
+    for name, given in (("--panel", checks.panel), ("--threshold", checks.thresholds)):
+        if given is not None and not release:
+            raise UsageError(f"{name} goes with --release.")
+    if start and min_distance is not None:
+        raise UsageError(
+            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
+        )
+
+
+def _real_people(checks: Checks, split: str | None, reading: Reading) -> tuple[Genotypes | None, Genotypes | None]:
+    """Return the people of --real, those trained on and those held out, or None."""
+    from ..io import read
+
+    if checks.real is None:
+        return None, None
+    people = read(checks.real, checks.panel, **asdict(reading))
+    if split is None:
+        return people, None
+    train, holdout = divided(people, split, reading.intersect, checks.panel)
+    if checks.panel is not None:
+        note_relatives(checks.panel, train.samples, holdout.samples)
+    return train, holdout
 
 
 def _wanted(
-    generator: Generator, counts: list[str] | None, like: str | None, split: str | None, reading: Reading | None
+    generator: Generator, counts: list[str] | None, like: str | None, split: str | None, population_map: str | None
 ) -> int | dict[str, int]:
     """Return how many people to generate: by -n, by --like, or what --balance fills up."""
     if counts:
         return _counts(counts)
     if like is not None:
-        population_map = None if reading is None else reading.population_map
         check_population_map(generator, like, population_map)
         return _composition(like, split, generator.label, population_map)
     most = max(generator.label_counts_.values())
@@ -231,7 +249,7 @@ def _write_people(
             breakpoints = beside_genotypes(output, ".bp")
             written = [generator.sample_ancestry(wanted, **options).write(breakpoints, force=keep["force"])]
         written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep) + written
-    say(f"{people_at_sites(total, first.n_variants)}: {names(written) or 'standard output'}")
+    say_written(total, first.n_variants, written)
 
 
 def _mixing(
@@ -263,19 +281,6 @@ def _mixing(
     return given
 
 
-def _sample_apart(
-    generator: Generator, wanted: int | dict[str, int], known: Genotypes, least: float, seed: int, prefix: str
-) -> Genotypes:
-    """Return people of whom none has a haplotype nearer to one of a training person than the least distance."""
-    from ..release import sample_apart
-
-    with progress("generating") as on_event:
-        people, refused = sample_apart(generator, wanted, known, least, seed=seed, prefix=prefix, on_event=on_event)
-    where = "sites" if least >= 1 else "of the sites"
-    say(f"{refused} people refused: a haplotype nearer than {least:g} {where} to one of a training person")
-    return people
-
-
 def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[Genotypes]:
     """Yield people as they are generated, and report how many there are."""
     done = size = 0
@@ -286,60 +291,47 @@ def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[st
         yield part
 
 
-def _check_release(
-    min_distance: float | None,
-    release: bool,
-    real: str | None,
-    panel: str | None,
-    split: str | None,
-    thresholds: list[str] | None,
-    reading: Reading | None,
-    start: int,
-    like: str | None,
-) -> None:
-    """Raise UsageError if an option has no meaning without another."""
-    if release and (real is None or panel is None or split is None):
-        raise UsageError("--release needs --real, --panel and --split: the training people and the held-out people.")
-    if min_distance is not None and real is None:
-        raise UsageError("--min-distance needs --real: the people that the model was trained on.")
-    if real is not None and not release and min_distance is None:
-        raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
-    if reading is not None and real is None:
-        if reading.population_map is not None and like is None:
-            raise UsageError("--population-map goes with --like or --real, whose populations it maps.")
-        if replace(reading, unphased=False, population_map=None) != Reading():
-            raise UsageError("The reading options are for the file of --real, which is not given.")
-    for name, given in (("--panel", panel), ("--threshold", thresholds)):
-        if given is not None and not release:
-            raise UsageError(f"{name} goes with --release.")
-    if start and min_distance is not None:
-        raise UsageError(
-            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
-        )
-
-
-def _release(
+def _write_checked(
     model: str,
     generator: Generator,
-    real: tuple[Genotypes, Genotypes],
-    people: Genotypes,
-    wanted: tuple[int | dict[str, int], int],
+    wanted: int | dict[str, int],
+    checks: Checks,
+    real: tuple[Genotypes | None, Genotypes | None],
     limits: dict[str, str],
     output: str,
+    drawn: dict[str, Any],
     keep: dict[str, Any],
-) -> list[Path]:
-    """Write people who pass the gate together with all people released before; raise GateFailed if they do not."""
+) -> None:
+    """Write people who are not too near to a training person and, for a release, pass the gate; else raise GateFailed.
+
+    The gate judges them together with all people released before.
+    """
     from ..io import write
     from ..metrics import evaluate
     from ..metrics.gate import judge
-    from ..release import Release, further_people, recorded
+    from ..release import Release, further_people, recorded, sample_apart
 
-    train, holdout = (part.align(people) for part in real)
-    release = Release.of(generator, wanted[0], keep["seed"], wanted[1])
+    known, unseen = real
+    assert known is not None
+    least, seed = checks.min_distance, keep["seed"]
+    if least is None:
+        people = generator.sample(wanted, seed=seed, **drawn)
+    else:
+        with progress("generating") as on_event:
+            how: dict[str, Any] = {"seed": seed, "prefix": drawn["prefix"], "on_event": on_event}
+            people, refused = sample_apart(generator, wanted, known, least, **how)
+        where = "sites" if least >= 1 else "of the sites"
+        say(f"{refused} people refused: a haplotype nearer than {least:g} {where} to one of a training person")
+    if not checks.release:
+        say_written(people.n_samples, people.n_variants, write(people, output, **keep))
+        return
+    assert unseen is not None
+    train, holdout = known.align(people), unseen.align(people)
+    release = Release.of(generator, wanted, seed, drawn["start"])
     with recorded(model, release) as others:
         more = further_people(generator, others, release)
         with progress("evaluating") as on_event:
-            options: dict[str, Any] = {"label": generator.label, "seed": keep["seed"], "on_event": on_event}
+            options: dict[str, Any] = {"label": generator.label, "seed": seed, "on_event": on_event}
             verdict = judge(evaluate(train, people, holdout=holdout, more=more, **options), limits)
         if not verdict.passed:
             raise GateFailed(f"{verdict}\n  nothing was written")
@@ -347,7 +339,7 @@ def _release(
         written = write(people, output, **keep)
     count = people.n_samples + (more.n_samples if more is not None else 0)
     say(f"released from {model} so far: {count:,} people in {len(others) + 1} sets; sets of one model add up")
-    return written
+    say_written(people.n_samples, people.n_variants, written)
 
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,6 @@ from ..errors import UsageError, listed
 from ..runtime.progress import show
 from ..text import visible, visible_json
 from .app import FILE, Reading, app
-from .files import read_options
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes
@@ -56,7 +56,7 @@ def info(
 
         facts = load(path).facts()
     else:
-        facts = _facts_of_genotypes(read(path, panel, **read_options(reading or Reading())))
+        facts = _facts_of_genotypes(read(path, panel, **asdict(reading or Reading())))
     if json_output:
         print(visible_json(json.dumps(facts, indent=1, ensure_ascii=False)))
         return
