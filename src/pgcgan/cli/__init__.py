@@ -63,35 +63,21 @@ QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 # 128 + the signal, as shells have it
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
-OF_THE_PLACE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EIO,
-    errno.EBADF,
-)  # and not of what we did there
+# what is wrong with a place, and not with what we did there
+OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBADF)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command, with the arguments of the process if none are given, and return its exit status.
 
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Without the program's name; by default those of the process.
-
-    Returns
-    -------
-    int
-        Exit status: 0, 2 for what the user can put right (one line on standard error), 3 where a release gate failed,
-        130 after Ctrl-C, 141 where the reader of the output has gone. Anything else is a defect and keeps its
-        traceback.
+    It is 0, 2 for what the user can put right (one line on standard error), 3 where a release gate failed, 130 after
+    Ctrl-C, and 141 where the reader of the output has gone. Anything else is a defect and keeps its traceback.
     """
     if arguments is not None:
         sys.argv = ["pgcgan", *arguments]  # provenance says what ran
     _prepare_streams()
-    words = _set_verbosity(sys.argv[1:])
+    words = [word for word in sys.argv[1:] if word not in (*QUIET, *VERBOSE)]
+    progress.set_verbosity(any(w in VERBOSE for w in sys.argv) - any(w in QUIET for w in sys.argv))
     notes = logging.StreamHandler()  # what the library goes on with, but the user should know
     notes.setFormatter(_Notes("pgcgan: note: %(message)s"))
     logging.getLogger("pgcgan").addHandler(notes)
@@ -106,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pgcgan: {failed}", file=sys.stderr)
         return failed.exit_code
     except PgcganError as error:
-        if VERBOSE[0] in sys.argv or VERBOSE[1] in sys.argv:
+        if any(word in VERBOSE for word in sys.argv):
             traceback.print_exception(error)
         _release(error)
         return _fail(str(error), error.exit_code)
@@ -166,12 +152,6 @@ def _right_form(arguments: Sequence[str]) -> str:
         if counts and all("=" in word for word in counts):
             return f"; -n is repeated: {' '.join(f'-n {word}' for word in counts)}"
     return f"; for example: {_EXAMPLES[command]}" if command in _EXAMPLES else ""
-
-
-def _set_verbosity(words: Sequence[str]) -> list[str]:
-    """Set how much is said, and return the words without the options that every command has for it."""
-    progress.set_verbosity(any(w in VERBOSE for w in words) - any(w in QUIET for w in words))
-    return [word for word in words if word not in (*QUIET, *VERBOSE)]
 
 
 def _let_go(*streams: TextIO) -> None:
