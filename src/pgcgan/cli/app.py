@@ -30,11 +30,6 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
-_READING = Group("Reading", help="How a file is read; each error names the option that accepts what it refuses.")
-_NETWORKS = Group("Options of the networks", help="For --model gan and paper.")
-_PRIVACY = Group("Privacy", help="A haplotype model that gives less away of its training people.")
-_MIXTURES = Group("Mixtures", help="For -n LABEL:SHARE+LABEL:SHARE=COUNT, with a haplotype model of phased people.")
-_BASELINES = Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote.")
 
 # a file name may be "-" (standard input or output), which is not an option
 FILE = Parameter(allow_leading_hyphen=True)
@@ -47,7 +42,10 @@ Label = Annotated[
 PerLabel = Annotated[bool, Parameter(help="Add the rows of each label.")]
 
 
-@Parameter(name="*", group=_READING)
+@Parameter(
+    name="*",
+    group=Group("Reading", help="How a file is read; each error names the option that accepts what it refuses."),
+)
 @dataclass(frozen=True)
 class Reading:
     """Options of `pgcgan.read`."""
@@ -72,7 +70,7 @@ class Reading:
     """Read every call as an unordered pair."""
 
 
-@Parameter(name="*", group=_NETWORKS)
+@Parameter(name="*", group=Group("Options of the networks", help="For --model gan and paper."))
 @dataclass(frozen=True)
 class NetworkOptions:
     """Parameters of the networks; None leaves the default."""
@@ -88,7 +86,7 @@ class NetworkOptions:
     for independent parts, with the same bytes on any number; windows of a genome have --executor."""
 
 
-@Parameter(name="*", group=_PRIVACY)
+@Parameter(name="*", group=Group("Privacy", help="A haplotype model that gives less away of its training people."))
 @dataclass(frozen=True)
 class PrivacyOptions:
     """A target for an attack, or a guarantee."""
@@ -106,7 +104,7 @@ class PrivacyOptions:
     where the cohort is small."""
 
 
-@Parameter(name="*", group=_BASELINES)
+@Parameter(name="*", group=Group("Options of the baselines", help="For --model li-stephens, pca-gaussian and smote."))
 @dataclass(frozen=True)
 class BaselineOptions:
     """Parameters of the baselines; None leaves the default."""
@@ -127,7 +125,10 @@ class BaselineOptions:
     """smote: nearest neighbours to choose from."""
 
 
-@Parameter(name="*", group=_MIXTURES)
+@Parameter(
+    name="*",
+    group=Group("Mixtures", help="For -n LABEL:SHARE+LABEL:SHARE=COUNT, with a haplotype model of phased people."),
+)
 @dataclass(frozen=True)
 class MixtureOptions:
     """How people of a mixture of labels are put together; None leaves the default."""

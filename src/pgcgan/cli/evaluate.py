@@ -13,17 +13,8 @@ from cyclopts import Group, Parameter
 from ..errors import DataError, GateFailed, UsageError
 from ..runtime.progress import progress, say, show
 from ..text import visible, visible_json
+from . import files
 from .app import FILE, OUTPUT, PerLabel, Reading, ReplaceFiles, app, parsed_thresholds
-from .files import (
-    check_population_map,
-    divided,
-    names,
-    note_relatives,
-    output_free,
-    panel_beside,
-    with_asked_labels,
-    write_text,
-)
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
@@ -138,18 +129,18 @@ def evaluate(
     others = {name: _other_model(name) for name in more.beside or ()}
     generator = load(more.model) if more.model is not None else None
     if generator is not None:
-        check_population_map(generator, panel, reading.population_map)
+        files.check_population_map(generator, panel, reading.population_map)
     _check_outputs(output, json_output, figures, force)
-    panels = panel, synthetic_panel or panel_beside(synthetic)
-    train, holdout, generated, remarks = _sets((real, synthetic), panels, split, label or (), reading)
+    panels = panel, synthetic_panel or files.panel_beside(synthetic)
+    train, holdout, generated, remarks = _sets(real, synthetic, panels, split, label or (), reading)
     if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
     attacks = {} if generator is None else _attacks(generator, more, train, holdout, generated, seed)
     with progress("evaluating") as on_event:
         options: dict[str, Any] = {"label": label, "augment": more.augment, "seed": seed, "on_event": on_event}
         evaluation = evaluate(train, generated, holdout=holdout, **attacks, **options)
-    files = file_names(synthetic=synthetic, real=real, panel=panel, split=split, model=more.model)
-    how = {**evaluation.provenance, "files": files, "remarks": [*remarks, *evaluation.provenance["remarks"]]}
+    given = file_names(synthetic=synthetic, real=real, panel=panel, split=split, model=more.model)
+    how = {**evaluation.provenance, "files": given, "remarks": [*remarks, *evaluation.provenance["remarks"]]}
     evaluation = replace(evaluation, provenance=how)
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
@@ -168,15 +159,15 @@ def evaluate(
 
 
 def _sets(
-    files: tuple[str, str], panels: tuple[str, str], split: str | None, label: Sequence[str], reading: Reading
+    real: str, synthetic: str, panels: tuple[str, str], split: str | None, label: Sequence[str], reading: Reading
 ) -> tuple[Genotypes, Genotypes | None, Genotypes, list[str]]:
     """Return the training, held-out and synthetic people, and remarks on them."""
     from ..io import read
 
-    generated = read(files[1], panels[1])
-    everybody = read(files[0], panels[0], **asdict(reading))
+    generated = read(synthetic, panels[1])
+    everybody = read(real, panels[0], **asdict(reading))
     people = everybody.align(generated)
-    people, generated = (with_asked_labels(each, label) for each in (people, generated))
+    people, generated = (files.with_asked_labels(each, label) for each in (people, generated))
     remarks = []
     if everybody.n_variants != people.n_variants:
         remarks = [
@@ -185,11 +176,10 @@ def _sets(
         ]
     if split is None:
         return people, None, generated, remarks
-    train, holdout = divided(people, split, reading.intersect, panels[0])
+    train, holdout, relatives = files.divided(people, split, reading.intersect, panels[0])
     if not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
-    relatives = note_relatives(panels[0], train.samples, holdout.samples)
-    return train, holdout, generated, [*([relatives] if relatives else []), *remarks]
+    return train, holdout, generated, [*relatives, *remarks]
 
 
 def _check_more(more: More, split: str | None) -> None:
@@ -225,10 +215,10 @@ def _check_outputs(output: str | None, json_output: str | None, figures: str | N
     from ..metrics.evaluation import form_of
 
     if output is not None:
-        output_free(output, force)
+        files.output_free(output, force)
         form_of(output)
     if json_output is not None:
-        output_free(json_output, force, standard_output=True)
+        files.output_free(json_output, force, standard_output=True)
     if figures is not None and Path(figures).exists():
         if not Path(figures).is_dir():
             raise UsageError(f"--figures {figures} is a file; give a folder, which is made if it does not exist.")
@@ -254,9 +244,8 @@ def _with_others(
         generator = create(other, columns, seed=seed).fit(train) if isinstance(other, str) else other
         with progress(f"evaluating {name}") as on_event:
             drawn = generator.sample(_counts_of(train, columns), seed=seed).align(generated)
-            evaluations[generator.name] = evaluate(
-                train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
-            )
+            options: dict[str, Any] = {"label": columns, "seed": seed, "on_event": on_event}
+            evaluations[generator.name] = evaluate(train, drawn, holdout=holdout, **options)
     return evaluation.beside(evaluations)
 
 
@@ -266,7 +255,7 @@ def _write(
     """Write what is asked for."""
     written: list[Path] = []
     if json_output not in (None, "-"):
-        written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
+        written.append(files.write_text(str(json_output), evaluation.to_json() + "\n", force))
     if output is not None:
         written.append(evaluation.report(output, force))
     if figures is not None:
@@ -274,7 +263,7 @@ def _write(
 
         written += write_figures(evaluation, figures, force=force)
     if written:
-        say(f"written: {names(written)}")
+        say(f"written: {files.names(written)}")
 
 
 def _other_model(name: str) -> str | Generator:

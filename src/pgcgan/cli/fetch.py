@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ..runtime.progress import progress, say
 from .app import OUTPUT, ReplaceFiles, app
@@ -45,16 +45,7 @@ def fetch(
     from ..provenance import command_line
     from ..thousand_genomes import MIRROR, fetch
 
+    options: dict[str, Any] = {"panel_output": panel_output, "mirror": mirror or MIRROR, "command": command_line()}
     with progress("fetching") as on_event:
-        written = fetch(
-            source,
-            output,
-            region=region,
-            release=release,
-            panel_output=panel_output,
-            mirror=mirror or MIRROR,
-            force=force,
-            command=command_line(),
-            on_event=on_event,
-        )
+        written = fetch(source, output, region=region, release=release, force=force, on_event=on_event, **options)
     say(f"{release}, {region}: {names(written)}")

@@ -68,12 +68,11 @@ def check_population_map(generator: Generator, panel: str, given: str | None) ->
     known = trained in ("", *POPULATION_MAPS)  # a table need not be here
     if known and read_panel(panel, trained or None).get("super_pop") == read_panel(panel, given).get("super_pop"):
         return
-    option = f"--population-map {trained}"
+    option, label = f"--population-map {trained}", next(iter(generator.label_counts_))
     raise UsageError(
         f"The model was trained {f'with {option}' if trained else 'without --population-map'}, and {panel} is read "
-        f"{f'with --population-map {now}' if now else 'without it'}: labels such as "
-        f"{next(iter(generator.label_counts_))} stand for other people there; "
-        f"{f'give {option}' if trained else 'leave it out'}."
+        f"{f'with --population-map {now}' if now else 'without it'}: labels such as {label} stand for other people "
+        f"there; {f'give {option}' if trained else 'leave it out'}."
     )
 
 
@@ -103,23 +102,27 @@ def names_of(split: str, intersect: bool, panel: str | None) -> Callable[[list[s
     return lambda present: [name for part in _parts(present, split, intersect, panel) for name in part]
 
 
-def divided(people: Genotypes, split: str, intersect: bool, panel: str | None) -> tuple[Genotypes, Genotypes]:
-    """Return those for training and everybody else."""
+def divided(
+    people: Genotypes, split: str, intersect: bool, panel: str | None
+) -> tuple[Genotypes, Genotypes, list[str]]:
+    """Return those for training and everybody else, and remarks on relatives among them, if the panel says so."""
     import numpy as np
 
     train, rest = _parts(list(people.samples), split, intersect, panel)
-    return people.select(samples=train), people.select(samples=np.array(rest, dtype=object))
+    remarks = [] if panel is None else note_relatives(panel, train, rest)
+    return people.select(samples=train), people.select(samples=np.array(rest, dtype=object)), remarks
 
 
-def note_relatives(panel: str, train: Collection[str], held_out: Collection[str]) -> str | None:
+def note_relatives(panel: str, train: Collection[str], held_out: Collection[str]) -> list[str]:
     """Print, and return, how many held-out people have relatives among the training people, if any have."""
     from ..families import relatives_remark
     from ..io import read_parents
 
     remark = relatives_remark(read_parents(panel), train, held_out) if len(held_out) else None
-    if remark is not None:
-        logging.getLogger("pgcgan").warning("%s", remark)
-    return remark
+    if remark is None:
+        return []
+    logging.getLogger("pgcgan").warning("%s", remark)
+    return [remark]
 
 
 def split_of(split: str, panel: str | None) -> dict[str, str]:
@@ -244,10 +247,9 @@ def genotypes_free(path: str, force: bool) -> None:
 
 def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
-    target = Path(path)
     output_free(path, force)
-    files.write_text(target, text)
-    return target
+    files.write_text(path, text)
+    return Path(path)
 
 
 def say_written(people: int, sites: int, written: Sequence[Path], where: str = "") -> None:

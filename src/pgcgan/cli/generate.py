@@ -13,18 +13,8 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError, listed
 from ..runtime.progress import progress, say
 from ..text import whole_number
+from . import files
 from .app import FILE, OUTPUT, MixtureOptions, Reading, ReplaceFiles, app, parsed_thresholds
-from .files import (
-    asked_labels,
-    beside_genotypes,
-    check_population_map,
-    divided,
-    genotypes_free,
-    note_relatives,
-    output_free,
-    say_written,
-    split_of,
-)
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
@@ -129,23 +119,21 @@ def generate(
     reading, checks = reading or Reading(), checks or Checks()
     _check_options(counts, like, balance, split, checks, reading, start)
     limits = parsed_thresholds(checks.thresholds)
-    genotypes_free(output, force)
+    files.genotypes_free(output, force)
     generator = load(model)
     wanted = _wanted(generator, counts, like, split, reading.population_map)
     if checks.panel is not None:
-        check_population_map(generator, checks.panel, reading.population_map)
+        files.check_population_map(generator, checks.panel, reading.population_map)
     mixing = _mixing(generator, wanted, mixtures, output, force, checks.asked)
     real = _real_people(checks, split, reading)
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": reading.unphased}
     drawn: dict[str, Any] = {"prefix": prefix, "start": start}
-    of_windows = next(
-        (name for name, value in (("--executor", executor), ("--contig", contigs)) if value is not None), ""
-    )
-    if of_windows and (checks.asked or not in_windows(generator)):
-        raise UsageError(
-            f"{of_windows} is for models in windows (train --windows), without --release and --min-distance, which "
-            "keep all people in memory."
-        )
+    for option, value in (("--executor", executor), ("--contig", contigs)):
+        if value is not None and (checks.asked or not in_windows(generator)):
+            raise UsageError(
+                f"{option} is for models in windows (train --windows), without --release and --min-distance, which "
+                "keep all people in memory."
+            )
     if checks.asked:
         _write_checked(model, generator, wanted, checks, real, limits, output, drawn, keep)
     elif in_windows(generator):
@@ -204,9 +192,7 @@ def _real_people(checks: Checks, split: str | None, reading: Reading) -> tuple[G
     people = read(checks.real, checks.panel, **asdict(reading))
     if split is None:
         return people, None
-    train, holdout = divided(people, split, reading.intersect, checks.panel)
-    if checks.panel is not None:
-        note_relatives(checks.panel, train.samples, holdout.samples)
+    train, holdout, _ = files.divided(people, split, reading.intersect, checks.panel)
     return train, holdout
 
 
@@ -217,7 +203,7 @@ def _wanted(
     if counts:
         return _counts(counts)
     if like is not None:
-        check_population_map(generator, like, population_map)
+        files.check_population_map(generator, like, population_map)
         return _composition(like, split, generator.label, population_map)
     most = max(generator.label_counts_.values())
     wanted = {name: most - count for name, count in generator.label_counts_.items()}
@@ -246,10 +232,10 @@ def _write_people(
         first = next(blocks)
         written = []
         if mixing is not None and isinstance(generator, HaplotypeModel) and not isinstance(wanted, int):
-            breakpoints = beside_genotypes(output, ".bp")
+            breakpoints = files.beside_genotypes(output, ".bp")
             written = [generator.sample_ancestry(wanted, **options).write(breakpoints, force=keep["force"])]
         written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep) + written
-    say_written(total, first.n_variants, written)
+    files.say_written(total, first.n_variants, written)
 
 
 def _mixing(
@@ -277,7 +263,7 @@ def _mixing(
         )
     if output == "-":
         raise UsageError(f"The local ancestry of {mixture} has no place on standard output; give a file name (-o).")
-    output_free(beside_genotypes(output, ".bp"), force)
+    files.output_free(files.beside_genotypes(output, ".bp"), force)
     return given
 
 
@@ -318,12 +304,13 @@ def _write_checked(
         people = generator.sample(wanted, seed=seed, **drawn)
     else:
         with progress("generating") as on_event:
-            how: dict[str, Any] = {"seed": seed, "prefix": drawn["prefix"], "on_event": on_event}
-            people, refused = sample_apart(generator, wanted, known, least, **how)
+            people, refused = sample_apart(
+                generator, wanted, known, least, seed=seed, prefix=drawn["prefix"], on_event=on_event
+            )
         where = "sites" if least >= 1 else "of the sites"
         say(f"{refused} people refused: a haplotype nearer than {least:g} {where} to one of a training person")
     if not checks.release:
-        say_written(people.n_samples, people.n_variants, write(people, output, **keep))
+        files.say_written(people.n_samples, people.n_variants, write(people, output, **keep))
         return
     assert unseen is not None
     train, holdout = known.align(people), unseen.align(people)
@@ -339,7 +326,7 @@ def _write_checked(
         written = write(people, output, **keep)
     count = people.n_samples + (more.n_samples if more is not None else 0)
     say(f"released from {model} so far: {count:,} people in {len(others) + 1} sets; sets of one model add up")
-    say_written(people.n_samples, people.n_variants, written)
+    files.say_written(people.n_samples, people.n_variants, written)
 
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:
@@ -378,10 +365,10 @@ def _composition(panel: str, split: str | None, columns: Sequence[str], populati
     from ..io import read_panel
     from ..labels import label_groups
 
-    table = asked_labels(read_panel(panel, population_map), columns)
+    table = files.asked_labels(read_panel(panel, population_map), columns)
     samples = list(next(iter(table.values())))
     if split is not None:
-        part = split_of(split, panel)
+        part = files.split_of(split, panel)
         samples = [name for name in samples if part.get(name) == "train"]
         if not samples:
             raise DataError(f"Nobody in {panel} is 'train' in {split}.")

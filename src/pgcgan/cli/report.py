@@ -11,13 +11,7 @@ from .files import output_free, read_evaluation
 
 
 @app.command
-def report(
-    evaluation: Annotated[str, FILE],
-    /,
-    *,
-    output: Annotated[str, OUTPUT],
-    force: ReplaceFile = False,
-) -> None:
+def report(evaluation: Annotated[str, FILE], /, *, output: Annotated[str, OUTPUT], force: ReplaceFile = False) -> None:
     """Write the HTML report of an evaluation again, from its JSON alone.
 
     Parameters

@@ -208,10 +208,8 @@ def _sfs(data: Mapping[str, Any]) -> Figure:
     for name in names:
         each = np.add.reduceat(np.asarray(data[name], dtype=float), edges[:-1] - 1) / np.diff(edges)
         there = np.flatnonzero(each > 0)
-        series.append(
-            Series(SETS[name], name, "line", [middle[k] for k in there], each[there].tolist(), SET_SHAPES[name],
-                   [words[k] for k in there])
-        )  # fmt: skip
+        x, notes = [middle[k] for k in there], [words[k] for k in there]
+        series.append(set_series(name, "line", x, each[there].tolist(), notes))
     values = [v for s in series for v in s.y]
     plot = Plot(
         Axis("copies of the minor allele", 0.85, length * 1.15, log=True),

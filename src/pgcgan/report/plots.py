@@ -217,9 +217,9 @@ def shape_path(series: Series, scale: float | None = None) -> str:
     )
 
 
-def set_series(name: str, kind: str, x: Sequence[float], y: Sequence[float]) -> Series:
+def set_series(name: str, kind: str, x: Sequence[float], y: Sequence[float], notes: Sequence[str] = ()) -> Series:
     """Return the series of one set of people, in its colour and shape."""
-    return Series(SETS[name], name, kind, x, y, SET_SHAPES[name])
+    return Series(SETS[name], name, kind, x, y, SET_SHAPES[name], notes)
 
 
 def symbol(series: Series, middle: int) -> Markup:

@@ -79,7 +79,8 @@ def privacy(overall: Mapping[str, Row], unit: str) -> Finding:
     """
     rows = [r for r in overall.values() if r.topic == "privacy"]
     copies = _copies(rows, unit)
-    attacks = [overall[name] for name in ATTACKS if name in overall and overall[name].value is not None]
+    measured = {name: row for name, row in overall.items() if row.value is not None}
+    attacks = [measured[name] for name in ATTACKS if name in measured]
     if not attacks:
         text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
         return Finding("Privacy", "poor", f"Copies: {copies}. {text}") if copies else Finding("Privacy", None, text)

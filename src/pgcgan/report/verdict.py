@@ -227,6 +227,20 @@ def _fault(row: Row, drawn: Mapping[str, Any]) -> str:
     return next((words for names, words in FAULTS if row.metric.startswith(names)), f"{row.metric} is wrong")
 
 
+# what a value above and below that of real people means
+NEIGHBOURS = {
+    "AA_truth": (
+        "Real people are nearer to each other than to synthetic ones: some real diversity is missing.",
+        "Many real people are nearer to a synthetic person than to any real one: synthetic people are too typical, or "
+        "copies.",
+    ),
+    "AA_syn": (
+        "Synthetic people are nearer to each other than to real ones: they repeat themselves.",
+        "Synthetic people are nearer to real ones than to each other: they are too diverse, or copies.",
+    ),
+}
+
+
 def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
     """Return the verdict of classifiers and nearest neighbours."""
     sentences = []
@@ -238,25 +252,14 @@ def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
         sentences.append(
             f"Classifier two-sample test: {result} synthetic from real, AUC {with_floor(classifier)}; chance is .5."
         )
-    truth, syn = overall.get("AA_truth"), overall.get("AA_syn")
+    truth, syn = (overall.get(name) for name in NEIGHBOURS)
     if truth and syn and truth.value is not None and syn.value is not None:
         sentences.append(
             f"Nearest neighbours: AA_truth {with_floor(truth)}, AA_syn {with_floor(syn)}; ideal is .5 for both."
         )
-        for row, above, below in (
-            (
-                truth,
-                "Real people are nearer to each other than to synthetic ones: some real diversity is missing.",
-                "Many real people are nearer to a synthetic person than to any real one: synthetic people are too "
-                "typical, or copies.",
-            ),
-            (
-                syn,
-                "Synthetic people are nearer to each other than to real ones: they repeat themselves.",
-                "Synthetic people are nearer to real ones than to each other: they are too diverse, or copies.",
-            ),
-        ):
+        for row in (truth, syn):
             assert row.value is not None
+            above, below = NEIGHBOURS[row.metric]
             usual = 0.5 if row.floor is None else row.floor
             if row.value > max(0.6, usual + 0.1):
                 sentences.append(above)
