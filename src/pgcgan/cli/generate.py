@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
@@ -117,7 +117,7 @@ def generate(
     from .windows import in_windows, write_genome
 
     reading, checks = reading or Reading(), checks or Checks()
-    _check_options(counts, like, balance, split, checks, reading, start)
+    _check_options({"-n": counts, "--like": like, "--balance": balance}, split, checks, reading, start)
     limits = parsed_thresholds(checks.thresholds)
     files.genotypes_free(output, force)
     generator = load(model)
@@ -143,17 +143,11 @@ def generate(
 
 
 def _check_options(
-    counts: list[str] | None,
-    like: str | None,
-    balance: bool,
-    split: str | None,
-    checks: Checks,
-    reading: Reading,
-    start: int,
+    amounts: Mapping[str, object], split: str | None, checks: Checks, reading: Reading, start: int
 ) -> None:
     """Raise UsageError unless one option says how many people, and each option has a meaning beside the others."""
-    real, release, min_distance = checks.real, checks.release, checks.min_distance
-    ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
+    real, release, min_distance, like = checks.real, checks.release, checks.min_distance, amounts["--like"]
+    ways = [name for name, value in amounts.items() if value]
     if len(ways) != 1:
         raise UsageError(
             "Specify how many people to generate with exactly one of -n, --like or --balance; "

@@ -48,6 +48,7 @@ def render(evaluation: Evaluation) -> str:
     template = environment.from_string(part("page.html.j2"))
     rows, provenance = evaluation.rows, evaluation.provenance
     overall = [r for r in rows if r.label == "all"]
+    by_key = {(r.metric, r.label): r for r in rows}
     labels = [v for v in provenance.get("people_by_label", {}).get("train", {}) if v != "all"]
     drawn = figures(evaluation)
     script = part("page.js")
@@ -68,7 +69,9 @@ def render(evaluation: Evaluation) -> str:
         values=_embedded({f.key: f.values for f in drawn}),
         overall=_by_topic(overall),
         per_label=_by_topic([r for r in rows if r.label != "all"]),
-        matrix=_matrix(rows, labels),
+        labels=labels,
+        metrics=[m for m in BY_LABEL if any((m, label) in by_key for label in labels)],
+        by_key=by_key,
         number=figure,
         standing=STANDING,
         remarks=provenance.get("remarks", []),
@@ -138,13 +141,6 @@ def _embedded(values: Any) -> Markup:
 
 def _by_topic(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {topic: [r for r in rows if r.topic == topic] for topic in dict.fromkeys(r.topic for r in rows)}
-
-
-def _matrix(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the main rows as a matrix of labels by metrics."""
-    by_key = {(r.metric, r.label): r for r in rows}
-    shown = [m for m in BY_LABEL if any((m, label) in by_key for label in labels)]
-    return {"metrics": shown, "rows": [(label, [by_key.get((m, label)) for m in shown]) for label in labels]}
 
 
 def _plain(value: Any) -> str:

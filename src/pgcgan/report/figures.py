@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from statistics import median
@@ -162,16 +162,12 @@ def _chances(rows: Sequence[Row]) -> Plot:
     floors = [(k, r.metric, r.floor) for k, r in enumerate(rows) if r.floor is not None]
     series = [_guide(0.5, rows)]
     if floors:
-        places, notes, x = zip(*floors, strict=True)
-        series.append(Series("real people", "holdout", "points", x, places, SET_SHAPES["holdout"], notes))
-    series.append(
-        Series(
-            SETS["synthetic"], "synthetic", "points", [r.value or 0.0 for r in rows], range(len(rows)),
-            SET_SHAPES["synthetic"],
-            [r.metric + ("" if r.low is None else f", {figure(r.low)} to {figure(r.high)}") for r in rows],
-            [r.low for r in rows], [r.high for r in rows],
-        )
-    )  # fmt: skip
+        places, metrics, x = zip(*floors, strict=True)
+        series.append(Series("real people", "holdout", "points", x, places, SET_SHAPES["holdout"], metrics))
+    values = [r.value or 0.0 for r in rows]
+    notes = [r.metric + ("" if r.low is None else f", {figure(r.low)} to {figure(r.high)}") for r in rows]
+    synthetic = set_series("synthetic", "points", values, range(len(rows)), notes)
+    series.append(replace(synthetic, low=[r.low for r in rows], high=[r.high for r in rows]))
     axis = Axis("AUC or share: .5 is ideal", min(0.35, *reach) - 0.02, max(0.75, *reach) + 0.02)
     description = "AUC and nearest-neighbour shares, with intervals"
     return _plot_of_rows(axis, rows, series, description, "Two-sample tests and attacks")
