@@ -212,11 +212,8 @@ def _attacks(
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
     """Raise UsageError if an output exists or has an unknown format, before any work is done."""
-    from ..metrics.evaluation import form_of
-
     if output is not None:
-        files.output_free(output, force)
-        form_of(output)
+        files.evaluation_free(output, force)
     if json_output is not None:
         files.output_free(json_output, force, standard_output=True)
     if figures is not None and Path(figures).exists():

@@ -245,6 +245,14 @@ def genotypes_free(path: str, force: bool) -> None:
     writer_of(path)
 
 
+def evaluation_free(path: str, force: bool) -> str:
+    """Stop before the work where an evaluation cannot be written; return the format that the name says."""
+    from ..metrics.evaluation import form_of
+
+    output_free(path, force)
+    return form_of(path)
+
+
 def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
     output_free(path, force)

@@ -127,7 +127,7 @@ def generate(
     mixing = _mixing(generator, wanted, mixtures, output, force, checks.asked)
     real = _real_people(checks, split, reading)
     keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": reading.unphased}
-    drawn: dict[str, Any] = {"prefix": prefix, "start": start}
+    drawn: dict[str, Any] = {"seed": seed, "prefix": prefix, "start": start}
     for option, value in (("--executor", executor), ("--contig", contigs)):
         if value is not None and (checks.asked or not in_windows(generator)):
             raise UsageError(
@@ -137,7 +137,7 @@ def generate(
     if checks.asked:
         _write_checked(model, generator, wanted, checks, real, limits, output, drawn, keep)
     elif in_windows(generator):
-        write_genome(generator, wanted, output, executor or "serial", contigs=contigs, **drawn, **keep)
+        write_genome(generator, wanted, output, executor or "serial", contigs=contigs, **drawn | keep)
     else:
         _write_people(generator, wanted, output, drawn, mixing, keep)
 
@@ -220,7 +220,7 @@ def _write_people(
     from ..labels import plan_from
 
     total = sum(plan_from(wanted, generator.label_counts_, options["start"])[0].values())
-    options = {"seed": keep["seed"], **options, **(mixing or {})}
+    options = options | (mixing or {})
     with progress("generating") as on_event:
         blocks = generator.iter_samples(wanted, **options)
         first = next(blocks)
@@ -293,9 +293,9 @@ def _write_checked(
 
     known, unseen = real
     assert known is not None
-    least, seed = checks.min_distance, keep["seed"]
+    least, seed = checks.min_distance, drawn["seed"]
     if least is None:
-        people = generator.sample(wanted, seed=seed, **drawn)
+        people = generator.sample(wanted, **drawn)
     else:
         with progress("generating") as on_event:
             people, refused = sample_apart(

@@ -7,7 +7,7 @@ from typing import Annotated
 from ..errors import DataError, PgcganError, UsageError
 from ..runtime.progress import say
 from .app import FILE, OUTPUT, ReplaceFile, app
-from .files import output_free, read_evaluation
+from .files import evaluation_free, read_evaluation
 
 
 @app.command
@@ -21,11 +21,9 @@ def report(evaluation: Annotated[str, FILE], /, *, output: Annotated[str, OUTPUT
     output
         NAME.html.
     """
-    from ..metrics.evaluation import form_of
     from ..report import write_report
 
-    output_free(output, force)
-    if form_of(output) != "html":
+    if evaluation_free(output, force) != "html":
         raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
     figures = read_evaluation(evaluation)
     try:

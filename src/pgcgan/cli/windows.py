@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..runtime.progress import progress, say, show
 from ..text import counted
 from .app import FILE, OUTPUT, Label, PerLabel, Reading, ReplaceFiles, app, named_values
-from .files import check_population_map, names_of, output_free, panel_beside, say_written, train_names
+from .files import check_population_map, evaluation_free, names_of, panel_beside, say_written, train_names
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Source
@@ -131,12 +131,10 @@ def evaluate_genome(
         Random seed.
     """
     from ..genome import GenomeModel, Source, evaluate
-    from ..metrics.evaluation import form_of
     from .evaluate import printed
 
     if output is not None:
-        output_free(output, force)
-        form_of(output)
+        evaluation_free(output, force)
     how = reading or Reading()
     for name, value in (("--region", how.region), ("--min-maf", how.min_maf)):
         if value:
