@@ -8,6 +8,7 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import cyvcf2
 import numpy as np
@@ -375,11 +376,11 @@ def test_demo_shows_the_whole_way(run: Run) -> None:
 
 
 def test_demo_without_torch_leaves_the_gan_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments: dict[str, object] = {}
+    arguments: dict[str, Any] = {}
     module = sys.modules["pgcgan.cli.demo"]
     monkeypatch.setattr(module, "evaluate", lambda **given: arguments.update(given))
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     status, _, err = run("demo -o demo --people 40 --length 20000")
     assert status == 0 and "pip install 'pgcgan[gan]'" in err
     assert [p.name for p in Path("demo").glob("*.model")] == ["haplotype.model"]
-    assert arguments["beside"] == ["independent", "li-stephens"]
+    assert arguments["more"].beside == ["independent", "li-stephens"]

@@ -14,9 +14,8 @@ from pgcgan.errors import UsageError
 from pgcgan.genotypes import Genotypes
 from pgcgan.metrics import MEASURES, Evaluation, Row, evaluate
 from pgcgan.report import render
-from pgcgan.report.density import SHARES, areas
 from pgcgan.report.figures import figures
-from pgcgan.report.glossary import GLOSSARY
+from pgcgan.report.pictures import SHARES, areas
 from pgcgan.report.plots import Plot
 
 
@@ -137,8 +136,9 @@ def test_every_figure_has_its_method_and_an_absent_one_is_named(evaluation: Eval
 # ---- words and names ----------------------------------------------------------------------------------------------
 
 
-def test_the_glossary_has_a_word_of_every_metric() -> None:
-    words = [word for term, _ in GLOSSARY for word in re.split(r"[,:] ", term)]
+def test_the_glossary_has_a_word_of_every_metric(evaluation: Evaluation) -> None:
+    glossary = render(evaluation).partition('<dl class="glossary">')[2].partition("</dl>")[0]
+    words = [word for term in re.findall("<dt>(.+?)</dt>", glossary) for word in re.split(r"[,:] ", term)]
     metrics = [name for _, names, _, _ in MEASURES for name, _ in names]
     assert [m for m in metrics if not any(re.search(rf"\b{re.escape(word)}\b", m) for word in words)] == []
 

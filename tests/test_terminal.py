@@ -12,7 +12,7 @@ import pytest
 from command_line import Run
 
 from pgcgan.cli import ORDER, app
-from pgcgan.cli.options import Reading
+from pgcgan.cli.app import Reading
 from pgcgan.io.records import POLICIES
 from pgcgan.metrics import Evaluation, Row
 from pgcgan.registry import MODELS

@@ -16,14 +16,10 @@ class PgcganError(Exception):
     """Anything that the user can put right; everything else is a defect of ours and keeps its traceback."""
 
     exit_code = 2
+    shown = staticmethod(sentence)  # how a message is shown
 
     def __init__(self, message: str):
         super().__init__(self.shown(message))
-
-    @staticmethod
-    def shown(message: str) -> str:
-        """Return a message as it is shown."""
-        return sentence(message)
 
 
 class DataError(PgcganError, ValueError):

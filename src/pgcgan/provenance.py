@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import os
@@ -35,8 +36,8 @@ def _without_folders(word: str) -> str:
     """Return a word of a command with the name of a file instead of its path, also behind `--option=`."""
     option, equals, value = word.partition("=")
     if equals and not _is_path(word) and _is_path(value):
-        return f"{option}={_file_name(value)}"
-    return _file_name(word) if _is_path(word) else word
+        return f"{option}={_without_folders(value)}"
+    return os.path.basename(word.rstrip("/")) or word if _is_path(word) else word
 
 
 def _is_path(word: str) -> bool:
@@ -45,18 +46,8 @@ def _is_path(word: str) -> bool:
     return "://" not in word and bool(folder) and (word[0] in "/~." or os.path.isdir(folder))
 
 
-def _file_name(path: str) -> str:
-    return os.path.basename(path.rstrip("/")) or path
-
-
 def file_names(**paths: str | None) -> dict[str, str]:
-    """Return the names of files as results keep them, which are given away: no folder and no key of an address.
-
-    Parameters
-    ----------
-    **paths
-        By role; None leaves one out.
-    """
+    """Return, by role, the names of files as results that are given away keep them: no folder, no key of an address."""
     names = {role: _without_folders(without_secrets(path)) for role, path in paths.items() if path is not None}
     return {role: "standard input" if name == "-" else visible(name) for role, name in names.items()}
 
@@ -64,20 +55,18 @@ def file_names(**paths: str | None) -> dict[str, str]:
 def documentation() -> str | None:
     """Return the address of the documentation that the installed package names, if it names one."""
     entries = importlib.metadata.metadata("pgcgan").get_all("Project-URL") or []
-    addresses = dict(entry.split(", ", 1) for entry in entries)
-    return addresses.get("Documentation")
+    return dict(entry.split(", ", 1) for entry in entries).get("Documentation")
 
 
 def now() -> str:
     """Return the time in UTC, ISO 8601, whole seconds; `SOURCE_DATE_EPOCH` is honoured: files can be repeated."""
+    moment = datetime.datetime.now(datetime.UTC)
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     if epoch:
         seconds = whole_number(epoch, _LAST_SECOND)
         if seconds is None:
             raise UsageError(f"SOURCE_DATE_EPOCH is {epoch[:40]!r}; accepted: whole seconds from 0 to {_LAST_SECOND}.")
         moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    else:
-        moment = datetime.datetime.now(datetime.UTC)
     return moment.replace(microsecond=0).isoformat()
 
 
@@ -85,23 +74,13 @@ def libraries(*names: str) -> dict[str, str]:
     """Return the installed version of each named distribution; one that is absent is left out."""
     versions = {}
     for name in names or ("numpy", "torch", "scikit-learn", "cyvcf2", "pysam", "msprime"):
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions
 
 
 def provenance(seed: int | None = None, **more: Any) -> dict[str, Any]:
-    """Return what a result says of how it was made.
-
-    Parameters
-    ----------
-    seed : int, optional
-        The seed of the run.
-    **more
-        Anything else worth keeping (input files, label columns).
-    """
+    """Return what a result says of how it was made: `seed` of the run, and anything else worth keeping."""
     return {
         "pgcgan": VERSION,
         "command": command_line(),
@@ -116,11 +95,8 @@ def provenance(seed: int | None = None, **more: Any) -> dict[str, Any]:
 def environment() -> dict[str, Any]:
     """Return what a bug report should say: versions, platform, processors, extras; no path and no name of a person.
 
-    Returns
-    -------
-    dict
-        `libraries` are the requirements of pgcgan with the version that is installed, or "absent"; `extras` are its
-        optional parts, each with what it needs.
+    `libraries` are the requirements of pgcgan with the version that is installed, or "absent"; `extras` are its
+    optional parts, each with what it needs.
     """
     needed: dict[str, str] = {}
     extras: dict[str, dict[str, str]] = {}
@@ -143,6 +119,5 @@ def environment() -> dict[str, Any]:
 
 def _state(parts: dict[str, str]) -> str:
     absent = [name for name, version in parts.items() if version == "absent"]
-    if absent:
-        return f"not installed ({', '.join(absent)} absent)"
-    return f"installed ({', '.join(f'{name} {version}' for name, version in parts.items())})"
+    there = ", ".join(f"{name} {version}" for name, version in parts.items())
+    return f"not installed ({', '.join(absent)} absent)" if absent else f"installed ({there})"

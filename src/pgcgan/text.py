@@ -1,7 +1,6 @@
 """Text from outside: the whole numbers and the JSON in it, and how it is shown to people.
 
-What a file, a server or a model says may be too long, hold what a terminal obeys, or hold a key. Everything that reads
-a whole number or JSON, and everything that shows a name, does it by the functions here.
+What a file, a server or a model says may be too long, hold what a terminal obeys, or hold a key.
 """
 
 from __future__ import annotations
@@ -98,8 +97,7 @@ def _plain_address(match: re.Match[str]) -> str:
     query = match["query"] or ""
     behind = query[len(query.rstrip(".,;:)]")) :]  # the end of a sentence is not that of the address
     kept = f"{query[0]}…{behind}" if query else ""
-    path = match["path"]
-    return f"{match['scheme']}{'…@' if match['user'] else ''}{path}{kept}"
+    return f"{match['scheme']}{'…@' if match['user'] else ''}{match['path']}{kept}"
 
 
 def sentence(text: str) -> str:
@@ -118,11 +116,8 @@ def sentence(text: str) -> str:
 def json_content(text: str) -> Any:
     """Return the content of JSON whose numbers and texts can be used and written again.
 
-    Raises
-    ------
-    ValueError
-        If it is not JSON, a number is not finite or has too many digits, a text has half a character (a lone
-        surrogate), or the nesting is too deep.
+    It is a ValueError if it is not JSON, a number is not finite or has too many digits, a text has half a character (a
+    lone surrogate), or the nesting is too deep.
     """
     try:
         content = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_number)
@@ -154,10 +149,9 @@ def _check_texts(content: Any) -> None:
     waiting = [content]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, str):
-            if _SURROGATE.search(part):
-                raise ValueError(f"the text '{visible(part[:40])}' holds half a character")
-        elif isinstance(part, Mapping):
+        if isinstance(part, str) and not is_unicode(part):
+            raise ValueError(f"the text '{visible(part[:40])}' holds half a character")
+        if isinstance(part, Mapping):
             waiting += [*part.keys(), *part.values()]
         elif isinstance(part, list):
             waiting += part

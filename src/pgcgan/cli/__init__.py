@@ -8,21 +8,20 @@ import importlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import TextIO
 
-from cyclopts import CycloptsError, Group
+from cyclopts import CycloptsError, Group, MissingArgumentError, UnusedCliTokensError
 
-from ..errors import GateFailed, PgcganError
+from ..errors import GateFailed, PgcganError, listed
 from ..runtime import progress
 from ..runtime.memory import out_of_memory
 from ..text import sentence
 from .app import app
-from .forms import reason, right_form
-from .processes import with_others
 
 __all__ = ["ORDER", "app", "main"]
 
@@ -64,38 +63,26 @@ QUIET, VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 # 128 + the signal, as shells have it
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
-OF_THE_PLACE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EIO,
-    errno.EBADF,
-)  # and not of what we did there
+# what is wrong with a place, and not with what we did there
+OF_THE_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBADF)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
+    """Run one command, with the arguments of the process if none are given, and return its exit status.
 
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Without the program's name; by default those of the process.
-
-    Returns
-    -------
-    int
-        Exit status: 0, 2 for what the user can put right (one line on standard error), 3 where a release gate failed,
-        130 after Ctrl-C, 141 where the reader of the output has gone. Anything else is a defect and keeps its
-        traceback.
+    It is 0, 2 for what the user can put right (one line on standard error), 3 where a release gate failed, 130 after
+    Ctrl-C, and 141 where the reader of the output has gone. Anything else is a defect and keeps its traceback.
     """
     if arguments is not None:
         sys.argv = ["pgcgan", *arguments]  # provenance says what ran
     _prepare_streams()
-    words = _set_verbosity(sys.argv[1:])
+    words = [word for word in sys.argv[1:] if word not in (*QUIET, *VERBOSE)]
+    progress.set_verbosity(any(w in VERBOSE for w in sys.argv) - any(w in QUIET for w in sys.argv))
     notes = logging.StreamHandler()  # what the library goes on with, but the user should know
     notes.setFormatter(_Notes("pgcgan: note: %(message)s"))
     logging.getLogger("pgcgan").addHandler(notes)
+    from .train import with_others  # not above: the order in which commands are imported is that of the completion
+
     try:
         with with_others(words):
             app(words, exit_on_error=False, print_error=False)
@@ -105,12 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pgcgan: {failed}", file=sys.stderr)
         return failed.exit_code
     except PgcganError as error:
-        if VERBOSE[0] in sys.argv or VERBOSE[1] in sys.argv:
+        if any(word in VERBOSE for word in sys.argv):
             traceback.print_exception(error)
         _release(error)
         return _fail(str(error), error.exit_code)
     except CycloptsError as error:
-        return _fail(f"{reason(error)}{right_form(words, _EXAMPLES)} (pgcgan --help)", 2)
+        return _fail(f"{_reason(error)}{_right_form(words)} (pgcgan --help)", 2)
     except KeyboardInterrupt as stop:
         print(f"pgcgan: {sentence(str(stop)) or 'interrupted'}", file=sys.stderr)
         return INTERRUPTED
@@ -137,10 +124,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.getLogger("pgcgan").removeHandler(notes)
 
 
-def _set_verbosity(words: Sequence[str]) -> list[str]:
-    """Set how much is said, and return the words without the options that every command has for it."""
-    progress.set_verbosity(any(w in VERBOSE for w in words) - any(w in QUIET for w in words))
-    return [word for word in words if word not in (*QUIET, *VERBOSE)]
+def _fail(message: str, status: int) -> int:
+    print(f"pgcgan: error: {sentence(message)}", file=sys.stderr)
+    return status
+
+
+def _reason(error: CycloptsError) -> str:
+    """Return in a sentence why a command line cannot be read."""
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"Unexpected argument: {listed(map(repr, error.unused_tokens), 3)}"
+    if isinstance(error, MissingArgumentError) and error.argument is not None and not error.tokens_so_far:
+        name = error.keyword or error.argument.name
+        if error.keyword is None and not error.argument.tokens:
+            return f"{' '.join(['pgcgan', *(error.command_chain or ())])} needs {name}"
+    message = " ".join(str(error).split()).rstrip(".")
+    return re.sub(r'^(Unknown command .*Did you mean "[^"]*"\?).*', r"\1", message)  # without the list of some commands
+
+
+def _right_form(arguments: Sequence[str]) -> str:
+    """Return what to write instead of these arguments, or nothing."""
+    command = arguments[0] if arguments else ""
+    if command == "generate" and "-n" in arguments:
+        at = arguments.index("-n") + 1
+        counts = [word for word in arguments[at : at + 2] if not word.startswith("-")]
+        if len(counts) == 2 and "=" not in counts[0] and re.fullmatch("[0-9]+", counts[1]):
+            return f"; a count by label is written -n {counts[0]}={counts[1]}"
+        if counts and all("=" in word for word in counts):
+            return f"; -n is repeated: {' '.join(f'-n {word}' for word in counts)}"
+    return f"; for example: {_EXAMPLES[command]}" if command in _EXAMPLES else ""
 
 
 def _let_go(*streams: TextIO) -> None:
@@ -161,11 +172,6 @@ def _release(error: BaseException) -> None:
         error.__context__ = error.__traceback__ = None
     finally:
         sys.unraisablehook, sys.excepthook = hooks
-
-
-def _fail(message: str, status: int) -> int:
-    print(f"pgcgan: error: {sentence(message)}", file=sys.stderr)
-    return status
 
 
 class _Notes(logging.Formatter):

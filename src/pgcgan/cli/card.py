@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from ..runtime.progress import say, show
-from .app import app
+from .app import FILE, OUTPUT, ReplaceFile, app
 from .files import output_free, read_evaluation, write_text
-from .options import FILE, OUTPUT
 
 
 @app.command
@@ -17,7 +16,7 @@ def card(
     *,
     evaluation: Annotated[str | None, FILE] = None,
     output: Annotated[str | None, OUTPUT] = None,
-    force: bool = False,
+    force: ReplaceFile = False,
 ) -> None:
     """Print the model card of a model directory, with the figures of an evaluation if one is given.
 
@@ -29,8 +28,6 @@ def card(
         The JSON file that `pgcgan evaluate -o NAME.json` wrote for people of this model.
     output
         Write the card to this file instead.
-    force
-        Replace a file that exists.
     """
     from ..generators.card import model_card
     from ..registry import load

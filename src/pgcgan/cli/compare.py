@@ -9,10 +9,9 @@ from cyclopts import Parameter
 
 from ..runtime.progress import say, show
 from ..text import visible, visible_json
-from .app import app
+from .app import FILE, PerLabel, ReplaceFile, app
 from .evaluate import with_remarks
 from .files import output_free, read_evaluation, write_text
-from .options import FILE
 
 
 @app.command
@@ -22,8 +21,8 @@ def compare(
     /,
     *,
     json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
-    per_label: bool = False,
-    force: bool = False,
+    per_label: PerLabel = False,
+    force: ReplaceFile = False,
 ) -> None:
     """Compare two evaluations row by row: which is better, and whether the difference is significant.
 
@@ -35,10 +34,6 @@ def compare(
         Another one, best against the same real people.
     json_output
         Also write the comparison as JSON; "-" prints it instead of the table.
-    per_label
-        Add the rows of each label.
-    force
-        Replace a file that exists.
     """
     from ..metrics.compare import compare
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from ..runtime.progress import say
-from .app import app
-from .files import genotypes_free, names, people_at_sites, read_options
-from .options import FILE, Reading
+from .app import FILE, Reading, ReplaceFiles, app
+from .files import genotypes_free, say_written
 
 
 @app.command
@@ -20,7 +19,7 @@ def convert(
     *,
     panel: str | None = None,
     reading: Reading | None = None,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Write genotypes in another format, or a part of them in the same one; the name of the output says which.
 
@@ -37,13 +36,11 @@ def convert(
     panel
         Labels, of which NAME.panel.tsv is written beside the output: a 1000 Genomes panel or .ped, or any table with a
         sample column.
-    force
-        Replace files that exist.
     """
     from ..io import read, write
     from ..provenance import command_line
 
     genotypes_free(output, force)
-    people = read(genotypes, panel, **read_options(reading or Reading()))
+    people = read(genotypes, panel, **asdict(reading or Reading()))
     written = write(people, output, force=force, command=command_line())
-    say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")
+    say_written(people.n_samples, people.n_variants, written)

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 from ..errors import UsageError
 from ..runtime.progress import say, show
-from .app import app
-from .evaluate import evaluate
+from .app import OUTPUT, NetworkOptions, Reading, app
+from .evaluate import More, evaluate
 from .generate import generate
-from .options import OUTPUT, NetworkOptions, Reading
 from .simulate import simulate
 from .train import train
 
@@ -82,16 +81,7 @@ def demo(
         f"$ pgcgan evaluate --real {cohort} --panel {panel} --split {split} --synthetic {synthetic} {also} "
         f"--augment {AUGMENTED} --model {model} --seed {seed} -o {report}{again}"
     )
-    evaluate(
-        real=cohort,
-        panel=panel,
-        split=split,
-        synthetic=synthetic,
-        beside=beside,
-        augment=AUGMENTED,
-        model=gan if gan in beside else model,
-        output=report,
-        seed=seed,
-        force=force,
-    )
+    more = More(beside=beside, augment=AUGMENTED, model=gan if gan in beside else model)
+    real: dict[str, Any] = {"real": cohort, "panel": panel, "split": split}
+    evaluate(**real, synthetic=synthetic, more=more, output=report, seed=seed, force=force)
     show(f"The report: {report}")

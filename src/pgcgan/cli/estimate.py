@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ..runtime.progress import say
-from .app import app
+from .app import FILE, Label, NetworkOptions, Reading, app, named_values
 from .files import read_train
-from .options import FILE, NetworkOptions, Reading, named_values
 from .train import check_options, say_estimates
 
 
@@ -19,7 +18,7 @@ def estimate(
     /,
     *,
     panel: str,
-    label: list[str] | None = None,
+    label: Label = None,
     split: str | None = None,
     model: Literal["haplotype", "gan"] = "haplotype",
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
@@ -34,8 +33,6 @@ def estimate(
         The genotypes, as for train.
     panel
         Labels, as for train.
-    label
-        Label column of the panel, super_pop by default; repeat it for several.
     split
         A table with the columns sample and split: only people with split = train are used.
     model

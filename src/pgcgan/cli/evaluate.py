@@ -4,33 +4,68 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from ..errors import DataError, GateFailed, UsageError
 from ..runtime.progress import progress, say, show
 from ..text import visible, visible_json
-from .app import app
-from .files import (
-    check_population_map,
-    divided,
-    names,
-    note_relatives,
-    output_free,
-    panel_beside,
-    read_options,
-    with_asked_labels,
-    write_text,
-)
-from .options import FILE, GATE, MORE, OUTPUT, Reading, parsed_thresholds
+from . import files
+from .app import FILE, OUTPUT, PerLabel, Reading, ReplaceFiles, app, parsed_thresholds
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
-    from ..metrics import Evaluation, Shadow
+    from ..metrics import Evaluation
+
+
+@Parameter(name="*", group=Group("More models and attacks", help="What else is compared, and what else is attacked."))
+@dataclass(frozen=True)
+class More:
+    """Other models beside these people, and other attacks.
+
+    Parameters
+    ----------
+    beside
+        Show another model beside these people in the figure of fidelity and privacy: independent, li-stephens,
+        pca-gaussian or smote, which are fitted to the same training people, or a model directory. Repeat it for
+        several; each takes an evaluation.
+    augment
+        A label value: also measure how much a classifier gains from its synthetic people where it has few real ones.
+    model
+        The model directory of these people: the report shows the training curves of a conditional GAN.
+    shadow
+        With --model and --split: fit so many such models to other random parts of the real people, and attack with what
+        they teach.
+    times
+        With --model: also attack so many times the people, the others drawn from the model.
+    """
+
+    beside: list[str] | None = None
+    augment: str | None = None
+    model: str | None = None
+    shadow: int = 0
+    times: int = 1
+
+
+@Parameter(name="*", group=Group("Release gate", help="Whether these people may be released."))
+@dataclass(frozen=True)
+class GateOptions:
+    """The limits of a release.
+
+    Parameters
+    ----------
+    gate
+        Check the limits of a release; if one fails, the exit status is 3.
+    thresholds
+        With --gate: METRIC=LIMIT, as often as needed, instead of the default (docs/evaluation.md).
+    """
+
+    gate: bool = False
+    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None
 
 
 @app.command
@@ -45,18 +80,13 @@ def evaluate(
     output: Annotated[str | None, OUTPUT] = None,
     figures: str | None = None,
     json_output: Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)] = None,
-    per_label: bool = False,
+    per_label: PerLabel = False,
     brief: bool = False,
-    beside: Annotated[list[str] | None, MORE] = None,
-    augment: Annotated[str | None, MORE] = None,
-    model: Annotated[str | None, MORE] = None,
-    shadow: Annotated[int, MORE] = 0,
-    times: Annotated[int, MORE] = 1,
-    gate: Annotated[bool, GATE] = False,
-    thresholds: Annotated[list[str] | None, Parameter(name="--threshold"), GATE] = None,
+    more: More | None = None,
+    gate: GateOptions | None = None,
     reading: Reading | None = None,
     seed: int = 0,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Compare synthetic people with real people; print each number beside its floor, and the verdict.
 
@@ -81,56 +111,36 @@ def evaluate(
         Also write each figure of the report as SVG into this folder.
     json_output
         Also write everything as JSON; "-" prints it instead of the table.
-    per_label
-        Add the rows of each label.
     brief
         Print the verdict alone.
-    beside
-        Show another model beside these people in the figure of fidelity and privacy: independent, li-stephens,
-        pca-gaussian or smote, which are fitted to the same training people, or a model directory. Repeat it for
-        several; each takes an evaluation.
-    augment
-        A label value: also measure how much a classifier gains from its synthetic people where it has few real ones.
-    model
-        The model directory of these people: the report shows the training curves of a conditional GAN.
-    shadow
-        With --model and --split: fit so many such models to other random parts of the real people, and attack with what
-        they teach.
-    times
-        With --model: also attack so many times the people, the others drawn from the model.
-    gate
-        Check the limits of a release; if one fails, the exit status is 3.
-    thresholds
-        With --gate: METRIC=LIMIT, as often as needed, instead of the default (docs/evaluation.md).
     seed
         Random seed.
-    force
-        Replace files that exist.
     """
     from ..metrics import evaluate
+    from ..metrics.gate import judge
     from ..provenance import file_names
     from ..registry import load
 
-    _check_attacks(shadow, times, model, split)
-    if thresholds and not gate:
+    reading, more, gate = reading or Reading(), more or More(), gate or GateOptions()
+    _check_more(more, split)
+    if gate.thresholds and not gate.gate:
         raise UsageError("--threshold goes with --gate.")
-    limits = parsed_thresholds(thresholds)
-    others = {name: _other_model(name) for name in beside or ()}
-    generator = load(model) if model is not None else None
+    limits = parsed_thresholds(gate.thresholds)
+    others = {name: _other_model(name) for name in more.beside or ()}
+    generator = load(more.model) if more.model is not None else None
     if generator is not None:
-        check_population_map(generator, panel, (reading or Reading()).population_map)
+        files.check_population_map(generator, panel, reading.population_map)
     _check_outputs(output, json_output, figures, force)
-    panels = panel, synthetic_panel or panel_beside(synthetic)
-    train, holdout, generated, remarks = _sets((real, synthetic), panels, split, label or (), reading or Reading())
+    panels = panel, synthetic_panel or files.panel_beside(synthetic)
+    train, holdout, generated, remarks = _sets(real, synthetic, panels, split, label or (), reading)
     if others and not generated.labels:
         raise UsageError("--beside draws people label by label; give the labels of these with --synthetic-panel.")
-    more = _more(generator, generated, times, seed) if generator and times > 1 else None
-    shadows = _shadows(generator, train, holdout, shadow, seed) if generator and holdout and shadow else ()
-    options: dict[str, Any] = {"label": label, "augment": augment, "more": more, "shadows": shadows, "seed": seed}
+    attacks = {} if generator is None else _attacks(generator, more, train, holdout, generated, seed)
     with progress("evaluating") as on_event:
-        evaluation = evaluate(train, generated, holdout=holdout, on_event=on_event, **options)
-    files = file_names(synthetic=synthetic, real=real, panel=panel, split=split, model=model)
-    how = {**evaluation.provenance, "files": files, "remarks": [*remarks, *evaluation.provenance["remarks"]]}
+        options: dict[str, Any] = {"label": label, "augment": more.augment, "seed": seed, "on_event": on_event}
+        evaluation = evaluate(train, generated, holdout=holdout, **attacks, **options)
+    given = file_names(synthetic=synthetic, real=real, panel=panel, split=split, model=more.model)
+    how = {**evaluation.provenance, "files": given, "remarks": [*remarks, *evaluation.provenance["remarks"]]}
     evaluation = replace(evaluation, provenance=how)
     if others:
         evaluation = _with_others(evaluation, others, train, holdout, generated, seed)
@@ -141,30 +151,23 @@ def evaluate(
     else:
         show(printed(evaluation, per_label, brief))
     _write(evaluation, output, json_output, figures, force)
-    if gate:
-        _pass_gate(evaluation, limits)
-
-
-def _pass_gate(evaluation: Evaluation, limits: dict[str, str]) -> None:
-    """Print the verdict of the release gate, or raise GateFailed with it."""
-    from ..metrics.gate import judge
-
-    verdict = judge(evaluation, limits)
-    if not verdict.passed:
-        raise GateFailed(str(verdict))
-    say(str(verdict))
+    if gate.gate:
+        verdict = judge(evaluation, limits)
+        if not verdict.passed:
+            raise GateFailed(str(verdict))
+        say(str(verdict))
 
 
 def _sets(
-    files: tuple[str, str], panels: tuple[str, str], split: str | None, label: Sequence[str], reading: Reading
+    real: str, synthetic: str, panels: tuple[str, str], split: str | None, label: Sequence[str], reading: Reading
 ) -> tuple[Genotypes, Genotypes | None, Genotypes, list[str]]:
     """Return the training, held-out and synthetic people, and remarks on them."""
     from ..io import read
 
-    generated = read(files[1], panels[1])
-    everybody = read(files[0], panels[0], **read_options(reading))
+    generated = read(synthetic, panels[1])
+    everybody = read(real, panels[0], **asdict(reading))
     people = everybody.align(generated)
-    people, generated = (with_asked_labels(each, label) for each in (people, generated))
+    people, generated = (files.with_asked_labels(each, label) for each in (people, generated))
     remarks = []
     if everybody.n_variants != people.n_variants:
         remarks = [
@@ -173,47 +176,46 @@ def _sets(
         ]
     if split is None:
         return people, None, generated, remarks
-    train, holdout = divided(people, split, reading.intersect, panels[0])
+    train, holdout, relatives = files.divided(people, split, reading.intersect, panels[0])
     if not holdout.n_samples:
         raise DataError(f"{split} holds out nobody: every sample is 'train'; leave --split out to go without floors.")
-    relatives = note_relatives(panels[0], train.samples, holdout.samples)
-    return train, holdout, generated, [*([relatives] if relatives else []), *remarks]
+    return train, holdout, generated, [*relatives, *remarks]
 
 
-def _check_attacks(shadow: int, times: int, model: str | None, split: str | None) -> None:
+def _check_more(more: More, split: str | None) -> None:
     """Raise UsageError if an option of the attacks lacks another, or is out of bounds."""
+    shadow, times = more.shadow, more.times
     if shadow < 0 or times < 1:
         raise UsageError(f"--shadow is {shadow} and --times is {times}; accepted: 0 or more, and 1 or more.")
-    if ((shadow or times > 1) and model is None) or (shadow and split is None):
+    if ((shadow or times > 1) and more.model is None) or (shadow and split is None):
         raise UsageError("--shadow needs --model and --split, and --times needs --model.")
 
 
-def _more(generator: Generator, generated: Genotypes, times: int, seed: int) -> Genotypes:
-    """Return further people of the model, so that there are so many times the people of a file in all."""
-    counts = {name: (times - 1) * count for name, count in _counts_of(generated, generator.label).items()}
-    with progress("generating"):
-        # unlike seeds that people choose, so that nobody is drawn twice
-        drawn = generator.sample(counts, seed=1_000_003 + seed, prefix="FURTHER")
-    return drawn.align(generated)
-
-
-def _shadows(generator: Generator, train: Genotypes, holdout: Genotypes, models: int, seed: int) -> Sequence[Shadow]:
-    """Return the people of so many shadow models."""
+def _attacks(
+    generator: Generator, more: More, train: Genotypes, holdout: Genotypes | None, generated: Genotypes, seed: int
+) -> dict[str, Any]:
+    """Return further people of the model, so that there are --times the people of a file, and shadow models."""
     from ..release import shadow_models
 
-    with progress("shadow models") as on_event:
-        return shadow_models(generator, train, holdout, models, seed=seed, on_event=on_event)
+    options: dict[str, Any] = {}
+    if more.times > 1:
+        counts = {name: (more.times - 1) * n for name, n in _counts_of(generated, generator.label).items()}
+        with progress("generating"):
+            # unlike seeds that people choose, so that nobody is drawn twice
+            drawn = generator.sample(counts, seed=1_000_003 + seed, prefix="FURTHER")
+        options["more"] = drawn.align(generated)
+    if holdout and more.shadow:
+        with progress("shadow models") as on_event:
+            options["shadows"] = shadow_models(generator, train, holdout, more.shadow, seed=seed, on_event=on_event)
+    return options
 
 
 def _check_outputs(output: str | None, json_output: str | None, figures: str | None, force: bool) -> None:
     """Raise UsageError if an output exists or has an unknown format, before any work is done."""
-    from ..metrics.evaluation import form_of
-
     if output is not None:
-        output_free(output, force)
-        form_of(output)
+        files.evaluation_free(output, force)
     if json_output is not None:
-        output_free(json_output, force, standard_output=True)
+        files.output_free(json_output, force, standard_output=True)
     if figures is not None and Path(figures).exists():
         if not Path(figures).is_dir():
             raise UsageError(f"--figures {figures} is a file; give a folder, which is made if it does not exist.")
@@ -239,23 +241,18 @@ def _with_others(
         generator = create(other, columns, seed=seed).fit(train) if isinstance(other, str) else other
         with progress(f"evaluating {name}") as on_event:
             drawn = generator.sample(_counts_of(train, columns), seed=seed).align(generated)
-            evaluations[generator.name] = evaluate(
-                train, drawn, holdout=holdout, label=columns, seed=seed, on_event=on_event
-            )
+            options: dict[str, Any] = {"label": columns, "seed": seed, "on_event": on_event}
+            evaluations[generator.name] = evaluate(train, drawn, holdout=holdout, **options)
     return evaluation.beside(evaluations)
 
 
 def _write(
-    evaluation: Evaluation,
-    output: str | None,
-    json_output: str | None,
-    figures: str | None,
-    force: bool,
+    evaluation: Evaluation, output: str | None, json_output: str | None, figures: str | None, force: bool
 ) -> None:
     """Write what is asked for."""
     written: list[Path] = []
     if json_output not in (None, "-"):
-        written.append(write_text(str(json_output), evaluation.to_json() + "\n", force))
+        written.append(files.write_text(str(json_output), evaluation.to_json() + "\n", force))
     if output is not None:
         written.append(evaluation.report(output, force))
     if figures is not None:
@@ -263,7 +260,7 @@ def _write(
 
         written += write_figures(evaluation, figures, force=force)
     if written:
-        say(f"written: {names(written)}")
+        say(f"written: {files.names(written)}")
 
 
 def _other_model(name: str) -> str | Generator:

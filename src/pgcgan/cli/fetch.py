@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ..runtime.progress import progress, say
-from .app import app
+from .app import OUTPUT, ReplaceFiles, app
 from .files import names
-from .options import OUTPUT
 
 
 @app.command
@@ -20,7 +19,7 @@ def fetch(
     release: Literal["phase3", "high-coverage"] = "phase3",
     panel_output: str | None = None,
     mirror: str | None = None,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Download a region of the 1000 Genomes Project: its records as they are, an index and the panel.
 
@@ -42,22 +41,11 @@ def fetch(
         Name of the panel, instead of NAME.panel.tsv.
     mirror
         Another base address, such as https://1000genomes.s3.amazonaws.com; by default the project's server at EBI.
-    force
-        Replace files that exist.
     """
     from ..provenance import command_line
     from ..thousand_genomes import MIRROR, fetch
 
+    options: dict[str, Any] = {"panel_output": panel_output, "mirror": mirror or MIRROR, "command": command_line()}
     with progress("fetching") as on_event:
-        written = fetch(
-            source,
-            output,
-            region=region,
-            release=release,
-            panel_output=panel_output,
-            mirror=mirror or MIRROR,
-            force=force,
-            command=command_line(),
-            on_event=on_event,
-        )
+        written = fetch(source, output, region=region, release=release, force=force, on_event=on_event, **options)
     say(f"{release}, {region}: {names(written)}")

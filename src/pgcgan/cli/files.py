@@ -11,19 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, MissingFile, UsageError, listed
-from ..runtime import files as runtime_files
+from ..runtime import files
 from ..runtime.files import read_regular
-from .options import Reading
+from ..runtime.progress import say
+from .app import Reading
 
 if TYPE_CHECKING:
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
     from ..metrics import Evaluation
-
-
-def read_options(reading: Reading) -> dict[str, Any]:
-    """Return the options of `pgcgan.read`."""
-    return asdict(reading)
 
 
 def read_train(vcf: str, panel: str, split: str | None, reading: Reading, label: Sequence[str]) -> Genotypes:
@@ -35,7 +31,7 @@ def read_train(vcf: str, panel: str, split: str | None, reading: Reading, label:
         raise UsageError(f"{vcf} is a model directory; genotypes are needed here, such as a VCF.")
     # the others are not even read; frequencies are those of the people trained on
     samples = None if split is None else train_names(split, reading.intersect, panel)
-    people = read(vcf, panel, samples=samples, **read_options(reading))
+    people = read(vcf, panel, samples=samples, **asdict(reading))
     if not people.n_variants:
         raise DataError(f"No site of {vcf} has a minor allele frequency of {reading.min_maf} (--min-maf) or more.")
     people = with_asked_labels(people, label)
@@ -54,46 +50,30 @@ def asked_labels(labels: Mapping[str, Any], asked: Sequence[str]) -> dict[str, A
 
 
 def check_population_map(generator: Generator, panel: str, given: str | None) -> None:
-    """Raise a UsageError if the population map of a model's training gives people of a panel other labels.
-
-    Parameters
-    ----------
-    generator : Generator
-        Its provenance has the command of its training.
-    panel : str
-        The panel that is read now.
-    given : str or None
-        The map by which it is read.
-    """
+    """Raise a UsageError if the map by which a model was trained gives people of a panel other labels than this."""
     from ..io import read_panel
     from ..io.panel import POPULATION_MAPS
 
-    trained, now = _trained_map(generator), Path(given or "").name
-    if trained is None or trained == now or "super_pop" not in generator.label:
+    try:
+        words = shlex.split(generator.facts()["provenance"].get("command", ""))
+    except ValueError:
+        return
+    if "pgcgan" not in words[:3]:
+        return
+    maps = [after for word, after in itertools.pairwise(words) if word == "--population-map"]
+    maps += [word.partition("=")[2] for word in words if word.startswith("--population-map=")]
+    trained, now = maps[-1] if maps else "", Path(given or "").name
+    if trained == now or "super_pop" not in generator.label:
         return
     known = trained in ("", *POPULATION_MAPS)  # a table need not be here
     if known and read_panel(panel, trained or None).get("super_pop") == read_panel(panel, given).get("super_pop"):
         return
-    option = f"--population-map {trained}"
+    option, label = f"--population-map {trained}", next(iter(generator.label_counts_))
     raise UsageError(
         f"The model was trained {f'with {option}' if trained else 'without --population-map'}, and {panel} is read "
-        f"{f'with --population-map {now}' if now else 'without it'}: labels such as "
-        f"{next(iter(generator.label_counts_))} stand for other people there; "
-        f"{f'give {option}' if trained else 'leave it out'}."
+        f"{f'with --population-map {now}' if now else 'without it'}: labels such as {label} stand for other people "
+        f"there; {f'give {option}' if trained else 'leave it out'}."
     )
-
-
-def _trained_map(generator: Generator) -> str | None:
-    """Return the population map with which pgcgan trained a model, "" for none; None if something else trained it."""
-    try:
-        words = shlex.split(generator.facts()["provenance"].get("command", ""))
-    except ValueError:
-        return None
-    if "pgcgan" not in words[:3]:
-        return None
-    values = [after for word, after in itertools.pairwise(words) if word == "--population-map"]
-    values += [word.partition("=")[2] for word in words if word.startswith("--population-map=")]
-    return values[-1] if values else ""
 
 
 def with_asked_labels(people: Genotypes, asked: Sequence[str]) -> Genotypes:
@@ -122,23 +102,27 @@ def names_of(split: str, intersect: bool, panel: str | None) -> Callable[[list[s
     return lambda present: [name for part in _parts(present, split, intersect, panel) for name in part]
 
 
-def divided(people: Genotypes, split: str, intersect: bool, panel: str | None) -> tuple[Genotypes, Genotypes]:
-    """Return those for training and everybody else."""
+def divided(
+    people: Genotypes, split: str, intersect: bool, panel: str | None
+) -> tuple[Genotypes, Genotypes, list[str]]:
+    """Return those for training and everybody else, and remarks on relatives among them, if the panel says so."""
     import numpy as np
 
     train, rest = _parts(list(people.samples), split, intersect, panel)
-    return people.select(samples=train), people.select(samples=np.array(rest, dtype=object))
+    remarks = [] if panel is None else note_relatives(panel, train, rest)
+    return people.select(samples=train), people.select(samples=np.array(rest, dtype=object)), remarks
 
 
-def note_relatives(panel: str, train: Collection[str], held_out: Collection[str]) -> str | None:
+def note_relatives(panel: str, train: Collection[str], held_out: Collection[str]) -> list[str]:
     """Print, and return, how many held-out people have relatives among the training people, if any have."""
     from ..families import relatives_remark
     from ..io import read_parents
 
     remark = relatives_remark(read_parents(panel), train, held_out) if len(held_out) else None
-    if remark is not None:
-        logging.getLogger("pgcgan").warning("%s", remark)
-    return remark
+    if remark is None:
+        return []
+    logging.getLogger("pgcgan").warning("%s", remark)
+    return [remark]
 
 
 def split_of(split: str, panel: str | None) -> dict[str, str]:
@@ -155,19 +139,7 @@ def split_of(split: str, panel: str | None) -> dict[str, str]:
 def automatic_split(panel: str, share: float = 0.8, by: str | None = None, seed: int = 0) -> dict[str, str]:
     """Divide the people of a panel at random, in the same way each time; families stay together.
 
-    Parameters
-    ----------
-    panel : str
-    share : float
-        Of the people, for training.
-    by : str, optional
-        Label column in each of whose values the share is met; by default pop, super_pop or none.
-    seed : int
-
-    Raises
-    ------
-    UsageError, DataError
-        If the share is off, there is no such column, or one part would be empty.
+    The share is met in each value of the label column `by`; by default that is pop, super_pop or none.
     """
     import numpy as np
 
@@ -273,12 +245,24 @@ def genotypes_free(path: str, force: bool) -> None:
     writer_of(path)
 
 
+def evaluation_free(path: str, force: bool) -> str:
+    """Stop before the work where an evaluation cannot be written; return the format that the name says."""
+    from ..metrics.evaluation import form_of
+
+    output_free(path, force)
+    return form_of(path)
+
+
 def write_text(path: str, text: str, force: bool) -> Path:
     """Write a text file whole or not at all."""
-    target = Path(path)
     output_free(path, force)
-    runtime_files.write_text(target, text)
-    return target
+    files.write_text(path, text)
+    return Path(path)
+
+
+def say_written(people: int, sites: int, written: Sequence[Path], where: str = "") -> None:
+    """Print how many people at how many sites were written to which files."""
+    say(f"{people_at_sites(people, sites)}{where}: {names(written) or 'standard output'}")
 
 
 def people_at_sites(people: int, sites: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,27 +13,45 @@ from cyclopts import Parameter
 from ..errors import DataError, GateFailed, UsageError, listed
 from ..runtime.progress import progress, say
 from ..text import whole_number
-from .app import app
-from .files import (
-    asked_labels,
-    beside_genotypes,
-    check_population_map,
-    divided,
-    genotypes_free,
-    names,
-    note_relatives,
-    output_free,
-    people_at_sites,
-    read_options,
-    split_of,
-)
-from .options import FILE, OUTPUT, MixtureOptions, Reading, parsed_thresholds
+from . import files
+from .app import FILE, OUTPUT, MixtureOptions, Reading, ReplaceFiles, app, parsed_thresholds
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..generators.generator import Generator
     from ..genotypes import Genotypes
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Checks:
+    """By what people are checked before they are written.
+
+    Parameters
+    ----------
+    min_distance
+        Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
+        1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
+    release
+        Attack and evaluate the people against --real, together with all that were released of this model before, and
+        write them only if the gate passes; else the exit status is 3.
+    real
+        The real genotypes, those trained on and those held out.
+    panel
+        With --release: their labels.
+    thresholds
+        With --release: METRIC=LIMIT, as often as needed, instead of the gate's default (docs/evaluation.md).
+    """
+
+    min_distance: float | None = None
+    release: bool = False
+    real: Annotated[str | None, FILE] = None
+    panel: str | None = None
+    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None
+
+    @property
+    def asked(self) -> bool:
+        """True if people are checked, for which all are kept in memory."""
+        return self.release or self.min_distance is not None
 
 
 @app.command
@@ -46,11 +64,7 @@ def generate(
     like: str | None = None,
     split: str | None = None,
     balance: bool = False,
-    min_distance: float | None = None,
-    release: bool = False,
-    real: Annotated[str | None, FILE] = None,
-    panel: str | None = None,
-    thresholds: Annotated[list[str] | None, Parameter(name="--threshold")] = None,
+    checks: Checks | None = None,
     reading: Reading | None = None,
     mixtures: MixtureOptions | None = None,
     executor: str | None = None,
@@ -58,7 +72,7 @@ def generate(
     seed: int = 0,
     start: int = 0,
     prefix: str = "SYN",
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Write synthetic people: genotypes and a panel file.
 
@@ -84,18 +98,6 @@ def generate(
         held out.
     balance
         Fill every label up to the largest: as many as each lacks among the training people.
-    min_distance
-        Refuse people with a haplotype that differs from one of a training person at fewer sites than this (1 or more;
-        1 refuses exact copies), or at a smaller share of the sites (below 1); others take their place.
-    release
-        Attack and evaluate the people against --real, together with all that were released of this model before, and
-        write them only if the gate passes; else the exit status is 3.
-    real
-        The real genotypes, those trained on and those held out.
-    panel
-        With --release: their labels.
-    thresholds
-        With --release: METRIC=LIMIT, as often as needed, instead of the gate's default (docs/evaluation.md).
     executor
         For a model in windows: where people are drawn. serial (the default), processes, processes:N or
         dask://HOST:PORT.
@@ -109,79 +111,43 @@ def generate(
         by label, that many of each label.
     prefix
         People are named PREFIX-LABEL-000001, ….
-    force
-        Replace files that exist.
     """
-    from ..io import write
     from ..provenance import command_line
     from ..registry import load
     from .windows import in_windows, write_genome
 
-    _check_counts(counts, like, balance, split, real)
-    _check_release(min_distance, release, real, panel, split, thresholds, reading, start, like)
-    limits = parsed_thresholds(thresholds)
-    genotypes_free(output, force)
+    reading, checks = reading or Reading(), checks or Checks()
+    _check_options({"-n": counts, "--like": like, "--balance": balance}, split, checks, reading, start)
+    limits = parsed_thresholds(checks.thresholds)
+    files.genotypes_free(output, force)
     generator = load(model)
-    wanted = _wanted(generator, counts, like, split, reading)
-    if panel is not None:
-        check_population_map(generator, panel, (reading or Reading()).population_map)
-    mixing = _mixing(generator, wanted, mixtures, output, force, min_distance is not None or release)
-    known, unseen = _real_people(real, panel, split, reading or Reading())
-    unphased = reading is not None and reading.unphased
-    keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": unphased}
-    keeps_all = min_distance is not None or release
-    _check_windows({"--executor": executor, "--contig": contigs}, in_windows(generator) and not keeps_all)
-    if not keeps_all:
-        if in_windows(generator):
-            keep |= {"contigs": contigs, "prefix": prefix, "start": start}
-            write_genome(generator, wanted, output, executor or "serial", **keep)
-        else:
-            _write_people(generator, wanted, output, {"prefix": prefix, "start": start}, mixing, keep)
-        return
-    if min_distance is not None:
-        assert known is not None
-        people = _sample_apart(generator, wanted, known, min_distance, seed, prefix)
+    wanted = _wanted(generator, counts, like, split, reading.population_map)
+    if checks.panel is not None:
+        files.check_population_map(generator, checks.panel, reading.population_map)
+    mixing = _mixing(generator, wanted, mixtures, output, force, checks.asked)
+    real = _real_people(checks, split, reading)
+    keep: dict[str, Any] = {"force": force, "command": command_line(), "seed": seed, "unphased": reading.unphased}
+    drawn: dict[str, Any] = {"seed": seed, "prefix": prefix, "start": start}
+    for option, value in (("--executor", executor), ("--contig", contigs)):
+        if value is not None and (checks.asked or not in_windows(generator)):
+            raise UsageError(
+                f"{option} is for models in windows (train --windows), without --release and --min-distance, which "
+                "keep all people in memory."
+            )
+    if checks.asked:
+        _write_checked(model, generator, wanted, checks, real, limits, output, drawn, keep)
+    elif in_windows(generator):
+        write_genome(generator, wanted, output, executor or "serial", contigs=contigs, **drawn | keep)
     else:
-        people = generator.sample(wanted, seed=seed, prefix=prefix, start=start)
-    if release:
-        assert known is not None and unseen is not None
-        written = _release(model, generator, (known, unseen), people, (wanted, start), limits, output, keep)
-    else:
-        written = write(people, output, **keep)
-    say(f"{people_at_sites(people.n_samples, people.n_variants)}: {names(written) or 'standard output'}")
+        _write_people(generator, wanted, output, drawn, mixing, keep)
 
 
-def _check_windows(options: Mapping[str, object], have_meaning: bool) -> None:
-    given = next((option for option, value in options.items() if value is not None), None)
-    if given is not None and not have_meaning:
-        raise UsageError(
-            f"{given} is for models in windows (train --windows), without --release and --min-distance, which keep "
-            "all people in memory."
-        )
-
-
-def _real_people(
-    real: str | None, panel: str | None, split: str | None, reading: Reading
-) -> tuple[Genotypes | None, Genotypes | None]:
-    """Return the people of --real, those trained on and those held out, or None."""
-    from ..io import read
-
-    if real is None:
-        return None, None
-    people = read(real, panel, **read_options(reading))
-    if split is None:
-        return people, None
-    train, holdout = divided(people, split, reading.intersect, panel)
-    if panel is not None:
-        note_relatives(panel, train.samples, holdout.samples)
-    return train, holdout
-
-
-def _check_counts(
-    counts: list[str] | None, like: str | None, balance: bool, split: str | None, real: str | None
+def _check_options(
+    amounts: Mapping[str, object], split: str | None, checks: Checks, reading: Reading, start: int
 ) -> None:
-    """Raise UsageError unless one option says how many people, and a split has a use."""
-    ways = [name for name, value in (("-n", counts), ("--like", like), ("--balance", balance)) if value]
+    """Raise UsageError unless one option says how many people, and each option has a meaning beside the others."""
+    real, release, min_distance, like = checks.real, checks.release, checks.min_distance, amounts["--like"]
+    ways = [name for name, value in amounts.items() if value]
     if len(ways) != 1:
         raise UsageError(
             "Specify how many people to generate with exactly one of -n, --like or --balance; "
@@ -192,17 +158,46 @@ def _check_counts(
             "--split goes with --like, whose people it restricts to those for training, or with --real, which it "
             "divides into those trained on and those held out."
         )
+    if release and (real is None or checks.panel is None or split is None):
+        raise UsageError("--release needs --real, --panel and --split: the training people and the held-out people.")
+    if min_distance is not None and real is None:
+        raise UsageError("--min-distance needs --real: the people that the model was trained on.")
+    if real is not None and not checks.asked:
+        raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
+    if real is None and reading.population_map is not None and like is None:
+        raise UsageError("--population-map goes with --like or --real, whose populations it maps.")
+    if real is None and replace(reading, unphased=False, population_map=None) != Reading():
+        raise UsageError("The reading options are for the file of --real, which is not given.")
+    for name, given in (("--panel", checks.panel), ("--threshold", checks.thresholds)):
+        if given is not None and not release:
+            raise UsageError(f"{name} goes with --release.")
+    if start and min_distance is not None:
+        raise UsageError(
+            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
+        )
+
+
+def _real_people(checks: Checks, split: str | None, reading: Reading) -> tuple[Genotypes | None, Genotypes | None]:
+    """Return the people of --real, those trained on and those held out, or None."""
+    from ..io import read
+
+    if checks.real is None:
+        return None, None
+    people = read(checks.real, checks.panel, **asdict(reading))
+    if split is None:
+        return people, None
+    train, holdout, _ = files.divided(people, split, reading.intersect, checks.panel)
+    return train, holdout
 
 
 def _wanted(
-    generator: Generator, counts: list[str] | None, like: str | None, split: str | None, reading: Reading | None
+    generator: Generator, counts: list[str] | None, like: str | None, split: str | None, population_map: str | None
 ) -> int | dict[str, int]:
     """Return how many people to generate: by -n, by --like, or what --balance fills up."""
     if counts:
         return _counts(counts)
     if like is not None:
-        population_map = None if reading is None else reading.population_map
-        check_population_map(generator, like, population_map)
+        files.check_population_map(generator, like, population_map)
         return _composition(like, split, generator.label, population_map)
     most = max(generator.label_counts_.values())
     wanted = {name: most - count for name, count in generator.label_counts_.items()}
@@ -225,16 +220,16 @@ def _write_people(
     from ..labels import plan_from
 
     total = sum(plan_from(wanted, generator.label_counts_, options["start"])[0].values())
-    options = {"seed": keep["seed"], **options, **(mixing or {})}
+    options = options | (mixing or {})
     with progress("generating") as on_event:
         blocks = generator.iter_samples(wanted, **options)
         first = next(blocks)
         written = []
         if mixing is not None and isinstance(generator, HaplotypeModel) and not isinstance(wanted, int):
-            breakpoints = beside_genotypes(output, ".bp")
+            breakpoints = files.beside_genotypes(output, ".bp")
             written = [generator.sample_ancestry(wanted, **options).write(breakpoints, force=keep["force"])]
         written = write(_counted(chain([first], blocks), total, on_event), output, on_event=on_event, **keep) + written
-    say(f"{people_at_sites(total, first.n_variants)}: {names(written) or 'standard output'}")
+    files.say_written(total, first.n_variants, written)
 
 
 def _mixing(
@@ -262,21 +257,8 @@ def _mixing(
         )
     if output == "-":
         raise UsageError(f"The local ancestry of {mixture} has no place on standard output; give a file name (-o).")
-    output_free(beside_genotypes(output, ".bp"), force)
+    files.output_free(files.beside_genotypes(output, ".bp"), force)
     return given
-
-
-def _sample_apart(
-    generator: Generator, wanted: int | dict[str, int], known: Genotypes, least: float, seed: int, prefix: str
-) -> Genotypes:
-    """Return people of whom none has a haplotype nearer to one of a training person than the least distance."""
-    from ..release import sample_apart
-
-    with progress("generating") as on_event:
-        people, refused = sample_apart(generator, wanted, known, least, seed=seed, prefix=prefix, on_event=on_event)
-    where = "sites" if least >= 1 else "of the sites"
-    say(f"{refused} people refused: a haplotype nearer than {least:g} {where} to one of a training person")
-    return people
 
 
 def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[str, Any]], None]) -> Iterator[Genotypes]:
@@ -289,60 +271,48 @@ def _counted(parts: Iterable[Genotypes], total: int, on_event: Callable[[dict[st
         yield part
 
 
-def _check_release(
-    min_distance: float | None,
-    release: bool,
-    real: str | None,
-    panel: str | None,
-    split: str | None,
-    thresholds: list[str] | None,
-    reading: Reading | None,
-    start: int,
-    like: str | None,
-) -> None:
-    """Raise UsageError if an option has no meaning without another."""
-    if release and (real is None or panel is None or split is None):
-        raise UsageError("--release needs --real, --panel and --split: the training people and the held-out people.")
-    if min_distance is not None and real is None:
-        raise UsageError("--min-distance needs --real: the people that the model was trained on.")
-    if real is not None and not release and min_distance is None:
-        raise UsageError("--real goes with --release or --min-distance; without them the real people are not used.")
-    if reading is not None and real is None:
-        if reading.population_map is not None and like is None:
-            raise UsageError("--population-map goes with --like or --real, whose populations it maps.")
-        if replace(reading, unphased=False, population_map=None) != Reading():
-            raise UsageError("The reading options are for the file of --real, which is not given.")
-    for name, given in (("--panel", panel), ("--threshold", thresholds)):
-        if given is not None and not release:
-            raise UsageError(f"{name} goes with --release.")
-    if start and min_distance is not None:
-        raise UsageError(
-            "--start has no meaning with --min-distance, which replaces people that it refuses; leave it out."
-        )
-
-
-def _release(
+def _write_checked(
     model: str,
     generator: Generator,
-    real: tuple[Genotypes, Genotypes],
-    people: Genotypes,
-    wanted: tuple[int | dict[str, int], int],
+    wanted: int | dict[str, int],
+    checks: Checks,
+    real: tuple[Genotypes | None, Genotypes | None],
     limits: dict[str, str],
     output: str,
+    drawn: dict[str, Any],
     keep: dict[str, Any],
-) -> list[Path]:
-    """Write people who pass the gate together with all people released before; raise GateFailed if they do not."""
+) -> None:
+    """Write people who are not too near to a training person and, for a release, pass the gate; else raise GateFailed.
+
+    The gate judges them together with all people released before.
+    """
     from ..io import write
     from ..metrics import evaluate
     from ..metrics.gate import judge
-    from ..release import Release, further_people, recorded
+    from ..release import Release, further_people, recorded, sample_apart
 
-    train, holdout = (part.align(people) for part in real)
-    release = Release.of(generator, wanted[0], keep["seed"], wanted[1])
+    known, unseen = real
+    assert known is not None
+    least, seed = checks.min_distance, drawn["seed"]
+    if least is None:
+        people = generator.sample(wanted, **drawn)
+    else:
+        with progress("generating") as on_event:
+            people, refused = sample_apart(
+                generator, wanted, known, least, seed=seed, prefix=drawn["prefix"], on_event=on_event
+            )
+        where = "sites" if least >= 1 else "of the sites"
+        say(f"{refused} people refused: a haplotype nearer than {least:g} {where} to one of a training person")
+    if not checks.release:
+        files.say_written(people.n_samples, people.n_variants, write(people, output, **keep))
+        return
+    assert unseen is not None
+    train, holdout = known.align(people), unseen.align(people)
+    release = Release.of(generator, wanted, seed, drawn["start"])
     with recorded(model, release) as others:
         more = further_people(generator, others, release)
         with progress("evaluating") as on_event:
-            options: dict[str, Any] = {"label": generator.label, "seed": keep["seed"], "on_event": on_event}
+            options: dict[str, Any] = {"label": generator.label, "seed": seed, "on_event": on_event}
             verdict = judge(evaluate(train, people, holdout=holdout, more=more, **options), limits)
         if not verdict.passed:
             raise GateFailed(f"{verdict}\n  nothing was written")
@@ -350,7 +320,7 @@ def _release(
         written = write(people, output, **keep)
     count = people.n_samples + (more.n_samples if more is not None else 0)
     say(f"released from {model} so far: {count:,} people in {len(others) + 1} sets; sets of one model add up")
-    return written
+    files.say_written(people.n_samples, people.n_variants, written)
 
 
 def _counts(given: Sequence[str]) -> int | dict[str, int]:
@@ -389,10 +359,10 @@ def _composition(panel: str, split: str | None, columns: Sequence[str], populati
     from ..io import read_panel
     from ..labels import label_groups
 
-    table = asked_labels(read_panel(panel, population_map), columns)
+    table = files.asked_labels(read_panel(panel, population_map), columns)
     samples = list(next(iter(table.values())))
     if split is not None:
-        part = split_of(split, panel)
+        part = files.split_of(split, panel)
         samples = [name for name in samples if part.get(name) == "train"]
         if not samples:
             raise DataError(f"Nobody in {panel} is 'train' in {split}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,7 @@ from cyclopts import Parameter
 from ..errors import UsageError, listed
 from ..runtime.progress import show
 from ..text import visible, visible_json
-from .app import app
-from .files import read_options
-from .options import FILE, Reading
+from .app import FILE, Reading, app
 
 if TYPE_CHECKING:
     from ..genotypes import Genotypes
@@ -57,7 +56,7 @@ def info(
 
         facts = load(path).facts()
     else:
-        facts = _facts_of_genotypes(read(path, panel, **read_options(reading or Reading())))
+        facts = _facts_of_genotypes(read(path, panel, **asdict(reading or Reading())))
     if json_output:
         print(visible_json(json.dumps(facts, indent=1, ensure_ascii=False)))
         return
@@ -90,8 +89,10 @@ def _facts_of_here() -> dict[str, Any]:
     try:
         from ..generators.gan.parallel import accelerators
     except ModuleNotFoundError:
-        return {"kind": "environment", **environment(), "accelerators": ["torch is not installed: pgcgan[gan]"]}
-    return {"kind": "environment", **environment(), "accelerators": accelerators() or ["none"]}
+        there = ["torch is not installed: pgcgan[gan]"]
+    else:
+        there = accelerators() or ["none"]
+    return {"kind": "environment", **environment(), "accelerators": there}
 
 
 def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
@@ -103,7 +104,11 @@ def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
     frequency = genotypes.allele_frequency()
     minor = np.minimum(frequency, 1 - frequency)
     called = genotypes.calls >= 0
-    facts: dict[str, Any] = {
+    counts = {}
+    for column in genotypes.labels:
+        names, people = np.unique(genotypes.label(column).astype(str), return_counts=True)
+        counts[column] = dict(zip(names.tolist(), people.tolist(), strict=True))
+    return {
         "kind": "genotypes",
         "people": genotypes.n_samples,
         "sites": genotypes.n_variants,
@@ -113,8 +118,5 @@ def _facts_of_genotypes(genotypes: Genotypes) -> dict[str, Any]:
         "missing alleles": round(float(1 - called.mean()), 6) if called.size else 0.0,
         "monomorphic sites": int((minor == 0).sum()),
         "sites with minor allele frequency of at least 5 %": int((minor >= 0.05).sum()),
+        **counts,
     }
-    for column in genotypes.labels:
-        names, counts = np.unique(genotypes.label(column).astype(str), return_counts=True)
-        facts[column] = {str(n): int(c) for n, c in zip(names, counts, strict=True)}
-    return facts

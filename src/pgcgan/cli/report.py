@@ -6,19 +6,12 @@ from typing import Annotated
 
 from ..errors import DataError, PgcganError, UsageError
 from ..runtime.progress import say
-from .app import app
-from .files import output_free, read_evaluation
-from .options import FILE, OUTPUT
+from .app import FILE, OUTPUT, ReplaceFile, app
+from .files import evaluation_free, read_evaluation
 
 
 @app.command
-def report(
-    evaluation: Annotated[str, FILE],
-    /,
-    *,
-    output: Annotated[str, OUTPUT],
-    force: bool = False,
-) -> None:
+def report(evaluation: Annotated[str, FILE], /, *, output: Annotated[str, OUTPUT], force: ReplaceFile = False) -> None:
     """Write the HTML report of an evaluation again, from its JSON alone.
 
     Parameters
@@ -27,14 +20,10 @@ def report(
         The JSON file that `pgcgan evaluate -o NAME.json` wrote.
     output
         NAME.html.
-    force
-        Replace a file that exists.
     """
-    from ..metrics.evaluation import form_of
     from ..report import write_report
 
-    output_free(output, force)
-    if form_of(output) != "html":
+    if evaluation_free(output, force) != "html":
         raise UsageError(f"The output {output} is not a report; accepted: a name that ends in .html.")
     figures = read_evaluation(evaluation)
     try:

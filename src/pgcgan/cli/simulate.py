@@ -6,10 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ..runtime.progress import say
-from .app import app
-from .files import genotypes_free, names, output_free, people_at_sites, write_text
-from .options import OUTPUT
+from .app import OUTPUT, ReplaceFiles, app
+from .files import genotypes_free, output_free, say_written, write_text
 
 TRAIN_SHARE = 0.8  # of the people, in the splits that `simulate` and `demo` write
 
@@ -26,7 +24,7 @@ def simulate(
     unphased: bool = False,
     split: str | None = None,
     seed: int = 1,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Simulate a cohort of five super-populations: a VCF and a panel file, about no real person.
 
@@ -47,8 +45,6 @@ def simulate(
         Also write this table of who is for training (80 %, stratified by population) and who is held out.
     seed
         The same seed gives the same cohort.
-    force
-        Replace files that exist.
     """
     from ..io import write
     from ..provenance import command_line
@@ -63,4 +59,4 @@ def simulate(
         train = set(genotypes.split(TRAIN_SHARE, by="pop", seed=seed)[0].samples)
         rows = [f"{name}\t{'train' if name in train else 'test'}\n" for name in genotypes.samples]
         written.append(write_text(split, "sample\tsplit\n" + "".join(rows), force))
-    say(f"{people_at_sites(genotypes.n_samples, genotypes.n_variants)}: {names(written) or 'standard output'}")
+    say_written(genotypes.n_samples, genotypes.n_variants, written)

@@ -7,9 +7,8 @@ from typing import Annotated
 
 from ..errors import UsageError
 from ..runtime.progress import say
-from .app import app
+from .app import OUTPUT, ReplaceFile, app
 from .files import automatic_split, output_free, write_text
-from .options import OUTPUT
 
 
 @app.command
@@ -21,7 +20,7 @@ def split(
     share: float = 0.8,
     by: str | None = None,
     seed: int = 0,
-    force: bool = False,
+    force: ReplaceFile = False,
 ) -> None:
     """Divide people into those to train on and those held out, families together; write the table for --split.
 
@@ -41,8 +40,6 @@ def split(
         Label column in each of whose values the share is met; pop or super_pop by default, if there is one.
     seed
         The same seed gives the same split.
-    force
-        Replace a file that exists.
     """
     from ..families import families
     from ..io import read_parents

@@ -11,18 +11,8 @@ from cyclopts import App, Parameter
 from ..errors import UsageError
 from ..runtime.progress import progress, say, show
 from ..text import counted
-from .app import app
-from .files import (
-    check_population_map,
-    model_free,
-    names,
-    names_of,
-    output_free,
-    panel_beside,
-    people_at_sites,
-    train_names,
-)
-from .options import FILE, OUTPUT, Reading, named_values
+from .app import FILE, OUTPUT, Label, PerLabel, Reading, ReplaceFiles, app, named_values
+from .files import check_population_map, evaluation_free, names_of, panel_beside, say_written, train_names
 
 if TYPE_CHECKING:
     from ..genome import GenomeModel, Source
@@ -42,7 +32,7 @@ def plan(
     panel: str,
     output: Annotated[str, OUTPUT],
     size: Annotated[int, Parameter(name="--windows")],
-    label: list[str] | None = None,
+    label: Label = None,
     split: str | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set")] = None,
     reading: Reading | None = None,
@@ -62,8 +52,6 @@ def plan(
         The model directory. Until windows finish, it also names the training people.
     size
         Sites of a window, about.
-    label
-        Label column of the panel, super_pop by default; repeat it for several.
     split
         A table with the columns sample and split: only people with split = train are used.
     settings
@@ -78,7 +66,8 @@ def plan(
     from ..genome import make_plan
     from ..runtime.executors import executor as executor_of
 
-    source, options = _given(vcf, panel, split, label, settings, reading, seed)
+    source = genome_source(vcf, panel, split, reading or Reading())
+    options: dict[str, Any] = {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
     with executor_of(executor) as runs, progress("planning") as on_event:
         made = make_plan(source, output, size=size, force=force, executor=runs, on_event=on_event, **options)
     say(_described(made.windows, sum(made.label_counts.values()), made.axes, output))
@@ -113,10 +102,10 @@ def evaluate_genome(
     synthetic_panel: str | None = None,
     label: list[str] | None = None,
     output: Annotated[str | None, OUTPUT] = None,
-    per_label: bool = False,
+    per_label: PerLabel = False,
     reading: Reading | None = None,
     seed: int = 0,
-    force: bool = False,
+    force: ReplaceFiles = False,
 ) -> None:
     """Compare people of a genome-wide model with real people; print the table, each number beside its floor.
 
@@ -138,20 +127,14 @@ def evaluate_genome(
         Label column; repeat it for several. Default: that of the model.
     output
         Also write the evaluation: NAME.html or NAME.json.
-    per_label
-        Add the rows of each label.
     seed
         Random seed.
-    force
-        Replace files that exist.
     """
     from ..genome import GenomeModel, Source, evaluate
-    from ..metrics.evaluation import form_of
     from .evaluate import printed
 
     if output is not None:
-        output_free(output, force)
-        form_of(output)
+        evaluation_free(output, force)
     how = reading or Reading()
     for name, value in (("--region", how.region), ("--min-maf", how.min_maf)):
         if value:
@@ -186,30 +169,23 @@ def finish(model: str, /) -> None:
     say(f"finished: {done}" + (f"; {leak}" if leak is not None else ""))
 
 
-def train_windows(
-    vcf: str,
-    panel: str,
-    split: str | None,
-    output: str,
-    size: int,
-    executor_name: str,
-    *,
-    label: list[str] | None,
-    settings: list[str] | None,
-    reading: Reading | None,
-    seed: int,
-    resume: bool,
-    force: bool,
-) -> None:
-    """Plan, fit and finish, as `pgcgan train --windows` does."""
+def genome_source(vcf: str, panel: str, split: str | None, reading: Reading) -> Source:
+    """Return the people of a genome to train on, who are read window by window."""
+    from ..genome import Source
+
+    if reading.region is not None:
+        raise UsageError("--region has no meaning with --windows; leave it out, or train on the region alone.")
+    options = {k: v for k, v in asdict(reading).items() if k != "region"}
+    return Source(vcf, panel, options, None if split is None else train_names(split, reading.intersect, panel))
+
+
+def train_windows(source: Source, output: str, executor_name: str, **options: Any) -> None:
+    """Plan, fit and finish, as `pgcgan train --windows` does; the options are those of `pgcgan.genome.train`."""
     from ..genome import GenomeModel, train
     from ..runtime.executors import executor
 
-    model_free(output, force=True)  # what is there is looked at by `train`, which may resume it
-    source, options = _given(vcf, panel, split, label, settings, reading, seed)
     with executor(executor_name) as runs, progress("windows") as on_event:
-        how: dict[str, Any] = {"executor": runs, "resume": resume, "force": force, "on_event": on_event}
-        train(source, output, size=size, **how, **options)
+        train(source, output, executor=runs, on_event=on_event, **options)
     model = GenomeModel.load(output)
     facts = model.facts()
     if model.expected_leak_ is not None:
@@ -224,62 +200,19 @@ def in_windows(generator: object) -> TypeGuard[GenomeModel]:
 
 
 def write_genome(
-    generator: GenomeModel,
-    wanted: int | dict[str, int],
-    output: str,
-    executor_name: str,
-    *,
-    seed: int,
-    prefix: str,
-    start: int,
-    contigs: list[str] | None,
-    force: bool,
-    command: str,
-    unphased: bool,
+    generator: GenomeModel, wanted: int | dict[str, int], output: str, executor_name: str, **options: Any
 ) -> None:
-    """Draw people of a genome-wide model and write them."""
+    """Draw people of a genome-wide model and write them; the options are those of `GenomeModel.write`."""
+    from ..labels import plan_from
     from ..runtime.executors import executor
 
     with executor(executor_name) as runs, progress("generating") as on_event:
-        written = generator.write(
-            wanted,
-            output,
-            seed=seed,
-            prefix=prefix,
-            start=start,
-            contigs=contigs,
-            executor=runs,
-            force=force,
-            command=command,
-            unphased=unphased,
-            on_event=on_event,
-        )
-    from ..labels import plan_from
-
-    total = sum(plan_from(wanted, generator.label_counts_, start)[0].values())
+        written = generator.write(wanted, output, executor=runs, on_event=on_event, **options)
+    total = sum(plan_from(wanted, generator.label_counts_, options["start"])[0].values())
+    contigs = options["contigs"]
     windows = [w for w in generator.windows_ if contigs is None or w.contig in contigs]
     sites = sum(w.sites - w.overlap for w in windows)
-    say(f"{people_at_sites(total, sites)} in {counted(len(windows), 'window')}: {names(written) or 'standard output'}")
-
-
-def _given(
-    vcf: str,
-    panel: str,
-    split: str | None,
-    label: list[str] | None,
-    settings: list[str] | None,
-    reading: Reading | None,
-    seed: int,
-) -> tuple[Source, dict[str, Any]]:
-    from ..genome import Source
-
-    read = reading or Reading()
-    if read.region is not None:
-        raise UsageError("--region has no meaning with --windows; leave it out, or train on the region alone.")
-    options = {k: v for k, v in asdict(read).items() if k != "region"}
-    samples = None if split is None else train_names(split, read.intersect, panel)
-    source = Source(vcf, panel, options, samples)
-    return source, {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
+    say_written(total, sites, written, f" in {counted(len(windows), 'window')}")
 
 
 def _described(windows: Sequence[Window], people: int, axes: int, output: str) -> str:
@@ -287,6 +220,5 @@ def _described(windows: Sequence[Window], people: int, axes: int, output: str) -
     sites = sum(window.sites - window.overlap for window in windows)
     return (
         f"{counted(sites, 'site')} of {counted(people, 'person', 'people')} on {counted(contigs, 'contig')} in "
-        f"{counted(len(windows), 'window')}, {axes} axes of ancestry: "
-        f"{output}"
+        f"{counted(len(windows), 'window')}, {axes} axes of ancestry: {output}"
     )

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,9 @@ from ..errors import UsageError
 from ..metrics import Evaluation, Row, figure
 from ..metrics.rows import STANDINGS
 from ..provenance import VERSION, documentation
-from .figures import figures
-from .glossary import GLOSSARY
+from .figures import Plotting, figures
 from .panels import file_style, part, write_files
 from .plots import DARK, LIGHT
-from .plotting import Plotting
 from .verdict import compared, findings, headline, judged_text, tally, verdict_text
 
 __all__ = ["Plotting", "findings", "headline", "render", "tally", "verdict_text", "write_figures", "write_report"]
@@ -48,8 +46,9 @@ def render(evaluation: Evaluation) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(part("page.html.j2"))
-    rows = evaluation.rows
-    provenance = evaluation.provenance
+    rows, provenance = evaluation.rows, evaluation.provenance
+    overall = [r for r in rows if r.label == "all"]
+    by_key = {(r.metric, r.label): r for r in rows}
     labels = [v for v in provenance.get("people_by_label", {}).get("train", {}) if v != "all"]
     drawn = figures(evaluation)
     script = part("page.js")
@@ -64,19 +63,20 @@ def render(evaluation: Evaluation) -> str:
         compared=compared(provenance),
         headline=headline(evaluation),
         findings=findings(evaluation),
-        counts=_counts(rows),
+        counts={name: sum(r.standing == name for r in overall) for name in STANDING},
         judged=judged_text(evaluation),
         figures=drawn,
         values=_embedded({f.key: f.values for f in drawn}),
-        overall=_by_topic([r for r in rows if r.label == "all"]),
+        overall=_by_topic(overall),
         per_label=_by_topic([r for r in rows if r.label != "all"]),
-        matrix=_matrix(rows, labels),
+        labels=labels,
+        metrics=[m for m in BY_LABEL if any((m, label) in by_key for label in labels)],
+        by_key=by_key,
         number=figure,
         standing=STANDING,
         remarks=provenance.get("remarks", []),
         provenance=[(k, _plain(v)) for k, v in provenance.items() if k not in LEFT_OUT],
-        composition=_composition(provenance.get("people_by_label", {})),
-        glossary=GLOSSARY,
+        people=provenance.get("people_by_label", {}),
         documentation=documentation(),
         version=VERSION,
     )
@@ -139,28 +139,8 @@ def _embedded(values: Any) -> Markup:
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
-def _counts(rows: Iterable[Row]) -> dict[str, int]:
-    standings = [r.standing for r in rows if r.label == "all"]
-    return {name: standings.count(name) for name in STANDING}
-
-
-def _by_topic(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    topics: dict[str, list[Row]] = {}
-    for row in rows:
-        topics.setdefault(row.topic, []).append(row)
-    return topics
-
-
-def _matrix(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
-    """Return the main rows as a matrix of labels by metrics."""
-    by_key = {(r.metric, r.label): r for r in rows}
-    shown = [m for m in BY_LABEL if any((m, label) in by_key for label in labels)]
-    return {"metrics": shown, "rows": [(label, [by_key.get((m, label)) for m in shown]) for label in labels]}
-
-
-def _composition(people: Mapping[str, Mapping[str, int]]) -> list[tuple[str, list[tuple[str, int]]]]:
-    labels = list(people.get("train", {}))
-    return [(label, [(name, counts.get(label, 0)) for name, counts in people.items()]) for label in labels]
+def _by_topic(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    return {topic: [r for r in rows if r.topic == topic] for topic in dict.fromkeys(r.topic for r in rows)}
 
 
 def _plain(value: Any) -> str:

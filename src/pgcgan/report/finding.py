@@ -12,22 +12,12 @@ ONE = {"haplotypes": "haplotype", "people": "person"}  # of what is compared
 
 @dataclass(frozen=True)
 class Finding:
-    """One part of the verdict.
-
-    Parameters
-    ----------
-    heading : str
-    standing : str or None
-        "good", "fair" or "poor", if it is a judgement.
-    text : str
-    items : tuple of (str, str)
-        A statement, and the rows that support it.
-    """
+    """One part of the verdict."""
 
     heading: str
-    standing: str | None
+    standing: str | None  # "good", "fair" or "poor", if it is a judgement
     text: str
-    items: tuple[tuple[str, str], ...] = ()
+    items: tuple[tuple[str, str], ...] = ()  # a statement, and the rows that support it
 
 
 def unit_of(evaluation: Evaluation) -> str:

@@ -15,8 +15,8 @@ from markupsafe import Markup
 from ..errors import UsageError
 from ..runtime.files import check_free, write_text
 from ..text import counted
-from .ld_plot import WIDTH, LdPlot
-from .plots import LIGHT, Plot, Series, symbol
+from .pictures import WIDTH, LdPlot
+from .plots import LIGHT, Plot, Series, label, symbol
 
 
 @dataclass(eq=False)
@@ -92,46 +92,35 @@ class Figure:
         for start in range(0, len(self.panels), 3):
             row = self.panels[start : start + 3]
             for column, panel in enumerate(row):
-                head = Markup('<text class="name strong" x="{}" y="12" text-anchor="middle">{}</text>').format(
-                    WIDTH / 2, panel.title
-                )
-                panels.append(
-                    Markup('<g transform="translate({} {})">{}<g transform="translate(0 14)">{}</g></g>').format(
-                        column * WIDTH, top, head, drawn[start + column]
-                    )
-                )
+                head = label("name strong", WIDTH / 2, 12, "middle", panel.title)
+                place = '<g transform="translate({} {})">{}<g transform="translate(0 14)">{}</g></g>'
+                panels.append(Markup(place).format(column * WIDTH, top, head, drawn[start + column]))
             top += 22 + max(p.height for p in row)
-        text = str(
-            Markup(
-                '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img">'
-                '<title>{title}</title><desc>{caption}</desc><style>{style}</style><rect width="{w}" height="{h}" '
-                'fill="#fff"/><text class="head" x="12" y="24">{title}</text>{keys}{panels}</svg>\n'
-            ).format(
-                w=total,
-                h=top + 4,
-                title=self.title,
-                caption=self.caption,
-                style=Markup(style),
-                keys=Markup("").join(keys),
-                panels=Markup("").join(panels),
-            )
+        text = Markup(
+            '<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img">'
+            '<title>{title}</title><desc>{caption}</desc><style>{style}</style><rect width="{w}" height="{h}" '
+            'fill="#fff"/><text class="head" x="12" y="24">{title}</text>{keys}{panels}</svg>\n'
+        ).format(
+            w=total,
+            h=top + 4,
+            title=self.title,
+            caption=self.caption,
+            style=Markup(style),
+            keys=Markup("").join(keys),
+            panels=Markup("").join(panels),
         )
-        return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", text)  # XML has no such characters
+        return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", str(text))  # XML has no such characters
 
     def _keys(self, total: int) -> tuple[list[Markup], int]:
         """Return the legend of the document, and where the panels begin."""
         y, x = 48, 12
         keys: list[Markup] = []
-        for series in self.legend if self.keyed else []:
+        key = '<g data-series="{}" transform="translate({:.0f} {})">{}<text class="tick" x="30" y="10">{}</text></g>'
+        for number, series in enumerate(self.legend if self.keyed else []):
             wide = 38 + 6.6 * len(series.name)
             if x > 12 and x + wide > total:
                 x, y = 12, y + 18
-            keys.append(
-                Markup(
-                    '<g data-series="{}" transform="translate({:.0f} {})">{}'
-                    '<text class="tick" x="30" y="10">{}</text></g>'
-                ).format(self.numbers[series.name], x, y - 10, symbol(series, 13), series.name)
-            )
+            keys.append(Markup(key).format(number, x, y - 10, symbol(series, 13), series.name))
             x += int(wide)
         return keys, y + 12 if keys else 36
 

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from .density import picture
-from .ld_plot import WIDTH
+from .pictures import WIDTH, picture
 
 RIGHT, TOP, BOTTOM = 12, 12, 40
 HUES = 8
@@ -78,34 +77,20 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """A series of points or a line.
+    """A series of points or a line; those of one name are shown and hidden together.
 
-    Parameters
-    ----------
-    name : str
-        Name in the legend; series of one name are shown and hidden together.
-    style : str
-        A colour of the palette.
-    kind : str
-        "dots" (many), "rings" (many, hollow), "points" (few, larger), "line" (with marks), "curve" (without), "steps"
-        (x are edges, one more than y), "guide" (no values) or "areas" (shaded where most of the points lie, no values).
-    x, y : sequence of float
-    shape : int
-        Index into `SHAPES`.
-    notes : sequence of str
-        A text for each point, shown on hover.
-    low, high : sequence of float or None
-        Ends of the intervals along x.
+    Kinds: "dots" (many), "rings" (many, hollow), "points" (few, larger), "line" (with marks), "curve" (without),
+    "steps" (x are edges, one more than y), "guide" (no values) or "areas" (shaded where most points lie, no values).
     """
 
     name: str
-    style: str
+    style: str  # a colour of the palette
     kind: str
     x: Sequence[float]
     y: Sequence[float]
-    shape: int = 0
-    notes: Sequence[str] = ()
-    low: Sequence[float | None] = ()
+    shape: int = 0  # index into `SHAPES`
+    notes: Sequence[str] = ()  # a text for each point, shown on hover
+    low: Sequence[float | None] = ()  # ends of the intervals along x
     high: Sequence[float | None] = ()
 
 
@@ -137,50 +122,30 @@ class Plot:
         """Return the content of the SVG element; `numbers` are the places of names in the legend."""
         bottom, right = self.height - BOTTOM, WIDTH - RIGHT
         out: list[Markup] = []
-        for value, text in self.x.ticks:
-            a = float(self.across(value))
-            out.append(Markup('<path class="grid" d="M{:.1f} {}V{}"/>').format(a, TOP, bottom))
-            out.append(
-                Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-                    a, bottom + 15, text
-                )
-            )
-        for value, text in self.y.ticks:
+        for value, words in self.x.ticks:
+            a = f"{self.across(value):.1f}"
+            out.append(Markup('<path class="grid" d="M{} {}V{}"/>').format(a, TOP, bottom))
+            out.append(label("tick", a, bottom + 15, "middle", words))
+        for value, words in self.y.ticks:
             b = float(self.down(value))
             out.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(self.left, b, right))
-            out.append(
-                Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-                    self.left - 6, b + 3.8, text
-                )
-            )
+            out.append(label("tick", self.left - 6, f"{b + 3.8:.1f}", "end", words))
         for series in self.series:
-            out.append(
-                Markup('<g class="series" data-series="{}">{}</g>').format(
-                    numbers.get(series.name, -1), self._series_markup(series)
-                )
-            )
-        for x, y, text, anchor in self.marks:
-            out.append(
-                Markup('<text class="mark" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
-                    float(self.across(x)), float(self.down(y)), anchor, text
-                )
-            )
-        out.append(
-            Markup('<text class="name" x="{:.0f}" y="{}" text-anchor="middle">{}</text>').format(
-                (self.left + right) / 2, self.height - 6, self.x.name
-            )
-        )
+            place, drawn = numbers.get(series.name, -1), self._series_markup(series)
+            out.append(Markup('<g class="series" data-series="{}">{}</g>').format(place, drawn))
+        for x, y, words, anchor in self.marks:
+            out.append(label("mark", f"{self.across(x):.1f}", f"{self.down(y):.1f}", anchor, words))
+        out.append(label("name", f"{(self.left + right) / 2:.0f}", self.height - 6, "middle", self.x.name))
         if self.y.name:
-            out.append(
-                Markup(
-                    '<text class="name" transform="translate(12 {:.0f}) rotate(-90)" text-anchor="middle">{}</text>'
-                ).format((TOP + bottom) / 2, self.y.name)
-            )
+            turned = '<text class="name" transform="translate(12 {:.0f}) rotate(-90)" text-anchor="middle">{}</text>'
+            out.append(Markup(turned).format((TOP + bottom) / 2, self.y.name))
         return Markup("").join(out)
 
     def _series_markup(self, series: Series) -> Markup:
         if series.kind == "areas":
-            return self._areas_markup(series)
+            address = picture(self.x.part(series.x), 1 - self.y.part(series.y))
+            image = '<image class="areas" href="{}" x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none"/>'
+            return Markup(image).format(address, self.left, TOP, WIDTH - RIGHT - self.left, self.height - BOTTOM - TOP)
         x, y = self.across(series.x), self.down(series.y)
         if series.kind == "steps":
             x, y = np.repeat(x, 2)[1:-1], np.repeat(y, 2)
@@ -208,12 +173,6 @@ class Plot:
             parts.append(Markup('<path class="dots {}{}" d="{}"/>').format(series.style, many, path))
         return Markup("").join(parts)
 
-    def _areas_markup(self, series: Series) -> Markup:
-        address = picture(self.x.part(series.x), 1 - self.y.part(series.y))
-        return Markup(
-            '<image class="areas" href="{}" x="{}" y="{}" width="{}" height="{}" preserveAspectRatio="none"/>'
-        ).format(address, self.left, TOP, WIDTH - RIGHT - self.left, self.height - BOTTOM - TOP)
-
     def values(self, numbers: dict[str, int]) -> dict[str, Any]:
         """Return the data for the script of the page: pixels, values and notes of every point."""
         shown = []
@@ -221,21 +180,25 @@ class Plot:
             if series.kind in ("guide", "areas"):
                 continue
             x = np.asarray(series.x, dtype=float)
-            middle = np.sqrt(x[1:] * x[:-1]) if series.kind == "steps" and self.x.log else x
-            if series.kind == "steps" and not self.x.log:
-                middle = (x[1:] + x[:-1]) / 2
+            if series.kind == "steps":
+                x = (x[1:] + x[:-1]) / 2
             shown.append(
                 {
                     "series": numbers.get(series.name, -1),
                     "name": series.name,
-                    "px": self.across(middle).round(1).tolist(),
+                    "px": self.across(x).round(1).tolist(),
                     "py": self.down(series.y).round(1).tolist(),
-                    "x": [] if self.x.categories else [float(f"{v:.4g}") for v in middle],
+                    "x": [] if self.x.categories else [float(f"{v:.4g}") for v in x],
                     "y": [] if self.y.categories else [float(f"{v:.4g}") for v in series.y],
                     "words": list(series.notes),
                 }
             )
         return {"x": self.x.name, "y": self.y.name, "series": shown}
+
+
+def label(style: str, x: object, y: object, anchor: str, words: str) -> Markup:
+    """Return a text in SVG; x and y are pixels as they shall stand there."""
+    return Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(style, x, y, anchor, words)
 
 
 def shape_path(series: Series, scale: float | None = None) -> str:
@@ -254,9 +217,9 @@ def shape_path(series: Series, scale: float | None = None) -> str:
     )
 
 
-def set_series(name: str, kind: str, x: Sequence[float], y: Sequence[float]) -> Series:
+def set_series(name: str, kind: str, x: Sequence[float], y: Sequence[float], notes: Sequence[str] = ()) -> Series:
     """Return the series of one set of people, in its colour and shape."""
-    return Series(SETS[name], name, kind, x, y, SET_SHAPES[name])
+    return Series(SETS[name], name, kind, x, y, SET_SHAPES[name], notes)
 
 
 def symbol(series: Series, middle: int) -> Markup:
@@ -272,21 +235,14 @@ def symbol(series: Series, middle: int) -> Markup:
     return Markup("").join(parts)
 
 
-def equal_axes(x: Axis, y: Axis, left: int, lowest: int = 190, highest: int = 400) -> tuple[Axis, Axis, int]:
-    """Return two axes with the same scale, and the height of their plot.
+def equal_axes(x: Axis, y: Axis, left: int) -> tuple[Axis, Axis, int]:
+    """Return two axes with one scale, and the height of their plot, 190 to 400 px, with `left` px beside it.
 
-    Parameters
-    ----------
-    x, y : Axis
-        One of them gets a wider range if the height would be out of bounds.
-    left : int
-        Pixels to the left of the plot.
-    lowest, highest : int
-        Bounds of the height.
+    One of the axes gets a wider range if the height would be out of these bounds.
     """
     across = WIDTH - left - RIGHT
     height = round(across * (y.high - y.low) / ((x.high - x.low) or 1)) + TOP + BOTTOM
-    bounded = min(max(height, lowest), highest)
+    bounded = min(max(height, 190), 400)
     down = bounded - TOP - BOTTOM
     unit = max((x.high - x.low) / across, (y.high - y.low) / down)  # of the axes, in a pixel
     return _widened(x, unit * across), _widened(y, unit * down), bounded

@@ -33,15 +33,10 @@ RESERVATIONS = (
 )
 
 
-def privacy_headline(overall: Sequence[Row], unit: str = "haplotypes") -> str:
+def privacy_headline(overall: Sequence[Row], unit: str) -> str:
     """Return the verdict on privacy in one line: copies, membership that can be detected, or not by these attacks.
 
-    Parameters
-    ----------
-    overall : sequence of Row
-        Rows on all people.
-    unit : {"haplotypes", "people"}
-        What is compared: people where they are unphased.
+    `overall` are the rows on all people; `unit` is "haplotypes", or "people" where they are unphased.
     """
     rows = [r for r in overall if r.topic == "privacy"]
     copies = _copies(rows, unit)
@@ -77,23 +72,24 @@ def _deviates(row: Row) -> bool:
     return not row.low <= row.floor <= row.high
 
 
-def privacy(overall: Mapping[str, Row], unit: str = "haplotypes") -> Finding:
+def privacy(overall: Mapping[str, Row], unit: str) -> Finding:
     """Return the part of the verdict on privacy: what was detected, by whom, with the figures.
 
-    Parameters
-    ----------
-    overall : mapping of str to Row
-        Rows on all people, by metric.
-    unit : {"haplotypes", "people"}
-        What is compared: people where they are unphased.
+    `overall` are the rows on all people, by metric; `unit` is "haplotypes", or "people" where they are unphased.
     """
     rows = [r for r in overall.values() if r.topic == "privacy"]
     copies = _copies(rows, unit)
-    attacks = [overall[name] for name in ATTACKS if name in overall and overall[name].value is not None]
+    measured = {name: row for name, row in overall.items() if row.value is not None}
+    attacks = [measured[name] for name in ATTACKS if name in measured]
     if not attacks:
         text = "Not measured: the attacks need people that the generator has not seen (holdout=…, --split)."
         return Finding("Privacy", "poor", f"Copies: {copies}. {text}") if copies else Finding("Privacy", None, text)
-    items = [_attack(row) for row in attacks]
+    items = []
+    for row in attacks:
+        result = ""
+        if row.low is not None and row.high is not None:
+            result = ": training membership can be detected" if row.low > 0.5 else ": not detected"
+        items.append((f"Attack {ATTACKS[row.metric]}{result}.", f"AUC {with_interval(row)}; chance is .5"))
     rarest = overall.get(f"{INFORMED}pool, rarest tenth")
     if rarest and rarest.value is not None:
         items.append(("The tenth of people with the rarest haplotypes.", f"AUC {with_interval(rarest)}"))
@@ -119,15 +115,6 @@ def privacy(overall: Mapping[str, Row], unit: str = "haplotypes") -> Finding:
     standing = worst(r.standing for r in rows)
     leaks = any(r.low is not None and r.low > 0.5 for r in attacks)
     return Finding("Privacy", "fair" if leaks and standing == "good" else standing, text, tuple(items))
-
-
-def _attack(row: Row) -> tuple[str, str]:
-    """Return the result of one attack, judged by its interval, and the figures."""
-    attack = ATTACKS[row.metric]
-    result = ""
-    if row.low is not None and row.high is not None:
-        result = ": training membership can be detected" if row.low > 0.5 else ": not detected"
-    return f"Attack {attack}{result}.", f"AUC {with_interval(row)}; chance is .5"
 
 
 def _copies(rows: Iterable[Row], unit: str) -> str | None:

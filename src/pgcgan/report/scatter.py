@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..metrics import Row, figure
-from .density import SHARES
-from .ld_plot import LdPlot
 from .panels import Figure
+from .pictures import SHARES, LdPlot
 from .plots import GUIDE, HUES, SETS, Axis, Plot, Series, equal_axes, padded, set_series
 
 MOST_LABELS = 12  # panels of allele frequencies
@@ -25,18 +25,13 @@ _REAL = "real people"
 def principal_components(data: Mapping[str, Any]) -> Figure:
     """Return the figure of people on the first two principal components of the training people.
 
-    Parameters
-    ----------
-    data : mapping
-        For each set "x", "y" and "label" of its points; "unit" is "people" or "rows", and "explained" the shares of the
-        variance of the training people.
+    `data` has for each set "x", "y" and "label" of its points; "unit" is "people" or "rows", and "explained" the shares
+    of the variance of the training people.
     """
     sets = [n for n in SETS if n in data]
-    shown = [str(value) for name in sets for value in data[name]["label"]]
-    counts = {value: shown.count(value) for value in dict.fromkeys(shown)}
+    counts = Counter(str(value) for name in sets for value in data[name]["label"])
     largest = sorted(counts, key=lambda v: (-counts[v], v))
-    own = set(largest if len(largest) <= 24 else largest[:23])
-    labels = [v for v in sorted(counts) if v in own]
+    labels = sorted(largest if len(largest) <= 24 else largest[:23])
     rest = f"{len(counts) - len(labels)} other labels"
     explained = (*(data.get("explained") or ()), None, None)
     x, y, height = equal_axes(
@@ -71,9 +66,8 @@ def _component(number: int, explained: float | None) -> str:
 
 def _by_label(points: Mapping[str, Any], labels: Sequence[str], rest: str | None) -> list[Series]:
     """Return one series a label; those that are not shown on their own are one more, of the name `rest`."""
-    by_label: dict[str, tuple[list[float], list[float]]] = {v: ([], []) for v in labels}
-    if rest is not None:
-        by_label[rest] = ([], [])
+    shown = [*labels] if rest is None else [*labels, rest]
+    by_label: dict[str, tuple[list[float], list[float]]] = {v: ([], []) for v in shown}
     for a, b, value in zip(points["x"], points["y"], points["label"], strict=True):
         xs, ys = by_label[value if value in by_label or rest is None else rest]
         xs.append(a)
@@ -90,15 +84,11 @@ def _by_label(points: Mapping[str, Any], labels: Sequence[str], rest: str | None
 # ---- allele frequencies -------------------------------------------------------------------------------------------
 
 
-def allele_frequencies(data: Mapping[str, Any], rows: Sequence[Row] = ()) -> Figure:
-    """Return the figure of allele frequencies, of all people and by label, with r and RMSE.
+def allele_frequencies(data: Mapping[str, Any], rows: Sequence[Row]) -> Figure:
+    """Return the figure of allele frequencies, of all people and by label, with r and RMSE of the rows.
 
-    Parameters
-    ----------
-    data : mapping
-        "reference", "synthetic" and perhaps "train": frequencies of the same sites; "by_label": the same for each.
-    rows : sequence of Row
-        Those of the evaluation, for r and RMSE.
+    `data` has "reference", "synthetic" and perhaps "train", frequencies of the same sites, and "by_label", the same for
+    each label.
     """
     real = SETS[data["reference_name"]]
     by_label = data.get("by_label") or {}
@@ -112,18 +102,19 @@ def allele_frequencies(data: Mapping[str, Any], rows: Sequence[Row] = ()) -> Fig
         if points.get("train") is not None and data["reference_name"] != "train":
             series.append(set_series("train", "rings", points["reference"], points["train"]))
         series.append(Series(GUIDE, "guide", "guide", [0, top], [0, top]))
-        x, y, height = equal_axes(
-            Axis(f"allele frequency, {real}", 0, top), Axis("allele frequency, other set", 0, top), _LEFT
-        )
+        across, down = Axis(f"allele frequency, {real}", 0, top), Axis("allele frequency, other set", 0, top)
+        x, y, height = equal_axes(across, down, _LEFT)
         description = f"Allele frequencies against those of {real} people, {title}"
-        marks = _agreement_marks(agreement, label, top)
-        return Plot(x, y, series, description, title, height, _LEFT, marks)
+        return Plot(x, y, series, description, title, height, _LEFT, _agreement_marks(agreement, label, top))
 
     panels: list[Plot | LdPlot] = [panel(data, "All people", "all")]
     shown = list(by_label)
     if len(shown) > MOST_LABELS - 1:
-        shown = sorted(shown, key=lambda v: -_distance(by_label[v]["reference"], by_label[v]["synthetic"]))
-        shown = shown[: MOST_LABELS - 1]
+        errors = {
+            v: np.mean((np.asarray(by_label[v]["reference"]) - np.asarray(by_label[v]["synthetic"])) ** 2)
+            for v in shown
+        }
+        shown = sorted(shown, key=lambda v: -errors[v])[: MOST_LABELS - 1]
     panels += [panel(by_label[v], str(v), str(v)) for v in shown]
     caption = "One mark per site."
     if data.get("train") is not None and data["reference_name"] != "train":
@@ -147,7 +138,3 @@ def _agreement_marks(
     if rmse.floor is not None:
         lines.append(f"training: r {figure(r.floor)}, RMSE {figure(rmse.floor)}")
     return [(0.02 * top, (0.95 - 0.055 * k) * top, line, "start") for k, line in enumerate(lines)]
-
-
-def _distance(a: Sequence[float], b: Sequence[float]) -> float:
-    return float(np.mean((np.asarray(a) - np.asarray(b)) ** 2))

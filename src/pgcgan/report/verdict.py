@@ -27,19 +27,14 @@ def findings(evaluation: Evaluation) -> list[Finding]:
         parts += _fidelity(faithful, evaluation.figures)
     elif overall:
         parts.append(_against_training_people(overall.values()))
-    parts += [
-        part
-        for part in (_two_sample(overall), privacy(overall, unit_of(evaluation)), _by_label(evaluation.rows))
-        if part
-    ]
-    return parts
+    more = _two_sample(overall), privacy(overall, unit_of(evaluation)), _by_label(evaluation.rows)
+    return parts + [part for part in more if part]
 
 
 def tally(evaluation: Evaluation) -> str:
     """Return how many metrics are like real, near and deviate, and of which part of the table the latter are."""
     standings = [r.standing for r in evaluation.rows if r.label == "all"]
-    judged = [standing for standing in standings if standing]
-    counts = {words: judged.count(name) for name, words in STANDINGS.items()}
+    counts = {words: standings.count(name) for name, words in STANDINGS.items()}
     shown = ", ".join(f"{count} {words if count == 1 else words.removesuffix('s')}" for words, count in counts.items())
     return f"{shown}, of the {judged_text(evaluation)}"
 
@@ -96,13 +91,7 @@ def _fidelity_headline(overall: Sequence[Row], is_held_out: bool) -> str:
 
 
 def compared(provenance: Mapping[str, Any]) -> str:
-    """Return the files that were compared, in words, or "synthetic people" if they are not recorded.
-
-    Parameters
-    ----------
-    provenance : mapping
-        Of an evaluation; "files" has names by role: synthetic, real, split and others.
-    """
+    """Return the files that were compared, in words, or "synthetic people" if they are not recorded."""
     names = provenance.get("files") or {}
     if "synthetic" not in names:
         return "synthetic people"
@@ -139,11 +128,8 @@ def _against_training_people(rows: Iterable[Row]) -> Finding:
     judged = [r for r in rows if r.standing and r.topic not in ("privacy", "indistinguishable")]
     near = sum(r.standing != "poor" for r in judged)
     count = f": {near} of {len(judged)} metrics are near their ideal" if judged else ""
-    text = (
-        f"Judged against the training people alone, without a floor{count}. Give --split (holdout=…) for a comparison "
-        "with unseen people."
-    )
-    return Finding("Fidelity", None, text)
+    text = f"Judged against the training people alone, without a floor{count}."
+    return Finding("Fidelity", None, f"{text} Give --split (holdout=…) for a comparison with unseen people.")
 
 
 # ---- fidelity -----------------------------------------------------------------------------------------------------
@@ -211,9 +197,7 @@ def _fidelity(rows: Sequence[Row], drawn: Mapping[str, Any]) -> list[Finding]:
         items.append((f"{words}.", "; ".join(_against_floor(r) for r in group[:2]) + more))
     count = sum(map(len, groups.values()))
     verb = "deviates" if count == 1 else "deviate"
-    text = f"{count} of {len(rows)} metrics of fidelity clearly {verb} more than real people do" + (
-        ", worst first:" if items else ":"
-    )
+    text = f"{count} of {len(rows)} metrics of fidelity clearly {verb} more than real people do, worst first:"
     return [*parts, Finding("Deviations", "poor", text, tuple(items))]
 
 
@@ -243,6 +227,20 @@ def _fault(row: Row, drawn: Mapping[str, Any]) -> str:
     return next((words for names, words in FAULTS if row.metric.startswith(names)), f"{row.metric} is wrong")
 
 
+# what a value above and below that of real people means
+NEIGHBOURS = {
+    "AA_truth": (
+        "Real people are nearer to each other than to synthetic ones: some real diversity is missing.",
+        "Many real people are nearer to a synthetic person than to any real one: synthetic people are too typical, or "
+        "copies.",
+    ),
+    "AA_syn": (
+        "Synthetic people are nearer to each other than to real ones: they repeat themselves.",
+        "Synthetic people are nearer to real ones than to each other: they are too diverse, or copies.",
+    ),
+}
+
+
 def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
     """Return the verdict of classifiers and nearest neighbours."""
     sentences = []
@@ -254,25 +252,14 @@ def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
         sentences.append(
             f"Classifier two-sample test: {result} synthetic from real, AUC {with_floor(classifier)}; chance is .5."
         )
-    truth, syn = overall.get("AA_truth"), overall.get("AA_syn")
+    truth, syn = (overall.get(name) for name in NEIGHBOURS)
     if truth and syn and truth.value is not None and syn.value is not None:
         sentences.append(
             f"Nearest neighbours: AA_truth {with_floor(truth)}, AA_syn {with_floor(syn)}; ideal is .5 for both."
         )
-        for row, above, below in (
-            (
-                truth,
-                "Real people are nearer to each other than to synthetic ones: some real diversity is missing.",
-                "Many real people are nearer to a synthetic person than to any real one: synthetic people are too "
-                "typical, or copies.",
-            ),
-            (
-                syn,
-                "Synthetic people are nearer to each other than to real ones: they repeat themselves.",
-                "Synthetic people are nearer to real ones than to each other: they are too diverse, or copies.",
-            ),
-        ):
+        for row in (truth, syn):
             assert row.value is not None
+            above, below = NEIGHBOURS[row.metric]
             usual = 0.5 if row.floor is None else row.floor
             if row.value > max(0.6, usual + 0.1):
                 sentences.append(above)
@@ -285,19 +272,12 @@ def _two_sample(overall: Mapping[str, Row]) -> Finding | None:
 # ---- labels -------------------------------------------------------------------------------------------------------
 
 
-def label_standings(rows: Iterable[Row]) -> dict[str, tuple[int, int]]:
-    """Return, by label, the number of poor rows and of all rows with a standing."""
-    counts: dict[str, tuple[int, int]] = {}
-    for row in rows:
-        if row.label == "all" or row.metric == "Fst error" or row.standing is None:
-            continue
-        poor, total = counts.get(row.label, (0, 0))
-        counts[row.label] = poor + (row.standing == "poor"), total + 1
-    return counts
-
-
 def _by_label(rows: Iterable[Row]) -> Finding | None:
-    counts = label_standings(rows)
+    counts: dict[str, tuple[int, int]] = {}  # poor rows, and all with a standing
+    for row in rows:
+        if row.label != "all" and row.metric != "Fst error" and row.standing is not None:
+            poor, total = counts.get(row.label, (0, 0))
+            counts[row.label] = poor + (row.standing == "poor"), total + 1
     if len(counts) < 2:
         return None
     ranked = sorted(counts.items(), key=lambda item: item[1][0] / item[1][1], reverse=True)
@@ -305,8 +285,7 @@ def _by_label(rows: Iterable[Row]) -> Finding | None:
     if poor * best_total == best_poor * total:
         return Finding("By label", None, f"All labels are alike: {poor} of {total} metrics deviate.")
     shown = f"{name} ({poor} of {total} metrics deviate); most: {best} ({best_poor} of {best_total})"
-    text = f"Least like real people: {shown}."
-    return Finding("By label", None, text)
+    return Finding("By label", None, f"Least like real people: {shown}.")
 
 
 def _against_floor(row: Row) -> str:
