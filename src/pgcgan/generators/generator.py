@@ -1,7 +1,8 @@
 """The protocol of all generators: fit to labelled people, sample synthetic people, save, load.
 
-A family writes `_fit`, `_draw`, `_arrays`, `_restore` and its `schema`. Arguments of `__init__` are parameters and
-nothing else; what is learned ends in an underscore and exists only after `fit`.
+A family writes `_fit`, `_draw` and its `schema`, and `_arrays` and `_restore` where an array of the schema is not an
+attribute. Arguments of `__init__` are parameters and nothing else; what is learned ends in an underscore and exists
+only after `fit`.
 """
 
 from __future__ import annotations
@@ -116,13 +117,14 @@ class Generator(ABC):
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         """Return the rows of synthetic people of one label: int8, shape (people * rows per person, sites)."""
 
-    @abstractmethod
     def _arrays(self) -> dict[str, np.ndarray]:
-        """Return what was learned as named arrays; `schema` says what they are."""
+        """Return what was learned as named arrays, as `schema` has them; by default the attributes of these names."""
+        return {name: getattr(self, f"{name}_") for name in self.schema}
 
-    @abstractmethod
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         """Take back what `_arrays` and `_details` returned; raise ValueError if the arrays do not fit together."""
+        for name, array in arrays.items():
+            setattr(self, f"{name}_", array)
 
     def _details(self) -> dict[str, Any]:
         """Return what was learned and is not an array, for a JSON file."""

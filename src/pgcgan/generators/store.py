@@ -12,7 +12,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +42,8 @@ class Array(NamedTuple):
     dtype : str
         In memory. Whole numbers are stored in the smallest type that holds them.
     shape : tuple of int or str
-        A length by name must be the same wherever the name stands; "labels" and "sites" are those of the model.
+        A length by name must be the same wherever the name stands; "labels" and "sites" are those of the model,
+        "gaps" those between its sites, and "levels" the most alt alleles that a row has at a site.
     least, most : float
         Bounds of the values; numbers must be finite unless a bound is.
     """
@@ -54,17 +54,8 @@ class Array(NamedTuple):
     most: float = np.finfo(np.float64).max
 
 
-@dataclass(frozen=True)
-class StoredModel:
-    """The content of a model directory.
-
-    Parameters
-    ----------
-    metadata : mapping
-        `model.json`.
-    variants : Variants
-    arrays : mapping of str to array
-    """
+class StoredModel(NamedTuple):
+    """The content of a model directory; the metadata are those of `model.json`."""
 
     metadata: Mapping[str, Any]
     variants: Variants
@@ -160,7 +151,9 @@ def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> Sto
                 raise ValueError(f"{name} is not the file that was saved with {MODEL}")
         variants = read_variants(directory)
         arrays = _widened(read_arrays(directory / ARRAYS), schema)
-        check_arrays(arrays, schema, labels=len(metadata["label_counts"]), sites=len(variants))
+        lengths = {"labels": len(metadata["label_counts"]), "sites": len(variants), "gaps": len(variants) - 1}
+        levels = 1 if metadata["phased"] else metadata["ploidy"]
+        check_arrays(arrays, schema, **lengths, levels=levels)
     except ModelError:
         raise
     except (KeyError, ValueError) as error:

@@ -360,12 +360,6 @@ class GenomeModel(Generator):
             raise store.damaged(path, error) from None
         return model
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {}
-
-    def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
-        """Do nothing: the arrays are those of the windows."""
-
 
 def _copy_regular(source: str, target: str) -> None:
     """Copy a file of a model; a device has no end."""
