@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from ..errors import ModelError, PgcganError, UsageError
+from ..errors import ModelError, UsageError
 from ..genotypes import Genotypes, Variants, concat
 from ..labels import assemble, label_names, plan_from, streams_of
 from ..mixtures import Mixing
@@ -429,7 +429,7 @@ class Generator(ABC):
             raise ModelError(f"{os.fspath(path)} holds a {name} model, not a {cls.name} model; pgcgan.load reads both.")
         stored = store.read_model(path, cls.schema)
         metadata = stored.metadata
-        try:
+        with store.naming_damage(path):
             odd = metadata["parameters"].keys() ^ set(cls.parameter_names())
             if odd:
                 raise ValueError(f"{store.MODEL} does not have the parameters of a {cls.name} model: {min(odd)}")
@@ -439,8 +439,6 @@ class Generator(ABC):
             model.phased_, model.ploidy_ = metadata["phased"], metadata["ploidy"]
             model._provenance = metadata["provenance"]
             model._restore(stored.arrays, metadata["details"])
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError, PgcganError) as error:
-            raise store.damaged(path, error) from None
         return model
 
     def _check_fitted(self) -> None:

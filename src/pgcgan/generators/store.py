@@ -6,12 +6,13 @@ digests, and names, types, shapes and bounds with the schema of the family, befo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..errors import MissingModel, ModelError, UsageError
+from ..errors import MissingModel, ModelError, PgcganError, UsageError
 from ..genotypes import Variants
 from ..runtime.files import whole_directory, whole_file, write_text
 from ..runtime.inputs import check_regular, open_regular, read_regular
@@ -128,10 +129,8 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{directory} has the model format {metadata.get('format')!r}; this version reads {FORMAT}. Update "
             "pgcgan, or train the model again."
         )
-    try:
+    with naming_damage(directory):
         _check_metadata(metadata)
-    except (KeyError, ValueError) as error:
-        raise damaged(directory, error) from None
     return metadata
 
 
@@ -145,7 +144,7 @@ def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> Sto
     """
     directory = Path(path)
     metadata = read_metadata(directory)
-    try:
+    with naming_damage(directory):
         for name in (SITES, ARRAYS):
             if metadata["files"].get(name) != _digest(directory / name):
                 raise ValueError(f"{name} is not the file that was saved with {MODEL}")
@@ -154,12 +153,6 @@ def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> Sto
         lengths = {"labels": len(metadata["label_counts"]), "sites": len(variants), "gaps": len(variants) - 1}
         levels = 1 if metadata["phased"] else metadata["ploidy"]
         check_arrays(arrays, schema, **lengths, levels=levels)
-    except ModelError:
-        raise
-    except (KeyError, ValueError) as error:
-        raise damaged(directory, error) from None
-    except OSError as error:
-        raise ModelError(f"{directory} cannot be read: {error.filename or ''} {error.strerror}.") from None
     return StoredModel(metadata, variants, arrays)
 
 
@@ -181,10 +174,19 @@ def _widened(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array]) -> d
     return widened
 
 
-def damaged(directory: str | os.PathLike[str], error: Exception) -> ModelError:
-    """Return the error of a model directory that is damaged."""
-    text = str(error).rstrip(".")
-    return ModelError(f"{os.fspath(directory)} is damaged ({text}); train the model again.")
+@contextlib.contextmanager
+def naming_damage(directory: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what a damaged model directory makes of the code that reads it into a ModelError."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, PgcganError) as error:
+        text = str(error).rstrip(".")
+        raise ModelError(f"{os.fspath(directory)} is damaged ({text}); train the model again.") from None
+    except OSError as error:
+        name = error.filename or ""
+        raise ModelError(f"{os.fspath(directory)} cannot be read: {name} {error.strerror}.") from None
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
@@ -28,8 +29,9 @@ from ..runtime.progress import OnEvent, reported
 from ..variants import concat_variants
 from .ancestry import LabelAncestry
 from .fitting import NAME, train
-from .plan import WINDOWS, Source, Window
-from .streams import STREAM, Stream, StreamedCalls, StreamFile, draw_contig, draw_stream
+from .plan import WINDOWS, Window
+from .scan import Source
+from .streams import STREAM, StreamedCalls, draw_stream, draw_windows
 
 if TYPE_CHECKING:
     from ..metrics import Evaluation
@@ -117,10 +119,11 @@ class GenomeModel(Generator):
             people = Source(str(file))
         elif not isinstance(people, Source):
             require_genotypes(people)
+        place = Path(directory or Path(self._temporary.name, "model"))
         with reported(on_event, progress) as events:
             train(
                 people,
-                directory or Path(self._temporary.name, "model"),
+                place,
                 size=self.size,
                 executor=executor,
                 resume=resume,
@@ -131,7 +134,7 @@ class GenomeModel(Generator):
                 overlap=self.overlap,
                 **(self.of_windows or {}),
             )
-        self._open(Path(directory or Path(self._temporary.name, "model")))
+        self._open(place)
         return self
 
     def _open(self, directory: Path) -> None:
@@ -163,14 +166,10 @@ class GenomeModel(Generator):
         parts = []
         for window in windows:
             place = self.directory_ / WINDOWS / window.name
-            try:
+            with store.naming_damage(place):
                 sites = store.read_variants(place)
                 if len(sites) != window.sites:
                     raise ValueError(f"it has {len(sites)} sites instead of {window.sites}")
-            except ModelError:
-                raise
-            except (KeyError, ValueError) as error:
-                raise store.damaged(place, error) from None
             parts.append(sites.select(slice(window.overlap, None)))
         return concat_variants(parts)
 
@@ -268,15 +267,18 @@ class GenomeModel(Generator):
         with workspace(os.path.abspath(folder)) as where:
             first, calls, promises = 0, StreamedCalls(self.ploidy_, on_event), []
             directory = os.path.abspath(self.directory_)
-            for stream in self._stream_plan(plan, before, seed):
-                site = 0
+            for name, start, part in streams_of(plan, before, STREAM):
+                ancestry = self._ancestry[list(self.label_counts_).index(name)]
+                of_stream = [seed, 2, zlib.crc32(name.encode()), start]
+                last, site = first + part.stop - part.start, 0
                 for windows in chosen:
                     target = os.path.join(where, str(len(calls.files)))
-                    promises.append(runs.submit(draw_stream, stream, directory, windows, target, unphased))
-                    sites = sum(w.sites - w.overlap for w in windows)
-                    calls.files.append(StreamFile(target, site, sites, first, stream.count))
-                    site += sites
-                first += stream.count
+                    task = (directory, windows, ancestry, of_stream, part, target, unphased)
+                    promises.append(runs.submit(draw_stream, *task))
+                    end = site + sum(w.sites - w.overlap for w in windows)
+                    calls.files.append((target, slice(site, end), slice(first, last)))
+                    site = end
+                first = last
             for done, promise in enumerate(promises, start=1):
                 promise.result()
                 if on_event is not None:
@@ -301,17 +303,9 @@ class GenomeModel(Generator):
         return [of for name, of in of_contig.items() if name in wanted]
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
-        randoms = random.spawn(len(self.windows_) + 1)
-        drawn = self._ancestry[label].draw(people, randoms[0])
-        contigs = [draw_contig(self.directory_, of, *drawn, randoms) for of in self.contigs]
-        calls = np.concatenate([own for windows in contigs for own in windows])
+        parts = draw_windows(self.directory_, self.windows_, self._ancestry[label], people, random)
+        calls = np.concatenate(list(parts))
         return calls.reshape(len(calls), -1).T if self.n_states == 2 else calls.sum(axis=2, dtype=np.int8).T
-
-    def _stream_plan(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[Stream]:
-        order = list(self.label_counts_)
-        for name, start, part in streams_of(plan, before, STREAM):
-            ancestry, count = self._ancestry[order.index(name)], part.stop - part.start
-            yield Stream(name, start, part.start, count, seed, ancestry, len(self.windows_))
 
     # ---- files ------------------------------------------------------------------------------------------------
 
@@ -350,14 +344,10 @@ class GenomeModel(Generator):
         metadata = store.read_metadata(path)
         if metadata["model"] != cls.name:
             raise ModelError(f"{os.fspath(path)} holds a {metadata['model']} model, not a genome-wide one.")
-        try:
+        with store.naming_damage(path):
             model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
             model.check_parameters()
             model._open(Path(path))
-        except ModelError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise store.damaged(path, error) from None
         return model
 
 

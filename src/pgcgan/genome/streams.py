@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,61 +19,20 @@ from .plan import WINDOWS, Window
 STREAM = 512  # people drawn from one random stream
 
 
-@dataclass(frozen=True)
-class Stream:
-    """People of one label who are drawn together.
-
-    Parameters
-    ----------
-    name : str
-        Of their label.
-    start : int
-        Number of the first of them, counted within the label.
-    skipped, count : int
-        How many of the first ones are left out, and how many after those are wanted; all `STREAM` are drawn.
-    seed : int
-    ancestry : LabelAncestry
-    windows : int
-        How many the model has.
-    """
-
-    name: str
-    start: int
-    skipped: int
-    count: int
-    seed: int
-    ancestry: LabelAncestry
-    windows: int
-
-    def through(self, directory: str, windows: Sequence[Window]) -> Iterator[np.ndarray]:
-        """Draw the people through the windows of a contig: int8 (own sites of the window, people, ploidy) each."""
-        random = np.random.default_rng([self.seed, 2, zlib.crc32(self.name.encode()), self.start])
-        randoms = random.spawn(self.windows + 1)
-        population, ancestry = self.ancestry.draw(STREAM, randoms[0])
-        for own in draw_contig(directory, windows, population, ancestry, randoms):
-            yield own[:, self.skipped : self.skipped + self.count]
-
-
-def draw_contig(
+def draw_windows(
     directory: str | os.PathLike[str],
     windows: Sequence[Window],
-    population: np.ndarray,
-    ancestry: np.ndarray,
-    randoms: Sequence[np.random.Generator],
+    label: LabelAncestry,
+    people: int,
+    random: np.random.Generator,
 ) -> Iterator[np.ndarray]:
-    """Yield the calls of people at the own sites of each window: int8, shape (sites, people, ploidy).
+    """Draw people of a label through windows: int8, (own sites, people, ploidy), of one after the other.
 
-    Parameters
-    ----------
-    directory : path
-        The model.
-    windows : sequence of Window
-        Those of a contig; haplotypes continue from one to the next.
-    population : array of int, shape (people,)
-    ancestry : array of float32, shape (people, axes)
-    randoms : sequence of numpy Generator
-        That of each window at its index.
+    Within a contig haplotypes continue from window to window. Each window has a random stream of its own, so that it is
+    the same to draw one contig or all.
     """
+    randoms = random.spawn(windows[-1].index + 1)
+    population, ancestry = label.draw(people, randoms[0])
     before: np.ndarray | None = None
     for window in windows:
         with single_thread():
@@ -88,26 +45,26 @@ def draw_contig(
         before = own if left is None else np.concatenate([left, own])
 
 
-def draw_stream(stream: Stream, directory: str, windows: Sequence[Window], target: str, unphased: bool) -> None:
-    """Draw the people of a stream at the sites of a contig and write them to a file, one bit an allele.
+def draw_stream(
+    directory: str,
+    windows: Sequence[Window],
+    label: LabelAncestry,
+    seed: Sequence[int],
+    part: slice,
+    target: str,
+    unphased: bool,
+) -> None:
+    """Draw the people of a stream at the sites of a contig and write some of them to a file, one bit an allele.
 
-    Parameters
-    ----------
-    stream : Stream
-    directory : path
-        The model.
-    windows : sequence of Window
-        Those of the contig.
-    target : path
-        Rows of whole bytes, one a site: the alleles of all people at it (`numpy.packbits`).
-    unphased : bool
-        Sort the alleles of each call.
+    A row of whole bytes is a site: the alleles of all people at it (`numpy.packbits`), sorted within each call if
+    they are to be unphased.
     """
+    random = np.random.default_rng(seed)
     partial = f"{target}.{socket.gethostname()}.{os.getpid()}.tmp"
     try:
         with open(partial, "wb") as file:
-            for drawn in stream.through(directory, windows):
-                calls = np.sort(drawn, axis=2) if unphased else drawn
+            for drawn in draw_windows(directory, windows, label, STREAM, random):
+                calls = np.sort(drawn[:, part], axis=2) if unphased else drawn[:, part]
                 file.write(np.packbits(calls.reshape(len(calls), -1).astype(bool), axis=1).tobytes())
     except OSError as error:
         raise UsageError(
@@ -117,29 +74,15 @@ def draw_stream(stream: Stream, directory: str, windows: Sequence[Window], targe
     os.replace(partial, target)
 
 
-@dataclass(frozen=True)
-class StreamFile:
-    """A file of `draw_stream`: where its sites and people lie in the whole."""
-
-    path: str
-    site: int
-    sites: int
-    first: int
-    count: int
-
-
 class StreamedCalls:
     """Calls in the files of `draw_stream`, read by sites: what writers need of calls.
 
-    Parameters
-    ----------
-    ploidy : int
-    on_event : callable, optional
-        Called with {"stage": "writing", "fraction"}.
+    The files are added to `files` with where their sites and their people lie in the whole, and then the `shape` is
+    set. `on_event`, if there is one, is called with {"stage": "writing", "fraction"}.
     """
 
     def __init__(self, ploidy: int, on_event: OnEvent | None):
-        self.files: list[StreamFile] = []
+        self.files: list[tuple[str, slice, slice]] = []
         self.shape = (0, 0, ploidy)
         self._on_event = on_event
 
@@ -148,16 +91,15 @@ class StreamedCalls:
         start, stop, _ = part.indices(self.shape[0])
         _, people, ploidy = self.shape
         calls = np.empty((max(0, stop - start), people, ploidy), dtype=np.int8)
-        for f in self.files:
-            low, high = max(start, f.site), min(stop, f.site + f.sites)
+        for path, sites, some in self.files:
+            low, high = max(start, sites.start), min(stop, sites.stop)
             if low >= high:
                 continue
-            width = (f.count * ploidy + 7) // 8
-            with open(f.path, "rb") as file:
-                file.seek((low - f.site) * width)
-                rows = np.frombuffer(file.read((high - low) * width), dtype=np.uint8).reshape(high - low, width)
-            bits = np.unpackbits(rows, axis=1, count=f.count * ploidy)
-            calls[low - start : high - start, f.first : f.first + f.count] = bits.reshape(high - low, f.count, ploidy)
+            alleles = (some.stop - some.start) * ploidy
+            width = (alleles + 7) // 8
+            packed = np.fromfile(path, np.uint8, (high - low) * width, offset=(low - sites.start) * width)
+            bits = np.unpackbits(packed.reshape(-1, width), axis=1, count=alleles)
+            calls[low - start : high - start, some] = bits.reshape(high - low, -1, ploidy)
         if self._on_event is not None and self.shape[0]:
             self._on_event({"stage": "writing", "fraction": stop / self.shape[0]})
         return calls
