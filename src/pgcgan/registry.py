@@ -30,13 +30,7 @@ NETWORKS = ("gan", "paper")
 
 
 def family(name: str) -> type[Generator]:
-    """Return the class of a family of generators.
-
-    Parameters
-    ----------
-    name : str
-        One of `MODELS`.
-    """
+    """Return the class of a family of generators, one of `MODELS`."""
     if name not in MODELS:
         raise UsageError(f"Unknown model {name!r}; accepted: {', '.join(MODELS)}.")
     return _class_of(name)

@@ -194,11 +194,8 @@ class LiStephens(KeptRows):
         mutation: float | None = None,
     ):
         super().__init__(label, seed=seed)
-        self.recombination_rate = recombination_rate
-        self.effective_size = effective_size
-        self.genetic_map = genetic_map
-        self.segment_length = segment_length
-        self.mutation = mutation
+        self.recombination_rate, self.effective_size = recombination_rate, effective_size
+        self.genetic_map, self.segment_length, self.mutation = genetic_map, segment_length, mutation
 
     def _check(self) -> None:
         for name in ("recombination_rate", "effective_size", "segment_length"):

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import ModelError, UsageError
 from ..genotypes import Genotypes, Variants, concat
-from ..labels import assemble, label_names, plan_from, streams_of
+from ..labels import label_columns, label_names, plan_from, sample_names, streams_of
 from ..mixtures import Mixing
 from ..provenance import provenance
 from ..runtime.progress import OnEvent
@@ -31,7 +31,7 @@ from . import store
 from .card import model_card
 from .estimate import Estimate, ExpectedLeak
 from .parameters import check_bounds, check_seed, check_type, plain_value
-from .rows import Rows, calls_of, rows_of
+from .rows import Rows, calls_of, in_blocks, rows_of
 
 if TYPE_CHECKING:
     from ..metrics import Evaluation
@@ -289,16 +289,11 @@ class Generator(ABC):
         self._check_fitted()
         seed = self._recorded(seed)
         plan, before = self._planned(n, start)
-        return assemble(
-            self._streams(plan, before, seed, Mixing(generations, spread, genetic_map)),
-            plan,
-            self.label,
-            self._sites(),
-            phased=self.phased_,
-            prefix=prefix,
-            people_per_block=people_per_block,
-            before=before,
-        )
+        if people_per_block < 1:
+            raise UsageError(f"people_per_block is {people_per_block}; accepted: 1 or more.")
+        names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
+        parts = self._streams(plan, before, seed, Mixing(generations, spread, genetic_map))
+        return in_blocks(parts, self.variants_, names, labels, self.phased_, people_per_block)
 
     def _recorded(self, seed: int | None) -> int:
         """Return the seed to sample with, a new one if none is given."""
@@ -306,9 +301,6 @@ class Generator(ABC):
         check_seed(chosen)
         self.sample_seed_ = int(chosen)
         return chosen
-
-    def _sites(self) -> Variants:
-        return self.variants_
 
     def _planned(self, n: int | Mapping[str, int], start: int) -> tuple[dict[str, int], dict[str, int]]:
         """Return how many people of each label there will be, and how many come before; mixtures only if accepted."""
@@ -424,22 +416,25 @@ class Generator(ABC):
         ModelError
             If it is not such a directory, is damaged, or holds a model of another family.
         """
-        name = store.read_metadata(path)["model"]
+        metadata = store.read_metadata(path)
+        name = metadata["model"]
         if name != cls.name:
             raise ModelError(f"{os.fspath(path)} holds a {name} model, not a {cls.name} model; pgcgan.load reads both.")
-        stored = store.read_model(path, cls.schema)
-        metadata = stored.metadata
         with store.naming_damage(path):
             odd = metadata["parameters"].keys() ^ set(cls.parameter_names())
             if odd:
                 raise ValueError(f"{store.MODEL} does not have the parameters of a {cls.name} model: {min(odd)}")
             model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
             model.check_parameters()
-            model.label_counts_, model.variants_ = metadata["label_counts"], stored.variants
-            model.phased_, model.ploidy_ = metadata["phased"], metadata["ploidy"]
-            model._provenance = metadata["provenance"]
-            model._restore(stored.arrays, metadata["details"])
+            model._open(Path(path), metadata)
         return model
+
+    def _open(self, directory: Path, metadata: Mapping[str, Any]) -> None:
+        """Take what was learned from a model directory."""
+        self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
+        self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
+        self.variants_, arrays = store.read_content(directory, metadata, self.schema)
+        self._restore(arrays, metadata["details"])
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:

@@ -36,31 +36,14 @@ PLAN = "plan"  # of a genome whose windows are being fitted
 
 
 class Array(NamedTuple):
-    """What an array of a model must be.
+    """What an array of a model must be."""
 
-    Parameters
-    ----------
-    dtype : str
-        In memory. Whole numbers are stored in the smallest type that holds them.
-    shape : tuple of int or str
-        A length by name must be the same wherever the name stands; "labels" and "sites" are those of the model,
-        "gaps" those between its sites, and "levels" the most alt alleles that a row has at a site.
-    least, most : float
-        Bounds of the values; numbers must be finite unless a bound is.
-    """
-
-    dtype: str
+    dtype: str  # in memory; whole numbers are stored in the smallest type that holds them
+    # a length by name must be the same wherever the name stands; "labels" and "sites" are those of the model, "gaps"
+    # those between its sites, and "levels" the most alt alleles that a row has at a site
     shape: tuple[int | str, ...]
-    least: float = -np.finfo(np.float64).max
+    least: float = -np.finfo(np.float64).max  # bounds of the values; numbers must be finite unless a bound is not
     most: float = np.finfo(np.float64).max
-
-
-class StoredModel(NamedTuple):
-    """The content of a model directory; the metadata are those of `model.json`."""
-
-    metadata: Mapping[str, Any]
-    variants: Variants
-    arrays: Mapping[str, np.ndarray]
 
 
 def write_model(
@@ -134,26 +117,18 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
     return metadata
 
 
-def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> StoredModel:
-    """Read a model directory whose arrays have this schema.
-
-    Raises
-    ------
-    ModelError
-        If the directory is not a finished model of this format, or is damaged.
-    """
-    directory = Path(path)
-    metadata = read_metadata(directory)
-    with naming_damage(directory):
-        for name in (SITES, ARRAYS):
-            if metadata["files"].get(name) != _digest(directory / name):
-                raise ValueError(f"{name} is not the file that was saved with {MODEL}")
-        variants = read_variants(directory)
-        arrays = _widened(read_arrays(directory / ARRAYS), schema)
-        lengths = {"labels": len(metadata["label_counts"]), "sites": len(variants), "gaps": len(variants) - 1}
-        levels = 1 if metadata["phased"] else metadata["ploidy"]
-        check_arrays(arrays, schema, **lengths, levels=levels)
-    return StoredModel(metadata, variants, arrays)
+def read_content(
+    directory: Path, metadata: Mapping[str, Any], schema: Mapping[str, Array]
+) -> tuple[Variants, dict[str, np.ndarray]]:
+    """Read the sites and the arrays of a model directory, whose files are those of its `model.json`."""
+    for name in (SITES, ARRAYS):
+        if metadata["files"].get(name) != _digest(directory / name):
+            raise ValueError(f"{name} is not the file that was saved with {MODEL}")
+    variants = read_variants(directory)
+    arrays = _widened(read_arrays(directory / ARRAYS), schema)
+    lengths = {"labels": len(metadata["label_counts"]), "sites": len(variants), "gaps": len(variants) - 1}
+    check_arrays(arrays, schema, **lengths, levels=1 if metadata["phased"] else metadata["ploidy"])
+    return variants, arrays
 
 
 def _narrowed(array: np.ndarray) -> np.ndarray:
@@ -222,13 +197,7 @@ def _is_provenance(made: Any) -> bool:
 
 
 def read_variants(directory: Path) -> Variants:
-    """Read the sites of a model directory.
-
-    Raises
-    ------
-    KeyError, ValueError, DataError, ModelError
-        If a column is absent, or of another type or length.
-    """
+    """Read the sites of a model directory, within `naming_damage`."""
     sites = read_json(directory / SITES)
     if not isinstance(sites, dict):
         raise ValueError(f"{SITES} is not a JSON object")
@@ -250,15 +219,7 @@ def read_variants(directory: Path) -> Variants:
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array], **lengths: int) -> None:
-    """Check names, types, shapes and bounds of arrays.
-
-    Parameters
-    ----------
-    arrays : mapping of str to array
-    schema : mapping of str to Array
-    **lengths
-        Lengths by name that are known.
-    """
+    """Raise ValueError unless arrays have the names, types, shapes and bounds of a schema, and the known lengths."""
     if arrays.keys() != schema.keys():
         odd = min(arrays.keys() ^ schema.keys())
         raise ValueError(f"the array {odd} is {'missing' if odd in schema else 'not expected'}")

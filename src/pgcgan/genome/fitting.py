@@ -20,7 +20,7 @@ from ..runtime.executors import Executor, Serial
 from ..runtime.files import make_folder, workspace
 from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
-from .plan import WINDOWS, Plan, make_plan
+from .plan import METADATA, WINDOWS, Plan, make_plan
 from .scan import Source, digest, site_checksums
 
 NAME = "windows"  # of the family of generators
@@ -63,7 +63,7 @@ def train(
     ModelError
         If what is to be resumed belongs to other people or parameters.
     """
-    if resume and Path(directory, "plan", "plan.json").is_file():
+    if resume and Path(directory, store.PLAN, METADATA).is_file():
         _check_same(Plan.load(directory), source, size, options, directory)
     else:
         if resume and Path(directory, store.MODEL).is_file():
@@ -181,7 +181,7 @@ def finish(directory: str | os.PathLike[str]) -> Path:
         If windows are not fitted yet.
     """
     folder = Path(directory)
-    if (folder / store.MODEL).is_file() and not (folder / "plan" / "plan.json").is_file():
+    if (folder / store.MODEL).is_file() and not (folder / store.PLAN / METADATA).is_file():
         return folder
     plan = Plan.load(directory)
     absent = [str(w.index) for w in plan.windows if not _there(plan, directory, w.name)]

@@ -8,6 +8,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -134,12 +135,10 @@ class GenomeModel(Generator):
                 overlap=self.overlap,
                 **(self.of_windows or {}),
             )
-        self._open(place)
+        self._open(place, store.read_metadata(place))
         return self
 
-    def _open(self, directory: Path) -> None:
-        """Take what a directory of finished windows says."""
-        metadata = store.read_metadata(directory)
+    def _open(self, directory: Path, metadata: Mapping[str, Any]) -> None:
         details = metadata["details"]
         self.directory_, self._details_of_file = directory, details
         self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
@@ -176,24 +175,14 @@ class GenomeModel(Generator):
     @property
     def contigs(self) -> list[list[Window]]:
         """Windows by contig."""
-        windows: dict[str, list[Window]] = {}
-        for window in self.windows_:
-            windows.setdefault(window.contig, []).append(window)
-        return list(windows.values())
+        return [list(windows) for _, windows in groupby(self.windows_, lambda window: window.contig)]
 
     def seams(self) -> tuple[list[int], list[int]]:
         """Return the first sites behind the seams, and the sites in the middle of the windows, counted from 0."""
-        seams: list[int] = []
-        middles: list[int] = []
-        site = 0
-        for windows in self.contigs:
-            for window in windows:
-                if window is not windows[0]:
-                    seams.append(site)
-                own = window.sites - window.overlap
-                middles.append(site + own // 2)
-                site += own
-        return seams, middles
+        own = np.array([window.sites - window.overlap for window in self.windows_])
+        start = np.cumsum(own) - own
+        seams = [int(start[right.index - 1]) for left, right in pairwise(self.windows_) if left.contig == right.contig]
+        return seams, (start + own // 2).tolist()
 
     @property
     def expected_leak_(self) -> ExpectedLeak | None:
@@ -331,24 +320,6 @@ class GenomeModel(Generator):
             shutil.copytree(self.directory_ / WINDOWS, folder / WINDOWS, copy_function=_copy_regular)
             shutil.copyfile(self.directory_ / store.MODEL, folder / store.MODEL)
         return Path(path)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a genome-wide model; its windows are read as they are needed.
-
-        Raises
-        ------
-        ModelError
-            If the model is not finished, damaged, or of another format or family.
-        """
-        metadata = store.read_metadata(path)
-        if metadata["model"] != cls.name:
-            raise ModelError(f"{os.fspath(path)} holds a {metadata['model']} model, not a genome-wide one.")
-        with store.naming_damage(path):
-            model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
-            model.check_parameters()
-            model._open(Path(path))
-        return model
 
 
 def _copy_regular(source: str, target: str) -> None:

@@ -35,7 +35,7 @@ OVERLAP_SHARE = 0.25  # of a window
 _SEARCHED = 0.1  # of a window, on either side of the breakpoint of windows of equal size
 _BESIDE = 50  # sites on either side of a breakpoint between which linkage is measured
 _ROWS = 2000  # that it is measured with
-_PLAN, _METADATA, _ANCESTRY = store.PLAN, "plan.json", "ancestry.safetensors"
+METADATA, _ANCESTRY = "plan.json", "ancestry.safetensors"
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ class Plan:
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Self:
         """Read the plan of a directory."""
-        folder = Path(directory, _PLAN)
-        if not (folder / _METADATA).is_file():
+        folder = Path(directory, store.PLAN)
+        if not (folder / METADATA).is_file():
             raise ModelError(f"There is no plan in {directory}; pgcgan windows plan … -o {directory} makes one.")
-        metadata = store.read_json(folder / _METADATA)
+        metadata = store.read_json(folder / METADATA)
         if metadata.pop("format", None) != store.FORMAT:
             raise ModelError(f"The plan in {directory} is of another version of pgcgan; make it again with --force.")
         try:
@@ -97,13 +97,13 @@ class Plan:
             return cls(**metadata)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
-                f"{folder / _METADATA} is not a whole plan ({error}); make it again with --force."
+                f"{folder / METADATA} is not a whole plan ({error}); make it again with --force."
             ) from None
 
     @staticmethod
     def people(directory: str | os.PathLike[str]) -> tuple[np.ndarray, KnownAncestry]:
         """Read the population of each person, numbered from 0, and the ancestry of the people."""
-        arrays = store.read_arrays(Path(directory, _PLAN, _ANCESTRY))
+        arrays = store.read_arrays(Path(directory, store.PLAN, _ANCESTRY))
         return arrays["population"], KnownAncestry(arrays["z"], arrays["spread"])
 
 
@@ -192,10 +192,10 @@ def make_plan(
         made=provenance(seed, label=list(label), source=os.path.basename(source.path)),
         identity=hashlib.sha256(described + b"".join(of.tobytes() for of in arrays.values())).hexdigest(),
     )
-    make_folder(folder / _PLAN)
-    store.write_arrays(folder / _PLAN / _ANCESTRY, arrays)
+    make_folder(folder / store.PLAN)
+    store.write_arrays(folder / store.PLAN / _ANCESTRY, arrays)
     # last: without it there is no plan
-    store.write_json(folder / _PLAN / _METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
+    store.write_json(folder / store.PLAN / METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
     return plan
 
 
@@ -216,16 +216,16 @@ def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, 
 
 
 def _make_room(folder: Path, force: bool) -> None:
-    existing = [name for name in (store.MODEL, _PLAN, WINDOWS) if (folder / name).exists()]
+    existing = [name for name in (store.MODEL, store.PLAN, WINDOWS) if (folder / name).exists()]
     if existing and not force:
         raise UsageError(
             f"{folder} holds a model, finished or begun ({', '.join(existing)}); choose another directory, --force to "
             "replace it, or --resume to go on with it."
         )
     # without the first two it is no model, and no plan
-    for name in (store.MODEL, f"{_PLAN}/{_METADATA}", store.RELEASES):
+    for name in (store.MODEL, f"{store.PLAN}/{METADATA}", store.RELEASES):
         (folder / name).unlink(missing_ok=True)
-    for name in (_PLAN, WINDOWS):
+    for name in (store.PLAN, WINDOWS):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
