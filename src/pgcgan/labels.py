@@ -89,18 +89,15 @@ def plan_counts(n: int | Mapping[str, int], label_counts: Mapping[str, int]) -> 
             name = _known(label, label_counts)
             if name in counts:
                 raise UsageError(f"{name!r} is asked for twice: {counts[name]} and {count}.")
-            counts[name] = _count(count, f"The count for {label!r}")
+            counts[name] = whole_count(count, f"The count for {label!r}")
         order = [*(label for label in label_counts if label in counts), *sorted(counts.keys() - label_counts.keys())]
         asked = {label: counts[label] for label in order}
     else:
-        total = _count(n, "The number of people")
+        total = whole_count(n, "The number of people")
         trained = sum(label_counts.values())
         # whole-number arithmetic: remainders compare exactly, so that the result is the same everywhere
         asked = {label: total * count // trained for label, count in label_counts.items()}
-        place = {label: i for i, label in enumerate(label_counts)}
-        by_remainder = sorted(
-            label_counts, key=lambda k: (-(total * label_counts[k] % trained), -label_counts[k], place[k])
-        )
+        by_remainder = sorted(label_counts, key=lambda k: (-(total * label_counts[k] % trained), -label_counts[k]))
         for label in by_remainder[: total - sum(asked.values())]:
             asked[label] += 1
     return _with_people(asked)
@@ -138,11 +135,11 @@ def plan_from(
         As `plan_counts`, or if a number cannot be continued from there because the larger number has fewer people of
         one label (the paradox of largest remainders).
     """
-    _count(start, "The start")
+    whole_count(start, "The start")
     if isinstance(n, Mapping) or not start:
         plan = plan_counts(n, label_counts)
         return plan, dict.fromkeys(plan, start) if start else {}
-    whole = plan_counts(_count(n, "The number of people") + start, label_counts)
+    whole = plan_counts(whole_count(n, "The number of people") + start, label_counts)
     before = plan_counts(start, label_counts)
     plan = {label: whole.get(label, 0) - before.get(label, 0) for label in label_counts}
     fewer = [label for label, count in plan.items() if count < 0]
@@ -163,11 +160,12 @@ def _known(label: object, label_counts: Mapping[str, int]) -> str:
     return mixture_text(mixture_of(label, label_counts))
 
 
-def _count(value: object, what: str) -> int:
+def whole_count(value: object, what: str, most: int = MOST_PEOPLE) -> int:
+    """Return a number that is asked for; raise UsageError if it is not a whole number from 0 to `most`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise UsageError(f"{what} is {value!r}; accepted: a whole number, 0 or more.")
-    if value > MOST_PEOPLE:
-        raise UsageError(f"{what} is too large; accepted: a whole number up to {MOST_PEOPLE}.")
+    if value > most:
+        raise UsageError(f"{what} is too large; accepted: a whole number up to {most}.")
     return int(value)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..labels import whole_count
 from ..text import LARGEST, is_unicode
 
 _KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "True or False", type(None): "nothing"}
@@ -50,7 +51,4 @@ def check_bounds(name: str, value: Any, least: float, most: float) -> None:
 
 def check_seed(seed: Any) -> None:
     """Raise UsageError if this is not a seed."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
-    if seed > _LARGEST_SEED:
-        raise UsageError(f"The seed is too large; accepted: a whole number up to {_LARGEST_SEED}.")
+    whole_count(seed, "The seed", _LARGEST_SEED)

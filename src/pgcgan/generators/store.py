@@ -22,14 +22,15 @@ from safetensors.numpy import save_file
 
 from ..errors import MissingModel, ModelError, PgcganError, UsageError
 from ..genotypes import Variants
+from ..labels import MOST_PEOPLE
 from ..runtime.files import whole_directory, whole_file, write_text
 from ..runtime.inputs import check_regular, open_regular, read_regular
 from ..text import LARGEST, are_texts, is_whole, json_content, visible
+from ..variants import COLUMNS
 
 FORMAT = 3
 MODEL, SITES, ARRAYS, CARD = "model.json", "sites.json", "arrays.safetensors", "MODEL_CARD.md"
 CHECKPOINT, RUN, LOG = "training.safetensors", "run.json", "log.jsonl"  # of a training that has not finished
-_MOST_PEOPLE = 1 << 40  # of a label
 _MADE_TEXTS = ("pgcgan", "python", "command", "date", "source", "window")  # of the provenance
 RELEASES = "releases.json"  # people released of this model; written after it, so it has no digest
 PLAN = "plan"  # of a genome whose windows are being fitted
@@ -54,21 +55,13 @@ def write_model(
     card: str | None,
     force: bool = False,
 ) -> Path:
-    """Write a model directory, whole or not at all; without a card if that is None.
-
-    Raises
-    ------
-    ModelError
-        If an array holds values that are not numbers.
-    UsageError
-        If something is there and `force` is not set, or it cannot be written.
-    """
+    """Write a model directory, whole or not at all; without a card if that is None."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ModelError(f"The model holds values of {name} that are not numbers; it is not written.")
     unfinished = (SITES, ARRAYS, CARD, CHECKPOINT, RUN, LOG, RELEASES)
     with whole_directory(path, MODEL, others=unfinished, force=force) as folder:
-        columns = {name: getattr(variants, name).tolist() for name in ("contig", "position", "id", "ref", "alt")}
+        columns = {name: getattr(variants, name).tolist() for name in COLUMNS}
         contigs = {"contig_lengths": dict(variants.contig_lengths), "assembly": variants.assembly}
         write_json(folder / SITES, {**columns, **contigs})
         write_arrays(folder / ARRAYS, {name: _narrowed(array) for name, array in arrays.items()})
@@ -166,13 +159,12 @@ def naming_damage(directory: str | os.PathLike[str]) -> Iterator[None]:
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raise ValueError or KeyError if an entry that all families have is absent or of another type."""
-    counts, leak = metadata["label_counts"], metadata["expected_leak"]
+    label, counts, leak = metadata["label"], metadata["label_counts"], metadata["expected_leak"]
+    counted = isinstance(counts, dict) and all(is_whole(n, 1, MOST_PEOPLE) for n in counts.values())
     right = {
         "model": isinstance(metadata["model"], str),
-        "label": are_texts(metadata["label"]) and len(metadata["label"]) > 0,
-        "label_counts": isinstance(counts, dict)
-        and len(counts) > 0
-        and all(is_whole(n, 1, _MOST_PEOPLE) for n in counts.values()),
+        "label": are_texts(label) and len(label) > 0,
+        "label_counts": counted and len(counts) > 0,
         "phased": isinstance(metadata["phased"], bool),
         "ploidy": is_whole(metadata["ploidy"], 1, 2),
         "seed": is_whole(metadata["seed"], 0),
@@ -214,8 +206,7 @@ def read_variants(directory: Path) -> Variants:
         raise ValueError(f"{SITES} has assembly: {_shortened(sites['assembly'])}")
     for name in ("contig", "ref", "alt"):
         sites[name] = list(map(sys.intern, sites[name]))  # one object for all equal texts, instead of one a site
-    names = ("contig", "position", "id", "ref", "alt", "contig_lengths", "assembly")
-    return Variants(**{name: sites[name] for name in names})
+    return Variants(**{name: sites[name] for name in (*COLUMNS, "contig_lengths", "assembly")})
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array], **lengths: int) -> None:

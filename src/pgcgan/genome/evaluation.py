@@ -71,8 +71,8 @@ def evaluate(
         source.check_index()
     columns = list(label or model.label)
     variants = model.variants_
-    begin = variants.select(slice(1))
-    names = _between(real, begin).samples.tolist()
+    begin = str(variants.contig[0]), int(variants.position[0]), int(variants.position[0])
+    names = real.read(*begin).samples.tolist()
     chosen = set(names if train is None else train(names) if callable(train) else train)
     fitted = np.array([name in chosen for name in names])
     if not fitted.any() or (train is not None and fitted.all()):
@@ -81,7 +81,7 @@ def evaluate(
     common = np.zeros(len(variants), dtype=bool)
     pieces: tuple[list[Genotypes], list[Genotypes]] = ([], [])
     done = 0
-    for _, _, _, end in read_chunks(variants, len(fitted) + _between(synthetic, begin).n_samples):
+    for _, _, _, end in read_chunks(variants, len(fitted) + synthetic.read(*begin).n_samples):
         both = [_at(source, variants.select(slice(done, end))) for source in (real, synthetic)]
         frequency = both[0].select(samples=np.flatnonzero(fitted)).allele_frequency()
         common[done:end] = np.nan_to_num(np.minimum(frequency, 1 - frequency)) >= COMMON
@@ -98,7 +98,7 @@ def evaluate(
     trained, unseen = (whole.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
     holdout = None if train is None else unseen
     evaluation = evaluate_sites(trained, made, holdout=holdout, label=columns, seed=seed, on_event=on_event)
-    rows = [*_seams(model, common, real, synthetic, fitted, train is not None, seed)]
+    rows = [*_seams(model, common, (real, synthetic), fitted, train is not None, seed)]
     rows += _contigs(trained, made, holdout, columns, seed)
     remark = (
         f"All rows but those across seams and inside windows are at {whole.n_variants:,} common sites of "
@@ -113,26 +113,15 @@ def evaluate(
     return dataclasses.replace(evaluation, rows=(*evaluation.rows, *rows), provenance=how)
 
 
-def _between(source: Source, sites: Variants) -> Genotypes:
-    """Return the people of a source from the first to the last of some sites of a contig."""
-    return source.read(str(sites.contig[0]), int(sites.position[0]), int(sites.position[-1]))
-
-
 def _at(source: Source, sites: Variants) -> Genotypes:
     """Return the people of a source at sites of a contig of the model."""
-    genotypes = _between(source, sites)
+    genotypes = source.read(str(sites.contig[0]), int(sites.position[0]), int(sites.position[-1]))
     require_sites(genotypes.variants, sites, f"of the model are not in {source.path}")
     return genotypes.align(sites)
 
 
 def _seams(
-    model: GenomeModel,
-    common: np.ndarray,
-    real: Source,
-    synthetic: Source,
-    fitted: np.ndarray,
-    unseen: bool,
-    seed: int,
+    model: GenomeModel, common: np.ndarray, sources: Sequence[Source], fitted: np.ndarray, unseen: bool, seed: int
 ) -> Iterator[Row]:
     """Yield the errors of r² across seams, and in the middle of windows."""
     for name, cuts in zip(("LD RMSE, across seams", "LD RMSE, inside windows"), model.seams(), strict=True):
@@ -141,7 +130,7 @@ def _seams(
             sites = _around(model.variants_.contig, common, cut)
             if len(sites) < 2 * BESIDE:
                 continue
-            people, made = (_at(source, model.variants_.select(sites)) for source in (real, synthetic))
+            people, made = (_at(source, model.variants_.select(sites)) for source in sources)
             trained, others = (people.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
             errors.append(linkage_error(others if unseen else trained, made, BESIDE))
             if unseen:

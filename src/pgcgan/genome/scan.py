@@ -72,7 +72,6 @@ class Source:
 class _Chunk(NamedTuple):
     """What is kept of some consecutive sites of a contig."""
 
-    contig: str
     positions: np.ndarray
     checksums: np.ndarray
     common: np.ndarray  # int8, (sites, people, ploidy): the most common site of each of thousands of stretches
@@ -110,27 +109,25 @@ def scan_genome(source: Source, label: Sequence[str], runs: Executor, say: OnEve
     source = dataclasses.replace(source, samples=[str(name) for name in some.samples])
     promises = [runs.submit(_read_chunk, source, *chunk, len(variants)) for chunk in chunks]
     by_contig: dict[str, list[_Chunk]] = {}
-    kept: list[_Chunk] = []
     for promise, (contig, _, _, end) in zip(promises, chunks, strict=True):
         chunk = promise.result()
         say({"stage": "planning", "fraction": 0.8 * end / len(variants), "detail": f"{end:,} sites"})
         if len(chunk.positions):
-            kept.append(chunk)
             by_contig.setdefault(contig, []).append(chunk)
     groups = label_groups(some.labels, label).astype(str)
-    if not kept:
+    if not by_contig:
         raise nothing
-    for chunk in kept:
-        if (chunk.phased, chunk.ploidy) != (kept[0].phased, kept[0].ploidy):
+    kept = [chunk for of in by_contig.values() for chunk in of]
+    phased, ploidy = kept[0].phased, kept[0].ploidy
+    for contig, of in by_contig.items():
+        if any((chunk.phased, chunk.ploidy) != (phased, ploidy) for chunk in of):
             raise DataError(
-                f"Contig {chunk.contig} differs from the contigs before in phase or ploidy; all windows must have "
-                "the same."
+                f"Contig {contig} differs from the contigs before in phase or ploidy; all windows must have the same."
             )
     contigs = {
         contig: (np.concatenate([c.positions for c in of]), np.concatenate([c.checksums for c in of]))
         for contig, of in by_contig.items()
     }
-    phased, ploidy = kept[0].phased, kept[0].ploidy
     common = np.concatenate([chunk.common for chunk in kept] if phased and ploidy == 2 else [kept[0].common[:0]])
     return GenomeScan(source, groups, contigs, common, phased, ploidy)
 
@@ -161,7 +158,7 @@ def _read_chunk(source: Source, contig: str, first: int, last: int, end: int, ex
     best = order[np.unique(place[order], return_index=True)[1]]
     common = genotypes.calls[np.sort(best[minor[best] >= _COMMON])]
     positions = genotypes.variants.position
-    return _Chunk(contig, positions, site_checksums(genotypes), common, genotypes.phased, genotypes.ploidy)
+    return _Chunk(positions, site_checksums(genotypes), common, genotypes.phased, genotypes.ploidy)
 
 
 def site_checksums(genotypes: Genotypes) -> np.ndarray:
