@@ -30,7 +30,7 @@ from ..site_keys import contig_spans
 from . import store
 from .card import model_card
 from .estimate import Estimate, ExpectedLeak
-from .parameters import check_bounds, check_seed, check_type, plain_value
+from .parameters import check_bounds, check_names, check_seed, check_type, plain_value
 from .rows import Rows, calls_of, in_blocks, rows_of
 
 if TYPE_CHECKING:
@@ -162,10 +162,8 @@ class Generator(ABC):
         UsageError
             If there is no such parameter; the message lists those there are.
         """
-        accepted = self.get_params()
+        check_names(parameters, list(self.get_params()), type(self).__name__)
         for name, value in parameters.items():
-            if name not in accepted:
-                raise UsageError(f"{type(self).__name__} has no parameter {name!r}; accepted: {', '.join(accepted)}.")
             setattr(self, name, label_names(value) if name == "label" else value)
         return self
 

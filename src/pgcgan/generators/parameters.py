@@ -6,6 +6,7 @@ import math
 import os
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,13 @@ def check_type(name: str, value: Any, hint: Any) -> None:
         raise UsageError(f"{name} is {value!r}, which is not UTF-8 and cannot be kept in a model.")
     if isinstance(value, int) and abs(value) > LARGEST:
         raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
+
+
+def check_names(names: Iterable[str], accepted: Sequence[str], what: str) -> None:
+    """Raise UsageError if `what` does not have the parameters of these names."""
+    for name in names:
+        if name not in accepted:
+            raise UsageError(f"{what} has no parameter {name!r}; accepted: {', '.join(accepted) or 'none'}.")
 
 
 def plain_value(value: Any) -> Any:

@@ -18,6 +18,7 @@ from ..errors import DataError, ModelError, UsageError
 from ..generators import store
 from ..generators.haplotype import HaplotypeModel
 from ..generators.haplotype.person_ancestry import KnownAncestry
+from ..generators.parameters import check_names
 from ..numerics import fill_missing, standardise
 from ..provenance import provenance
 from ..runtime.executors import Executor, Serial
@@ -201,13 +202,8 @@ def make_plan(
 
 def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, Any]) -> None:
     """Raise UsageError if the windows cannot be fitted with these parameters."""
-    unknown = [name for name in parameters if name not in HaplotypeModel.parameter_names()]
-    if unknown:
-        accepted = ", ".join(HaplotypeModel.parameter_names())
-        raise UsageError(
-            f"Windows (--windows) are fitted with the haplotype model, which has no parameter {unknown[0]!r}; "
-            f"accepted: {accepted}."
-        )
+    fitted_with = "Windows (--windows) are fitted with the haplotype model, which"
+    check_names(parameters, HaplotypeModel.parameter_names(), fitted_with)
     HaplotypeModel(label, seed=seed, **parameters).check_parameters()
     if parameters.get("private"):
         raise UsageError(
