@@ -16,7 +16,7 @@ from pgcgan import simulate
 from pgcgan.errors import MissingExtra, PgcganError
 from pgcgan.generators.haplotype.person_ancestry import fit_loadings, known_ancestry
 from pgcgan.genome.ancestry import LabelAncestry, split_populations
-from pgcgan.genome.breakpoints import even_breakpoints, linkage_across
+from pgcgan.genome.plan import even_breakpoints, linkage_across
 from pgcgan.metrics.genome import linkage_error
 from pgcgan.runtime.executors import Processes, executor
 

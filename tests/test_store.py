@@ -21,7 +21,16 @@ from safetensors.numpy import load_file, save_file
 
 import pgcgan
 from pgcgan.errors import ModelError, UsageError
-from pgcgan.generators.store import ARRAYS, MODEL, SITES, Array, check_arrays, read_model, write_model
+from pgcgan.generators.store import (
+    ARRAYS,
+    MODEL,
+    SITES,
+    Array,
+    check_arrays,
+    read_content,
+    read_metadata,
+    write_model,
+)
 from pgcgan.genotypes import Genotypes
 from pgcgan.registry import BASELINES, create, family
 
@@ -263,7 +272,8 @@ def test_whole_numbers_come_back_in_the_type_of_the_schema(
     array = np.array(values, dtype=kind)
     metadata = json.loads((saved("independent", few, tmp_path) / MODEL).read_text())
     target = write_model(tmp_path / "other", metadata, few.variants, {"numbers": array}, None)
-    stored = read_model(target, {"numbers": Array(kind, ("n",))}).arrays["numbers"]
+    _, arrays = read_content(target, read_metadata(target), {"numbers": Array(kind, ("n",))})
+    stored = arrays["numbers"]
     assert stored.dtype == array.dtype
     assert stored.tolist() == values
 

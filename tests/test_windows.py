@@ -22,7 +22,7 @@ from pgcgan import Genotypes, concat, evaluate, load, read, simulate, write
 from pgcgan.cli import main
 from pgcgan.errors import DataError, ModelError, PgcganError, UsageError
 from pgcgan.genome import GenomeModel, Plan, Source, finish, fit_window, fit_windows, make_plan, train
-from pgcgan.genome.breakpoints import even_breakpoints, linkage_across
+from pgcgan.genome.plan import even_breakpoints, linkage_across
 from pgcgan.genotypes import Variants
 from pgcgan.metrics import Evaluation
 from pgcgan.metrics.genome import agreement, ancestry_scores, far_pairs, linkage_error

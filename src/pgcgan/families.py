@@ -30,14 +30,7 @@ def families(parents: Parents) -> dict[str, str]:
 
 
 def related(parents: Parents, people: Iterable[str], others: Iterable[str]) -> list[str]:
-    """Return those of some people who have a relative among the others: a common ancestor, or one who is the other's.
-
-    Parameters
-    ----------
-    parents : mapping of str to sequence of str
-        The known parents of each person.
-    people, others : iterable of str
-    """
+    """Return those of some people who have an ancestor in common with one of the others, or one is the other's."""
     lines = {ancestor for name in others for ancestor in _ancestors(parents, name)}
     return [name for name in people if any(ancestor in lines for ancestor in _ancestors(parents, name))]
 

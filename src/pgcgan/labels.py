@@ -8,12 +8,11 @@ order of the people.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from .errors import DataError, UsageError, listed
-from .genotypes import Genotypes, Variants
 from .mixtures import mixture_columns, mixture_of, mixture_text
 from .runtime.memory import available_bytes
 
@@ -90,20 +89,22 @@ def plan_counts(n: int | Mapping[str, int], label_counts: Mapping[str, int]) -> 
             name = _known(label, label_counts)
             if name in counts:
                 raise UsageError(f"{name!r} is asked for twice: {counts[name]} and {count}.")
-            counts[name] = _count(count, f"The count for {label!r}")
+            counts[name] = whole_count(count, f"The count for {label!r}")
         order = [*(label for label in label_counts if label in counts), *sorted(counts.keys() - label_counts.keys())]
         asked = {label: counts[label] for label in order}
     else:
-        total = _count(n, "The number of people")
+        total = whole_count(n, "The number of people")
         trained = sum(label_counts.values())
         # whole-number arithmetic: remainders compare exactly, so that the result is the same everywhere
         asked = {label: total * count // trained for label, count in label_counts.items()}
-        place = {label: i for i, label in enumerate(label_counts)}
-        by_remainder = sorted(
-            label_counts, key=lambda k: (-(total * label_counts[k] % trained), -label_counts[k], place[k])
-        )
+        by_remainder = sorted(label_counts, key=lambda k: (-(total * label_counts[k] % trained), -label_counts[k]))
         for label in by_remainder[: total - sum(asked.values())]:
             asked[label] += 1
+    return _with_people(asked)
+
+
+def _with_people(asked: Mapping[str, int]) -> dict[str, int]:
+    """Return the labels with at least one person."""
     plan = {label: count for label, count in asked.items() if count}
     if not plan:
         raise UsageError("Nobody is asked for; give at least one person, for example 1000 or EUR=500.")
@@ -134,13 +135,11 @@ def plan_from(
         As `plan_counts`, or if a number cannot be continued from there because the larger number has fewer people of
         one label (the paradox of largest remainders).
     """
-    _count(start, "The start")
-    if not start:
-        return plan_counts(n, label_counts), {}
-    if isinstance(n, Mapping):
+    whole_count(start, "The start")
+    if isinstance(n, Mapping) or not start:
         plan = plan_counts(n, label_counts)
-        return plan, dict.fromkeys(plan, start)
-    whole = plan_counts(_count(n, "The number of people") + start, label_counts)
+        return plan, dict.fromkeys(plan, start) if start else {}
+    whole = plan_counts(whole_count(n, "The number of people") + start, label_counts)
     before = plan_counts(start, label_counts)
     plan = {label: whole.get(label, 0) - before.get(label, 0) for label in label_counts}
     fewer = [label for label, count in plan.items() if count < 0]
@@ -149,10 +148,7 @@ def plan_from(
             f"{n} people after the first {start} cannot be shared out: {start} have more of {fewer[0]} than "
             f"{start + n} have; give counts by label, for example {fewer[0]}={max(n, 1)}."
         )
-    plan = {label: count for label, count in plan.items() if count}
-    if not plan:
-        raise UsageError("Nobody is asked for; give at least one person, for example 1000 or EUR=500.")
-    return plan, before
+    return _with_people(plan), before
 
 
 def _known(label: object, label_counts: Mapping[str, int]) -> str:
@@ -164,11 +160,12 @@ def _known(label: object, label_counts: Mapping[str, int]) -> str:
     return mixture_text(mixture_of(label, label_counts))
 
 
-def _count(value: object, what: str) -> int:
+def whole_count(value: object, what: str, most: int = MOST_PEOPLE) -> int:
+    """Return a number that is asked for; raise UsageError if it is not a whole number from 0 to `most`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise UsageError(f"{what} is {value!r}; accepted: a whole number, 0 or more.")
-    if value > MOST_PEOPLE:
-        raise UsageError(f"{what} is too large; accepted: a whole number up to {MOST_PEOPLE}.")
+    if value > most:
+        raise UsageError(f"{what} is too large; accepted: a whole number up to {most}.")
     return int(value)
 
 
@@ -214,16 +211,12 @@ def label_columns(plan: Mapping[str, int], columns: Sequence[str]) -> dict[str, 
     It undoes `label_groups`: for any labels, ``label_columns`` of the counted labels holds the same people, in
     the order of the plan. People of a mixture have the mixture of each column's values.
     """
-    rows = [_values(label, len(columns)) for label in plan]
+    rows: list[Sequence[str]] = []
+    for label in plan:
+        values = [label] if len(columns) == 1 else label.split(JOIN)
+        rows.append(values if len(values) == len(columns) else mixture_columns(label, JOIN))
     counts = list(plan.values())
-    return {
-        column: np.repeat(np.array([row[i] for row in rows], dtype=object), counts) for i, column in enumerate(columns)
-    }
-
-
-def _values(label: str, columns: int) -> tuple[str, ...]:
-    values = (label,) if columns == 1 else tuple(label.split(JOIN))
-    return values if len(values) == columns else mixture_columns(label, JOIN)
+    return {c: np.repeat(np.array([row[i] for row in rows], dtype=object), counts) for i, c in enumerate(columns)}
 
 
 def streams_of(plan: Mapping[str, int], before: Mapping[str, int], size: int) -> Iterator[tuple[str, int, slice]]:
@@ -238,46 +231,3 @@ def streams_of(plan: Mapping[str, int], before: Mapping[str, int], size: int) ->
         first = before.get(name, 0)
         for start in range(first - first % size, first + count, size):
             yield name, start, slice(max(first - start, 0), min(first + count - start, size))
-
-
-def assemble(
-    parts: Iterable[np.ndarray],
-    plan: Mapping[str, int],
-    columns: Sequence[str],
-    variants: Variants,
-    *,
-    phased: bool,
-    prefix: str,
-    people_per_block: int,
-    before: Mapping[str, int] | None = None,
-) -> Iterator[Genotypes]:
-    """Yield the planned people, named and labelled, in blocks of `people_per_block`; the last one may be smaller.
-
-    Parameters
-    ----------
-    parts : iterable of arrays of int8, shape (variants, some people, ploidy)
-        The calls in the order of the plan, cut anyhow.
-    before : mapping of str to int, optional
-        How many people of a label come before those planned; they have the numbers up to it.
-    """
-    if people_per_block < 1:
-        raise UsageError(f"people_per_block is {people_per_block}; accepted: 1 or more.")
-    names, labels = sample_names(plan, prefix, before), label_columns(plan, columns)
-    done, waiting, held = 0, list[np.ndarray](), 0
-    for calls in parts:
-        waiting.append(calls)
-        held += calls.shape[1]
-        last = done + held == len(names)
-        while held >= people_per_block or (last and held):
-            together = np.concatenate(waiting, axis=1)
-            take = min(people_per_block, held)
-            waiting, held = [together[:, take:]], held - take
-            part = slice(done, done + take)
-            done += take
-            yield Genotypes(
-                np.ascontiguousarray(together[:, :take]),
-                variants,
-                names[part],
-                {column: values[part] for column, values in labels.items()},
-                phased,
-            )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import MissingExtra, ModelError, UsageError
+from .generators.parameters import check_names
 from .generators.store import read_metadata
 
 if TYPE_CHECKING:
@@ -30,13 +31,7 @@ NETWORKS = ("gan", "paper")
 
 
 def family(name: str) -> type[Generator]:
-    """Return the class of a family of generators.
-
-    Parameters
-    ----------
-    name : str
-        One of `MODELS`.
-    """
+    """Return the class of a family of generators, one of `MODELS`."""
     if name not in MODELS:
         raise UsageError(f"Unknown model {name!r}; accepted: {', '.join(MODELS)}.")
     return _class_of(name)
@@ -45,10 +40,7 @@ def family(name: str) -> type[Generator]:
 def create(name: str, label: str | Sequence[str] = "super_pop", *, seed: int = 0, **parameters: Any) -> Generator:
     """Return a generator that is not fitted yet, its parameters checked."""
     cls = family(name)
-    unknown = [parameter for parameter in parameters if parameter not in cls.parameter_names()]
-    if unknown:
-        accepted = ", ".join(cls.parameter_names()) or "none"
-        raise UsageError(f"The {name} model has no parameter {unknown[0]!r}; accepted: {accepted}.")
+    check_names(parameters, cls.parameter_names(), f"The {name} model")
     generator = cls(label, seed=seed, **parameters)
     generator.check_parameters()
     return generator

@@ -8,7 +8,6 @@ from typing import Any
 
 from ..text import visible
 
-NAME = "MODEL_CARD.md"
 REACHED = "attack on left-out training people"  # in the facts of a model with `private`
 # rows of an evaluation on the card: fidelity and privacy, never one without the other
 SHOWN = (
@@ -33,7 +32,6 @@ SHOWN = (
     "near copies",
     "copied people",
 )
-
 
 _LIMITS = (
     "- An attack that finds nothing proves no privacy: do not claim that the people are anonymous. A guarantee is "

@@ -127,9 +127,7 @@ def _memory(size: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        count = round(seconds / size)
-        if seconds >= size or unit == "second":
-            count = max(1, count)
-            return counted(count, unit)
-    raise AssertionError
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return counted(round(seconds / size), unit)
+    return counted(max(1, round(seconds)), "second")

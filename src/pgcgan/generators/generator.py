@@ -1,7 +1,8 @@
 """The protocol of all generators: fit to labelled people, sample synthetic people, save, load.
 
-A family writes `_fit`, `_draw`, `_arrays`, `_restore` and its `schema`. Arguments of `__init__` are parameters and
-nothing else; what is learned ends in an underscore and exists only after `fit`.
+A family writes `_fit`, `_draw` and its `schema`, and `_arrays` and `_restore` where an array of the schema is not an
+attribute. Arguments of `__init__` are parameters and nothing else; what is learned ends in an underscore and exists
+only after `fit`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from ..errors import ModelError, PgcganError, UsageError
+from ..errors import ModelError, UsageError
 from ..genotypes import Genotypes, Variants, concat
-from ..labels import assemble, label_names, plan_from, streams_of
+from ..labels import label_columns, label_names, plan_from, sample_names, streams_of
 from ..mixtures import Mixing
 from ..provenance import provenance
 from ..runtime.progress import OnEvent
@@ -29,8 +30,8 @@ from ..variants import contig_spans
 from . import store
 from .card import model_card
 from .estimate import Estimate, ExpectedLeak
-from .parameters import check_bounds, check_seed, check_type, plain_value
-from .rows import Rows, calls_of, rows_of
+from .parameters import check_bounds, check_names, check_seed, check_type, plain_value
+from .rows import Rows, calls_of, in_blocks, rows_of
 
 if TYPE_CHECKING:
     from ..metrics import Evaluation
@@ -116,13 +117,14 @@ class Generator(ABC):
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         """Return the rows of synthetic people of one label: int8, shape (people * rows per person, sites)."""
 
-    @abstractmethod
     def _arrays(self) -> dict[str, np.ndarray]:
-        """Return what was learned as named arrays; `schema` says what they are."""
+        """Return what was learned as named arrays, as `schema` has them; by default the attributes of these names."""
+        return {name: getattr(self, f"{name}_") for name in self.schema}
 
-    @abstractmethod
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         """Take back what `_arrays` and `_details` returned; raise ValueError if the arrays do not fit together."""
+        for name, array in arrays.items():
+            setattr(self, f"{name}_", array)
 
     def _details(self) -> dict[str, Any]:
         """Return what was learned and is not an array, for a JSON file."""
@@ -160,10 +162,8 @@ class Generator(ABC):
         UsageError
             If there is no such parameter; the message lists those there are.
         """
-        accepted = self.get_params()
+        check_names(parameters, list(self.get_params()), type(self).__name__)
         for name, value in parameters.items():
-            if name not in accepted:
-                raise UsageError(f"{type(self).__name__} has no parameter {name!r}; accepted: {', '.join(accepted)}.")
             setattr(self, name, label_names(value) if name == "label" else value)
         return self
 
@@ -287,16 +287,11 @@ class Generator(ABC):
         self._check_fitted()
         seed = self._recorded(seed)
         plan, before = self._planned(n, start)
-        return assemble(
-            self._streams(plan, before, seed, Mixing(generations, spread, genetic_map)),
-            plan,
-            self.label,
-            self._sites(),
-            phased=self.phased_,
-            prefix=prefix,
-            people_per_block=people_per_block,
-            before=before,
-        )
+        if people_per_block < 1:
+            raise UsageError(f"people_per_block is {people_per_block}; accepted: 1 or more.")
+        names, labels = sample_names(plan, prefix, before), label_columns(plan, self.label)
+        parts = self._streams(plan, before, seed, Mixing(generations, spread, genetic_map))
+        return in_blocks(parts, self.variants_, names, labels, self.phased_, people_per_block)
 
     def _recorded(self, seed: int | None) -> int:
         """Return the seed to sample with, a new one if none is given."""
@@ -304,9 +299,6 @@ class Generator(ABC):
         check_seed(chosen)
         self.sample_seed_ = int(chosen)
         return chosen
-
-    def _sites(self) -> Variants:
-        return self.variants_
 
     def _planned(self, n: int | Mapping[str, int], start: int) -> tuple[dict[str, int], dict[str, int]]:
         """Return how many people of each label there will be, and how many come before; mixtures only if accepted."""
@@ -422,24 +414,25 @@ class Generator(ABC):
         ModelError
             If it is not such a directory, is damaged, or holds a model of another family.
         """
-        name = store.read_metadata(path)["model"]
+        metadata = store.read_metadata(path)
+        name = metadata["model"]
         if name != cls.name:
             raise ModelError(f"{os.fspath(path)} holds a {name} model, not a {cls.name} model; pgcgan.load reads both.")
-        stored = store.read_model(path, cls.schema)
-        metadata = stored.metadata
-        try:
+        with store.naming_damage(path):
             odd = metadata["parameters"].keys() ^ set(cls.parameter_names())
             if odd:
                 raise ValueError(f"{store.MODEL} does not have the parameters of a {cls.name} model: {min(odd)}")
             model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
             model.check_parameters()
-            model.label_counts_, model.variants_ = metadata["label_counts"], stored.variants
-            model.phased_, model.ploidy_ = metadata["phased"], metadata["ploidy"]
-            model._provenance = metadata["provenance"]
-            model._restore(stored.arrays, metadata["details"])
-        except (KeyError, TypeError, ValueError, IndexError, OverflowError, PgcganError) as error:
-            raise store.damaged(path, error) from None
+            model._open(Path(path), metadata)
         return model
+
+    def _open(self, directory: Path, metadata: Mapping[str, Any]) -> None:
+        """Take what was learned from a model directory."""
+        self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
+        self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
+        self.variants_, arrays = store.read_content(directory, metadata, self.schema)
+        self._restore(arrays, metadata["details"])
 
     def _check_fitted(self) -> None:
         if not self.is_fitted:

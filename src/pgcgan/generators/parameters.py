@@ -6,11 +6,13 @@ import math
 import os
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import UsageError
+from ..labels import whole_count
 from ..text import LARGEST, is_unicode
 
 _KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "True or False", type(None): "nothing"}
@@ -34,6 +36,13 @@ def check_type(name: str, value: Any, hint: Any) -> None:
         raise UsageError(f"{name} has more than 18 digits; accepted: up to {LARGEST}.")
 
 
+def check_names(names: Iterable[str], accepted: Sequence[str], what: str) -> None:
+    """Raise UsageError if `what` does not have the parameters of these names."""
+    for name in names:
+        if name not in accepted:
+            raise UsageError(f"{what} has no parameter {name!r}; accepted: {', '.join(accepted) or 'none'}.")
+
+
 def plain_value(value: Any) -> Any:
     """Return a scalar of numpy as a Python number, and a path as text."""
     if isinstance(value, np.generic):
@@ -50,7 +59,4 @@ def check_bounds(name: str, value: Any, least: float, most: float) -> None:
 
 def check_seed(seed: Any) -> None:
     """Raise UsageError if this is not a seed."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise UsageError(f"The seed is {seed!r}; accepted: a whole number, 0 or more.")
-    if seed > _LARGEST_SEED:
-        raise UsageError(f"The seed is too large; accepted: a whole number up to {_LARGEST_SEED}.")
+    whole_count(seed, "The seed", _LARGEST_SEED)

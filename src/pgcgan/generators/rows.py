@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,30 +15,15 @@ from ..labels import label_groups
 
 @dataclass(frozen=True)
 class Rows:
-    """Haplotypes where the genotypes are phased, and people where they are not.
+    """Haplotypes where the genotypes are phased, and people where they are not."""
 
-    Parameters
-    ----------
-    states : array of int8, shape (people * rows_per_person, sites)
-        Alleles 0 and 1 of haplotypes, or dosages 0 to ploidy of unphased people; -1 is missing. It may be a view of
-        genotypes that are larger than memory, with the sites of a row far apart.
-    label : array of int, shape (people,)
-        Index of each person's label in `label_names`.
-    label_names : tuple of str
-        In alphabetical order. The values of several label columns are joined by "/".
-    rows_per_person : int
-        2 for phased diploid people, otherwise 1.
-    n_states : int
-        Number of different states: 2, or 3 for unphased diploid people.
-    variants : Variants
-        The sites.
-    """
-
+    # int8, (people * rows_per_person, sites): alleles 0 and 1 of haplotypes, or dosages 0 to ploidy of unphased people;
+    # -1 is missing. It may be a view of genotypes that are larger than memory, with the sites of a row far apart.
     states: np.ndarray
-    label: np.ndarray
-    label_names: tuple[str, ...]
-    rows_per_person: int
-    n_states: int
+    label: np.ndarray  # int, (people,): index of each person's label in `label_names`
+    label_names: tuple[str, ...]  # in alphabetical order; values of several label columns are joined by "/"
+    rows_per_person: int  # 2 for phased diploid people, otherwise 1
+    n_states: int  # of a row at a site: 2, or 3 for unphased diploid people
     variants: Variants
 
     @cached_property
@@ -122,3 +108,27 @@ def calls_of(rows: np.ndarray, phased: bool, ploidy: int) -> np.ndarray:
     if phased or ploidy == 1:
         return rows.T.reshape(rows.shape[1], -1, ploidy)
     return np.stack([ploidy - i <= rows.T for i in range(ploidy)], axis=2).astype(np.int8)
+
+
+def in_blocks(
+    parts: Iterable[np.ndarray],
+    variants: Variants,
+    names: np.ndarray,
+    labels: Mapping[str, np.ndarray],
+    phased: bool,
+    size: int,
+) -> Iterator[Genotypes]:
+    """Yield people, whose calls (sites, people, ploidy) come cut anyhow, in blocks of a size; the last has the rest."""
+    done, waiting, held = 0, list[np.ndarray](), 0
+    for calls in parts:
+        waiting.append(calls)
+        held += calls.shape[1]
+        last = done + held == len(names)
+        while held >= size or (last and held):
+            together = np.concatenate(waiting, axis=1)
+            take = min(size, held)
+            waiting, held = [together[:, take:]], held - take
+            part = slice(done, done + take)
+            done += take
+            own = {column: values[part] for column, values in labels.items()}
+            yield Genotypes(np.ascontiguousarray(together[:, :take]), variants, names[part], own, phased)

@@ -6,13 +6,13 @@ digests, and names, types, shapes and bounds with the schema of the family, befo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,54 +20,30 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..errors import MissingModel, ModelError, UsageError
+from ..errors import MissingModel, ModelError, PgcganError, UsageError
 from ..genotypes import Variants
+from ..labels import MOST_PEOPLE
 from ..runtime.files import check_regular, open_regular, read_regular, whole_directory, whole_file, write_text
 from ..text import LARGEST, are_texts, is_whole, json_content, visible
+from ..variants import COLUMNS
 
 FORMAT = 3
 MODEL, SITES, ARRAYS, CARD = "model.json", "sites.json", "arrays.safetensors", "MODEL_CARD.md"
 CHECKPOINT, RUN, LOG = "training.safetensors", "run.json", "log.jsonl"  # of a training that has not finished
-_MOST_PEOPLE = 1 << 40  # of a label
 _MADE_TEXTS = ("pgcgan", "python", "command", "date", "source", "window")  # of the provenance
 RELEASES = "releases.json"  # people released of this model; written after it, so it has no digest
 PLAN = "plan"  # of a genome whose windows are being fitted
 
 
 class Array(NamedTuple):
-    """What an array of a model must be.
+    """What an array of a model must be."""
 
-    Parameters
-    ----------
-    dtype : str
-        In memory. Whole numbers are stored in the smallest type that holds them.
-    shape : tuple of int or str
-        A length by name must be the same wherever the name stands; "labels" and "sites" are those of the model.
-    least, most : float
-        Bounds of the values; numbers must be finite unless a bound is.
-    """
-
-    dtype: str
+    dtype: str  # in memory; whole numbers are stored in the smallest type that holds them
+    # a length by name must be the same wherever the name stands; "labels" and "sites" are those of the model, "gaps"
+    # those between its sites, and "levels" the most alt alleles that a row has at a site
     shape: tuple[int | str, ...]
-    least: float = -np.finfo(np.float64).max
+    least: float = -np.finfo(np.float64).max  # bounds of the values; numbers must be finite unless a bound is not
     most: float = np.finfo(np.float64).max
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """The content of a model directory.
-
-    Parameters
-    ----------
-    metadata : mapping
-        `model.json`.
-    variants : Variants
-    arrays : mapping of str to array
-    """
-
-    metadata: Mapping[str, Any]
-    variants: Variants
-    arrays: Mapping[str, np.ndarray]
 
 
 def write_model(
@@ -78,21 +54,13 @@ def write_model(
     card: str | None,
     force: bool = False,
 ) -> Path:
-    """Write a model directory, whole or not at all; without a card if that is None.
-
-    Raises
-    ------
-    ModelError
-        If an array holds values that are not numbers.
-    UsageError
-        If something is there and `force` is not set, or it cannot be written.
-    """
+    """Write a model directory, whole or not at all; without a card if that is None."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ModelError(f"The model holds values of {name} that are not numbers; it is not written.")
     unfinished = (SITES, ARRAYS, CARD, CHECKPOINT, RUN, LOG, RELEASES)
     with whole_directory(path, MODEL, others=unfinished, force=force) as folder:
-        columns = {name: getattr(variants, name).tolist() for name in ("contig", "position", "id", "ref", "alt")}
+        columns = {name: getattr(variants, name).tolist() for name in COLUMNS}
         contigs = {"contig_lengths": dict(variants.contig_lengths), "assembly": variants.assembly}
         write_json(folder / SITES, {**columns, **contigs})
         write_arrays(folder / ARRAYS, {name: _narrowed(array) for name, array in arrays.items()})
@@ -136,37 +104,23 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{directory} has the model format {metadata.get('format')!r}; this version reads {FORMAT}. Update "
             "pgcgan, or train the model again."
         )
-    try:
+    with naming_damage(directory):
         _check_metadata(metadata)
-    except (KeyError, ValueError) as error:
-        raise damaged(directory, error) from None
     return metadata
 
 
-def read_model(path: str | os.PathLike[str], schema: Mapping[str, Array]) -> StoredModel:
-    """Read a model directory whose arrays have this schema.
-
-    Raises
-    ------
-    ModelError
-        If the directory is not a finished model of this format, or is damaged.
-    """
-    directory = Path(path)
-    metadata = read_metadata(directory)
-    try:
-        for name in (SITES, ARRAYS):
-            if metadata["files"].get(name) != _digest(directory / name):
-                raise ValueError(f"{name} is not the file that was saved with {MODEL}")
-        variants = read_variants(directory)
-        arrays = _widened(read_arrays(directory / ARRAYS), schema)
-        check_arrays(arrays, schema, labels=len(metadata["label_counts"]), sites=len(variants))
-    except ModelError:
-        raise
-    except (KeyError, ValueError) as error:
-        raise damaged(directory, error) from None
-    except OSError as error:
-        raise ModelError(f"{directory} cannot be read: {error.filename or ''} {error.strerror}.") from None
-    return StoredModel(metadata, variants, arrays)
+def read_content(
+    directory: Path, metadata: Mapping[str, Any], schema: Mapping[str, Array]
+) -> tuple[Variants, dict[str, np.ndarray]]:
+    """Read the sites and the arrays of a model directory, whose files are those of its `model.json`."""
+    for name in (SITES, ARRAYS):
+        if metadata["files"].get(name) != _digest(directory / name):
+            raise ValueError(f"{name} is not the file that was saved with {MODEL}")
+    variants = read_variants(directory)
+    arrays = _widened(read_arrays(directory / ARRAYS), schema)
+    lengths = {"labels": len(metadata["label_counts"]), "sites": len(variants), "gaps": len(variants) - 1}
+    check_arrays(arrays, schema, **lengths, levels=1 if metadata["phased"] else metadata["ploidy"])
+    return variants, arrays
 
 
 def _narrowed(array: np.ndarray) -> np.ndarray:
@@ -187,21 +141,29 @@ def _widened(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array]) -> d
     return widened
 
 
-def damaged(directory: str | os.PathLike[str], error: Exception) -> ModelError:
-    """Return the error of a model directory that is damaged."""
-    text = str(error).rstrip(".")
-    return ModelError(f"{os.fspath(directory)} is damaged ({text}); train the model again.")
+@contextlib.contextmanager
+def naming_damage(directory: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what a damaged model directory makes of the code that reads it into a ModelError."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, PgcganError) as error:
+        text = str(error).rstrip(".")
+        raise ModelError(f"{os.fspath(directory)} is damaged ({text}); train the model again.") from None
+    except OSError as error:
+        name = error.filename or ""
+        raise ModelError(f"{os.fspath(directory)} cannot be read: {name} {error.strerror}.") from None
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:
     """Raise ValueError or KeyError if an entry that all families have is absent or of another type."""
-    counts, leak = metadata["label_counts"], metadata["expected_leak"]
+    label, counts, leak = metadata["label"], metadata["label_counts"], metadata["expected_leak"]
+    counted = isinstance(counts, dict) and all(is_whole(n, 1, MOST_PEOPLE) for n in counts.values())
     right = {
         "model": isinstance(metadata["model"], str),
-        "label": are_texts(metadata["label"]) and len(metadata["label"]) > 0,
-        "label_counts": isinstance(counts, dict)
-        and len(counts) > 0
-        and all(is_whole(n, 1, _MOST_PEOPLE) for n in counts.values()),
+        "label": are_texts(label) and len(label) > 0,
+        "label_counts": counted and len(counts) > 0,
         "phased": isinstance(metadata["phased"], bool),
         "ploidy": is_whole(metadata["ploidy"], 1, 2),
         "seed": is_whole(metadata["seed"], 0),
@@ -226,13 +188,7 @@ def _is_provenance(made: Any) -> bool:
 
 
 def read_variants(directory: Path) -> Variants:
-    """Read the sites of a model directory.
-
-    Raises
-    ------
-    KeyError, ValueError, DataError, ModelError
-        If a column is absent, or of another type or length.
-    """
+    """Read the sites of a model directory, within `naming_damage`."""
     sites = read_json(directory / SITES)
     if not isinstance(sites, dict):
         raise ValueError(f"{SITES} is not a JSON object")
@@ -249,20 +205,11 @@ def read_variants(directory: Path) -> Variants:
         raise ValueError(f"{SITES} has assembly: {_shortened(sites['assembly'])}")
     for name in ("contig", "ref", "alt"):
         sites[name] = list(map(sys.intern, sites[name]))  # one object for all equal texts, instead of one a site
-    names = ("contig", "position", "id", "ref", "alt", "contig_lengths", "assembly")
-    return Variants(**{name: sites[name] for name in names})
+    return Variants(**{name: sites[name] for name in (*COLUMNS, "contig_lengths", "assembly")})
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], schema: Mapping[str, Array], **lengths: int) -> None:
-    """Check names, types, shapes and bounds of arrays.
-
-    Parameters
-    ----------
-    arrays : mapping of str to array
-    schema : mapping of str to Array
-    **lengths
-        Lengths by name that are known.
-    """
+    """Raise ValueError unless arrays have the names, types, shapes and bounds of a schema, and the known lengths."""
     if arrays.keys() != schema.keys():
         odd = min(arrays.keys() ^ schema.keys())
         raise ValueError(f"the array {odd} is {'missing' if odd in schema else 'not expected'}")

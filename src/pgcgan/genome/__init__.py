@@ -11,6 +11,7 @@ fitted it also has a `plan`, which names the training people and is removed when
 from .evaluation import evaluate
 from .fitting import finish, fit_window, fit_windows, train
 from .model import GenomeModel
-from .plan import Plan, Source, make_plan
+from .plan import Plan, make_plan
+from .scan import Source
 
 __all__ = ["GenomeModel", "Plan", "Source", "evaluate", "finish", "fit_window", "fit_windows", "make_plan", "train"]

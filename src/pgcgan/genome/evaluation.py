@@ -18,7 +18,7 @@ from ..provenance import file_names
 from ..runtime.progress import OnEvent
 from ..variants import require_sites
 from .model import GenomeModel
-from .plan import Source, check_index, read_chunks
+from .scan import Source, read_chunks
 
 SITES = 5000  # of the genome, at which all metrics but those of seams are computed
 COMMON = 0.05
@@ -68,7 +68,7 @@ def evaluate(
     """
     say = on_event or (lambda event: None)
     for source in (real, synthetic):
-        check_index(source.path)
+        source.check_index()
     columns = list(label or model.label)
     variants = model.variants_
     begin = str(variants.contig[0]), int(variants.position[0]), int(variants.position[0])
@@ -81,9 +81,8 @@ def evaluate(
     common = np.zeros(len(variants), dtype=bool)
     pieces: tuple[list[Genotypes], list[Genotypes]] = ([], [])
     done = 0
-    for contig, first, last, end in read_chunks(variants, len(fitted) + synthetic.read(*begin).n_samples):
-        part = variants.select(slice(done, end))
-        both = [_at(source, contig, first, last, part) for source in (real, synthetic)]
+    for _, _, _, end in read_chunks(variants, len(fitted) + synthetic.read(*begin).n_samples):
+        both = [_at(source, variants.select(slice(done, end))) for source in (real, synthetic)]
         frequency = both[0].select(samples=np.flatnonzero(fitted)).allele_frequency()
         common[done:end] = np.nan_to_num(np.minimum(frequency, 1 - frequency)) >= COMMON
         # the first common site of each of so many chunks of equal length
@@ -99,7 +98,7 @@ def evaluate(
     trained, unseen = (whole.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
     holdout = None if train is None else unseen
     evaluation = evaluate_sites(trained, made, holdout=holdout, label=columns, seed=seed, on_event=on_event)
-    rows = [*_seams(model, common, real, synthetic, fitted, train is not None, seed)]
+    rows = [*_seams(model, common, (real, synthetic), fitted, train is not None, seed)]
     rows += _contigs(trained, made, holdout, columns, seed)
     remark = (
         f"All rows but those across seams and inside windows are at {whole.n_variants:,} common sites of "
@@ -114,62 +113,49 @@ def evaluate(
     return dataclasses.replace(evaluation, rows=(*evaluation.rows, *rows), provenance=how)
 
 
-def _at(source: Source, contig: str, first: int, last: int, wanted: Variants) -> Genotypes:
-    """Return the people of a source at sites of the model."""
-    genotypes = source.read(contig, first, last)
-    require_sites(genotypes.variants, wanted, f"of the model are not in {source.path}")
-    return genotypes.align(wanted)
+def _at(source: Source, sites: Variants) -> Genotypes:
+    """Return the people of a source at sites of a contig of the model."""
+    genotypes = source.read(str(sites.contig[0]), int(sites.position[0]), int(sites.position[-1]))
+    require_sites(genotypes.variants, sites, f"of the model are not in {source.path}")
+    return genotypes.align(sites)
 
 
 def _seams(
-    model: GenomeModel,
-    common: np.ndarray,
-    real: Source,
-    synthetic: Source,
-    fitted: np.ndarray,
-    unseen: bool,
-    seed: int,
+    model: GenomeModel, common: np.ndarray, sources: Sequence[Source], fitted: np.ndarray, unseen: bool, seed: int
 ) -> Iterator[Row]:
     """Yield the errors of r² across seams, and in the middle of windows."""
-    seams, middles = model.seams()
-    for name, cuts in (("LD RMSE, across seams", seams), ("LD RMSE, inside windows", middles)):
-        own, floor = [], []
+    for name, cuts in zip(("LD RMSE, across seams", "LD RMSE, inside windows"), model.seams(), strict=True):
+        errors, floors = [], []
         for cut in cuts:
-            around = _around(model, common, cut)
-            if around is None:
+            sites = _around(model.variants_.contig, common, cut)
+            if len(sites) < 2 * BESIDE:
                 continue
-            sites, behind = around
-            part = model.variants_.select(sites)
-            region = str(part.contig[0]), int(part.position[0]), int(part.position[-1])
-            people, made = (_at(source, *region, part) for source in (real, synthetic))
+            people, made = (_at(source, model.variants_.select(sites)) for source in sources)
             trained, others = (people.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
-            own.append(_squares(linkage_error(others if unseen else trained, made, behind)))
+            errors.append(linkage_error(others if unseen else trained, made, BESIDE))
             if unseen:
-                floor.append(_squares(linkage_error(others, trained, behind)))
-        if not own:
+                floors.append(linkage_error(others, trained, BESIDE))
+        if not errors:
             yield Row("linkage", name, "all", None, note=f"no seam has {BESIDE} common sites on both sides")
             continue
-        sums = np.array(own)
+        sums = _sums(errors)
         low, high = interval(lambda i, s=sums: _root(s[i]), len(sums), seed)
-        note = f"pairs of common sites less than {BESIDE} apart at {len(own)} places"
-        yield Row(
-            "linkage", name, "all", _root(sums), _root(np.array(floor)) if unseen else None, "lower", low, high, note
-        )
+        note = f"pairs of common sites less than {BESIDE} apart at {len(errors)} places"
+        floor = _root(_sums(floors)) if unseen else None
+        yield Row("linkage", name, "all", _root(sums), floor, "lower", low, high, note)
 
 
-def _around(model: GenomeModel, common: np.ndarray, cut: int) -> tuple[np.ndarray, int] | None:
-    """Return the common sites beside a cut, and how many of them lie before it."""
-    contig = model.variants_.contig
-    reach = np.flatnonzero(common[max(0, cut - _SEARCHED) : cut + _SEARCHED]) + max(0, cut - _SEARCHED)
-    reach = reach[contig[reach] == contig[cut]]
-    before, behind = reach[reach < cut][-BESIDE:], reach[reach >= cut][:BESIDE]
-    if len(before) < BESIDE or len(behind) < BESIDE:
-        return None
-    return np.concatenate([before, behind]), len(before)
+def _around(contig: np.ndarray, common: np.ndarray, cut: int) -> np.ndarray:
+    """Return the nearest common sites of the contig before and behind a cut, `BESIDE` of each if there are so many."""
+    start = max(0, cut - _SEARCHED)
+    near = np.flatnonzero(common[start : cut + _SEARCHED]) + start
+    near = near[contig[near] == contig[cut]]
+    return np.concatenate([near[near < cut][-BESIDE:], near[near >= cut][:BESIDE]])
 
 
-def _squares(errors: np.ndarray) -> tuple[float, float]:
-    return float(len(errors)), float(errors @ errors)
+def _sums(errors: Sequence[np.ndarray]) -> np.ndarray:
+    """Return how many errors there are at each place, and the sum of their squares: (places, 2)."""
+    return np.array([(len(of_place), of_place @ of_place) for of_place in errors], dtype=np.float64)
 
 
 def _root(sums: np.ndarray) -> float:

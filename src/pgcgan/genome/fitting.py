@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,8 @@ from ..runtime.executors import Executor, Serial
 from ..runtime.files import make_folder, workspace
 from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
-from .plan import WINDOWS, Plan, Source, make_plan
-from .scan import digest
+from .plan import METADATA, WINDOWS, Plan, make_plan
+from .scan import Source, digest, site_checksums
 
 NAME = "windows"  # of the family of generators
 _MARK = "window.json"
@@ -64,13 +63,13 @@ def train(
     ModelError
         If what is to be resumed belongs to other people or parameters.
     """
-    if resume and Path(directory, "plan", "plan.json").is_file():
+    if resume and Path(directory, store.PLAN, METADATA).is_file():
         _check_same(Plan.load(directory), source, size, options, directory)
     else:
         if resume and Path(directory, store.MODEL).is_file():
             raise UsageError(f"{directory} is a finished model; there is nothing to resume.")
-        how: dict[str, Any] = {"force": force or resume, "executor": executor, "on_event": on_event}
-        make_plan(source, directory, size=size, **how, **options)
+        force = force or resume
+        make_plan(source, directory, size=size, force=force, executor=executor, on_event=on_event, **options)
     fit_windows(directory, executor=executor, on_event=on_event)
     return finish(directory)
 
@@ -78,20 +77,14 @@ def train(
 def _check_same(
     plan: Plan, source: Source, size: int, options: dict[str, Any], directory: str | os.PathLike[str]
 ) -> None:
-    wanted = {"seed": 0, "label": ["super_pop"], "overlap": None, **options}
-    label, seed, overlap = list(wanted.pop("label")), wanted.pop("seed"), wanted.pop("overlap")
-    planned = dataclasses.replace(plan.source, samples=None)
+    asked = {"size": size, "seed": 0, "label": ["super_pop"], "overlap": None, **options}
+    asked["label"] = list(asked["label"])
+    planned = {"size": plan.size, "seed": plan.seed, "label": plan.label, "overlap": plan.overlap, **plan.parameters}
+    asked_source = dataclasses.replace(source, samples=None, options=dict(source.options))
+    planned_source = dataclasses.replace(plan.source, samples=None)
     first = plan.windows[0]
     people = source.read(first.contig, first.first, first.first).samples.tolist()
-    same = (planned, plan.size, plan.overlap, list(plan.label), plan.seed, dict(plan.parameters)) == (
-        dataclasses.replace(source, samples=None, options=dict(source.options)),
-        size,
-        overlap,
-        label,
-        seed,
-        wanted,
-    )
-    if not (same and people == plan.source.samples):
+    if (asked, asked_source, people) != (planned, planned_source, plan.source.samples):
         raise ModelError(
             f"The plan in {directory} was made of other people or with other parameters; resume with the same, or "
             "start again with --force."
@@ -146,7 +139,7 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
         return False
     with single_thread():
         people = plan.source.read(window.contig, window.first, window.last)
-        if people.n_variants != window.sites or digest(people) != plan.digests[index - 1]:
+        if people.n_variants != window.sites or digest(site_checksums(people)) != plan.digests[index - 1]:
             raise DataError(
                 f"{plan.source.path} is not what the plan in {directory} was made of: window {index} "
                 f"({window.contig}:{window.first}-{window.last}) differs; make the plan again with --force."
@@ -188,7 +181,7 @@ def finish(directory: str | os.PathLike[str]) -> Path:
         If windows are not fitted yet.
     """
     folder = Path(directory)
-    if (folder / store.MODEL).is_file() and not (folder / "plan" / "plan.json").is_file():
+    if (folder / store.MODEL).is_file() and not (folder / store.PLAN / METADATA).is_file():
         return folder
     plan = Plan.load(directory)
     absent = [str(w.index) for w in plan.windows if not _there(plan, directory, w.name)]
@@ -197,8 +190,13 @@ def finish(directory: str | os.PathLike[str]) -> Path:
             f"{len(absent)} of the {len(plan.windows)} windows of {directory} are not fitted: {listed(absent)}; "
             "pgcgan windows fit --index I fits one."
         )
-    for name in _left_over(folder):
-        shutil.rmtree(folder / WINDOWS / name, ignore_errors=True)
+    for path in (folder / WINDOWS).glob(".*"):  # what killed runs left
+        shutil.rmtree(path, ignore_errors=True)
+    windows = [store.read_json(folder / WINDOWS / window.name / store.MODEL) for window in plan.windows]
+    # what overlaps give away counts twice
+    leak = ExpectedLeak(
+        sum(window["expected_leak"]["free frequencies"] for window in windows), 2 * sum(plan.label_counts.values())
+    )
     store.write_json(
         folder / store.MODEL,
         {
@@ -215,22 +213,10 @@ def finish(directory: str | os.PathLike[str]) -> Path:
                 "ancestry": [dataclasses.asdict(of_label) for of_label in plan.ancestry],
                 "windows": [dataclasses.asdict(window) for window in plan.windows],
             },
-            "expected_leak": _expected_leak(plan, folder),
+            "expected_leak": leak.facts(),
             "provenance": dict(plan.made),
             "files": {},
         },
     )
-    Plan.drop(directory)
+    shutil.rmtree(folder / store.PLAN, ignore_errors=True)
     return folder
-
-
-def _expected_leak(plan: Plan, folder: Path) -> dict[str, Any]:
-    """Return what the counts of all windows are expected to give away; those of overlaps count twice."""
-    windows = [store.read_json(folder / WINDOWS / window.name / store.MODEL) for window in plan.windows]
-    free = sum(window["expected_leak"]["free frequencies"] for window in windows)
-    return ExpectedLeak(free, 2 * sum(plan.label_counts.values())).facts()
-
-
-def _left_over(folder: Path) -> Sequence[str]:
-    """Return the names of what killed runs left among the windows."""
-    return [path.name for path in (folder / WINDOWS).iterdir() if path.name.startswith(".")]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
@@ -16,6 +19,7 @@ from ..errors import ModelError, UsageError, listed
 from ..generators import store
 from ..generators.estimate import ExpectedLeak
 from ..generators.generator import Generator
+from ..generators.haplotype import HaplotypeModel
 from ..genotypes import Genotypes, Variants, require_genotypes
 from ..io import write, writer_of
 from ..io.outputs import folder_of
@@ -24,14 +28,17 @@ from ..labels import label_columns, sample_names, streams_of
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import check_regular, whole_directory, workspace
 from ..runtime.progress import OnEvent, reported
+from ..runtime.threads import single_thread
 from ..variants import concat_variants
 from .ancestry import LabelAncestry
 from .fitting import NAME, train
-from .plan import WINDOWS, Source, Window
-from .streams import STREAM, Stream, StreamedCalls, StreamFile, draw_contig, draw_stream
+from .plan import WINDOWS, Window
+from .scan import Source
 
 if TYPE_CHECKING:
     from ..metrics import Evaluation
+
+_STREAM = 512  # people drawn from one random stream
 
 
 class GenomeModel(Generator):
@@ -57,7 +64,7 @@ class GenomeModel(Generator):
     """
 
     name = NAME
-    people_per_stream = STREAM
+    people_per_stream = _STREAM
     least_people = 2
     schema: ClassVar = {}
 
@@ -116,26 +123,15 @@ class GenomeModel(Generator):
             people = Source(str(file))
         elif not isinstance(people, Source):
             require_genotypes(people)
+        place = Path(directory or Path(self._temporary.name, "model"))
         with reported(on_event, progress) as events:
-            train(
-                people,
-                directory or Path(self._temporary.name, "model"),
-                size=self.size,
-                executor=executor,
-                resume=resume,
-                force=force,
-                on_event=events,
-                label=list(self.label),
-                seed=self.seed,
-                overlap=self.overlap,
-                **(self.of_windows or {}),
-            )
-        self._open(Path(directory or Path(self._temporary.name, "model")))
+            what = {"label": list(self.label), "seed": self.seed, "overlap": self.overlap, **(self.of_windows or {})}
+            how: dict[str, Any] = {"executor": executor, "resume": resume, "force": force, "on_event": events}
+            train(people, place, size=self.size, **how, **what)
+        self._open(place, store.read_metadata(place))
         return self
 
-    def _open(self, directory: Path) -> None:
-        """Take what a directory of finished windows says."""
-        metadata = store.read_metadata(directory)
+    def _open(self, directory: Path, metadata: Mapping[str, Any]) -> None:
         details = metadata["details"]
         self.directory_, self._details_of_file = directory, details
         self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
@@ -144,8 +140,7 @@ class GenomeModel(Generator):
         if not self.windows_ or [window.index for window in self.windows_] != list(range(1, 1 + len(self.windows_))):
             raise ValueError("its windows are not numbered from 1 on")
         self._ancestry = [LabelAncestry(**of_label) for of_label in details["ancestry"]]
-        leak = metadata["expected_leak"]
-        self._free_frequencies = None if leak is None else leak["free frequencies"]
+        self._leak = metadata["expected_leak"]
         if len(self._ancestry) != len(self.label_counts_):
             raise ValueError(f"there is no ancestry for each of {len(self.label_counts_)} labels")
         for window in self.windows_:
@@ -162,45 +157,30 @@ class GenomeModel(Generator):
         parts = []
         for window in windows:
             place = self.directory_ / WINDOWS / window.name
-            try:
+            with store.naming_damage(place):
                 sites = store.read_variants(place)
                 if len(sites) != window.sites:
                     raise ValueError(f"it has {len(sites)} sites instead of {window.sites}")
-            except ModelError:
-                raise
-            except (KeyError, ValueError) as error:
-                raise store.damaged(place, error) from None
             parts.append(sites.select(slice(window.overlap, None)))
         return concat_variants(parts)
 
     @property
     def contigs(self) -> list[list[Window]]:
         """Windows by contig."""
-        windows: dict[str, list[Window]] = {}
-        for window in self.windows_:
-            windows.setdefault(window.contig, []).append(window)
-        return list(windows.values())
+        return [list(windows) for _, windows in groupby(self.windows_, lambda window: window.contig)]
 
     def seams(self) -> tuple[list[int], list[int]]:
         """Return the first sites behind the seams, and the sites in the middle of the windows, counted from 0."""
-        seams: list[int] = []
-        middles: list[int] = []
-        site = 0
-        for windows in self.contigs:
-            for window in windows:
-                if window is not windows[0]:
-                    seams.append(site)
-                own = window.sites - window.overlap
-                middles.append(site + own // 2)
-                site += own
-        return seams, middles
+        own = np.array([window.sites - window.overlap for window in self.windows_])
+        start = np.cumsum(own) - own
+        seams = [int(start[right.index - 1]) for left, right in pairwise(self.windows_) if left.contig == right.contig]
+        return seams, (start + own // 2).tolist()
 
     @property
     def expected_leak_(self) -> ExpectedLeak | None:
         """What the counts of all windows are expected to give away; None for a model that has not counted them."""
-        if self._free_frequencies is None:
-            return None
-        return ExpectedLeak(self._free_frequencies, 2 * sum(self.label_counts_.values()))
+        people = sum(self.label_counts_.values())
+        return None if self._leak is None else ExpectedLeak(self._leak["free frequencies"], 2 * people)
 
     def _site_facts(self) -> dict[str, Any]:
         spans = {of[0].contig: f"{of[0].first}-{of[-1].last} ({len(of)} windows)" for of in self.contigs}
@@ -265,17 +245,20 @@ class GenomeModel(Generator):
         writer, runs = writer_of(path), executor or Serial()
         folder = tempfile.gettempdir() if path == "-" else folder_of(path)
         with workspace(os.path.abspath(folder)) as where:
-            first, calls, promises = 0, StreamedCalls(self.ploidy_, on_event), []
+            first, calls, promises = 0, _StreamedCalls(self.ploidy_, on_event), []
             directory = os.path.abspath(self.directory_)
-            for stream in self._stream_plan(plan, before, seed):
-                site = 0
+            for name, number, part in streams_of(plan, before, _STREAM):
+                ancestry = self._ancestry[list(self.label_counts_).index(name)]
+                of_stream = [seed, 2, zlib.crc32(name.encode()), number]
+                last, site = first + part.stop - part.start, 0
                 for windows in chosen:
                     target = os.path.join(where, str(len(calls.files)))
-                    promises.append(runs.submit(draw_stream, stream, directory, windows, target, unphased))
-                    sites = sum(w.sites - w.overlap for w in windows)
-                    calls.files.append(StreamFile(target, site, sites, first, stream.count))
-                    site += sites
-                first += stream.count
+                    task = (directory, windows, ancestry, of_stream, part, target, unphased)
+                    promises.append(runs.submit(_draw_stream, *task))
+                    end = site + sum(w.sites - w.overlap for w in windows)
+                    calls.files.append((target, slice(site, end), slice(first, last)))
+                    site = end
+                first = last
             for done, promise in enumerate(promises, start=1):
                 promise.result()
                 if on_event is not None:
@@ -300,17 +283,9 @@ class GenomeModel(Generator):
         return [of for name, of in of_contig.items() if name in wanted]
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
-        randoms = random.spawn(len(self.windows_) + 1)
-        drawn = self._ancestry[label].draw(people, randoms[0])
-        contigs = [draw_contig(self.directory_, of, *drawn, randoms) for of in self.contigs]
-        calls = np.concatenate([own for windows in contigs for own in windows])
+        parts = _draw_windows(self.directory_, self.windows_, self._ancestry[label], people, random)
+        calls = np.concatenate(list(parts))
         return calls.reshape(len(calls), -1).T if self.n_states == 2 else calls.sum(axis=2, dtype=np.int8).T
-
-    def _stream_plan(self, plan: Mapping[str, int], before: Mapping[str, int], seed: int) -> Iterator[Stream]:
-        order = list(self.label_counts_)
-        for name, start, part in streams_of(plan, before, STREAM):
-            ancestry, count = self._ancestry[order.index(name)], part.stop - part.start
-            yield Stream(name, start, part.start, count, seed, ancestry, len(self.windows_))
 
     # ---- files ------------------------------------------------------------------------------------------------
 
@@ -337,36 +312,97 @@ class GenomeModel(Generator):
             shutil.copyfile(self.directory_ / store.MODEL, folder / store.MODEL)
         return Path(path)
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a genome-wide model; its windows are read as they are needed.
-
-        Raises
-        ------
-        ModelError
-            If the model is not finished, damaged, or of another format or family.
-        """
-        metadata = store.read_metadata(path)
-        if metadata["model"] != cls.name:
-            raise ModelError(f"{os.fspath(path)} holds a {metadata['model']} model, not a genome-wide one.")
-        try:
-            model = cls(metadata["label"], seed=metadata["seed"], **metadata["parameters"])
-            model.check_parameters()
-            model._open(Path(path))
-        except ModelError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise store.damaged(path, error) from None
-        return model
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {}
-
-    def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
-        """Do nothing: the arrays are those of the windows."""
-
 
 def _copy_regular(source: str, target: str) -> None:
     """Copy a file of a model; a device has no end."""
     check_regular(source)
     shutil.copyfile(source, target)
+
+
+# ---- streams of people: drawn together through the windows, on any number of workers ------------------------------
+
+
+def _draw_windows(
+    directory: str | os.PathLike[str],
+    windows: Sequence[Window],
+    label: LabelAncestry,
+    people: int,
+    random: np.random.Generator,
+) -> Iterator[np.ndarray]:
+    """Draw people of a label through windows: int8, (own sites, people, ploidy), of one after the other.
+
+    Within a contig haplotypes continue from window to window. Each window has a random stream of its own, so that it is
+    the same to draw one contig or all.
+    """
+    randoms = random.spawn(windows[-1].index + 1)
+    population, ancestry = label.draw(people, randoms[0])
+    before: np.ndarray | None = None
+    for window in windows:
+        with single_thread():
+            model = HaplotypeModel.load(Path(directory, WINDOWS, window.name))
+            if (len(model.variants_), len(model.label_counts_) > population.max()) != (window.sites, True):
+                raise ModelError(f"The window {window.name} of {directory} is that of another model; train it again.")
+            left = before[len(before) - window.overlap :] if before is not None and window.overlap else None
+            own = model.draw(population, randoms[window.index], ancestry=ancestry, left=left)[window.overlap :]
+        yield own
+        before = own if left is None else np.concatenate([left, own])
+
+
+def _draw_stream(
+    directory: str,
+    windows: Sequence[Window],
+    label: LabelAncestry,
+    seed: Sequence[int],
+    part: slice,
+    target: str,
+    unphased: bool,
+) -> None:
+    """Draw the people of a stream at the sites of a contig and write some of them to a file, one bit an allele.
+
+    A row of whole bytes is a site: the alleles of all people at it (`numpy.packbits`), sorted within each call if
+    they are to be unphased.
+    """
+    random = np.random.default_rng(seed)
+    partial = f"{target}.{socket.gethostname()}.{os.getpid()}.tmp"
+    try:
+        with open(partial, "wb") as file:
+            for drawn in _draw_windows(directory, windows, label, _STREAM, random):
+                calls = np.sort(drawn[:, part], axis=2) if unphased else drawn[:, part]
+                file.write(np.packbits(calls.reshape(len(calls), -1).astype(bool), axis=1).tobytes())
+    except OSError as error:
+        raise UsageError(
+            f"The genotypes cannot be stored in {os.path.dirname(target)} while they are generated: "
+            f"{error.strerror or error}."
+        ) from None
+    os.replace(partial, target)
+
+
+class _StreamedCalls:
+    """Calls in the files of `_draw_stream`, read by sites: what writers need of calls.
+
+    The files are added to `files` with where their sites and their people lie in the whole, and then the `shape` is
+    set. `on_event`, if there is one, is called with {"stage": "writing", "fraction"}.
+    """
+
+    def __init__(self, ploidy: int, on_event: OnEvent | None):
+        self.files: list[tuple[str, slice, slice]] = []
+        self.shape = (0, 0, ploidy)
+        self._on_event = on_event
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Return the calls of all people at a range of sites: int8, shape (sites, samples, ploidy)."""
+        start, stop, _ = part.indices(self.shape[0])
+        _, people, ploidy = self.shape
+        calls = np.empty((max(0, stop - start), people, ploidy), dtype=np.int8)
+        for path, sites, some in self.files:
+            low, high = max(start, sites.start), min(stop, sites.stop)
+            if low >= high:
+                continue
+            alleles = (some.stop - some.start) * ploidy
+            width = (alleles + 7) // 8
+            packed = np.fromfile(path, np.uint8, (high - low) * width, offset=(low - sites.start) * width)
+            bits = np.unpackbits(packed.reshape(-1, width), axis=1, count=alleles)
+            calls[low - start : high - start, some] = bits.reshape(high - low, -1, ploidy)
+        if self._on_event is not None and self.shape[0]:
+            self._on_event({"stage": "writing", "fraction": stop / self.shape[0]})
+        return calls

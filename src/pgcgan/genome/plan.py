@@ -1,4 +1,4 @@
-"""The plan of a genome-wide model: its windows, and the ancestry of its people."""
+"""The plan of a genome-wide model: its windows, cut at low linkage disequilibrium, and the ancestry of its people."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
@@ -18,88 +18,37 @@ from ..errors import DataError, ModelError, UsageError
 from ..generators import store
 from ..generators.haplotype import HaplotypeModel
 from ..generators.haplotype.person_ancestry import KnownAncestry
-from ..genotypes import Genotypes, Variants
-from ..io import read
-from ..io.index import index_of
-from ..io.vcf_write import VCF_SUFFIXES
-from ..labels import label_groups
+from ..generators.parameters import check_names
+from ..numerics import fill_missing, standardise
 from ..provenance import provenance
 from ..runtime.executors import Executor, Serial
 from ..runtime.files import make_folder
 from ..runtime.progress import OnEvent
 from ..runtime.threads import single_thread
 from ..text import LARGEST, is_unicode, without_secrets
-from .ancestry import LabelAncestry, label_ancestry
-from .breakpoints import BESIDE, SEARCHED, even_breakpoints, linkage_across, thinned_rows
-from .scan import Chunk, GenomeScan, joined_checksums
+from .ancestry import LabelAncestry, find_ancestry, label_ancestry
+from .scan import GenomeScan, Source, digest, scan_genome
 
 WINDOWS = "windows"  # the folder of the windows
 LEAST_SITES = 50  # of a window
 OVERLAP = 1000  # sites, and at most
 OVERLAP_SHARE = 0.25  # of a window
-_BLOCK_ALLELES = 1 << 26  # read at a time
-_PLAN, _METADATA, _ANCESTRY = store.PLAN, "plan.json", "ancestry.safetensors"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the training people are: a file that can be read by region.
-
-    Parameters
-    ----------
-    path, panel : str
-        As in `pgcgan.read`.
-    options : mapping
-        Further options of `pgcgan.read`, `region` and `samples` aside.
-    samples : sequence of str, or callable, optional
-        The people, as in `pgcgan.read`; everybody by default.
-    """
-
-    path: str
-    panel: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    samples: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None
-
-    def read(self, contig: str, first: int, last: int) -> Genotypes:
-        """Return the people at the sites between two positions (1-based, both included)."""
-        return read(self.path, self.panel, region=f"{contig}:{first}-{last}", samples=self.samples, **self.options)
-
-    def sites(self) -> tuple[Variants, int]:
-        """Return all sites of the file, and the number of people in it."""
-        count = 0
-
-        def one(present: list[str]) -> list[str]:
-            nonlocal count
-            count = len(present)
-            return present[:1]
-
-        plain = {k: v for k, v in self.options.items() if k not in ("min_maf", "population_map", "intersect")}
-        return read(self.path, samples=one, **plain).variants, count
+_SEARCHED = 0.1  # of a window, on either side of the breakpoint of windows of equal size
+_BESIDE = 50  # sites on either side of a breakpoint between which linkage is measured
+_ROWS = 2000  # that it is measured with
+METADATA, _ANCESTRY = "plan.json", "ancestry.safetensors"
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window of consecutive sites.
+    """A window of consecutive sites; its overlap are the last sites of the window before, which it also covers."""
 
-    Parameters
-    ----------
-    index : int
-        From 1 on, in the order of the genome.
-    contig : str
-    first, last : int
-        Positions of the first and the last site (1-based), the overlap included.
-    sites : int
-        How many there are, the overlap included.
-    overlap : int
-        How many of them are the last ones of the window before; 0 at the beginning of a contig.
-    """
-
-    index: int
+    index: int  # from 1 on, in the order of the genome
     contig: str
-    first: int
+    first: int  # position of the first site (1-based), the overlap included
     last: int
-    sites: int
-    overlap: int
+    sites: int  # how many there are, the overlap included
+    overlap: int  # how many of them are in the window before; 0 at the beginning of a contig
 
     def __post_init__(self) -> None:
         """Raise ValueError where a file says what no window is."""
@@ -115,58 +64,31 @@ class Window:
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows to fit, and everything needed for it.
-
-    Parameters
-    ----------
-    source : Source
-    label : sequence of str
-    seed : int
-    parameters : mapping
-        Parameters of `HaplotypeModel`.
-    size : int
-        Sites that a window was to have.
-    overlap : int, optional
-        Sites of the window before that it was to have besides.
-    windows : list of Window
-    digests : list of str
-        Digests of the data of each window; see `scan.digest`.
-    label_counts : dict of str to int
-    phased : bool
-    ploidy : int
-    axes : int
-        Of ancestry.
-    ancestry : list of LabelAncestry
-        Of each label.
-    made : mapping
-        Provenance.
-    identity : str
-        The same for the same data, parameters and ancestry.
-    """
+    """Windows to fit, and everything needed for it."""
 
     source: Source
     label: Sequence[str]
     seed: int
-    parameters: Mapping[str, Any]
-    size: int
-    overlap: int | None
+    parameters: Mapping[str, Any]  # of `HaplotypeModel`
+    size: int  # sites that a window was to have
+    overlap: int | None  # sites of the window before that it was to have besides
     windows: list[Window]
-    digests: list[str]
+    digests: list[str]  # of the data of each window; see `scan.digest`
     label_counts: dict[str, int]
     phased: bool
     ploidy: int
-    axes: int
-    ancestry: list[LabelAncestry]
-    made: Mapping[str, Any]
-    identity: str
+    axes: int  # of ancestry
+    ancestry: list[LabelAncestry]  # of each label
+    made: Mapping[str, Any]  # provenance
+    identity: str  # the same for the same data, parameters and ancestry
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Self:
         """Read the plan of a directory."""
-        folder = Path(directory, _PLAN)
-        if not (folder / _METADATA).is_file():
+        folder = Path(directory, store.PLAN)
+        if not (folder / METADATA).is_file():
             raise ModelError(f"There is no plan in {directory}; pgcgan windows plan … -o {directory} makes one.")
-        metadata = store.read_json(folder / _METADATA)
+        metadata = store.read_json(folder / METADATA)
         if metadata.pop("format", None) != store.FORMAT:
             raise ModelError(f"The plan in {directory} is of another version of pgcgan; make it again with --force.")
         try:
@@ -176,19 +98,14 @@ class Plan:
             return cls(**metadata)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(
-                f"{folder / _METADATA} is not a whole plan ({error}); make it again with --force."
+                f"{folder / METADATA} is not a whole plan ({error}); make it again with --force."
             ) from None
 
     @staticmethod
     def people(directory: str | os.PathLike[str]) -> tuple[np.ndarray, KnownAncestry]:
         """Read the population of each person, numbered from 0, and the ancestry of the people."""
-        arrays = store.read_arrays(Path(directory, _PLAN, _ANCESTRY))
+        arrays = store.read_arrays(Path(directory, store.PLAN, _ANCESTRY))
         return arrays["population"], KnownAncestry(arrays["z"], arrays["spread"])
-
-    @staticmethod
-    def drop(directory: str | os.PathLike[str]) -> None:
-        """Remove the plan, and with it everything that is known of the people."""
-        shutil.rmtree(Path(directory, _PLAN), ignore_errors=True)
 
 
 def make_plan(
@@ -246,20 +163,21 @@ def make_plan(
             raise UsageError(f"{path} holds a key, which a plan would keep on disk; download the file, and name that.")
         if not is_unicode(path):
             raise UsageError(f"The name {path} is not UTF-8 and cannot be kept in a plan; rename the file.")
-    check_index(source.path)
+    source.check_index()
     folder = Path(directory)
     _make_room(folder, force)
     say = on_event or (lambda event: None)
     runs = executor or Serial()
-    scan, source = _scan(source, label, runs, say)
+    scan = scan_genome(source, label, runs, say)
+    names, of_label, counts = np.unique(scan.label, return_inverse=True, return_counts=True)
     with single_thread():
-        population, ancestry = scan.ancestry()
-        of_label = np.unique(scan.label_group, return_inverse=True)[1]
+        population, ancestry = find_ancestry(scan.common, of_label)
     most_overlap = min(OVERLAP, int(OVERLAP_SHARE * size)) if overlap is None else overlap
-    windows, digests = _windows(source, scan, size, most_overlap, runs, say)
-    names, counts = np.unique(scan.label_group, return_counts=True)
+    windows, digests = _windows(scan, size, most_overlap, runs, say)
+    described = repr((digests, windows, list(label), seed, sorted(parameters.items()), scan.source.samples)).encode()
+    arrays = {"population": population, "z": ancestry.z, "spread": ancestry.spread}
     plan = Plan(
-        source=source,
+        source=scan.source,
         label=list(label),
         seed=seed,
         parameters=parameters,
@@ -273,71 +191,19 @@ def make_plan(
         axes=ancestry.z.shape[1],
         ancestry=label_ancestry(of_label, population, ancestry.spread),
         made=provenance(seed, label=list(label), source=os.path.basename(source.path)),
-        identity="",
+        identity=hashlib.sha256(described + b"".join(of.tobytes() for of in arrays.values())).hexdigest(),
     )
-    described = repr((digests, windows, plan.label, seed, sorted(parameters.items()), source.samples)).encode()
-    arrays = {"population": population, "z": ancestry.z, "spread": ancestry.spread}
-    mark = hashlib.sha256(described + b"".join(of.tobytes() for of in arrays.values()))
-    plan = dataclasses.replace(plan, identity=mark.hexdigest())
-    make_folder(folder / _PLAN)
-    store.write_arrays(folder / _PLAN / _ANCESTRY, arrays)
+    make_folder(folder / store.PLAN)
+    store.write_arrays(folder / store.PLAN / _ANCESTRY, arrays)
     # last: without it there is no plan
-    store.write_json(folder / _PLAN / _METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
+    store.write_json(folder / store.PLAN / METADATA, {"format": store.FORMAT, **dataclasses.asdict(plan)})
     return plan
-
-
-def _scan(source: Source, label: Sequence[str], runs: Executor, say: OnEvent) -> tuple[GenomeScan, Source]:
-    """Read the genome once, a chunk of sites at a time; return the scan, and the source with the people's names."""
-    variants, people = source.sites()
-    chunks = list(read_chunks(variants, people))
-    if not chunks:
-        raise DataError(f"No site of {source.path} is left to train on.")
-    contig, first, _, _ = chunks[0]
-    some = source.read(contig, first, first)
-    source = dataclasses.replace(source, samples=[str(name) for name in some.samples])
-    promises = [runs.submit(_scan_chunk, source, *chunk, len(variants)) for chunk in chunks]
-    scanned: list[Chunk] = []
-    for promise, (_, _, _, end) in zip(promises, chunks, strict=True):
-        scanned.append(promise.result())
-        say({"stage": "planning", "fraction": 0.8 * end / len(variants), "detail": f"{end:,} sites"})
-    scan = GenomeScan(scanned, label_groups(some.labels, label).astype(str))
-    if not scan.n_sites:
-        raise DataError(f"No site of {source.path} is left to train on.")
-    return scan, source
-
-
-def _scan_chunk(source: Source, contig: str, first: int, last: int, end: int, expected: int) -> Chunk:
-    return Chunk.of(contig, source.read(contig, first, last), end, expected)
-
-
-def _windows(
-    source: Source, scan: GenomeScan, size: int, most_overlap: int, runs: Executor, say: OnEvent
-) -> tuple[list[Window], list[str]]:
-    """Cut all contigs; return the windows and the digests of their data."""
-    windows: list[Window] = []
-    digests: list[str] = []
-    promises = [runs.submit(_breakpoints, source, contig, where, size) for contig, (where, _) in scan.contigs.items()]
-    for number, (promise, (contig, (where, checksums))) in enumerate(zip(promises, scan.contigs.items(), strict=True)):
-        breakpoints = promise.result()
-        for left, right in zip([0, *breakpoints], [*breakpoints, len(where)], strict=True):
-            # the first site that has the position of the site where the overlap would begin
-            begin = int(np.searchsorted(where, where[max(left - most_overlap, 0)])) if left and most_overlap else left
-            first, last = int(where[begin]), int(where[right - 1])
-            windows.append(Window(len(windows) + 1, contig, first, last, right - begin, left - begin))
-            digests.append(joined_checksums(checksums[begin:right]))
-        say({"stage": "planning", "fraction": 0.8 + 0.2 * (number + 1) / len(scan.contigs), "detail": contig})
-    return windows, digests
 
 
 def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, Any]) -> None:
     """Raise UsageError if the windows cannot be fitted with these parameters."""
-    unknown = [name for name in parameters if name not in HaplotypeModel.parameter_names()]
-    if unknown:
-        accepted = ", ".join(HaplotypeModel.parameter_names())
-        raise UsageError(
-            f"Windows (--windows) are fitted with the haplotype model, which has no parameter {unknown[0]!r}; "
-            f"accepted: {accepted}."
-        )
+    fitted_with = "Windows (--windows) are fitted with the haplotype model, which"
+    check_names(parameters, HaplotypeModel.parameter_names(), fitted_with)
     HaplotypeModel(label, seed=seed, **parameters).check_parameters()
     if parameters.get("private"):
         raise UsageError(
@@ -345,61 +211,82 @@ def _check_parameters(label: Sequence[str], seed: int, parameters: Mapping[str, 
         )
 
 
-def check_index(path: str) -> None:
-    """Stop where a file cannot be read by region."""
-    if path.endswith(VCF_SUFFIXES) and "://" not in path and index_of(path) is None:
-        raise UsageError(
-            f"{path} has no index, which reading by windows needs; make one with `tabix -p vcf {path}` or "
-            f"`bcftools index {path}` (of a bgzip-compressed file)."
-        )
-
-
 def _make_room(folder: Path, force: bool) -> None:
-    existing = [name for name in (store.MODEL, _PLAN, WINDOWS) if (folder / name).exists()]
+    existing = [name for name in (store.MODEL, store.PLAN, WINDOWS) if (folder / name).exists()]
     if existing and not force:
         raise UsageError(
             f"{folder} holds a model, finished or begun ({', '.join(existing)}); choose another directory, --force to "
             "replace it, or --resume to go on with it."
         )
     # without the first two it is no model, and no plan
-    for name in (store.MODEL, f"{_PLAN}/{_METADATA}", store.RELEASES):
+    for name in (store.MODEL, f"{store.PLAN}/{METADATA}", store.RELEASES):
         (folder / name).unlink(missing_ok=True)
-    for name in (_PLAN, WINDOWS):
+    for name in (store.PLAN, WINDOWS):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def read_chunks(variants: Variants, people: int) -> Iterator[tuple[str, int, int, int]]:
-    """Yield contig, first and last position of each chunk of sites to read, and the number of sites up to its end."""
-    most = max(1, _BLOCK_ALLELES // max(1, 2 * people))
-    edges = [0, *(np.flatnonzero(variants.contig[1:] != variants.contig[:-1]) + 1).tolist(), len(variants)]
-    for start, end in pairwise(edges):
-        positions = variants.position[start:end]
-        at = 0
-        while at < len(positions):
-            # sites of one position stay together
-            stop = int(np.searchsorted(positions, positions[min(at + most, len(positions)) - 1], side="right"))
-            yield str(variants.contig[start]), int(positions[at]), int(positions[stop - 1]), start + stop
-            at = stop
+def _windows(
+    scan: GenomeScan, size: int, most_overlap: int, runs: Executor, say: OnEvent
+) -> tuple[list[Window], list[str]]:
+    """Cut all contigs; return the windows and the digests of their data."""
+    windows: list[Window] = []
+    digests: list[str] = []
+    promises = [runs.submit(_breakpoints, scan.source, contig, at, size) for contig, (at, _) in scan.contigs.items()]
+    for done, (promise, (contig, (at, checksums))) in enumerate(zip(promises, scan.contigs.items(), strict=True), 1):
+        for left, right in pairwise([0, *promise.result(), len(at)]):
+            # the first site that has the position of the site where the overlap would begin
+            begin = int(np.searchsorted(at, at[max(left - most_overlap, 0)])) if left and most_overlap else left
+            windows.append(
+                Window(len(windows) + 1, contig, int(at[begin]), int(at[right - 1]), right - begin, left - begin)
+            )
+            digests.append(digest(checksums[begin:right]))
+        say({"stage": "planning", "fraction": 0.8 + 0.2 * done / len(scan.contigs), "detail": contig})
+    return windows, digests
 
 
 def _breakpoints(source: Source, contig: str, positions: np.ndarray, size: int) -> list[int]:
-    """Return the first sites of all windows of a contig but its first."""
+    """Return the first sites of all windows of a contig but its first, where linkage across them is least."""
     breakpoints = []
+    reach, beside = max(1, int(_SEARCHED * size)), max(1, min(_BESIDE, size // 5))
+    # a position is read as a whole
+    within = np.append(np.diff(positions, prepend=-1) == 0, False)
     for even in even_breakpoints(len(positions), size):
-        reach = max(1, int(SEARCHED * size))
-        beside = max(1, min(BESIDE, size // 5))
         low, high = max(even - reach - beside, 0), min(even + reach + beside, len(positions))
         low = int(np.searchsorted(positions, positions[low]))
         high = int(np.searchsorted(positions, positions[high - 1], side="right"))
         part = source.read(contig, int(positions[low]), int(positions[high - 1]))
         if part.n_variants != high - low:
             raise DataError(f"{source.path} has changed while it was read.")
-        linkage = linkage_across(thinned_rows(part.calls, part.phased), beside)
-        place = np.arange(low, high + 1)
-        linkage[np.abs(place - even) > reach] = np.inf
-        inside = np.flatnonzero((place > 0) & (place < len(positions)))
-        split = place[inside]
-        linkage[inside[positions[split] == positions[split - 1]]] = np.inf  # a position is read as a whole
+        if part.phased or part.ploidy == 1:
+            rows = part.calls.reshape(len(part.calls), -1).T
+        else:
+            rows = np.where((part.calls < 0).any(axis=2), -1, part.calls.sum(axis=2, dtype=np.int8)).T
+        linkage = linkage_across(rows[:: -(-len(rows) // _ROWS)], beside)
+        linkage[(np.abs(np.arange(low, high + 1) - even) > reach) | within[low : high + 1]] = np.inf
         if np.isfinite(linkage).any():
             breakpoints.append(low + int(linkage.argmin()))
     return breakpoints
+
+
+def even_breakpoints(sites: int, wanted: int) -> list[int]:
+    """Return the first sites of all windows of a contig but its first, for windows of equal size near `wanted`."""
+    count = max(1, round(sites / wanted))
+    return [sites * i // count for i in range(1, count)]
+
+
+def linkage_across(rows: np.ndarray, beside: int) -> np.ndarray:
+    """Return the mean r² between the `beside` sites before and after each possible breakpoint: float, (sites + 1,).
+
+    Entry c is for a breakpoint before site c; inf where there are not enough sites on both sides. r² is the square of
+    Pearson's r of alleles or dosages (rows, sites), missing states at their site's mean; 0 where a site does not vary.
+    """
+    states, sites = standardise(fill_missing(rows)), rows.shape[1]
+    linkage = np.full(sites + 1, np.inf)
+    squared = (states.T @ states).astype(np.float64) ** 2
+    # sums over rectangles by those from the corner
+    corner = np.zeros((sites + 1, sites + 1))
+    corner[1:, 1:] = squared.cumsum(axis=0).cumsum(axis=1)
+    at = np.arange(beside, sites - beside + 1)
+    total = corner[at, at + beside] - corner[at - beside, at + beside] - corner[at, at] + corner[at - beside, at]
+    linkage[at] = total / beside**2
+    return linkage
