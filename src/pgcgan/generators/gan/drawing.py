@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...runtime.threads import in_threads
+from ..haplotype.calibration import TrainingComparison
 from ..haplotype.code_model import CodeModel
 from ..haplotype.drawing import SINGLE_SITE, CodeSampler, Predictor
 from ..haplotype.person_ancestry import PersonAncestry
@@ -17,45 +21,18 @@ from .networks import BlockLayout, TiltGenerator
 
 _MOST_TABLE = 200_000_000  # numbers of 4 bytes
 _AT_A_TIME = 512  # rows
-
-
-class ChainTables:
-    """The log-probabilities of a chain, looked up: a tenth of the time of computing them.
-
-    Parameters
-    ----------
-    model : CodeModel
-        A chain without context tree and local ancestry.
-    """
-
-    def __init__(self, model: CodeModel):
-        before, self._group = [1, *model.sizes[:-1]], model.admixture.group
-        groups = int(self._group.max()) + 1
-        self._tables = [
-            model.chain.log_probs(b, np.tile(np.arange(n), groups), np.repeat(np.arange(groups), n)).reshape(
-                groups, n, -1
-            )
-            for b, n in enumerate(before)
-        ]
-
-    @staticmethod
-    def fit_into_memory(model: CodeModel) -> bool:
-        """Return whether the tables of a model are of a reasonable size."""
-        before = [1, *model.sizes[:-1]]
-        return model.n_labels * sum(a * b for a, b in zip(before, model.sizes, strict=True)) <= _MOST_TABLE
-
-    def predictor(self, label: np.ndarray) -> Predictor:
-        """Return what predicts the codes of rows of these labels."""
-        return _TablePredictor(self._tables, self._group[label])
+_FACTORS = (1.0, 0.75, 0.5, 0.25)  # on the tilt
 
 
 class _TablePredictor:
-    def __init__(self, tables: list[np.ndarray], label: np.ndarray):
-        self._tables, self._label, self._block = tables, label, 0
+    """Looks up the log-probabilities of each block, in tables of shape (groups, codes before, codes)."""
+
+    def __init__(self, tables: list[np.ndarray], group: np.ndarray, label: np.ndarray):
+        self._tables, self._group, self._block = tables, group[label], 0
         self._before = np.zeros(len(label), dtype=np.int64)
 
     def log_probs(self) -> np.ndarray:
-        looked_up: np.ndarray = self._tables[self._block][self._label, self._before]
+        looked_up: np.ndarray = self._tables[self._block][self._group, self._before]
         return looked_up
 
     def observe(self, codes: np.ndarray) -> None:
@@ -63,9 +40,21 @@ class _TablePredictor:
 
 
 def predictors_of(model: CodeModel) -> Callable[[np.ndarray], Predictor]:
-    """Return a function from labels of rows to what predicts their codes, the faster of two."""
+    """Return a function from labels of rows to what predicts their codes.
+
+    The log-probabilities of a chain are looked up, if their tables are of a reasonable size: a tenth of the time of
+    computing them.
+    """
+    before, group = [1, *model.sizes[:-1]], model.admixture.group
     is_chain = not any(model.context_tree.runs) and not model.admixture.switch_rate.any()
-    return ChainTables(model).predictor if is_chain and ChainTables.fit_into_memory(model) else model.predictor
+    if not is_chain or model.n_labels * sum(a * b for a, b in zip(before, model.sizes, strict=True)) > _MOST_TABLE:
+        return model.predictor
+    groups = int(group.max()) + 1
+    tables = [
+        model.chain.log_probs(b, np.tile(np.arange(n), groups), np.repeat(np.arange(groups), n)).reshape(groups, n, -1)
+        for b, n in enumerate(before)
+    ]
+    return partial(_TablePredictor, tables, group)
 
 
 def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
@@ -77,13 +66,7 @@ def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
 def ancestry_terms(layout: BlockLayout, ancestry: PersonAncestry, label: np.ndarray, normal: Tensor) -> list[Tensor]:
     """Return what the ancestry of rows adds to the logits of their codes, on the CPU: (blocks, rows, codes) by group.
 
-    Parameters
-    ----------
-    layout : BlockLayout
-    ancestry : PersonAncestry
-    label : array of int, shape (rows,)
-    normal : tensor (rows, axes)
-        Standard normal numbers.
+    `normal` are standard normal numbers (rows, axes).
     """
     z = (torch.from_numpy(ancestry.spread[label]) @ normal[:, :, None])[:, :, 0]
     by_code = z @ torch.from_numpy(np.concatenate(ancestry.loadings)).T
@@ -96,19 +79,9 @@ def draw_codes(
 ) -> tuple[Tensor, list[Tensor]]:
     """Draw codes block by block: the largest of log P(code | label, code before) + tilt + Gumbel noise.
 
-    Parameters
-    ----------
-    layout : BlockLayout
-    predictor : Predictor
-        Of the rows' labels.
-    tilts, noise : sequences of tensors (blocks, rows, codes)
-        For each group of blocks; the noise with what the ancestry of rows adds.
-
-    Returns
-    -------
-    codes : tensor of long (rows, blocks)
-    logits : list of tensors (blocks, rows, codes)
-        What the codes are the largest of, for each group of blocks; -1e9 where there is padding.
+    Tilts, noise (with what the ancestry of rows adds) and logits are tensors (blocks, rows, codes) for each group of
+    blocks. Returned are the codes, long (rows, blocks), and the logits that they are the largest of; -1e9 where there
+    is padding.
     """
     device = tilts[0].device
     logits = [tilt.detach().cpu() + gumbel for tilt, gumbel in zip(tilts, noise, strict=True)]
@@ -160,20 +133,13 @@ class TiltSampler(CodeSampler):
         return cls(model, 1.0, CodeSampler.of(model).label_bias, network, predictors_of(model))
 
     def draw_people(
-        self,
-        label: np.ndarray,
-        rows_per_person: int,
-        random: np.random.Generator,
-        *,
-        ancestry: np.ndarray | None = None,
-        begun: np.ndarray | None = None,
-        share: bool = False,
+        self, label: np.ndarray, rows_per_person: int, random: np.random.Generator, **options: Any
     ) -> np.ndarray:
-        """Draw the codes of people: int, shape (people, rows per person, blocks); parameters as in `CodeSampler`."""
+        """Draw the codes of people: int, shape (people, rows per person, blocks); options as in `draw`."""
         z = super().draw_ancestry(label, random)  # the two haplotypes of a person share it, and not the noise
         # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
         haplotypes = [
-            self.draw(label, random, ancestry=(self._tilts(label, random), z), share=share)
+            self.draw(label, random, ancestry=(self._tilts(label, random), z), **options)
             for _ in range(rows_per_person)
         ]
         return np.stack(haplotypes, axis=1)
@@ -205,3 +171,22 @@ class TiltSampler(CodeSampler):
             for z, k in zip(noise.split(_AT_A_TIME), torch.from_numpy(label).split(_AT_A_TIME), strict=True)
         ]
         return [(self.tilt_factor * torch.cat(of_group, 1)).numpy() for of_group in zip(*parts, strict=True)]
+
+
+def choose_tilt_factor(sampler: TiltSampler, comparison: TrainingComparison) -> float:
+    """Return the factor on the tilt at which synthetic rows lie among training rows most nearly as these do.
+
+    The critic sees few rows at a time. It drives the generator further than the training rows go: synthetic rows are
+    nearer to each other than real ones are, or too far from them. A part of the tilt corrects the counts and keeps
+    what they have right. Of four factors, that is chosen at which the two sides of adversarial accuracy (Yale et al.
+    2020) are nearest to one half. The sampler is not raked.
+    """
+    if comparison.is_small:
+        return _FACTORS[0]
+
+    def distance(factor: float) -> float:
+        _, aa_truth, aa_syn = comparison.measure(replace(sampler, tilt_factor=factor))
+        return abs(aa_truth - 0.5) + abs(aa_syn - 0.5)
+
+    distances = in_threads(distance, _FACTORS)
+    return _FACTORS[distances.index(min(distances))]

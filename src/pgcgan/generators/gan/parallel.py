@@ -16,18 +16,13 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
-def launched() -> bool:
-    """Return whether `torchrun` has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
     """Join the processes that `torchrun` has started; alone, do nothing.
 
     The processes but the first print nothing and leave Ctrl-C to the first.
     """
-    if not launched() or distributed.is_initialized():
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or distributed.is_initialized():
         yield
         return
     # gloo for tensors on CPUs, NCCL for those on GPUs: a machine with GPUs may be told to train on its CPUs
