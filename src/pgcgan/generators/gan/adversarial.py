@@ -182,7 +182,17 @@ class AdversarialModel(Generator):
 
         What is trained on, and how, is written beside the checkpoint, and compared when a training is resumed.
         """
-        run = self._run(rows)
+        digest = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.tobytes()).hexdigest()
+        of_time = ("threads", "checkpoint_seconds", "minutes")
+        run = {
+            "model": self.name,
+            "label": list(self.label),
+            "labels": list(rows.label_names),
+            "seed": self.seed,
+            "parameters": {name: value for name, value in self.parameters().items() if name not in of_time},
+            "people": digest,
+        }
+        run = json.loads(json.dumps(run))  # as it is read
         if resume:
             if not (directory / store.RUN).exists():
                 raise ModelError(f"There is no training in {directory} to resume; run again without --resume.")
@@ -206,20 +216,6 @@ class AdversarialModel(Generator):
                 (directory / store.CHECKPOINT).unlink(missing_ok=True)
                 store.write_json(directory / store.RUN, run)
             yield
-
-    def _run(self, rows: Rows) -> dict[str, Any]:
-        """Return what a resumed training must have in common with the interrupted one."""
-        digest = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.tobytes()).hexdigest()
-        of_time = ("threads", "checkpoint_seconds", "minutes")
-        run = {
-            "model": self.name,
-            "label": self.label,
-            "labels": rows.label_names,
-            "seed": self.seed,
-            "parameters": {name: value for name, value in self.parameters().items() if name not in of_time},
-            "people": digest,
-        }
-        return dict(json.loads(json.dumps(run)))
 
 
 def _local_rank() -> int:

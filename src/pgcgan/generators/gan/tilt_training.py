@@ -59,7 +59,7 @@ class TiltTraining(Task):
             self.generator = TiltGenerator(sizes, n_labels, model.width).to(device)
             start = leading_components(model.blocks_), component_scores(model.blocks_, codes, model.seed)
             profile, components = map(torch.from_numpy, start)
-            critic = Critic(sizes, n_labels, profile, components, model.critic_width, 3 * model.critic_width)
+            critic = Critic(sizes, n_labels, profile, components, model.critic_width)
             self.critic = critic.to(device)
         self.learned = copy.deepcopy(self.generator)  # the average of the generator
         self.networks = {"generator": self.generator, "average": self.learned, "critic": self.critic}
