@@ -19,13 +19,7 @@ def expected_cost(rows: Rows, find_blocks: Callable[[Rows, int], Blocks]) -> Est
     """Estimate peak memory and time of a fit.
 
     The sizes of all arrays are known but for the number of blocks and of their codes, which depends on linkage. So a
-    few windows of the data are cut into blocks.
-
-    Parameters
-    ----------
-    rows : Rows
-    find_blocks : callable
-        Returns the blocks of rows, given an overlap.
+    few windows of the data are cut into blocks, by a function of rows and an overlap.
     """
     n_rows, sites = rows.states.shape
     people, n_labels = len(rows.label), len(rows.label_names)

@@ -20,15 +20,9 @@ _AT_A_TIME = 2**20
 def discrete_gaussian(
     sigma: int, shape: tuple[int, ...], random_bytes: Callable[[int], bytes] = os.urandom
 ) -> np.ndarray:
-    """Return noise with P(x) ∝ exp(-x² / (2 σ²)) on the whole numbers: int64.
+    """Return noise with P(x) ∝ exp(-x² / (2 σ²)) on the whole numbers, σ from 1 to `LARGEST_SIGMA`: int64.
 
-    Parameters
-    ----------
-    sigma : int
-        σ, 1 to `LARGEST_SIGMA`.
-    shape : tuple of int
-    random_bytes : callable
-        The source of randomness: cryptographically secure by default.
+    The source of randomness is cryptographically secure by default.
     """
     if not 1 <= sigma <= LARGEST_SIGMA:
         raise ValueError(f"sigma is {sigma}; accepted: 1 to {LARGEST_SIGMA}")

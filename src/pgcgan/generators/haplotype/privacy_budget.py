@@ -23,34 +23,18 @@ _THRESHOLD_SHARE = 0.1  # of δ, for patterns that one person alone carries
 
 @dataclass(frozen=True)
 class Release:
-    """One table of counts that was released with noise.
-
-    Parameters
-    ----------
-    what : str
-    squared_sensitivity : int
-        Δ²: the largest squared distance between the tables of two cohorts that differ in one person.
-    sigma : int
-        Standard deviation of the noise on each count.
-    """
+    """One table of counts that was released with noise."""
 
     what: str
-    squared_sensitivity: int
-    sigma: int
+    squared_sensitivity: int  # Δ²: the largest squared distance between the tables of cohorts that differ in one person
+    sigma: int  # standard deviation of the noise on each count
 
 
 @dataclass
 class PrivacyBudget:
-    """What may be spent, and what has been.
+    """What may be spent, and what has been: epsilon and delta of all releases together.
 
-    Parameters
-    ----------
-    epsilon, delta : float
-        Of all releases together.
-    with_threshold : bool
-        True if patterns are searched for in the cohort, which takes a tenth of delta.
-    releases : list of Release
-        So far.
+    With a threshold, patterns are searched for in the cohort, which takes a tenth of delta.
     """
 
     epsilon: float
@@ -59,12 +43,9 @@ class PrivacyBudget:
     releases: list[Release] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        # the part of delta that the noise uses
+        self.gaussian_delta = self.delta * (1 - _THRESHOLD_SHARE) if self.with_threshold else self.delta
         self.noise_multiplier = noise_multiplier(self.epsilon, self.gaussian_delta)
-
-    @property
-    def gaussian_delta(self) -> float:
-        """The part of delta that the noise uses."""
-        return self.delta * (1 - _THRESHOLD_SHARE) if self.with_threshold else self.delta
 
     def spend(self, what: str, share: float, squared_sensitivity: int) -> int:
         """Record a release and return its σ: Δ z / √share, where σ = Δ z would spend everything; rounded up."""
@@ -98,14 +79,15 @@ class PrivacyBudget:
         spent = self.spent()
         if spent > self.epsilon:
             raise RuntimeError(f"the releases add up to epsilon {spent}, more than {self.epsilon}")
-        total = sum(r.squared_sensitivity / r.sigma**2 for r in self.releases)
+        parts = [r.squared_sensitivity / r.sigma**2 for r in self.releases]
         return {
             "epsilon": self.epsilon,
             "delta": self.delta,
             "unit": "one person with all haplotypes and the label, added or removed",
             "epsilon by the accountant": round(spent, 6),
             "releases": [
-                {**asdict(r), "share": round(r.squared_sensitivity / r.sigma**2 / total, 4)} for r in self.releases
+                {**asdict(r), "share": round(part / sum(parts), 4)}
+                for r, part in zip(self.releases, parts, strict=True)
             ],
         }
 
@@ -114,9 +96,8 @@ class PrivacyBudget:
 def noise_multiplier(epsilon: float, delta: float) -> float:
     """Return the least σ / Δ at which one Gaussian release is (epsilon, delta)-private."""
     dp_event, rdp, calibration = _accounting()
-    return float(
-        calibration.calibrate_dp_mechanism(rdp.RdpAccountant, dp_event.GaussianDpEvent, epsilon, delta, tol=1e-6)
-    )
+    least = calibration.calibrate_dp_mechanism(rdp.RdpAccountant, dp_event.GaussianDpEvent, epsilon, delta, tol=1e-6)
+    return float(least)
 
 
 def _accounting() -> tuple[Any, Any, Any]:
