@@ -110,22 +110,11 @@ def straight_through(logits: Sequence[Tensor], slopes: Sequence[Tensor], tempera
 
 @dataclass
 class TiltSampler(CodeSampler):
-    """Draws rows of block codes from a tilted chain, calibrated as the haplotype model is.
-
-    Parameters
-    ----------
-    model, inverse_temperature, label_bias
-        As in `CodeSampler`.
-    network : TiltGenerator
-    predictors : callable
-        From labels of rows to what predicts their codes without the tilt; see `predictors_of`.
-    tilt_factor : float
-        Factor on the tilt; see `choose_tilt_factor`.
-    """
+    """Draws rows of block codes from a tilted chain, calibrated as the haplotype model is."""
 
     network: TiltGenerator
-    predictors: Callable[[np.ndarray], Predictor]
-    tilt_factor: float = 1.0
+    predictors: Callable[[np.ndarray], Predictor]  # of `predictors_of`: without the tilt
+    tilt_factor: float = 1.0  # of `choose_tilt_factor`
 
     @classmethod
     def untrained(cls, model: CodeModel, network: TiltGenerator) -> TiltSampler:

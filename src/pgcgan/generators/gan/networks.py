@@ -160,16 +160,9 @@ class Critic(nn.Module):
     """Scores rows of block codes; a projection discriminator (Miyato, Koyama 2018) of the label.
 
     Three views of a row: convolutions along the positions, a dense map of what distinguishes the codes of each block
-    most, and the principal components of the whole row.
-
-    Parameters
-    ----------
-    sizes, n_labels, width
-        As in `TiltGenerator`.
-    profile : tensor (codes of all blocks, leading numbers)
-        Where the embedding of the codes starts: principal components of the templates of each block.
-    components : tensor (codes of all blocks, components)
-        What each code adds to the principal components of a row.
+    most, and the principal components of the whole row. `profile` (codes of all blocks, leading numbers) is where the
+    embedding of the codes starts: principal components of the templates of each block. `components` (codes of all
+    blocks, components) is what each code adds to the principal components of a row.
     """
 
     components: Tensor

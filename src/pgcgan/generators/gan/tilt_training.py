@@ -32,18 +32,10 @@ _COMPONENT_ROWS = 2000  # training rows that principal components are of
 
 
 class TiltTraining(Task):
-    """The networks of a model, their optimisers, and a step.
+    """The networks of a model that has its blocks and its code model, their optimisers, and a step.
 
-    Parameters
-    ----------
-    model : PGcGAN
-        With its blocks and its code model.
-    codes : array of int64, shape (rows, blocks)
-        Of all training rows; -1 is unknown.
-    label : array of int, shape (rows,)
-    validation : array of int
-        Rows kept out of the batches, which the model is measured with.
-    device : torch.device
+    `codes` are those of all training rows, int64 (rows, blocks), -1 where unknown, with their labels (rows,). The rows
+    of `validation` are kept out of the batches; the model is measured with them.
     """
 
     def __init__(

@@ -74,34 +74,19 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Budget:
-    """When a training ends, and what happens on the way.
-
-    Parameters
-    ----------
-    steps : int
-    minutes : float, optional
-        The training ends after so many minutes even if there are steps left.
-    measurements : int
-        How often the model is measured.
-    settled : float
-        Part of the training before which no measurement counts: what looks best there is luck.
-    patience : int
-        The training ends after so many measurements that count without a better score; 0 never ends it early.
-    checkpoint_seconds : float
-        Time between checkpoints.
-    """
+    """When a training ends, and what happens on the way."""
 
     steps: int
-    minutes: float | None = None
-    measurements: int = 20
-    settled: float = 0.5
-    patience: int = 0
-    checkpoint_seconds: float = 60.0
+    minutes: float | None = None  # the training ends after so many even if there are steps left
+    measurements: int = 20  # of the model, in all
+    settled: float = 0.5  # part of the training before which no measurement counts: what looks best there is luck
+    patience: int = 0  # the training ends after so many measurements that count without a better score; 0: never
+    checkpoint_seconds: float = 60.0  # between checkpoints
 
 
 @dataclass
 class Progress:
-    """How far a training has come; part of its checkpoint."""
+    """How far a training has come; with the state of the task, its checkpoint."""
 
     step: int = 0
     seconds: float = 0.0
@@ -112,6 +97,7 @@ class Progress:
     losses: list[float] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)  # at the last measurement
     history: list[dict[str, Any]] = field(default_factory=list)  # step, loss and metrics of all measurements
+    best: dict[str, Tensor] = field(default_factory=dict)  # weights at the best measurement
 
     def share(self, budget: Budget) -> float:
         """Return how much of a budget is spent: 0 to 1."""
@@ -141,13 +127,13 @@ def train(
     ModelError
         If there is no checkpoint to resume, or the training diverges again and again.
     """
-    now, best = Progress(), dict[str, Tensor]()
+    now = Progress()
     if resume and path is not None:
         state = checkpoint.read_state(path)
         task.load_state_dict(state["task"])
-        now, best = Progress(**state["progress"]), state["best"]
+        now = Progress(**state["progress"], best=state["best"])
     began, saved = time.monotonic() - now.seconds, time.monotonic()
-    good = copy.deepcopy((now, best, task.state_dict()))
+    good = copy.deepcopy((now, task.state_dict()))
     (done,) = agreed([now.share(budget)], task.device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _held_interrupt() as interrupt:
         while done < 1:
@@ -161,11 +147,11 @@ def train(
             now.losses = [*now.losses, abs(loss)][-_REMEMBERED:]
             due = int(budget.measurements * done) > int(budget.measurements * before)
             if diverged or (due and not _is_finite(task.state_dict())):
-                now, best = _retreat(task, good, now, problem or "weights that are no numbers")
+                now = _retreat(task, good, now, problem or "weights that are no numbers")
                 (done,) = agreed([now.share(budget)], task.device)
             elif due:
-                best = _measure(task, now, best, counts=done >= budget.settled)
-                good = copy.deepcopy((now, best, task.state_dict()))
+                _measure(task, now, counts=done >= budget.settled)
+                good = copy.deepcopy((now, task.state_dict()))
             if on_event is not None and is_first():
                 place = {"step": now.step, "steps": budget.steps, "fraction": done, "seconds": round(now.seconds, 2)}
                 measured = {"metrics": now.metrics, "history": now.history}
@@ -176,49 +162,45 @@ def train(
                 and is_first()
                 and (interrupted or time.monotonic() - saved > budget.checkpoint_seconds)
             ):
-                checkpoint.write_state(path, {"progress": vars(now), "best": best, "task": task.state_dict()})
+                progress = {name: value for name, value in vars(now).items() if name != "best"}
+                checkpoint.write_state(path, {"progress": progress, "best": now.best, "task": task.state_dict()})
                 saved = time.monotonic()
             if interrupted:
                 raise KeyboardInterrupt
             (plateau,) = agreed([budget.patience > 0 and now.measured_since >= budget.patience], task.device)
             if plateau:
                 break
-    return best or task.weights()
+    return now.best or task.weights()
 
 
-def _measure(task: Task, now: Progress, best: dict[str, Tensor], counts: bool) -> dict[str, Tensor]:
-    """Measure the model in the first process; return the weights of the best step so far."""
+def _measure(task: Task, now: Progress, counts: bool) -> None:
+    """Measure the model in the first process, and keep the weights in all if they are the best so far."""
     now.metrics = task.measure() if is_first() else {}
-    score, better = now.metrics.get("score") if counts else None, False
-    if score is not None:
-        better = now.best_score is None or score < now.best_score - _TIE
     now.history = [*now.history, {"step": now.step, "loss": statistics.median(now.losses), "metrics": now.metrics}]
+    score = now.metrics.get("score") if counts else None
+    better = score is not None and (now.best_score is None or score < now.best_score - _TIE)
     (flag,) = agreed([better], task.device)
-    if flag:
-        now.best_score, now.measured_since = score if score is not None else now.best_score, 0
-        return task.weights()
     if score is not None:
-        now.measured_since += 1
-    return best
+        now.best_score, now.measured_since = (score, 0) if better else (now.best_score, now.measured_since + 1)
+    if flag:
+        now.best = task.weights()
 
 
-def _retreat(
-    task: Task, good: tuple[Progress, dict[str, Tensor], dict[str, Any]], now: Progress, problem: str
-) -> tuple[Progress, dict[str, Tensor]]:
+def _retreat(task: Task, good: tuple[Progress, dict[str, Any]], now: Progress, problem: str) -> Progress:
     """Go back to the last good step, with smaller learning rates."""
     if now.retreats >= RETREATS:
         raise ModelError(
             f"Training diverged at step {now.step} ({problem}), also with learning rates {now.rate_factor:g} times as "
             "large; lower the learning rate."
         )
-    earlier, best, state = copy.deepcopy(good)
+    earlier, state = copy.deepcopy(good)
     earlier.retreats, earlier.rate_factor, earlier.seconds = now.retreats + 1, now.rate_factor * SMALLER, now.seconds
     log.warning(
         "training diverged at step %d (%s): back to step %d, with learning rates %g times as large",
         *(now.step, problem, earlier.step, earlier.rate_factor),
     )
     task.load_state_dict(state)
-    return earlier, best
+    return earlier
 
 
 def _problem(terms: Mapping[str, float], losses: list[float]) -> str | None:
