@@ -155,11 +155,12 @@ def test_the_factor_scales_the_tilt_and_0_leaves_the_counts() -> None:
     label = np.arange(400) % 2
     whole = TiltSampler.untrained(model, network)
     half, none = replace(whole, tilt_factor=0.5), replace(whole, tilt_factor=0.0)
-    of_half, of_whole, of_none = (s.draw_ancestry(label, np.random.default_rng(2)) for s in (half, whole, none))
-    for a, b in zip(of_half[0], of_whole[0], strict=True):
+    of_half, of_whole = (s._tilts(label, np.random.default_rng(2)) for s in (half, whole))
+    for a, b in zip(of_half, of_whole, strict=True):
         assert np.allclose(2 * a, b, atol=1e-5)
-    drawn = none.draw(label, np.random.default_rng(1), ancestry=of_none)
-    assert np.array_equal(drawn, CodeSampler.of(model).draw(label, np.random.default_rng(1)))
+    after_tilt = np.random.default_rng(1)
+    none._tilts(label, after_tilt)
+    assert np.array_equal(none.draw(label, np.random.default_rng(1)), CodeSampler.of(model).draw(label, after_tilt))
 
 
 def test_the_factor_is_the_one_at_which_rows_lie_among_training_rows_as_these_do() -> None:

@@ -148,7 +148,8 @@ class AdversarialModel(Generator):
             path = None if directory is None else Path(directory, store.CHECKPOINT)
             if path is not None and is_first():
                 stack.enter_context(self._training_directory(path.parent, rows, resume, force))
-            device = self._torch_device()
+            on_gpu = self.device != "cpu" and torch.cuda.is_available()
+            device = torch.device("cuda", _local_rank()) if on_gpu else torch.device("cpu")
             (is_there,) = agreed([resume and path is not None and path.exists()], device)
             with single_thread():
                 task = self._task(rows, device)
@@ -170,11 +171,6 @@ class AdversarialModel(Generator):
     ) -> Path:
         """Write the model directory, as `Generator.save`; of several processes, the first one does it."""
         return super().save(path, force, measured=measured, provenance=provenance) if is_first() else Path(path)
-
-    def _torch_device(self) -> torch.device:
-        if self.device == "cpu" or not torch.cuda.is_available():
-            return torch.device("cpu")
-        return torch.device("cuda", _local_rank())
 
     @contextlib.contextmanager
     def _training_directory(self, directory: Path, rows: Rows, resume: bool, force: bool) -> Iterator[None]:

@@ -32,8 +32,7 @@ class _TablePredictor:
         self._before = np.zeros(len(label), dtype=np.int64)
 
     def log_probs(self) -> np.ndarray:
-        looked_up: np.ndarray = self._tables[self._block][self._group, self._before]
-        return looked_up
+        return self._tables[self._block][self._group, self._before]
 
     def observe(self, codes: np.ndarray) -> None:
         self._before, self._block = codes, self._block + 1
@@ -121,21 +120,13 @@ class TiltSampler(CodeSampler):
         """Return the sampler of a network, not calibrated."""
         return cls(model, 1.0, CodeSampler.of(model).label_bias, network, predictors_of(model))
 
-    def draw_people(
-        self, label: np.ndarray, rows_per_person: int, random: np.random.Generator, **options: Any
+    def draw(
+        self, label: np.ndarray, random: np.random.Generator, *, ancestry: np.ndarray | None = None, **options: Any
     ) -> np.ndarray:
-        """Draw the codes of people: int, shape (people, rows per person, blocks); options as in `draw`."""
-        z = super().draw_ancestry(label, random)  # the two haplotypes of a person share it, and not the noise
-        # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
-        haplotypes = [
-            self.draw(label, random, ancestry=(self._tilts(label, random), z), **options)
-            for _ in range(rows_per_person)
-        ]
-        return np.stack(haplotypes, axis=1)
-
-    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
-        """Draw the tilts of one row for each label, as `_tilts`, and its ancestry: float32, shape (rows, axes)."""
-        return self._tilts(label, random), super().draw_ancestry(label, random)
+        """Draw one row for each label, as `CodeSampler`; rows of the same ancestry have each a tilt of their own."""
+        tilts = self._tilts(label, random)
+        z = self.draw_ancestry(label, random) if ancestry is None else ancestry
+        return super().draw(label, random, ancestry=(tilts, z), **options)
 
     def predictor(self, label: np.ndarray) -> Predictor:
         """Return what predicts the codes of rows of these labels without the tilt."""
@@ -147,7 +138,7 @@ class TiltSampler(CodeSampler):
         group, place = self.network.layout.where[block]
         size = self.model.sizes[block]
         factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
-        logits: np.ndarray = factor * (tilts[group][place][:, :size] + predictor.log_probs())
+        logits = factor * (tilts[group][place][:, :size] + predictor.log_probs())
         return logits + z @ self.model.ancestry.loadings[block].T
 
     @torch.no_grad()

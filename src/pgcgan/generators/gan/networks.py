@@ -79,8 +79,7 @@ class Convolution(nn.Module):
         last = padded.shape[1] - self.kernel + 1
         # `unfold` copies element by element, and its gradient takes a tenth of a training step
         windows = torch.cat([padded[:, k : last + k : self.stride] for k in range(self.kernel)], 2)
-        convolved: Tensor = self.linear(windows)
-        return convolved
+        return self.linear(windows)
 
 
 class ModulatedLayer(nn.Module):
@@ -100,7 +99,7 @@ class ModulatedLayer(nn.Module):
         """(rows, positions, channels), (rows, condition) -> (rows, upsample * positions, out)."""
         gain, shift = self.film(condition)[:, None].chunk(2, 2)
         y = self.convolution(x).reshape(len(x), -1, self.out)
-        skipped: Tensor = self.skip(x).repeat_interleave(self.upsample, 1)
+        skipped = self.skip(x).repeat_interleave(self.upsample, 1)
         return skipped + functional.leaky_relu(torch.addcmul(shift, y, 1 + gain), LEAKY)
 
 
@@ -211,8 +210,7 @@ class Critic(nn.Module):
         views = torch.cat([self.from_positions(y.flatten(1)), leading, self.from_components(features.components)], 1)
         hidden = functional.leaky_relu(self.hidden(functional.leaky_relu(views, LEAKY)), LEAKY)
         projected = (hidden * self.label(label)).sum(1) / math.sqrt(hidden.shape[1])
-        scores: Tensor = self.score(hidden)[:, 0] + projected
-        return scores
+        return self.score(hidden)[:, 0] + projected
 
     def code_slopes(self, slopes: Features) -> list[Tensor]:
         """Return the gradient by the one-hot codes, given that by the features: (blocks, rows, codes) by group."""

@@ -105,13 +105,9 @@ class ExclusiveSites:
             raise ValueError("exclusive_sites.sites and exclusive_sites.patterns do not fit exclusive_sites.sizes")
         if sites.max(initial=0) >= n_sites:
             raise ValueError(f"exclusive_sites.sites point beyond the {n_sites} sites")
-        if not len(sizes):
-            return cls([], [])
-        ends = np.cumsum(sizes.prod(axis=1))[:-1]
-        return cls(
-            np.split(sites, np.cumsum(sizes[:, 1])[:-1]),
-            [p.reshape(shape) for p, shape in zip(np.split(patterns, ends), sizes, strict=True)],
-        )
+        shapes = zip(np.split(patterns, np.cumsum(sizes.prod(axis=1)))[:-1], sizes, strict=True)
+        of_groups = np.split(sites, np.cumsum(sizes[:, 1]))[:-1]
+        return cls(of_groups, [of_group.reshape(shape) for of_group, shape in shapes])
 
 
 def _whole(rows: np.ndarray) -> np.ndarray:

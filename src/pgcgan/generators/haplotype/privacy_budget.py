@@ -79,15 +79,14 @@ class PrivacyBudget:
         spent = self.spent()
         if spent > self.epsilon:
             raise RuntimeError(f"the releases add up to epsilon {spent}, more than {self.epsilon}")
-        parts = [r.squared_sensitivity / r.sigma**2 for r in self.releases]
+        total = sum(r.squared_sensitivity / r.sigma**2 for r in self.releases)
         return {
             "epsilon": self.epsilon,
             "delta": self.delta,
             "unit": "one person with all haplotypes and the label, added or removed",
             "epsilon by the accountant": round(spent, 6),
             "releases": [
-                {**asdict(r), "share": round(part / sum(parts), 4)}
-                for r, part in zip(self.releases, parts, strict=True)
+                {**asdict(r), "share": round(r.squared_sensitivity / r.sigma**2 / total, 4)} for r in self.releases
             ],
         }
 

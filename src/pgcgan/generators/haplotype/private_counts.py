@@ -29,9 +29,7 @@ class NoisyCounts:
     codes_sigma: int
     transitions: list[np.ndarray]  # from the second block on (labels, or one group of all; codes of b - 1; codes of b)
     transitions_sigma: int
-    alleles: list[
-        np.ndarray
-    ]  # of each block (codes, sites, states - 1): rows with a code that have state 1, 2 at a site
+    alleles: list[np.ndarray]  # of each block (codes, sites, states - 1): rows of a code with state 1, 2 at a site
     alleles_sigma: int
 
 

@@ -60,20 +60,17 @@ def shrink(
     return [m + c * v / (c * v + s) * (y - m) for y, m, v, s in zip(tables, expected, variance, noise, strict=True)]
 
 
-# ---- chain --------------------------------------------------------------------------------------------------------
-
-
 def estimate_chain(noisy: NoisyCounts, n_rows: np.ndarray, public: PublicCounts | None = None) -> Chain:
     """Return the chain of noisy counts.
 
     `n_rows` are the rows of each label, from the noisy numbers of people: float (labels,).
     """
-    n_labels, total = len(n_rows), float(n_rows.sum())
+    total = float(n_rows.sum())
     pooled = _pooled_frequencies(noisy, total, public)
     joint = _joint_counts(noisy, n_rows, pooled, public)
     pooled = [_consistent(b, pooled, joint) for b in range(len(pooled))]
     code_counts = _label_counts(noisy, pooled, n_rows)
-    by_label = bool(joint) and len(joint[0]) == n_labels
+    by_label = bool(joint) and len(joint[0]) == len(n_rows)
     # all labels may share a table; `label_frequency` tilts it
     share = np.ones(1) if by_label else n_rows / total
     # one count of the code frequencies in every row
@@ -142,9 +139,6 @@ def _label_counts(noisy: NoisyCounts, pooled: list[np.ndarray], n_rows: np.ndarr
         shrunk = shrink([table[k] for table in noisy.codes], expected, expected, noise)
         by_label.append([project(table, float(n)) for table in shrunk])
     return [np.stack(tables) for tables in zip(*by_label, strict=True)]
-
-
-# ---- emission -----------------------------------------------------------------------------------------------------
 
 
 def estimate_emission(noisy: NoisyCounts, blocks: Blocks, code_counts: list[np.ndarray]) -> Blocks:
