@@ -14,8 +14,7 @@ import numpy as np
 
 from ..rows import Rows
 from .blocks import Blocks, unique_rows
-from .discrete_gaussian import discrete_gaussian
-from .privacy_budget import PrivacyBudget
+from .private_noise import PrivacyBudget, discrete_gaussian
 
 # of the budget; what is not released leaves its share to the others
 SHARES = {"people": 0.02, "patterns": 0.23, "codes": 0.15, "transitions": 0.3, "alleles": 0.3}

@@ -24,9 +24,9 @@ from .fitting import fit_code_model
 from .local_ancestry import no_admixture
 from .model import HaplotypeModel
 from .person_ancestry import no_ancestry
-from .privacy_budget import PrivacyBudget
 from .private_counts import SHARES, exact_codes, exact_transitions, release_counts, release_people, release_templates
 from .private_estimates import PublicCounts, estimate_chain, estimate_emission
+from .private_noise import PrivacyBudget
 
 BLOCK_SITES = 64
 _PUBLIC_CARRIERS, _PUBLIC_COVERAGE = 2, 0.9  # of the blocks of public people: longer than those of a cohort, less noise
