@@ -53,9 +53,9 @@ class TiltTraining(Task):
             profile, components = map(torch.from_numpy, start)
             critic = Critic(sizes, n_labels, profile, components, model.critic_width)
             self.critic = critic.to(device)
-        self.learned = copy.deepcopy(self.generator)  # the average of the generator
-        self.networks = {"generator": self.generator, "average": self.learned, "critic": self.critic}
-        self.sampler = TiltSampler.untrained(model.code_model_, self.learned)
+        self.learned = self.average = copy.deepcopy(self.generator)
+        self.networks = {"generator": self.generator, "average": self.average, "critic": self.critic}
+        self.sampler = TiltSampler.untrained(model.code_model_, self.average)
         self.called = {name: wrapped(self.networks[name]) for name in ("generator", "critic")}
         self.optimisers = {
             name: torch.optim.Adam(self.networks[name].parameters(), model.learning_rate, betas=(0.0, 0.99), fused=True)
@@ -100,7 +100,7 @@ class TiltTraining(Task):
         # the memory of the average is short at first, so that it does not drag the start along
         memory = min(model.average, (step + 1) / (step + 10))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.learned.parameters()), list(self.generator.parameters()), 1 - memory)
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - memory)
         return terms
 
     def _critic_update(self, scores: Tensor, features: Features, penalise: bool) -> tuple[dict[str, Tensor], Features]:

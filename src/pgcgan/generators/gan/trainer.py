@@ -157,11 +157,8 @@ def train(
                 measured = {"metrics": now.metrics, "history": now.history}
                 losses = {"loss": loss, "terms": terms}
                 on_event({"stage": "training", **place, **losses, **measured, "rate_factor": now.rate_factor})
-            if (
-                path is not None
-                and is_first()
-                and (interrupted or time.monotonic() - saved > budget.checkpoint_seconds)
-            ):
+            saves = interrupted or time.monotonic() - saved > budget.checkpoint_seconds
+            if saves and path is not None and is_first():
                 progress = {name: value for name, value in vars(now).items() if name != "best"}
                 checkpoint.write_state(path, {"progress": progress, "best": now.best, "task": task.state_dict()})
                 saved = time.monotonic()
