@@ -26,9 +26,8 @@ from measuring import RESULTS, ROOT, machine, short, some_rows, write_result, wr
 from pgcgan import Genotypes, HaplotypeModel, IndependentSites, PrivateHaplotypeModel, simulate
 from pgcgan.errors import PgcganError
 from pgcgan.generators.generator import Generator
-from pgcgan.generators.haplotype.discrete_gaussian import discrete_gaussian
-from pgcgan.generators.haplotype.privacy_budget import PrivacyBudget
 from pgcgan.generators.haplotype.private_counts import squared_sensitivity
+from pgcgan.generators.haplotype.private_noise import PrivacyBudget, discrete_gaussian
 from pgcgan.metrics import figure
 from pgcgan.metrics.comparison import Comparison
 from pgcgan.metrics.informed_membership import attack

@@ -16,7 +16,7 @@ from pgcgan import cli
 from pgcgan.errors import DataError
 from pgcgan.generators.estimate import Estimate, ExpectedLeak
 from pgcgan.generators.haplotype.blocks import find_blocks
-from pgcgan.generators.haplotype.leak import estimate_leak
+from pgcgan.generators.haplotype.cost import estimate_leak
 from pgcgan.genotypes import Genotypes
 from pgcgan.numerics import roc_auc
 from pgcgan.runtime.memory import available_bytes, resident_bytes
@@ -181,8 +181,8 @@ def test_a_part_of_the_sites_foretells_the_free_frequencies(cohort: Genotypes, m
     blocks = model.blocks_
     assert model.expected_leak_ == ExpectedLeak(sum(len(t) for t in blocks.templates) - len(blocks), 300)
     assert estimate_leak(small, ("super_pop",), pgcgan.LiStephens().parameters()) is None
-    monkeypatch.setattr("pgcgan.generators.haplotype.leak._WINDOWS", 4)
-    monkeypatch.setattr("pgcgan.generators.haplotype.leak._MOST_SITES", 80)
+    monkeypatch.setattr("pgcgan.generators.haplotype.cost._LEAK_WINDOWS", 4)
+    monkeypatch.setattr("pgcgan.generators.haplotype.cost._MOST_SITES", 80)
     rows, person = cohort.haplotypes(), np.repeat(np.arange(150), 2)
     label = np.repeat(np.unique(cohort.label("super_pop").astype(str), return_inverse=True)[1], 2)
     exact = find_blocks(rows, person, min_carriers=4, label=label)
@@ -215,7 +215,7 @@ def test_the_leak_is_printed_before_a_training_and_after_it_only_if_another_and_
     stored = json.loads(Path("m/model.json").read_text())["expected_leak"]
     assert stored == pgcgan.load("m").facts()["expected leak"]
     assert stored["AUC"] == pytest.approx(norm.cdf(np.sqrt(leak.free_frequencies / 300)), abs=1e-4)
-    monkeypatch.setattr("pgcgan.generators.haplotype.leak.estimate_leak", lambda *_: ExpectedLeak(9, 300))
+    monkeypatch.setattr("pgcgan.generators.haplotype.cost.estimate_leak", lambda *_: ExpectedLeak(9, 300))
     assert cli.main(["train", "c.vcf.gz", "--panel", "c.panel.tsv", "-o", "m", "--force"]) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("expected leak")]
     assert lines == [str(ExpectedLeak(9, 300)), str(leak)]

@@ -18,13 +18,13 @@ from pgcgan.generators.gan import PGcGAN
 from pgcgan.generators.gan.drawing import (
     TiltSampler,
     ancestry_terms,
+    choose_tilt_factor,
     draw_codes,
     gumbel_noise,
     predictors_of,
     straight_through,
 )
 from pgcgan.generators.gan.networks import TiltGenerator
-from pgcgan.generators.gan.tilt_factor import choose_tilt_factor
 from pgcgan.generators.gan.tilt_training import TiltTraining, decay
 from pgcgan.generators.haplotype.code_model import CodeModel
 from pgcgan.generators.haplotype.code_rows import CodeRows
@@ -158,11 +158,12 @@ def test_the_factor_scales_the_tilt_and_0_leaves_the_counts() -> None:
     label = np.arange(400) % 2
     whole = TiltSampler.untrained(model, network)
     half, none = replace(whole, tilt_factor=0.5), replace(whole, tilt_factor=0.0)
-    of_half, of_whole, of_none = (s.draw_ancestry(label, np.random.default_rng(2)) for s in (half, whole, none))
-    for a, b in zip(of_half[0], of_whole[0], strict=True):
+    of_half, of_whole = (s._tilts(label, np.random.default_rng(2)) for s in (half, whole))
+    for a, b in zip(of_half, of_whole, strict=True):
         assert np.allclose(2 * a, b, atol=1e-5)
-    drawn = none.draw(label, np.random.default_rng(1), ancestry=of_none)
-    assert np.array_equal(drawn, CodeSampler.of(model).draw(label, np.random.default_rng(1)))
+    after_tilt = np.random.default_rng(1)
+    none._tilts(label, after_tilt)
+    assert np.array_equal(none.draw(label, np.random.default_rng(1)), CodeSampler.of(model).draw(label, after_tilt))
 
 
 def test_the_factor_is_the_one_at_which_rows_lie_among_training_rows_as_these_do() -> None:
@@ -203,7 +204,7 @@ def test_the_gradients_of_a_step_are_those_of_autograd(penalise: bool) -> None:
     of_critic = torch.autograd.grad(critic_loss, task.critic.score.weight)
     scores, features = task.critic(task.codes[rows], both, known)
     task.critic.zero_grad()
-    terms, slopes = task._critic_update(scores, features, both, known, penalise)
+    terms, slopes = task._critic_update(scores, features, penalise)
     for found, wanted in zip(slopes, expected, strict=True):
         assert torch.allclose(found, wanted[6:], atol=1e-6)
     assert set(terms) == ({"critic", "r1", "r2"} if penalise else {"critic"})
@@ -215,10 +216,10 @@ def test_the_gradients_of_a_step_are_those_of_autograd(penalise: bool) -> None:
 def test_r1_is_the_squared_slope_by_one_hot_codes() -> None:
     task = task_of(cohort())
     label = torch.arange(4) % 2
-    sizes = task.rows.model.sizes
+    sizes = task.model.code_model_.sizes
     codes = task.codes[:4]
     scores, features = task.critic(torch.cat([codes, codes]), torch.cat([label, label]))
-    terms, _ = task._critic_update(scores, features, torch.cat([label, label]), None, True)
+    terms, _ = task._critic_update(scores, features, True)
     total = 0.0
     for b, size in enumerate(sizes):  # finite differences: the score is piecewise smooth in the features
         for j in range(size):
@@ -234,7 +235,7 @@ def test_r1_is_the_squared_slope_by_one_hot_codes() -> None:
                 for s in (eps, -eps)
             )
             total += float(((up - down) / (2 * eps)).square().sum().detach())
-    weight = task.settings.penalty * task.settings.penalty_interval
+    weight = task.model.penalty * task.model.penalty_interval
     assert float(terms["r1"]) == pytest.approx(weight / 2 * total / 4, rel=0.05)
     assert float(terms["r1"]) == pytest.approx(float(terms["r2"]), rel=1e-5)
 

@@ -246,7 +246,7 @@ def test_label_and_noise_are_multiplied() -> None:
 
 def small_critic(sizes: list[int]) -> Critic:
     torch.manual_seed(2)
-    return Critic(sizes, 2, torch.randn(sum(sizes), 4), torch.randn(sum(sizes), 3), width=16, hidden=8)
+    return Critic(sizes, 2, torch.randn(sum(sizes), 4), torch.randn(sum(sizes), 3), width=16)
 
 
 def some_codes(sizes: list[int], rows: int) -> Tensor:

@@ -24,8 +24,6 @@ from pgcgan import Genotypes, PrivateHaplotypeModel
 from pgcgan.errors import DataError, MissingExtra, ModelError, UsageError
 from pgcgan.generators.haplotype import private_counts, private_model
 from pgcgan.generators.haplotype.blocks import Blocks
-from pgcgan.generators.haplotype.discrete_gaussian import LARGEST_SIGMA, discrete_gaussian
-from pgcgan.generators.haplotype.privacy_budget import PrivacyBudget, Release, noise_multiplier
 from pgcgan.generators.haplotype.private_counts import (
     exact_alleles,
     exact_codes,
@@ -36,6 +34,13 @@ from pgcgan.generators.haplotype.private_counts import (
     squared_sensitivity,
 )
 from pgcgan.generators.haplotype.private_estimates import project
+from pgcgan.generators.haplotype.private_noise import (
+    LARGEST_SIGMA,
+    PrivacyBudget,
+    Release,
+    discrete_gaussian,
+    noise_multiplier,
+)
 from pgcgan.generators.rows import Rows, rows_of
 
 SHARES = {"codes": 0.3, "transitions": 0.3, "alleles": 0.3}

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from pgcgan.errors import ModelError
-from pgcgan.generators.gan.trainer import EXPLODED, RETREATS, SMALLER, Budget, train
+from pgcgan.generators.gan.trainer import EXPLODED, RETREATS, SMALLER, Budget, Task, train
 
 BUDGET = Budget(steps=12, measurements=4, checkpoint_seconds=1e9)
 
 
-class Walk:
+class Walk(Task):
     """A task whose weight makes random steps; the loss and the score may be prescribed step by step."""
 
     device = torch.device("cpu")

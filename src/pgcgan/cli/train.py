@@ -138,7 +138,7 @@ def check_options(model: str, network: NetworkOptions | None, baseline: Baseline
 
 def say_estimates(generator: Generator, people: Genotypes) -> tuple[Estimate | None, ExpectedLeak | None]:
     """Print, and return, the expected cost and leak of the training; raise DataError if memory is too small."""
-    from ..generators.haplotype.leak import estimate_leak
+    from ..generators.haplotype.cost import estimate_leak
     from ..runtime.memory import available_bytes
 
     estimate = generator.estimate(people)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...errors import ModelError, UsageError
 from ...genotypes import Genotypes
@@ -65,6 +64,7 @@ class AdversarialModel(Generator):
     threads: int
     device: str
     checkpoint_seconds: float
+    patience: int = 0  # a parameter of PGcGAN alone
     history_: list[dict[str, Any]]
 
     def _check(self) -> None:
@@ -87,8 +87,8 @@ class AdversarialModel(Generator):
         """Prepare the training."""
 
     @abstractmethod
-    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights that the training returned, and set what is learned."""
+    def _finish(self, rows: Rows, task: Task) -> None:
+        """Set what is learned; `task.learned` has the weights that the training returned."""
 
     def _details(self) -> dict[str, Any]:
         return {"history": self.history_}
@@ -97,9 +97,6 @@ class AdversarialModel(Generator):
         self.history_ = details["history"]
         if not isinstance(self.history_, list) or not all(map(_is_report, self.history_)):
             raise ValueError("history is not a list of steps with their loss and metrics")
-
-    def _budget(self) -> Budget:
-        return Budget(self.steps, self.minutes, checkpoint_seconds=self.checkpoint_seconds)
 
     # ---- fit --------------------------------------------------------------------------------------------------
 
@@ -139,29 +136,30 @@ class AdversarialModel(Generator):
         rows = self._rows(people)
         if resume and directory is None:
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
-        with process_group(), contextlib.ExitStack() as stack, reported(on_event, progress and is_first()) as events:
+        budget = Budget(self.steps, self.minutes, patience=self.patience, checkpoint_seconds=self.checkpoint_seconds)
+        self.history_ = []
+        with process_group(), contextlib.ExitStack() as stack, reported(on_event, progress and is_first()) as told:
+
+            def report(event: dict[str, Any]) -> None:
+                self.history_ = event["history"]
+                if told is not None:
+                    told(event)
+
             path = None if directory is None else Path(directory, store.CHECKPOINT)
             if path is not None and is_first():
                 stack.enter_context(self._training_directory(path.parent, rows, resume, force))
-            (is_there,) = agreed([resume and path is not None and path.exists()], self._torch_device())
-            self._fit(rows, on_event=events, path=path, resume=bool(is_there))
+            on_gpu = self.device != "cpu" and torch.cuda.is_available()
+            device = torch.device("cuda", _local_rank()) if on_gpu else torch.device("cpu")
+            (is_there,) = agreed([resume and path is not None and path.exists()], device)
+            with single_thread():
+                task = self._task(rows, device)
+            with _torch_settings(self.threads, device):
+                weights = train(task, budget, seed=self.seed, path=path, resume=bool(is_there), on_event=report)
+            task.learned.load_state_dict(weights)
+            task.learned.cpu().eval().requires_grad_(False)
+            with single_thread():
+                self._finish(rows, task)
         return self
-
-    def _fit(
-        self, rows: Rows, *, on_event: OnEvent | None = None, path: Path | None = None, resume: bool = False
-    ) -> None:
-        def report(event: dict[str, Any]) -> None:
-            self.history_ = event["history"]
-            if on_event is not None:
-                on_event(event)
-
-        self.history_ = []
-        with single_thread():
-            task = self._task(rows, self._torch_device())
-        with _torch_threads(self.threads), _tensor_cores(task.device):
-            weights = train(task, self._budget(), seed=self.seed, path=path, resume=resume, on_event=report)
-        with single_thread():
-            self._finish(rows, task, weights)
 
     def save(
         self,
@@ -174,18 +172,23 @@ class AdversarialModel(Generator):
         """Write the model directory, as `Generator.save`; of several processes, the first one does it."""
         return super().save(path, force, measured=measured, provenance=provenance) if is_first() else Path(path)
 
-    def _torch_device(self) -> torch.device:
-        if self.device == "cpu" or not torch.cuda.is_available():
-            return torch.device("cpu")
-        return torch.device("cuda", _local_rank())
-
     @contextlib.contextmanager
     def _training_directory(self, directory: Path, rows: Rows, resume: bool, force: bool) -> Iterator[None]:
         """Hold the directory of a training while it runs.
 
         What is trained on, and how, is written beside the checkpoint, and compared when a training is resumed.
         """
-        run = self._run(rows)
+        digest = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.tobytes()).hexdigest()
+        of_time = ("threads", "checkpoint_seconds", "minutes")
+        run = {
+            "model": self.name,
+            "label": list(self.label),
+            "labels": list(rows.label_names),
+            "seed": self.seed,
+            "parameters": {name: value for name, value in self.parameters().items() if name not in of_time},
+            "people": digest,
+        }
+        run = json.loads(json.dumps(run))  # as it is read
         if resume:
             if not (directory / store.RUN).exists():
                 raise ModelError(f"There is no training in {directory} to resume; run again without --resume.")
@@ -210,22 +213,6 @@ class AdversarialModel(Generator):
                 store.write_json(directory / store.RUN, run)
             yield
 
-    def _run(self, rows: Rows) -> dict[str, Any]:
-        """Return what a resumed training must have in common with the interrupted one."""
-        digest = hashlib.sha256(np.ascontiguousarray(rows.states).tobytes() + rows.label.tobytes()).hexdigest()
-        parameters = {
-            n: v for n, v in self.parameters().items() if n not in ("threads", "checkpoint_seconds", "minutes")
-        }
-        run = {
-            "model": self.name,
-            "label": list(self.label),
-            "labels": list(rows.label_names),
-            "seed": self.seed,
-            "parameters": parameters,
-            "people": digest,
-        }
-        return dict(json.loads(json.dumps(run)))
-
 
 def _local_rank() -> int:
     """Return which of the processes of this machine this is; `torchrun` sets it."""
@@ -233,34 +220,21 @@ def _local_rank() -> int:
 
 
 @contextlib.contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads; 0 leaves it alone."""
-    if not threads:
-        yield
-    elif threads == 1:
-        with single_thread():
-            yield
-    else:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+def _torch_settings(threads: int, device: torch.device) -> Iterator[None]:
+    """Let torch use so many threads, 0 leaves it alone, and a GPU multiply matrices in TF32.
 
-
-@contextlib.contextmanager
-def _tensor_cores(device: torch.device) -> Iterator[None]:
-    """Let a GPU multiply matrices in TF32: half the time of a step of the published network on HLA (H200)."""
-    if device.type != "cuda":
+    With TF32, a step of the published network on HLA takes half the time (H200).
+    """
+    with contextlib.ExitStack() as stack:
+        if threads == 1:
+            stack.enter_context(single_thread())
+        elif threads:
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(threads)
+        if device.type == "cuda":
+            stack.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+            torch.set_float32_matmul_precision("high")
         yield
-        return
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _is_report(report: Any) -> bool:
@@ -273,18 +247,17 @@ def _is_report(report: Any) -> bool:
     )
 
 
-def flat_weights(weights: Mapping[str, Tensor]) -> np.ndarray:
+def flat_weights(network: torch.nn.Module) -> np.ndarray:
     """Return the tensors of a network as one vector of float32, in their order."""
-    return np.concatenate([t.detach().cpu().numpy().ravel().astype(np.float32) for t in weights.values()])
+    return np.concatenate([t.cpu().numpy().ravel().astype(np.float32) for t in network.state_dict().values()])
 
 
 def load_flat_weights(network: torch.nn.Module, flat: np.ndarray) -> None:
-    """Set the tensors of a network to those that `flat_weights` joined."""
+    """Set the tensors of a network to those that `flat_weights` joined; it draws from now on, and learns no more."""
     state = network.state_dict()
-    wanted = sum(t.numel() for t in state.values())
-    if len(flat) != wanted:
-        raise ValueError(f"the network has {len(flat)} weights instead of {wanted}")
-    parts = torch.from_numpy(flat.copy()).split([t.numel() for t in state.values()])
-    network.load_state_dict(
-        {name: part.view(t.shape).to(t.dtype) for (name, t), part in zip(state.items(), parts, strict=True)}
-    )
+    lengths = [t.numel() for t in state.values()]
+    if len(flat) != sum(lengths):
+        raise ValueError(f"the network has {len(flat)} weights instead of {sum(lengths)}")
+    parts = zip(state.items(), torch.from_numpy(flat.copy()).split(lengths), strict=True)
+    network.load_state_dict({name: part.view(t.shape).to(t.dtype) for (name, t), part in parts})
+    network.eval().requires_grad_(False)

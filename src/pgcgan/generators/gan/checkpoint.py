@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,14 @@ from ...text import json_content
 from .. import store
 
 
-def split_state(state: Any) -> tuple[dict[str, torch.Tensor], str]:
-    """Return the tensors of a nested state (dicts, lists, numbers, text, tensors) on the CPU, and the rest as JSON."""
+def write_state(path: Path, state: Any) -> None:
+    """Write a nested state (dicts, lists, numbers, text, tensors), such as an optimiser's `state_dict()`.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be written; the old file is then as it was.
+    """
     tensors: dict[str, torch.Tensor] = {}
 
     def strip(node: Any) -> Any:
@@ -33,40 +38,12 @@ def split_state(state: Any) -> tuple[dict[str, torch.Tensor], str]:
             return {"not finite": repr(node)}
         return {"value": node}
 
-    skeleton = strip(state)
-    return tensors, json.dumps(skeleton)
-
-
-def join_state(tensors: Mapping[str, torch.Tensor], skeleton: str) -> Any:
-    """Return the state that `split_state` split."""
-
-    def fill(node: Any) -> Any:
-        kind, value = next(iter(node.items()))
-        if kind == "tensor":
-            return tensors[value]
-        if kind == "dict":
-            return {key: fill(child) for key, child in value}
-        if kind == "list":
-            return [fill(child) for child in value]
-        return float(value) if kind == "not finite" else value
-
-    return fill(json_content(skeleton))
-
-
-def write_state(path: Path, state: Any) -> None:
-    """Write a nested state (dicts, lists, numbers, text, tensors), such as an optimiser's `state_dict()`.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be written; the old file is then as it was.
-    """
-    tensors, skeleton = split_state(state)
+    skeleton = json.dumps(strip(state))
     store.write_arrays(path, {name: t.numpy() for name, t in tensors.items()}, {"skeleton": skeleton})
 
 
 def read_state(path: Path) -> Any:
-    """Read what `write_state` wrote.
+    """Read what `write_state` wrote, onto the CPU.
 
     Raises
     ------
@@ -74,7 +51,18 @@ def read_state(path: Path) -> Any:
         If the file is absent, damaged, or no such state.
     """
     arrays, text = store.read_arrays_and_text(path)
+
+    def fill(node: Any) -> Any:
+        kind, value = next(iter(node.items()))
+        if kind == "tensor":
+            return torch.from_numpy(arrays[value].copy())
+        if kind == "dict":
+            return {key: fill(child) for key, child in value}
+        if kind == "list":
+            return [fill(child) for child in value]
+        return float(value) if kind == "not finite" else value
+
     try:
-        return join_state({name: torch.from_numpy(a.copy()) for name, a in arrays.items()}, text["skeleton"])
+        return fill(json_content(text["skeleton"]))
     except (KeyError, ValueError, TypeError, AttributeError, StopIteration, RecursionError) as error:
         raise ModelError(f"{path} is damaged ({error}); start the training again without --resume.") from None

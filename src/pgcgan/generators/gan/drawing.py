@@ -3,69 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...runtime.threads import in_threads
 from ..haplotype.code_model import CodeModel
-from ..haplotype.drawing import SINGLE_SITE, CodeSampler, Predictor
+from ..haplotype.drawing import SINGLE_SITE, CodeSampler, Predictor, TrainingComparison
 from ..haplotype.person_ancestry import PersonAncestry
 from .networks import BlockLayout, TiltGenerator
 
 _MOST_TABLE = 200_000_000  # numbers of 4 bytes
 _AT_A_TIME = 512  # rows
-
-
-class ChainTables:
-    """The log-probabilities of a chain, looked up: a tenth of the time of computing them.
-
-    Parameters
-    ----------
-    model : CodeModel
-        A chain without context tree and local ancestry.
-    """
-
-    def __init__(self, model: CodeModel):
-        before, self._group = [1, *model.sizes[:-1]], model.admixture.group
-        groups = int(self._group.max()) + 1
-        self._tables = [
-            model.chain.log_probs(b, np.tile(np.arange(n), groups), np.repeat(np.arange(groups), n)).reshape(
-                groups, n, -1
-            )
-            for b, n in enumerate(before)
-        ]
-
-    @staticmethod
-    def fit_into_memory(model: CodeModel) -> bool:
-        """Return whether the tables of a model are of a reasonable size."""
-        before = [1, *model.sizes[:-1]]
-        return model.n_labels * sum(a * b for a, b in zip(before, model.sizes, strict=True)) <= _MOST_TABLE
-
-    def predictor(self, label: np.ndarray) -> Predictor:
-        """Return what predicts the codes of rows of these labels."""
-        return _TablePredictor(self._tables, self._group[label])
+_FACTORS = (1.0, 0.75, 0.5, 0.25)  # on the tilt
 
 
 class _TablePredictor:
-    def __init__(self, tables: list[np.ndarray], label: np.ndarray):
-        self._tables, self._label, self._block = tables, label, 0
+    """Looks up the log-probabilities of each block, in tables of shape (groups, codes before, codes)."""
+
+    def __init__(self, tables: list[np.ndarray], group: np.ndarray, label: np.ndarray):
+        self._tables, self._group, self._block = tables, group[label], 0
         self._before = np.zeros(len(label), dtype=np.int64)
 
     def log_probs(self) -> np.ndarray:
-        looked_up: np.ndarray = self._tables[self._block][self._label, self._before]
-        return looked_up
+        return self._tables[self._block][self._group, self._before]
 
     def observe(self, codes: np.ndarray) -> None:
         self._before, self._block = codes, self._block + 1
 
 
 def predictors_of(model: CodeModel) -> Callable[[np.ndarray], Predictor]:
-    """Return a function from labels of rows to what predicts their codes, the faster of two."""
+    """Return a function from labels of rows to what predicts their codes.
+
+    The log-probabilities of a chain are looked up, if their tables are of a reasonable size: a tenth of the time of
+    computing them.
+    """
+    before, group = [1, *model.sizes[:-1]], model.admixture.group
     is_chain = not any(model.context_tree.runs) and not model.admixture.switch_rate.any()
-    return ChainTables(model).predictor if is_chain and ChainTables.fit_into_memory(model) else model.predictor
+    if not is_chain or model.n_labels * sum(a * b for a, b in zip(before, model.sizes, strict=True)) > _MOST_TABLE:
+        return model.predictor
+    groups = int(group.max()) + 1
+    tables = [
+        model.chain.log_probs(b, np.tile(np.arange(n), groups), np.repeat(np.arange(groups), n)).reshape(groups, n, -1)
+        for b, n in enumerate(before)
+    ]
+    return partial(_TablePredictor, tables, group)
 
 
 def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
@@ -77,13 +64,7 @@ def gumbel_noise(layout: BlockLayout, rows: int) -> list[Tensor]:
 def ancestry_terms(layout: BlockLayout, ancestry: PersonAncestry, label: np.ndarray, normal: Tensor) -> list[Tensor]:
     """Return what the ancestry of rows adds to the logits of their codes, on the CPU: (blocks, rows, codes) by group.
 
-    Parameters
-    ----------
-    layout : BlockLayout
-    ancestry : PersonAncestry
-    label : array of int, shape (rows,)
-    normal : tensor (rows, axes)
-        Standard normal numbers.
+    `normal` are standard normal numbers (rows, axes).
     """
     z = (torch.from_numpy(ancestry.spread[label]) @ normal[:, :, None])[:, :, 0]
     by_code = z @ torch.from_numpy(np.concatenate(ancestry.loadings)).T
@@ -96,19 +77,9 @@ def draw_codes(
 ) -> tuple[Tensor, list[Tensor]]:
     """Draw codes block by block: the largest of log P(code | label, code before) + tilt + Gumbel noise.
 
-    Parameters
-    ----------
-    layout : BlockLayout
-    predictor : Predictor
-        Of the rows' labels.
-    tilts, noise : sequences of tensors (blocks, rows, codes)
-        For each group of blocks; the noise with what the ancestry of rows adds.
-
-    Returns
-    -------
-    codes : tensor of long (rows, blocks)
-    logits : list of tensors (blocks, rows, codes)
-        What the codes are the largest of, for each group of blocks; -1e9 where there is padding.
+    Tilts, noise (with what the ancestry of rows adds) and logits are tensors (blocks, rows, codes) for each group of
+    blocks. Returned are the codes, long (rows, blocks), and the logits that they are the largest of; -1e9 where there
+    is padding.
     """
     device = tilts[0].device
     logits = [tilt.detach().cpu() + gumbel for tilt, gumbel in zip(tilts, noise, strict=True)]
@@ -137,50 +108,24 @@ def straight_through(logits: Sequence[Tensor], slopes: Sequence[Tensor], tempera
 
 @dataclass
 class TiltSampler(CodeSampler):
-    """Draws rows of block codes from a tilted chain, calibrated as the haplotype model is.
-
-    Parameters
-    ----------
-    model, inverse_temperature, label_bias
-        As in `CodeSampler`.
-    network : TiltGenerator
-    predictors : callable
-        From labels of rows to what predicts their codes without the tilt; see `predictors_of`.
-    tilt_factor : float
-        Factor on the tilt; see `choose_tilt_factor`.
-    """
+    """Draws rows of block codes from a tilted chain, calibrated as the haplotype model is."""
 
     network: TiltGenerator
-    predictors: Callable[[np.ndarray], Predictor]
-    tilt_factor: float = 1.0
+    predictors: Callable[[np.ndarray], Predictor]  # of `predictors_of`: without the tilt
+    tilt_factor: float = 1.0  # of `choose_tilt_factor`
 
     @classmethod
     def untrained(cls, model: CodeModel, network: TiltGenerator) -> TiltSampler:
         """Return the sampler of a network, not calibrated."""
         return cls(model, 1.0, CodeSampler.of(model).label_bias, network, predictors_of(model))
 
-    def draw_people(
-        self,
-        label: np.ndarray,
-        rows_per_person: int,
-        random: np.random.Generator,
-        *,
-        ancestry: np.ndarray | None = None,
-        begun: np.ndarray | None = None,
-        share: bool = False,
+    def draw(
+        self, label: np.ndarray, random: np.random.Generator, *, ancestry: np.ndarray | None = None, **options: Any
     ) -> np.ndarray:
-        """Draw the codes of people: int, shape (people, rows per person, blocks); parameters as in `CodeSampler`."""
-        z = super().draw_ancestry(label, random)  # the two haplotypes of a person share it, and not the noise
-        # one haplotype after the other: drawn evenly together, the two of a person would avoid each other
-        haplotypes = [
-            self.draw(label, random, ancestry=(self._tilts(label, random), z), share=share)
-            for _ in range(rows_per_person)
-        ]
-        return np.stack(haplotypes, axis=1)
-
-    def draw_ancestry(self, label: np.ndarray, random: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
-        """Draw the tilts of one row for each label, as `_tilts`, and its ancestry: float32, shape (rows, axes)."""
-        return self._tilts(label, random), super().draw_ancestry(label, random)
+        """Draw one row for each label, as `CodeSampler`; rows of the same ancestry have each a tilt of their own."""
+        tilts = self._tilts(label, random)
+        z = self.draw_ancestry(label, random) if ancestry is None else ancestry
+        return super().draw(label, random, ancestry=(tilts, z), **options)
 
     def predictor(self, label: np.ndarray) -> Predictor:
         """Return what predicts the codes of rows of these labels without the tilt."""
@@ -192,7 +137,7 @@ class TiltSampler(CodeSampler):
         group, place = self.network.layout.where[block]
         size = self.model.sizes[block]
         factor = np.float32(self.inverse_temperature if size > SINGLE_SITE else 1)
-        logits: np.ndarray = factor * (tilts[group][place][:, :size] + predictor.log_probs())
+        logits = factor * (tilts[group][place][:, :size] + predictor.log_probs())
         return logits + z @ self.model.ancestry.loadings[block].T
 
     @torch.no_grad()
@@ -205,3 +150,22 @@ class TiltSampler(CodeSampler):
             for z, k in zip(noise.split(_AT_A_TIME), torch.from_numpy(label).split(_AT_A_TIME), strict=True)
         ]
         return [(self.tilt_factor * torch.cat(of_group, 1)).numpy() for of_group in zip(*parts, strict=True)]
+
+
+def choose_tilt_factor(sampler: TiltSampler, comparison: TrainingComparison) -> float:
+    """Return the factor on the tilt at which synthetic rows lie among training rows most nearly as these do.
+
+    The critic sees few rows at a time. It drives the generator further than the training rows go: synthetic rows are
+    nearer to each other than real ones are, or too far from them. A part of the tilt corrects the counts and keeps
+    what they have right. Of four factors, that is chosen at which the two sides of adversarial accuracy (Yale et al.
+    2020) are nearest to one half. The sampler is not raked.
+    """
+    if comparison.is_small:
+        return _FACTORS[0]
+
+    def distance(factor: float) -> float:
+        _, aa_truth, aa_syn = comparison.measure(replace(sampler, tilt_factor=factor))
+        return abs(aa_truth - 0.5) + abs(aa_syn - 0.5)
+
+    distances = in_threads(distance, _FACTORS)
+    return _FACTORS[distances.index(min(distances))]

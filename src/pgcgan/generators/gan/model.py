@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ...errors import UsageError
 from .. import store
@@ -27,12 +26,11 @@ from ..haplotype.nested_labels import parents_of
 from ..haplotype.person_ancestry import infer_ancestry
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights
-from .drawing import TiltSampler
+from .drawing import TiltSampler, choose_tilt_factor
 from .networks import TiltGenerator
 from .parallel import world_size
-from .tilt_factor import choose_tilt_factor
-from .tilt_training import CodedRows, TiltSettings, TiltTraining
-from .trainer import Budget, Task
+from .tilt_training import TiltTraining
+from .trainer import Task
 
 _AXES = 10  # principal components whose variance the temperature must keep
 
@@ -203,27 +201,18 @@ class PGcGAN(AdversarialModel):
         self.exclusive_sites_ = ExclusiveSites.of(rows)
         people = np.random.default_rng([self.seed, 1]).permutation(len(rows.label))
         validation = np.sort(rows.of_people(people[: round(self.validation * len(people))]))
-        coded = CodedRows(self.blocks_, of_rows.codes, rows.row_label, self.code_model_, validation)
-        settings = TiltSettings(**{name: getattr(self, name) for name in TiltSettings.__dataclass_fields__})
-        return TiltTraining(coded, settings, seed=self.seed, device=device)
+        return TiltTraining(self, of_rows.codes, rows.row_label, validation, device)
 
-    def _budget(self) -> Budget:
-        return Budget(self.steps, self.minutes, patience=self.patience, checkpoint_seconds=self.checkpoint_seconds)
-
-    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
+    def _finish(self, rows: Rows, task: Task) -> None:
         assert isinstance(task, TiltTraining)
-        task.average.load_state_dict(dict(weights))
-        network, coded = task.average.cpu().eval().requires_grad_(False), task.rows
-        sampler = TiltSampler.untrained(self.code_model_, network)
-        centre, axes, _ = principal_components(self.blocks_, coded.codes)
+        sampler = task.sampler
+        centre, axes, _ = principal_components(self.blocks_, task.coded)
         comparison = TrainingComparison(self.blocks_, rows, (centre, axes[:_AXES]), self.seed, self.calibrate)
         sampler.inverse_temperature = self.inverse_temperature or choose_inverse_temperature(sampler, comparison)
         sampler.tilt_factor = choose_tilt_factor(sampler, comparison)
-        if self.calibrate:
-            raked = rake(sampler, self.seed)
-            assert isinstance(raked, TiltSampler)
-            sampler = raked
-        self.sampler_ = sampler
+        calibrated = rake(sampler, self.seed) if self.calibrate else sampler
+        assert isinstance(calibrated, TiltSampler)
+        self.sampler_ = calibrated
 
     # ---- draw -------------------------------------------------------------------------------------------------
 
@@ -251,7 +240,7 @@ class PGcGAN(AdversarialModel):
             **self.blocks_.arrays(),
             **self.code_model_.arrays(),
             **self.exclusive_sites_.arrays(),
-            "network.weights": flat_weights(self.sampler_.network.state_dict()),
+            "network.weights": flat_weights(self.sampler_.network),
             "calibration.inverse_temperature": np.array(self.sampler_.inverse_temperature, dtype=np.float64),
             "calibration.label_bias": np.concatenate(self.sampler_.label_bias, axis=1),
             "calibration.tilt_factor": np.array(self.sampler_.tilt_factor, dtype=np.float64),
@@ -268,7 +257,7 @@ class PGcGAN(AdversarialModel):
         bias = arrays["calibration.label_bias"]
         if bias.shape[1] != sum(sizes):
             raise ValueError(f"calibration.label_bias has {bias.shape[1]} columns for {sum(sizes)} codes")
-        network = TiltGenerator(sizes, n_labels, self.width).eval().requires_grad_(False)
+        network = TiltGenerator(sizes, n_labels, self.width)
         load_flat_weights(network, arrays["network.weights"])
         self.sampler_ = replace(
             TiltSampler.untrained(self.code_model_, network),

@@ -20,32 +20,16 @@ _ALIKE = 0.7  # blocks with at least this share of the codes of the largest are 
 
 
 class BlockGroup(NamedTuple):
-    """Blocks of like numbers of codes, padded to the largest, so that one matrix product serves them all.
+    """Blocks of like numbers of codes, padded to the largest, so that one matrix product serves them all."""
 
-    Parameters
-    ----------
-    blocks : tensor of long (blocks,)
-    positions : tensor of long (blocks,)
-    places : tensor of long (blocks, codes)
-        Place of each code among the codes of all blocks; 0 where there is padding.
-    valid : tensor of bool (blocks, codes)
-        False where there is padding.
-    """
-
-    blocks: Tensor
-    positions: Tensor
-    places: Tensor
-    valid: Tensor
+    blocks: Tensor  # long (blocks,)
+    positions: Tensor  # long (blocks,)
+    places: Tensor  # long (blocks, codes): place of each code among the codes of all blocks; 0 where there is padding
+    valid: Tensor  # bool (blocks, codes): False where there is padding
 
 
 class BlockLayout(nn.Module):
-    """Where blocks and their codes lie in the tensors of both networks.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Number of codes of each block.
-    """
+    """Where blocks, of these numbers of codes, and their codes lie in the tensors of both networks."""
 
     offset: Tensor
     position: Tensor
@@ -55,9 +39,9 @@ class BlockLayout(nn.Module):
         self.sizes = list(sizes)
         self.blocks_per_position = -(-len(self.sizes) // MAX_POSITIONS)
         self.positions = -(-len(self.sizes) // self.blocks_per_position)
-        self.register_buffer("offset", torch.tensor([0, *self.sizes]).cumsum(0)[:-1], persistent=False)
         position = torch.arange(len(self.sizes)) // self.blocks_per_position
         self.register_buffer("position", position, persistent=False)
+        self.register_buffer("offset", torch.tensor([0, *self.sizes]).cumsum(0)[:-1], persistent=False)
         members: list[list[int]] = []
         for block in sorted(range(len(self.sizes)), key=lambda b: -self.sizes[b]):
             if members and self.sizes[block] >= _ALIKE * self.sizes[members[-1][0]]:
@@ -95,20 +79,13 @@ class Convolution(nn.Module):
         last = padded.shape[1] - self.kernel + 1
         # `unfold` copies element by element, and its gradient takes a tenth of a training step
         windows = torch.cat([padded[:, k : last + k : self.stride] for k in range(self.kernel)], 2)
-        convolved: Tensor = self.linear(windows)
-        return convolved
+        return self.linear(windows)
 
 
 class ModulatedLayer(nn.Module):
     """A residual convolution whose channels are scaled and shifted by a vector of label and noise (FiLM).
 
-    Parameters
-    ----------
-    channels, out : int
-    condition : int
-        Length of the vector.
-    upsample : int
-        New positions for each old one.
+    `condition` is the length of the vector; each position becomes `upsample` new ones.
     """
 
     def __init__(self, channels: int, out: int, condition: int, upsample: int = 1):
@@ -122,7 +99,7 @@ class ModulatedLayer(nn.Module):
         """(rows, positions, channels), (rows, condition) -> (rows, upsample * positions, out)."""
         gain, shift = self.film(condition)[:, None].chunk(2, 2)
         y = self.convolution(x).reshape(len(x), -1, self.out)
-        skipped: Tensor = self.skip(x).repeat_interleave(self.upsample, 1)
+        skipped = self.skip(x).repeat_interleave(self.upsample, 1)
         return skipped + functional.leaky_relu(torch.addcmul(shift, y, 1 + gain), LEAKY)
 
 
@@ -131,17 +108,7 @@ class TiltGenerator(nn.Module):
 
     Code b of a row is drawn from softmax(log P(code | label, code before) + tilt_b(noise, label)). The tilt is next to
     nothing at the start: untrained, the generator is the chain. As in PG-cGAN (Chen, Mowlaei, Shi 2020), the noise is
-    multiplied by an embedding of the label.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Number of codes of each block.
-    n_labels : int
-    width : int
-        Channels at the finest scale.
-    noise : int
-        Length of the noise vector.
+    multiplied by an embedding of the label. `width` is that of the channels at the finest scale.
     """
 
     def __init__(self, sizes: Sequence[int], n_labels: int, width: int = 96, noise: int = 128):
@@ -182,48 +149,24 @@ class TiltGenerator(nn.Module):
 
 
 class Features(NamedTuple):
-    """What the critic sees of rows of codes; linear in the one-hot codes.
+    """What the critic sees of rows of codes; linear in the one-hot codes."""
 
-    Parameters
-    ----------
-    profile : tensor (rows, positions, width)
-    components : tensor (rows, components)
-        Scores on the principal components of the training rows.
-    """
-
-    profile: Tensor
-    components: Tensor
+    profile: Tensor  # (rows, positions, width)
+    components: Tensor  # (rows, components): scores on the principal components of the training rows
 
 
 class Critic(nn.Module):
     """Scores rows of block codes; a projection discriminator (Miyato, Koyama 2018) of the label.
 
     Three views of a row: convolutions along the positions, a dense map of what distinguishes the codes of each block
-    most, and the principal components of the whole row.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-    n_labels : int
-    profile : tensor (codes of all blocks, leading numbers)
-        Where the embedding of the codes starts: principal components of the templates of each block.
-    components : tensor (codes of all blocks, components)
-        What each code adds to the principal components of a row.
-    width, hidden : int
-        Channels at the finest scale, and width of the dense layers.
+    most, and the principal components of the whole row. `profile` (codes of all blocks, leading numbers) is where the
+    embedding of the codes starts: principal components of the templates of each block. `components` (codes of all
+    blocks, components) is what each code adds to the principal components of a row.
     """
 
     components: Tensor
 
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        n_labels: int,
-        profile: Tensor,
-        components: Tensor,
-        width: int = 64,
-        hidden: int = 192,
-    ):
+    def __init__(self, sizes: Sequence[int], n_labels: int, profile: Tensor, components: Tensor, width: int = 64):
         super().__init__()
         self.layout, self.leading = BlockLayout(sizes), profile.shape[1]
         positions = self.layout.positions
@@ -232,7 +175,7 @@ class Critic(nn.Module):
         self.codes = nn.Parameter(codes)
         self.register_buffer("components", components)
         self.place = nn.Parameter(torch.zeros(positions, width))
-        medium, coarse = 3 * width // 2, 5 * width // 2
+        medium, coarse, hidden = 3 * width // 2, 5 * width // 2, 3 * width
         self.fine = Convolution(width, width, 3)
         self.strided = nn.ModuleList([Convolution(width, medium, 4, 2), Convolution(medium, coarse, 4, 2)])
         self.from_positions = nn.Linear(coarse * -(-positions // 4), hidden)
@@ -243,8 +186,8 @@ class Critic(nn.Module):
         self.hidden, self.score = nn.Linear(3 * hidden, hidden), nn.Linear(hidden, 1)
         self.label = nn.Embedding(n_labels, hidden)
 
-    def features(self, codes: Tensor, known: Tensor | None = None) -> Features:
-        """Return what the critic sees of codes (rows, blocks); blocks that are not `known` add nothing."""
+    def forward(self, codes: Tensor, label: Tensor, known: Tensor | None = None) -> tuple[Tensor, Features]:
+        """(rows, blocks), (rows,) -> scores (rows,) and features; codes that are not `known` add nothing."""
         flat = codes + self.layout.offset
         weight = None if known is None else known.to(self.codes.dtype)
         profile = functional.embedding(flat, self.codes)
@@ -254,11 +197,7 @@ class Critic(nn.Module):
             summed = profile.new_zeros(len(codes), self.layout.positions, profile.shape[2])
             profile = summed.index_add(1, self.layout.position, profile)
         components = functional.embedding_bag(flat, self.components, mode="sum", per_sample_weights=weight)
-        return Features(profile, components.requires_grad_())
-
-    def forward(self, codes: Tensor, label: Tensor, known: Tensor | None = None) -> tuple[Tensor, Features]:
-        """Return scores (rows,) and the features they were made from."""
-        features = self.features(codes, known)
+        features = Features(profile, components.requires_grad_())
         return self.scores(features, label), features
 
     def scores(self, features: Features, label: Tensor) -> Tensor:
@@ -267,22 +206,14 @@ class Critic(nn.Module):
         y = y + functional.leaky_relu(self.fine(y), LEAKY)
         for convolution in self.strided:
             y = functional.leaky_relu(convolution(y), LEAKY)
-        leading = features.profile[:, :, : self.leading].flatten(1)
-        views = [
-            self.from_positions(y.flatten(1)),
-            self.from_leading(leading),
-            self.from_components(features.components),
-        ]
-        hidden = functional.leaky_relu(self.hidden(functional.leaky_relu(torch.cat(views, 1), LEAKY)), LEAKY)
+        leading = self.from_leading(features.profile[:, :, : self.leading].flatten(1))
+        views = torch.cat([self.from_positions(y.flatten(1)), leading, self.from_components(features.components)], 1)
+        hidden = functional.leaky_relu(self.hidden(functional.leaky_relu(views, LEAKY)), LEAKY)
         projected = (hidden * self.label(label)).sum(1) / math.sqrt(hidden.shape[1])
-        scores: Tensor = self.score(hidden)[:, 0] + projected
-        return scores
+        return self.score(hidden)[:, 0] + projected
 
     def code_slopes(self, slopes: Features) -> list[Tensor]:
-        """Return the gradient by the one-hot codes, given that by the features.
-
-        One tensor (blocks, rows, codes) for each group of blocks, 0 where there is padding.
-        """
+        """Return the gradient by the one-hot codes, given that by the features: (blocks, rows, codes) by group."""
         by_component = slopes.components @ self.components.T
         by_position = slopes.profile.transpose(0, 1)
         return [

@@ -79,10 +79,8 @@ class PaperGAN(AdversarialModel):
             raise DataError("The published network makes phased diploid people; these are unphased or haploid.")
         return PaperTraining(rows, self.batch, seed=self.seed, device=device)
 
-    def _finish(self, rows: Rows, task: Task, weights: Mapping[str, Tensor]) -> None:
-        assert isinstance(task, PaperTraining)
-        task.generator.load_state_dict(dict(weights))
-        self.network_ = task.generator.cpu().eval().requires_grad_(False)
+    def _finish(self, rows: Rows, task: Task) -> None:
+        self.network_ = task.learned
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         noise = torch.from_numpy(random.standard_normal((people, NOISE), dtype=np.float32))
@@ -90,16 +88,15 @@ class PaperGAN(AdversarialModel):
         return np.stack([state // 2, state % 2], axis=1).reshape(2 * people, -1).astype(np.int8)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        return {"network.weights": flat_weights(self.network_.state_dict())}
+        return {"network.weights": flat_weights(self.network_)}
 
     def _restore(self, arrays: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> None:
         super()._restore(arrays, details)
-        network = PaperGenerator(len(self.variants_), len(self.label_counts_))
-        load_flat_weights(network, arrays["network.weights"])
-        self.network_ = network.eval().requires_grad_(False)
+        self.network_ = PaperGenerator(len(self.variants_), len(self.label_counts_))
+        load_flat_weights(self.network_, arrays["network.weights"])
 
 
-class PaperTraining:
+class PaperTraining(Task):
     """The published networks, their optimisers, and a step."""
 
     def __init__(self, rows: Rows, batch: int, *, seed: int, device: torch.device):
@@ -113,10 +110,11 @@ class PaperTraining:
             torch.manual_seed(mixed_seed(seed))
             self.generator = PaperGenerator(sites, n_labels).to(device)
             self.critic = PaperDiscriminator(sites, n_labels).to(device)
+        self.learned, self.networks = self.generator, {"generator": self.generator, "critic": self.critic}
         # Keras' RMSprop: rho .9, epsilon 1e-7
         self.optimisers = {
-            name: torch.optim.RMSprop(module.parameters(), LEARNING_RATE, alpha=0.9, eps=1e-7)
-            for name, module in (("generator", self.generator), ("critic", self.critic))
+            name: torch.optim.RMSprop(network.parameters(), LEARNING_RATE, alpha=0.9, eps=1e-7)
+            for name, network in self.networks.items()
         }
 
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
@@ -148,39 +146,11 @@ class PaperTraining:
             terms["critic"] = self.critic(fake.detach(), label).mean() - self.critic(real, label).mean()
             terms["critic"].backward()
             self.optimisers["critic"].step()
-            self._clip()
+            with torch.no_grad():  # biases and dense layers are left alone, as published
+                self.critic.conv1.weight.clamp_(-CLIP, CLIP)
+                self.critic.conv2.weight.clamp_(-CLIP, CLIP)
         self.optimisers["generator"].step()
         return {name: term.detach() for name, term in terms.items()}
-
-    @torch.no_grad()
-    def _clip(self) -> None:
-        """Clip the convolution kernels; biases and dense layers are left alone, as published."""
-        for module in self.critic.modules():
-            if isinstance(module, nn.Conv1d):
-                module.weight.clamp_(-CLIP, CLIP)
-
-    def measure(self) -> dict[str, float]:
-        """Return nothing: the published training has no validation."""
-        return {}
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return the weights and statistics of the generator."""
-        return self.generator.state_dict()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that a resumed run needs beside the data."""
-        return {
-            "generator": self.generator.state_dict(),
-            "critic": self.critic.state_dict(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the state of an interrupted run."""
-        self.generator.load_state_dict(state["generator"])
-        self.critic.load_state_dict(state["critic"])
-        for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
 
 
 class PaperGenerator(nn.Module):

@@ -16,33 +16,25 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
-def launched() -> bool:
-    """Return whether `torchrun` has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 @contextlib.contextmanager
 def process_group() -> Iterator[None]:
     """Join the processes that `torchrun` has started; alone, do nothing.
 
     The processes but the first print nothing and leave Ctrl-C to the first.
     """
-    if not launched() or distributed.is_initialized():
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1 or distributed.is_initialized():
         yield
         return
-    # gloo for tensors on CPUs, NCCL for those on GPUs: a machine with GPUs may be told to train on its CPUs
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        with contextlib.ExitStack() as stack:
-            if not is_first():
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-                stack.enter_context(contextlib.redirect_stdout(nowhere))
-            yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        distributed.destroy_process_group()
+    with contextlib.ExitStack() as stack:
+        # gloo for tensors on CPUs, NCCL for those on GPUs: a machine with GPUs may be told to train on its CPUs
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        stack.callback(distributed.destroy_process_group)
+        stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        if not is_first():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
+        yield
 
 
 def world_size() -> int:

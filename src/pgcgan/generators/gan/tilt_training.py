@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,13 +12,14 @@ from torch.nn import functional
 
 from ...numerics import nearest_distances
 from ..haplotype.blocks import Blocks
-from ..haplotype.code_model import CodeModel
 from ..haplotype.drawing import rake
-from .code_features import component_scores, leading_components
 from .drawing import TiltSampler, ancestry_terms, draw_codes, gumbel_noise, straight_through
-from .networks import Critic, Features, TiltGenerator
+from .networks import MAX_POSITIONS, Critic, Features, TiltGenerator
 from .parallel import own_rows, wrapped
-from .trainer import mixed_seed
+from .trainer import Task, mixed_seed
+
+if TYPE_CHECKING:
+    from .model import PGcGAN
 
 # steps, or share of a shorter training, in which the generator's learning rate rises; with 100 steps the generator is
 # thrown off where it leaves its start near zero (HLA: step 44, the loss of the critic falls from .67 to .04)
@@ -28,120 +27,89 @@ WARM_UP, WARM_UP_SHARE = 600, 0.15
 DECAY = 0.3  # of the training: the last part, in which the learning rate falls to nothing
 _LEAST_VALIDATION = 40  # rows, below which nothing is measured that could be trusted
 _MEASURED_ROWS, _MEASURED_SITES = 1000, 2000
+_LEADING, _COMPONENTS = 16, 96  # numbers of a position, of a row, that the critic knows of codes from the start
+_COMPONENT_ROWS = 2000  # training rows that principal components are of
 
 
-@dataclass(frozen=True)
-class TiltSettings:
-    """How the conditional GAN is trained; see the parameters of `PGcGAN`."""
+class TiltTraining(Task):
+    """The networks of a model that has its blocks and its code model, their optimisers, and a step.
 
-    batch: int
-    learning_rate: float
-    penalty: float
-    penalty_interval: int
-    temperature: float
-    average: float
-    width: int
-    critic_width: int
-
-
-@dataclass(frozen=True)
-class CodedRows:
-    """Training rows as codes.
-
-    Parameters
-    ----------
-    blocks : Blocks
-    codes : array of int64, shape (rows, blocks)
-        -1 is unknown.
-    label : array of int, shape (rows,)
-    model : CodeModel
-        The chain that is tilted.
-    validation : array of int
-        Rows kept out of the batches, which the model is measured with.
+    `codes` are those of all training rows, int64 (rows, blocks), -1 where unknown, with their labels (rows,). The rows
+    of `validation` are kept out of the batches; the model is measured with them.
     """
 
-    blocks: Blocks
-    codes: np.ndarray
-    label: np.ndarray
-    model: CodeModel
-    validation: np.ndarray
-
-
-class TiltTraining:
-    """The networks, their optimisers, and a step."""
-
-    def __init__(self, rows: CodedRows, settings: TiltSettings, *, seed: int, device: torch.device):
-        self.rows, self.settings, self.seed, self.device = rows, settings, seed, device
-        self.codes = torch.from_numpy(np.maximum(rows.codes, 0))
-        self.known = None if (rows.codes >= 0).all() else torch.from_numpy(rows.codes >= 0)
-        self.trained_on = torch.from_numpy(np.setdiff1d(np.arange(len(rows.codes)), rows.validation))
-        sizes, n_labels = rows.model.sizes, rows.model.n_labels
+    def __init__(
+        self, model: PGcGAN, codes: np.ndarray, label: np.ndarray, validation: np.ndarray, device: torch.device
+    ):
+        self.model, self.coded, self.label, self.validation, self.device = model, codes, label, validation, device
+        self.codes = torch.from_numpy(np.maximum(codes, 0))
+        self.known = None if (codes >= 0).all() else torch.from_numpy(codes >= 0)
+        self.trained_on = torch.from_numpy(np.setdiff1d(np.arange(len(codes)), validation))
+        sizes, n_labels = model.code_model_.sizes, model.code_model_.n_labels
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(seed))
-            self.generator = TiltGenerator(sizes, n_labels, settings.width).to(device)
-            components = component_scores(rows.blocks, rows.codes, seed=seed)
-            start = torch.from_numpy(leading_components(rows.blocks)), torch.from_numpy(components)
-            critic = Critic(sizes, n_labels, *start, settings.critic_width, 3 * settings.critic_width)
+            torch.manual_seed(mixed_seed(model.seed))
+            self.generator = TiltGenerator(sizes, n_labels, model.width).to(device)
+            start = leading_components(model.blocks_), component_scores(model.blocks_, codes, model.seed)
+            profile, components = map(torch.from_numpy, start)
+            critic = Critic(sizes, n_labels, profile, components, model.critic_width)
             self.critic = critic.to(device)
-        self.average = copy.deepcopy(self.generator)
-        self.predictors = self.sampler().predictors
-        self.called = {"generator": wrapped(self.generator), "critic": wrapped(self.critic)}
+        self.learned = self.average = copy.deepcopy(self.generator)
+        self.networks = {"generator": self.generator, "average": self.average, "critic": self.critic}
+        self.sampler = TiltSampler.untrained(model.code_model_, self.average)
+        self.called = {name: wrapped(self.networks[name]) for name in ("generator", "critic")}
         self.optimisers = {
-            name: torch.optim.Adam(module.parameters(), settings.learning_rate, betas=(0.0, 0.99), fused=True)
-            for name, module in (("generator", self.generator), ("critic", self.critic))
+            name: torch.optim.Adam(self.networks[name].parameters(), model.learning_rate, betas=(0.0, 0.99), fused=True)
+            for name in ("generator", "critic")
         }
 
     # ---- one step ---------------------------------------------------------------------------------------------
 
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
         """Update the critic and the generator once, on the same synthetic rows; return the terms of the loss."""
-        settings, part = self.settings, own_rows(self.settings.batch)
-        rate = rate_factor * settings.learning_rate
+        model, part, layout = self.model, own_rows(self.model.batch), self.generator.layout
+        rate = rate_factor * model.learning_rate
         self.optimisers["critic"].param_groups[0]["lr"] = rate * decay(progress)
         self.optimisers["generator"].param_groups[0]["lr"] = rate * decay(progress) * warm_up(step, progress)
         for optimiser in self.optimisers.values():
             optimiser.zero_grad()
-        chosen = self.trained_on[torch.randint(len(self.trained_on), (settings.batch,))]
-        noise = torch.randn(settings.batch, self.generator.noise)[part].to(self.device)
-        gumbel = [of_group[:, part] for of_group in gumbel_noise(self.generator.layout, settings.batch)]
-        row_label = self.rows.label[chosen.numpy()]
-        ancestry = self.rows.model.ancestry
+        chosen = self.trained_on[torch.randint(len(self.trained_on), (model.batch,))]
+        noise = torch.randn(model.batch, self.generator.noise)[part].to(self.device)
+        gumbel = [of_group[:, part] for of_group in gumbel_noise(layout, model.batch)]
+        row_label, ancestry = self.label[chosen.numpy()], model.code_model_.ancestry
         if ancestry.axes:
-            terms_of_rows = ancestry_terms(
-                self.generator.layout, ancestry, row_label, torch.randn(settings.batch, ancestry.axes)
-            )
-            gumbel = [g + term[:, part] for g, term in zip(gumbel, terms_of_rows, strict=True)]
+            of_people = ancestry_terms(layout, ancestry, row_label, torch.randn(model.batch, ancestry.axes))
+            gumbel = [g + term[:, part] for g, term in zip(gumbel, of_people, strict=True)]
         real = self.codes[chosen][part].to(self.device)
         known = None if self.known is None else self.known[chosen][part].to(self.device)
         row_label = row_label[part]
         label = torch.from_numpy(row_label).to(self.device)
         tilts = self.called["generator"](noise, label)
-        fake, logits = draw_codes(self.generator.layout, self.predictors(row_label), tilts, gumbel)
-        both_known = None if known is None else torch.cat([known, known])
-        scores, features = self.called["critic"](torch.cat([real, fake]), torch.cat([label, label]), both_known)
-        penalise = settings.penalty > 0 and step % settings.penalty_interval == 0
-        terms, slopes = self._critic_update(scores, features, torch.cat([label, label]), both_known, penalise)
+        fake, logits = draw_codes(layout, self.sampler.predictor(row_label), tilts, gumbel)
+        both, both_known = torch.cat([label, label]), None if known is None else torch.cat([known, known])
+        scores, features = self.called["critic"](torch.cat([real, fake]), both, both_known)
+        penalise = model.penalty > 0 and step % model.penalty_interval == 0
+        terms, slopes = self._critic_update(scores, features, penalise)
         by_code = self.critic.code_slopes(slopes)
         if known is not None:
             by_code = [
-                slope * known.T[group.blocks][:, :, None]
-                for slope, group in zip(by_code, self.generator.layout.groups, strict=True)
+                slope * known.T[group.blocks][:, :, None] for slope, group in zip(by_code, layout.groups, strict=True)
             ]
-        torch.autograd.backward(tilts, straight_through(logits, by_code, settings.temperature))
+        torch.autograd.backward(tilts, straight_through(logits, by_code, model.temperature))
         for optimiser in self.optimisers.values():
             optimiser.step()
-        self._update_average(step)
+        # the memory of the average is short at first, so that it does not drag the start along
+        memory = min(model.average, (step + 1) / (step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - memory)
         return terms
 
-    def _critic_update(
-        self, scores: Tensor, features: Features, label: Tensor, known: Tensor | None, penalise: bool
-    ) -> tuple[dict[str, Tensor], Features]:
+    def _critic_update(self, scores: Tensor, features: Features, penalise: bool) -> tuple[dict[str, Tensor], Features]:
         """Set the gradient of the critic; return the terms, and the slope of the generator's loss by the features.
 
         The critic scores rows one by one, so that the gradient of its own loss by the features of a synthetic row,
         times the ratio of the derivatives of both losses by the score, is that of the generator's loss.
         """
-        settings, n = self.settings, len(scores) // 2
+        n = len(scores) // 2
         on_real, on_fake = scores[:n], scores[n:]
         features.profile.retain_grad()
         # relativistic pairing (R3GAN, Huang et al. 2024): mean softplus(D(fake) - D(real)); a pair has one label
@@ -151,8 +119,8 @@ class TiltTraining:
         of_row: Features | None = None
         if penalise:
             of_row = Features(*torch.autograd.grad(scores.sum(), features, create_graph=True))
-            squared = self._squared_norm(of_row)
-            weight = settings.penalty * settings.penalty_interval
+            squared = torch.stack([s.square().sum((0, 2)) for s in self.critic.code_slopes(of_row)]).sum(0)
+            weight = self.model.penalty * self.model.penalty_interval
             # zero-centred penalties (R3GAN): gamma / 2 E|∇D|² on real rows, R1, and on synthetic ones, R2
             terms["r1"], terms["r2"] = (weight / 2 * part.mean() for part in (squared[:n], squared[n:]))
         by_score = torch.autograd.grad(terms["critic"], on_fake, retain_graph=True)[0]
@@ -164,16 +132,6 @@ class TiltTraining:
         slopes = Features(*(f[n:].detach() * wanted.view(n, *[1] * (f.dim() - 1)) for f in of_row))
         return {name: term.detach() for name, term in terms.items()}, slopes
 
-    def _squared_norm(self, slopes: Features) -> Tensor:
-        """Return the squared norm of the gradient by the one-hot codes of each row."""
-        return torch.stack([s.square().sum((0, 2)) for s in self.critic.code_slopes(slopes)]).sum(0)
-
-    @torch.no_grad()
-    def _update_average(self, step: int) -> None:
-        """Move the average of the weights; its memory is short at first, so that it does not drag the start along."""
-        memory = min(self.settings.average, (step + 1) / (step + 10))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), 1 - memory)
-
     # ---- measuring --------------------------------------------------------------------------------------------
 
     def measure(self) -> dict[str, float]:
@@ -181,47 +139,20 @@ class TiltTraining:
 
         The score is how far the two sides of adversarial accuracy (Yale et al. 2020) are from 1/2.
         """
-        rows = self.rows
-        if len(rows.validation) < _LEAST_VALIDATION:
+        if len(self.validation) < _LEAST_VALIDATION:
             return {}
-        random = np.random.default_rng([self.seed, 12])
-        held_out = rows.validation[:_MEASURED_ROWS]
-        sampler = rake(self.sampler(), self.seed, most_rows=2048)
-        codes = sampler.draw(rows.label[held_out], random)
-        sites = np.unique(np.linspace(0, int(rows.blocks.edges[-1]) - 1, _MEASURED_SITES).astype(int))
+        random, blocks = np.random.default_rng([self.model.seed, 12]), self.model.blocks_
+        held_out = self.validation[:_MEASURED_ROWS]
+        codes = rake(self.sampler, self.model.seed, most_rows=2048).draw(self.label[held_out], random)
+        sites = np.unique(np.linspace(0, int(blocks.edges[-1]) - 1, _MEASURED_SITES).astype(int))
         synthetic, real = (
-            rows.blocks.decode(of_rows, random)[:, sites].astype(np.float32)
-            for of_rows in (codes, np.maximum(rows.codes[held_out], 0))
+            blocks.decode(of_rows, random)[:, sites].astype(np.float32)
+            for of_rows in (codes, self.codes[held_out].numpy())
         )
         truth = float((nearest_distances(real, synthetic) > nearest_distances(real)).mean())
         own = float((nearest_distances(synthetic, real) > nearest_distances(synthetic)).mean())
         rmse = float(np.sqrt(((synthetic.mean(axis=0) - real.mean(axis=0)) ** 2).mean()))
         return {"score": abs(truth - 0.5) + abs(own - 0.5), "aa_truth": truth, "aa_syn": own, "af_rmse": rmse}
-
-    def sampler(self) -> TiltSampler:
-        """Return what draws rows with the averaged generator, not calibrated."""
-        return TiltSampler.untrained(self.rows.model, self.average)
-
-    # ---- state ------------------------------------------------------------------------------------------------
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return the averaged weights of the generator."""
-        return self.average.state_dict()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that a resumed run needs beside the data."""
-        modules = {"generator": self.generator, "average": self.average, "critic": self.critic}
-        return {
-            **{name: module.state_dict() for name, module in modules.items()},
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take the state of an interrupted run."""
-        for name, module in (("generator", self.generator), ("average", self.average), ("critic", self.critic)):
-            module.load_state_dict(state[name])
-        for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
 
 
 def warm_up(step: int, progress: float) -> float:
@@ -232,3 +163,52 @@ def warm_up(step: int, progress: float) -> float:
 def decay(progress: float) -> float:
     """Return the factor on the learning rates: 1 at first, falling to 2 % over the last part of the training."""
     return min(1.0, max(0.02, (1 - progress) / DECAY))
+
+
+# ---- what the critic knows of codes from the start ----------------------------------------------------------------
+
+
+def component_scores(blocks: Blocks, codes: np.ndarray, seed: int) -> np.ndarray:
+    """Return what each code adds to the principal components of a row: float32 (codes of all blocks, components).
+
+    The components have unit variance; an unknown code (-1) adds nothing. They come from the Gram matrix of some rows,
+    added up block by block, so that memory does not grow with the sites.
+    """
+    codes = codes[np.sort(np.random.default_rng([seed, 11]).permutation(len(codes))[:_COMPONENT_ROWS])]
+    centred = list[np.ndarray]()
+
+    def of_rows(block: int) -> np.ndarray:
+        known = codes[:, block, None] >= 0
+        return np.where(known, centred[block][np.maximum(codes[:, block], 0)], 0)
+
+    gram = np.zeros((len(codes), len(codes)))
+    for b in range(len(blocks)):
+        means, known = blocks.means(b), codes[:, b] >= 0
+        centre = means[codes[known, b]].mean(axis=0) if known.any() else 0
+        centred.append((means - centre).astype(np.float32))
+        gram += of_rows(b) @ of_rows(b).T
+    values, vectors = np.linalg.eigh(gram)
+    leading = np.argsort(values)[::-1][: min(_COMPONENTS, max(1, len(codes) - 1))]
+    scale = np.sqrt(np.maximum(values[leading], 1e-6 * max(values.max(), 1e-12)))
+    weights = vectors[:, leading] / scale**2 * np.sqrt(len(codes))
+    scores = [templates @ (of_rows(b).T @ weights) for b, templates in enumerate(centred)]
+    return np.concatenate(scores).astype(np.float32)
+
+
+def leading_components(blocks: Blocks) -> np.ndarray:
+    """Return the principal components of each block's templates, of unit size: float32 (codes of all blocks, numbers).
+
+    Blocks that share a position share its numbers: the first block has the first ones, and so on.
+    """
+    per_position = -(-len(blocks) // MAX_POSITIONS)
+    each = max(1, _LEADING // per_position)
+    parts = []
+    for b in range(len(blocks)):
+        means = blocks.means(b)
+        u, s, _ = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)
+        count = min(each, len(s))
+        scores = u[:, :count] * s[:count]
+        numbers = np.zeros((len(means), _LEADING), dtype=np.float32)
+        numbers[:, (b % per_position * each + np.arange(count)) % _LEADING] = scores / (scores.std() + 1e-6)
+        parts.append(numbers)
+    return np.concatenate(parts)

@@ -14,14 +14,15 @@ import signal
 import statistics
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import ModelError
 from ...runtime.progress import OnEvent
@@ -38,63 +39,54 @@ _REMEMBERED, _ENOUGH = 100, 10  # steps of which the median is taken, at most an
 _TIE = 1e-9  # of a score: the same rows measured in another order of summation are no better
 
 
-class Task(Protocol):
-    """What the loop asks of a model in training."""
+class Task(ABC):
+    """Networks in training, and a step of theirs."""
 
     device: torch.device
+    learned: nn.Module  # the one of the networks that the model keeps
+    networks: dict[str, nn.Module]
+    optimisers: dict[str, torch.optim.Optimizer]
 
+    @abstractmethod
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
         """Make one step with learning rates times `rate_factor`, and return the terms of the loss."""
 
     def measure(self) -> dict[str, float]:
         """Return metrics of the model; the step with the smallest "score" is kept, without one the last step."""
+        return {}
 
     def weights(self) -> dict[str, Tensor]:
-        """Return the weights that make the model."""
+        """Return a copy of the weights that make the model."""
+        return {name: t.detach().clone() for name, t in self.learned.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs beside the data."""
+        optimisers = {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()}
+        return {**{name: network.state_dict() for name, network in self.networks.items()}, "optimisers": optimisers}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take the state of an interrupted run."""
+        for name, network in self.networks.items():
+            network.load_state_dict(state[name])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When a training ends, and what happens on the way.
-
-    Parameters
-    ----------
-    steps : int
-    minutes : float, optional
-        The training ends after so many minutes even if there are steps left.
-    measurements : int
-        How often the model is measured.
-    settled : float
-        Part of the training before which no measurement counts: what looks best there is luck.
-    patience : int
-        The training ends after so many measurements that count without a better score; 0 never ends it early.
-    checkpoint_seconds : float
-        Time between checkpoints.
-    """
+    """When a training ends, and what happens on the way."""
 
     steps: int
-    minutes: float | None = None
-    measurements: int = 20
-    settled: float = 0.5
-    patience: int = 0
-    checkpoint_seconds: float = 60.0
-
-    def progress(self, step: int, seconds: float) -> float:
-        """Return how much of the training is done: 0 to 1."""
-        by_steps = step / self.steps if self.steps else 1.0
-        by_time = 0.0 if self.minutes is None else seconds / max(60 * self.minutes, 1e-9)
-        return min(1.0, max(by_steps, by_time))
+    minutes: float | None = None  # the training ends after so many even if there are steps left
+    measurements: int = 20  # of the model, in all
+    settled: float = 0.5  # part of the training before which no measurement counts: what looks best there is luck
+    patience: int = 0  # the training ends after so many measurements that count without a better score; 0: never
+    checkpoint_seconds: float = 60.0  # between checkpoints
 
 
 @dataclass
 class Progress:
-    """How far a training has come; part of its checkpoint."""
+    """How far a training has come; with the state of the task, its checkpoint."""
 
     step: int = 0
     seconds: float = 0.0
@@ -105,6 +97,13 @@ class Progress:
     losses: list[float] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)  # at the last measurement
     history: list[dict[str, Any]] = field(default_factory=list)  # step, loss and metrics of all measurements
+    best: dict[str, Tensor] = field(default_factory=dict)  # weights at the best measurement
+
+    def share(self, budget: Budget) -> float:
+        """Return how much of a budget is spent: 0 to 1."""
+        by_steps = self.step / budget.steps if budget.steps else 1.0
+        by_time = 0.0 if budget.minutes is None else self.seconds / max(60 * budget.minutes, 1e-9)
+        return min(1.0, max(by_steps, by_time))
 
 
 def train(
@@ -118,18 +117,8 @@ def train(
 ) -> dict[str, Tensor]:
     """Train until the budget is spent, nothing improves any more, or Ctrl-C; return the best weights.
 
-    Parameters
-    ----------
-    task : Task
-    budget : Budget
-    seed : int
-    path : Path, optional
-        Where the checkpoint is written.
-    resume : bool
-        Go on from the checkpoint.
-    on_event : callable, optional
-        Called after every step with a dict: stage, step, steps, fraction, seconds, loss, terms, the metrics of the last
-        measurement, and the history of all measurements.
+    Checkpoints go to `path`. `on_event` is called after every step with a dict: stage, step, steps, fraction, seconds,
+    loss, terms, the metrics of the last measurement, and the history of all measurements.
 
     Raises
     ------
@@ -138,12 +127,14 @@ def train(
     ModelError
         If there is no checkpoint to resume, or the training diverges again and again.
     """
-    now, best = Progress(), dict[str, Tensor]()
-    if resume:
-        now, best = _resume(task, path)
+    now = Progress()
+    if resume and path is not None:
+        state = checkpoint.read_state(path)
+        task.load_state_dict(state["task"])
+        now = Progress(**state["progress"], best=state["best"])
     began, saved = time.monotonic() - now.seconds, time.monotonic()
-    good = copy.deepcopy((now, best, task.state_dict()))
-    (done,) = agreed([budget.progress(now.step, now.seconds)], task.device)
+    good = copy.deepcopy((now, task.state_dict()))
+    (done,) = agreed([now.share(budget)], task.device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _held_interrupt() as interrupt:
         while done < 1:
             torch.manual_seed(mixed_seed(seed, now.step))
@@ -151,83 +142,62 @@ def train(
             now.step, now.seconds, loss = now.step + 1, time.monotonic() - began, sum(terms.values())
             before, problem = done, _problem(terms, now.losses)
             done, diverged, interrupted = agreed(
-                [budget.progress(now.step, now.seconds), problem is not None, interrupt.is_set()], task.device
+                [now.share(budget), problem is not None, interrupt.is_set()], task.device
             )
             now.losses = [*now.losses, abs(loss)][-_REMEMBERED:]
             due = int(budget.measurements * done) > int(budget.measurements * before)
             if diverged or (due and not _is_finite(task.state_dict())):
-                now, best, done = _retreat(task, good, now, problem or "weights that are no numbers", budget)
+                now = _retreat(task, good, now, problem or "weights that are no numbers")
+                (done,) = agreed([now.share(budget)], task.device)
             elif due:
-                best = _measure(task, now, best, counts=done >= budget.settled)
-                good = copy.deepcopy((now, best, task.state_dict()))
+                _measure(task, now, counts=done >= budget.settled)
+                good = copy.deepcopy((now, task.state_dict()))
             if on_event is not None and is_first():
-                on_event(_event(now, budget, done, terms))
-            if path is not None and (interrupted or time.monotonic() - saved > budget.checkpoint_seconds):
-                _save(task, now, best, path)
+                place = {"step": now.step, "steps": budget.steps, "fraction": done, "seconds": round(now.seconds, 2)}
+                measured = {"metrics": now.metrics, "history": now.history}
+                losses = {"loss": loss, "terms": terms}
+                on_event({"stage": "training", **place, **losses, **measured, "rate_factor": now.rate_factor})
+            saves = interrupted or time.monotonic() - saved > budget.checkpoint_seconds
+            if saves and path is not None and is_first():
+                progress = {name: value for name, value in vars(now).items() if name != "best"}
+                checkpoint.write_state(path, {"progress": progress, "best": now.best, "task": task.state_dict()})
                 saved = time.monotonic()
             if interrupted:
                 raise KeyboardInterrupt
             (plateau,) = agreed([budget.patience > 0 and now.measured_since >= budget.patience], task.device)
             if plateau:
                 break
-    return best or {name: t.detach().clone() for name, t in task.weights().items()}
+    return now.best or task.weights()
 
 
-def _measure(task: Task, now: Progress, best: dict[str, Tensor], counts: bool) -> dict[str, Tensor]:
-    """Measure the model in the first process; return the weights of the best step so far."""
+def _measure(task: Task, now: Progress, counts: bool) -> None:
+    """Measure the model in the first process, and keep the weights in all if they are the best so far."""
     now.metrics = task.measure() if is_first() else {}
-    score, better = now.metrics.get("score") if counts else None, False
-    if score is not None:
-        better = now.best_score is None or score < now.best_score - _TIE
-    loss = statistics.median(now.losses) if now.losses else 0.0
-    now.history = [*now.history, {"step": now.step, "loss": loss, "metrics": now.metrics}]
+    now.history = [*now.history, {"step": now.step, "loss": statistics.median(now.losses), "metrics": now.metrics}]
+    score = now.metrics.get("score") if counts else None
+    better = score is not None and (now.best_score is None or score < now.best_score - _TIE)
     (flag,) = agreed([better], task.device)
+    if score is not None:
+        now.best_score, now.measured_since = (score, 0) if better else (now.best_score, now.measured_since + 1)
     if flag:
-        now.best_score, now.measured_since = score if score is not None else now.best_score, 0
-        best = {name: t.detach().clone() for name, t in task.weights().items()}
-    elif score is not None:
-        now.measured_since += 1
-    return best
+        now.best = task.weights()
 
 
-def _retreat(
-    task: Task,
-    good: tuple[Progress, dict[str, Tensor], dict[str, Any]],
-    now: Progress,
-    problem: str,
-    budget: Budget,
-) -> tuple[Progress, dict[str, Tensor], float]:
+def _retreat(task: Task, good: tuple[Progress, dict[str, Any]], now: Progress, problem: str) -> Progress:
     """Go back to the last good step, with smaller learning rates."""
     if now.retreats >= RETREATS:
         raise ModelError(
             f"Training diverged at step {now.step} ({problem}), also with learning rates {now.rate_factor:g} times as "
             "large; lower the learning rate."
         )
-    earlier, best, state = copy.deepcopy(good)
-    earlier.retreats, earlier.rate_factor = now.retreats + 1, now.rate_factor * SMALLER
-    earlier.seconds = now.seconds
+    earlier, state = copy.deepcopy(good)
+    earlier.retreats, earlier.rate_factor, earlier.seconds = now.retreats + 1, now.rate_factor * SMALLER, now.seconds
     log.warning(
         "training diverged at step %d (%s): back to step %d, with learning rates %g times as large",
         *(now.step, problem, earlier.step, earlier.rate_factor),
     )
     task.load_state_dict(state)
-    (done,) = agreed([budget.progress(earlier.step, earlier.seconds)], task.device)
-    return earlier, best, done
-
-
-def _event(now: Progress, budget: Budget, done: float, terms: dict[str, float]) -> dict[str, Any]:
-    return {
-        "stage": "training",
-        "step": now.step,
-        "steps": budget.steps,
-        "fraction": done,
-        "seconds": round(now.seconds, 2),
-        "loss": sum(terms.values()),
-        "terms": terms,
-        "metrics": now.metrics,
-        "history": now.history,
-        "rate_factor": now.rate_factor,
-    }
+    return earlier
 
 
 def _problem(terms: Mapping[str, float], losses: list[float]) -> str | None:
@@ -247,19 +217,6 @@ def _is_finite(state: Any) -> bool:
     if isinstance(state, Mapping):
         return all(map(_is_finite, state.values()))
     return all(map(_is_finite, state)) if isinstance(state, (list, tuple)) else True
-
-
-def _save(task: Task, now: Progress, best: dict[str, Tensor], path: Path) -> None:
-    if is_first():
-        checkpoint.write_state(path, {"progress": asdict(now), "best": best, "task": task.state_dict()})
-
-
-def _resume(task: Task, path: Path | None) -> tuple[Progress, dict[str, Tensor]]:
-    if path is None or not path.exists():
-        raise ModelError(f"There is no checkpoint {path or ''} to resume; run again without --resume.")
-    state = checkpoint.read_state(path)
-    task.load_state_dict(state["task"])
-    return Progress(**state["progress"]), state["best"]
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ codes given their label, `fitting` fits it, `drawing` draws codes and calibrates
 consistent that exclude each other.
 
 `mixed_people` draws people of a mixture of labels. `private_model` is the model with differential privacy:
-`private_counts` counts people and adds noise (`discrete_gaussian`) within a `privacy_budget`, `private_estimates` turns
-noisy counts into probabilities.
+`private_counts` counts people and adds noise within a budget (`private_noise`), `private_estimates` turns noisy counts
+into probabilities.
 """
 
 from .model import HaplotypeModel

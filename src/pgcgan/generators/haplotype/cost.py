@@ -1,35 +1,38 @@
-"""The expected cost of fitting the haplotype model, from the size and the linkage of the data."""
+"""What a training is expected to cost and to give away, from the haplotype blocks of a part of the sites."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from ...genotypes import Genotypes
 from ...runtime.memory import resident_bytes
-from ..estimate import Estimate
-from ..rows import Rows
-from .blocks import Blocks
+from ..estimate import Estimate, ExpectedLeak
+from ..rows import Rows, rows_of
+from .blocks import Blocks, find_blocks
 
-_WINDOWS, _WINDOW = 3, 200  # windows of sites that are cut into blocks to estimate the number of blocks
+# windows of sites that are cut into blocks, and the sites of one
+_COST_WINDOWS, _COST_SITES = 3, 200
+_LEAK_WINDOWS, _LEAST_SITES, _MOST_SITES = 8, 250, 1000
+_LEAK_STATES = 100_000_000  # to be looked at: a few seconds
+_OF_BLOCKS = ("min_carriers", "coverage", "max_sites", "max_codes")
 
 
-def expected_cost(rows: Rows, find_blocks: Callable[[Rows, int], Blocks]) -> Estimate:
+def expected_cost(rows: Rows, blocks_of: Callable[[Rows, int], Blocks]) -> Estimate:
     """Estimate peak memory and time of a fit.
 
     The sizes of all arrays are known but for the number of blocks and of their codes, which depends on linkage. So a
-    few windows of the data are cut into blocks.
-
-    Parameters
-    ----------
-    rows : Rows
-    find_blocks : callable
-        Returns the blocks of rows, given an overlap.
+    few windows of the data are cut into blocks, by a function of rows and an overlap.
     """
     n_rows, sites = rows.states.shape
     people, n_labels = len(rows.label), len(rows.label_names)
-    blocks, codes, transitions, most = _expected_blocks(rows, find_blocks)
+    starts = np.unique(np.linspace(0, max(0, sites - _COST_SITES), _COST_WINDOWS).astype(int))
+    sizes, covered = _windows(rows, starts, _COST_SITES, lambda window: blocks_of(window, 0))
+    scale, most = sites / covered, max(2, int(sizes.max()))
+    blocks, codes, transitions = (int(n) * scale for n in (len(sizes), sizes.sum(), (sizes**2).sum()))
     kept = (
         (0 if rows.n_states == 2 else n_rows * sites)  # dosages; haplotypes are a view of the calls
         + 28 * n_rows * blocks  # codes, and the runs of the context tree
@@ -61,20 +64,58 @@ def expected_cost(rows: Rows, find_blocks: Callable[[Rows, int], Blocks]) -> Est
     return Estimate(sites, people, haplotypes, int(resident_bytes() + 1.1 * (kept + heaviest)), seconds)
 
 
-def _expected_blocks(rows: Rows, find_blocks: Callable[[Rows, int], Blocks]) -> tuple[float, float, float, int]:
-    """Return the expected numbers of blocks, codes and pairs of codes of neighbours, and the most codes of a block."""
-    sites = rows.states.shape[1]
-    covered, blocks, codes, transitions, most = 0, 0, 0, 0, 2
-    for start in np.unique(np.linspace(0, max(0, sites - _WINDOW), _WINDOWS).astype(int)):
-        part = slice(start, start + _WINDOW)
-        window = find_blocks(replace(rows, states=rows.states[:, part], variants=rows.variants.select(part)), 0)
-        # the end of a window cuts its last block
-        whole = max(1, len(window) - 1)
-        sizes = np.array(window.sizes[:whole])
-        covered += int(window.edges[whole])
-        blocks += whole
-        codes += int(sizes.sum())
-        transitions += int((sizes**2).sum())
-        most = max(most, int(sizes.max()))
-    scale = sites / covered
-    return blocks * scale, codes * scale, transitions * scale, most
+def estimate_leak(people: Genotypes, label: tuple[str, ...], parameters: dict[str, Any]) -> ExpectedLeak | None:
+    """Estimate what a model of haplotype blocks will give away of these people; None for a family without blocks.
+
+    Where there are more than 8,000 sites (fewer in very large cohorts), the blocks of eight windows are counted, and
+    their free frequencies (templates less blocks) extrapolated to all sites.
+
+    Parameters
+    ----------
+    people : Genotypes
+        The training people.
+    label : tuple of str
+        Label columns of the model.
+    parameters : dict
+        Of the model (`Generator.parameters`).
+    """
+    if not parameters.keys() >= {*_OF_BLOCKS}:
+        return None
+
+    def blocks_of(window: Rows) -> Blocks:
+        return find_blocks(
+            window.states,
+            window.row_person,
+            breaks=window.breaks,
+            states=window.n_states,
+            label=window.row_label,
+            min_deviations=max(parameters["min_deviations"], parameters["min_carriers"]),
+            **{name: parameters[name] for name in _OF_BLOCKS},
+        )
+
+    rows = rows_of(people, label)
+    n_rows, sites = rows.states.shape
+    length = min(max(_LEAK_STATES // (_LEAK_WINDOWS * n_rows), _LEAST_SITES), _MOST_SITES)
+    looked_at = f"{_LEAK_WINDOWS * length:,} of {sites:,} sites"
+    starts = np.linspace(0, sites - length, _LEAK_WINDOWS).astype(int)
+    if sites <= _LEAK_WINDOWS * length:
+        starts, length, looked_at = np.zeros(1, dtype=int), sites, ""
+    sizes, covered = _windows(rows, starts, length, blocks_of, cut=length < sites)
+    return ExpectedLeak(round((int(sizes.sum()) - len(sizes)) * sites / covered), 2 * len(rows.label), looked_at)
+
+
+def _windows(
+    rows: Rows, starts: Iterable[int], length: int, blocks_of: Callable[[Rows], Blocks], *, cut: bool = True
+) -> tuple[np.ndarray, int]:
+    """Return the sizes of the blocks of windows of sites, and how many sites these blocks cover.
+
+    A window that is cut from more sites may end within its last block, which then does not count.
+    """
+    sizes, covered = list[int](), 0
+    for start in starts:
+        part = slice(start, start + length)
+        blocks = blocks_of(replace(rows, states=rows.states[:, part], variants=rows.variants.select(part)))
+        complete = max(1, len(blocks) - 1) if cut else len(blocks)
+        sizes += blocks.sizes[:complete]
+        covered += int(blocks.edges[complete])
+    return np.array(sizes), covered

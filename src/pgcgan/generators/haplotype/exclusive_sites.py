@@ -29,17 +29,10 @@ SCHEMA = {
 
 @dataclass(frozen=True)
 class ExclusiveSites:
-    """Groups of mutually exclusive sites and the patterns that a haplotype can have there.
+    """Groups of mutually exclusive sites and the patterns that a haplotype can have there."""
 
-    Parameters
-    ----------
-    sites : list of arrays of int, shape (sites of the group,)
-    patterns : list of int8 arrays, shape (patterns, sites of the group)
-        0/1, each once.
-    """
-
-    sites: list[np.ndarray]
-    patterns: list[np.ndarray]
+    sites: list[np.ndarray]  # of each group: int (sites of the group,)
+    patterns: list[np.ndarray]  # of each group: int8 (patterns, sites of the group), 0/1, each once
 
     @classmethod
     def of(cls, rows: Rows) -> ExclusiveSites:
@@ -56,19 +49,19 @@ class ExclusiveSites:
             if match := _HLA.match(str(name)):
                 gene.setdefault(match[1], []).append(i)
         groups = [np.array(sites) for sites in gene.values() if len(sites) > 1]
-        in_gene = np.zeros(len(position), dtype=bool)
-        for sites in groups:
-            in_gene[sites] = True
-        new = np.flatnonzero(np.concatenate([[True], (position[1:] != position[:-1]) | (contig[1:] != contig[:-1])]))
-        for sites in np.split(np.arange(len(position)), new[1:]):
+        in_gene = np.isin(np.arange(len(position)), [site for sites in groups for site in sites])
+        new = np.flatnonzero((position[1:] != position[:-1]) | (contig[1:] != contig[:-1])) + 1
+        for sites in np.split(np.arange(len(position)), new):
             if len(sites) > 1 and not in_gene[sites].any():
                 groups.append(sites)
-        patterns = []
+        exclusive = cls([], [])
         for sites in groups:
             part = np.ascontiguousarray(rows.states[:, sites])
-            patterns.append(unique_rows(part[(part >= 0).all(axis=1)])[0])
-        seen = [i for i, of_group in enumerate(patterns) if len(of_group)]
-        return cls([groups[i] for i in seen], [patterns[i] for i in seen])
+            patterns = unique_rows(part[(part >= 0).all(axis=1)])[0]
+            if len(patterns):
+                exclusive.sites.append(sites)
+                exclusive.patterns.append(patterns)
+        return exclusive
 
     def resample(
         self, rows: np.ndarray, codes: np.ndarray, blocks: Blocks, generator: np.random.Generator
@@ -76,16 +69,8 @@ class ExclusiveSites:
         """Return rows whose groups all have a pattern; those that have one already stay as they are.
 
         The others get a pattern with the probability that independent sites give it. A row is then distributed as
-        independent sites given that they make a pattern: what is refused is drawn from the same distribution.
-
-        Parameters
-        ----------
-        rows : array of int8, shape (haplotypes, sites)
-            From `Blocks.decode`; changed in place.
-        codes : array of int, shape (haplotypes, blocks)
-            Of these rows.
-        blocks : Blocks
-        generator : numpy Generator
+        independent sites given that they make a pattern: what is refused is drawn from the same distribution. `rows`,
+        int8 (haplotypes, sites), come from `Blocks.decode` of the codes (haplotypes, blocks), and are changed in place.
         """
         for sites, patterns in zip(self.sites, self.patterns, strict=True):
             part = np.ascontiguousarray(rows[:, sites])
@@ -120,13 +105,9 @@ class ExclusiveSites:
             raise ValueError("exclusive_sites.sites and exclusive_sites.patterns do not fit exclusive_sites.sizes")
         if sites.max(initial=0) >= n_sites:
             raise ValueError(f"exclusive_sites.sites point beyond the {n_sites} sites")
-        if not len(sizes):
-            return cls([], [])
-        ends = np.cumsum(sizes.prod(axis=1))[:-1]
-        return cls(
-            np.split(sites, np.cumsum(sizes[:, 1])[:-1]),
-            [p.reshape(shape) for p, shape in zip(np.split(patterns, ends), sizes, strict=True)],
-        )
+        shapes = zip(np.split(patterns, np.cumsum(sizes.prod(axis=1)))[:-1], sizes, strict=True)
+        of_groups = np.split(sites, np.cumsum(sizes[:, 1]))[:-1]
+        return cls(of_groups, [of_group.reshape(shape) for of_group, shape in shapes])
 
 
 def _whole(rows: np.ndarray) -> np.ndarray:

@@ -22,32 +22,17 @@ _ENOUGH = 64  # rows of a label whose frequencies are raked
 
 @dataclass(frozen=True)
 class AncestryPaths:
-    """The labels along the haplotypes of people of a mixture.
+    """The labels along the haplotypes of people of a mixture."""
 
-    Parameters
-    ----------
-    label : array of int, shape (people, 2, blocks)
-        The label of each haplotype in each block.
-    begins : array of bool, shape (people, 2, blocks)
-        Where a new stretch begins, of whatever label.
-    """
-
-    label: np.ndarray
-    begins: np.ndarray
+    label: np.ndarray  # int (people, 2, blocks)
+    begins: np.ndarray  # bool (people, 2, blocks): where a new stretch begins, of whatever label
 
 
 def stretch_probability(edges: np.ndarray, variants: Variants, mixing: Mixing) -> np.ndarray:
     """Return the probability that a new stretch begins with each block: shape (blocks,).
 
     It is 1 - exp(-generations * d), where d are the Morgans between the middles of a block and the one before, and 1 at
-    the beginning of a contig.
-
-    Parameters
-    ----------
-    edges : array of int, shape (blocks + 1,)
-        First sites of the blocks, and the number of sites.
-    variants : Variants
-    mixing : Mixing
+    the beginning of a contig. `edges` are the first sites of the blocks, and the number of sites.
     """
     first, last = edges[:-1], edges[1:] - 1
     morgans = morgans_of(mixing.genetic_map, variants, RATE)
@@ -67,16 +52,8 @@ def draw_paths(
 ) -> AncestryPaths:
     """Draw the ancestry of people of a mixture.
 
-    Parameters
-    ----------
-    shares : array of float, shape (labels,)
-        Of the mixture; they sum to 1.
-    people : int
-    begin : array of float, shape (blocks,)
-        From `stretch_probability`.
-    spread : float
-        See `Mixing`.
-    random : numpy Generator
+    `shares` of the labels sum to 1, `begin` is the probability that a stretch begins with each block, and `spread` is
+    explained in `Mixing`.
     """
     source = np.flatnonzero(shares)
     proportions = np.tile(shares[source], (people, 1))
@@ -94,16 +71,9 @@ def draw_codes(sampler: CodeSampler, paths: AncestryPaths, random: np.random.Gen
     """Draw the codes of people along their ancestry: int, shape (people, 2, blocks).
 
     A stretch is another ancestor's haplotype: its codes do not depend on those of the stretch before, and its first
-    code has the frequencies of its label.
-
-    Parameters
-    ----------
-    sampler : CodeSampler
-    paths : AncestryPaths
-    random : numpy Generator
-    rake : bool
-        Whether the rows that have a label in a block have its code frequencies there, if they are 64 or more. The
-        calibration of the sampler is for haplotypes that have their label from end to end.
+    code has the frequencies of its label. If these are raked, the rows that have a label in a block have its code
+    frequencies there, if they are 64 or more; the calibration of the sampler is for haplotypes that have their label
+    from end to end.
     """
     spread = sampler.model.ancestry.spread
     normal = random.standard_normal((len(paths.label), spread.shape[1]), dtype=np.float32)

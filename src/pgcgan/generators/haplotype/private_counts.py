@@ -1,7 +1,7 @@
 """Counts of a private cohort, and their release with noise: the only functions of the private model that see people.
 
-`exact_*` count; a person changes each of their tables by at most the squared sensitivity that stands beside it. All
-that is computed from the released tables afterwards needs no people (post-processing), and costs no privacy.
+`exact_*` count; a person changes their tables by at most `squared_sensitivity`. All that is computed from the released
+tables afterwards needs no people (post-processing), and costs no privacy.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 
 from ..rows import Rows
 from .blocks import Blocks, unique_rows
-from .discrete_gaussian import discrete_gaussian
-from .privacy_budget import PrivacyBudget
+from .private_noise import PrivacyBudget, discrete_gaussian
 
 # of the budget; what is not released leaves its share to the others
 SHARES = {"people": 0.02, "patterns": 0.23, "codes": 0.15, "transitions": 0.3, "alleles": 0.3}
@@ -23,30 +22,14 @@ SHARES = {"people": 0.02, "patterns": 0.23, "codes": 0.15, "transitions": 0.3, "
 
 @dataclass(frozen=True)
 class NoisyCounts:
-    """Tables of counts with their noise.
+    """Tables of counts, int64, with the standard deviation of the noise on each count."""
 
-    Parameters
-    ----------
-    codes : list of int64 arrays, shape (labels, codes of the block)
-    codes_sigma : int
-        Standard deviation of the noise on each of them; likewise below.
-    transitions : list of int64 arrays, shape (groups, codes of block b - 1, codes of block b)
-        From the second block on. A group is a label, or there is one group of all people.
-    transitions_sigma : int
-    alleles : list of int64 arrays, shape (codes, sites, states - 1)
-        Rows with a code that have state 1, 2 at a site.
-    alleles_sigma : int
-    """
-
-    codes: list[np.ndarray]
+    codes: list[np.ndarray]  # of each block (labels, codes)
     codes_sigma: int
-    transitions: list[np.ndarray]
+    transitions: list[np.ndarray]  # from the second block on (labels, or one group of all; codes of b - 1; codes of b)
     transitions_sigma: int
-    alleles: list[np.ndarray]
+    alleles: list[np.ndarray]  # of each block (codes, sites, states - 1): rows of a code with state 1, 2 at a site
     alleles_sigma: int
-
-
-# ---- sensitivity --------------------------------------------------------------------------------------------------
 
 
 def squared_sensitivity(tables: int, rows_per_person: int) -> int:
@@ -65,7 +48,7 @@ def squared_sensitivity(tables: int, rows_per_person: int) -> int:
 
 
 def exact_patterns(states: np.ndarray, edges: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the complete patterns of each block and how many rows have each. Δ²: see `squared_sensitivity`."""
+    """Return the complete patterns of each block and how many rows have each."""
     counted = []
     for left, right in pairwise(edges.tolist()):
         part = states[:, left:right]
@@ -75,22 +58,19 @@ def exact_patterns(states: np.ndarray, edges: np.ndarray) -> list[tuple[np.ndarr
 
 
 def exact_codes(codes: np.ndarray, label: np.ndarray, sizes: Sequence[int], n_labels: int) -> list[np.ndarray]:
-    """Count rows by label and code in each block. Δ²: see `squared_sensitivity`."""
+    """Count rows by label and code in each block."""
     return [_table((label, codes[:, b]), (n_labels, size)) for b, size in enumerate(sizes)]
 
 
 def exact_transitions(codes: np.ndarray, group: np.ndarray, sizes: Sequence[int], n_groups: int) -> list[np.ndarray]:
-    """Count rows by group and the codes of two neighbouring blocks. Δ²: see `squared_sensitivity`."""
+    """Count rows by group and the codes of two neighbouring blocks."""
     return [
         _table((group, codes[:, b - 1], codes[:, b]), (n_groups, sizes[b - 1], sizes[b])) for b in range(1, len(sizes))
     ]
 
 
 def exact_alleles(states: np.ndarray, codes: np.ndarray, blocks: Blocks, n_states: int) -> list[np.ndarray]:
-    """Count rows by code, site and state (but 0). A missing state counts as that of the row's template.
-
-    Δ²: see `squared_sensitivity`, one table a site.
-    """
+    """Count rows by code, site and state (but 0). A missing state counts as that of the row's template."""
     tables = []
     for b, templates in enumerate(blocks.templates):
         known = np.flatnonzero(codes[:, b] >= 0)
@@ -149,18 +129,9 @@ def release_templates(rows: Rows, edges: np.ndarray, budget: PrivacyBudget, shar
 def release_counts(
     rows: Rows, blocks: Blocks, budget: PrivacyBudget, shares: dict[str, float], *, by_label: bool
 ) -> NoisyCounts:
-    """Encode people by released blocks and return the noisy counts of codes, transitions and alleles.
+    """Encode people by blocks that are public, or released before, and return noisy counts.
 
-    Parameters
-    ----------
-    rows : Rows
-    blocks : Blocks
-        Public, or released before.
-    budget : PrivacyBudget
-    shares : dict of str to float
-        Of the budget: codes, transitions, alleles.
-    by_label : bool
-        Whether transitions are counted label by label, or all people together.
+    `shares` are those of the budget; transitions are counted label by label, or all people together.
     """
     per, sizes, n_labels = rows.rows_per_person, blocks.sizes, len(rows.label_names)
     codes = blocks.encode(rows.states).astype(np.int64)
@@ -168,11 +139,11 @@ def release_counts(
     code_counts = noisy(exact_codes(codes, rows.row_label, sizes, n_labels), codes_sigma)
     transitions, transitions_sigma = [], 1
     if len(blocks) > 1:
-        what = "transitions between blocks" + (" by label" if by_label else "")
+        what, group, n_groups = "transitions between blocks", np.zeros_like(rows.row_label), 1
+        if by_label:
+            what, group, n_groups = f"{what} by label", rows.row_label, n_labels
         transitions_sigma = budget.spend(what, shares["transitions"], squared_sensitivity(len(blocks) - 1, per))
-        group = rows.row_label if by_label else np.zeros_like(rows.row_label)
-        exact = exact_transitions(codes, group, sizes, n_labels if by_label else 1)
-        transitions = noisy(exact, transitions_sigma)
+        transitions = noisy(exact_transitions(codes, group, sizes, n_groups), transitions_sigma)
     sites = int(blocks.edges[-1])
     alleles_sigma = budget.spend("alleles by code", shares["alleles"], squared_sensitivity(sites, per))
     alleles = noisy(exact_alleles(rows.states, codes, blocks, rows.n_states), alleles_sigma)

@@ -20,20 +20,11 @@ _FACTORS = 2.0 ** np.arange(0, 21)  # that the variance of true counts is tried 
 
 @dataclass(frozen=True)
 class PublicCounts:
-    """Counts of public people, which those of the cohort are shrunk toward.
+    """Counts of public people, which those of the cohort are shrunk toward."""
 
-    Parameters
-    ----------
-    rows : int
-        Haplotypes of the public people.
-    codes : list of arrays, shape (codes of the block,)
-    transitions : list of arrays, shape (codes of block b - 1, codes of block b)
-        From the second block on.
-    """
-
-    rows: int
-    codes: list[np.ndarray]
-    transitions: list[np.ndarray]
+    rows: int  # haplotypes
+    codes: list[np.ndarray]  # of each block (codes,)
+    transitions: list[np.ndarray]  # from the second block on (codes of block b - 1, codes of block b)
 
 
 def project(counts: np.ndarray, total: float) -> np.ndarray:
@@ -49,54 +40,43 @@ def project(counts: np.ndarray, total: float) -> np.ndarray:
 def shrink(
     tables: Sequence[np.ndarray],
     expected: Sequence[np.ndarray],
-    variance: Sequence[np.ndarray],
-    noise: Sequence[np.ndarray],
+    variance: Sequence[np.ndarray | float],
+    noise: Sequence[np.ndarray | float],
 ) -> list[np.ndarray]:
     """Return E[true counts | noisy counts] if both the true deviations from `expected` and the noise are normal.
 
     The deviations of true counts have the variance c v, with one factor c ≥ 1 for all tables: the one of `_FACTORS`
     with the largest likelihood of the noisy counts, which have the variance c v + noise (empirical Bayes; Efron and
-    Morris 1973). Then the estimate is expected + c v / (c v + noise) (noisy - expected).
-
-    Parameters
-    ----------
-    tables, expected, variance, noise : sequences of arrays, each of the shape of its table
-        Noisy counts, their prior mean, its variance v, and the variance of the noise.
+    Morris 1973). Then the estimate is expected + c v / (c v + noise) (noisy - expected). The variances v and of the
+    noise are given for each table, in a shape that fits to it.
     """
     squared = np.concatenate([((y - m) ** 2).ravel() for y, m in zip(tables, expected, strict=True)])
-    v, s = (np.concatenate([part.ravel() for part in parts]) for parts in (variance, noise))
+    v, s = (
+        np.concatenate([np.broadcast_to(part, y.shape).ravel() for part, y in zip(parts, tables, strict=True)])
+        for parts in (variance, noise)
+    )
     nats = [float((np.log(c * v + s) + squared / (c * v + s)).sum()) for c in _FACTORS]
     c = _FACTORS[int(np.argmin(nats))]
     return [m + c * v / (c * v + s) * (y - m) for y, m, v, s in zip(tables, expected, variance, noise, strict=True)]
 
 
-# ---- chain --------------------------------------------------------------------------------------------------------
-
-
 def estimate_chain(noisy: NoisyCounts, n_rows: np.ndarray, public: PublicCounts | None = None) -> Chain:
     """Return the chain of noisy counts.
 
-    Parameters
-    ----------
-    noisy : NoisyCounts
-    n_rows : array of float, shape (labels,)
-        Rows of each label, from the noisy numbers of people.
-    public : PublicCounts, optional
+    `n_rows` are the rows of each label, from the noisy numbers of people: float (labels,).
     """
-    n_labels, total = len(n_rows), float(n_rows.sum())
+    total = float(n_rows.sum())
     pooled = _pooled_frequencies(noisy, total, public)
     joint = _joint_counts(noisy, n_rows, pooled, public)
     pooled = [_consistent(b, pooled, joint) for b in range(len(pooled))]
     code_counts = _label_counts(noisy, pooled, n_rows)
-    transitions = [code_counts[0][:, None, :]]
-    by_label = bool(joint) and len(joint[0]) == n_labels
-    for b, table in enumerate(joint, start=1):
-        table = table + pooled[b]  # one count of the code frequencies in every row
-        if not by_label:  # all labels share a table; `label_frequency` tilts it
-            table = table * (n_rows / total)[:, None, None]
-        transitions.append(table)
+    by_label = bool(joint) and len(joint[0]) == len(n_rows)
+    # all labels may share a table; `label_frequency` tilts it
+    share = np.ones(1) if by_label else n_rows / total
+    # one count of the code frequencies in every row
+    further = [(table + pooled[b]) * share[:, None, None] for b, table in enumerate(joint, start=1)]
     return Chain(
-        [table.astype(np.float32) for table in transitions],
+        [table.astype(np.float32) for table in (code_counts[0][:, None, :], *further)],
         [table.astype(np.float32) for table in code_counts],
         label_weight=noisy.transitions_sigma if by_label else 1e9,
         pooled_weight=1.0,
@@ -109,8 +89,8 @@ def _pooled_frequencies(noisy: NoisyCounts, total: float, public: PublicCounts |
     if public is not None:
         expected = [total * _frequencies(table) for table in public.codes]
         variance = [m * (1 + total / public.rows) for m in expected]
-        noise = [np.full(m.shape, float(len(noisy.codes[0]) * noisy.codes_sigma**2)) for m in expected]
-        counts = shrink(counts, expected, variance, noise)
+        noise = float(len(noisy.codes[0]) * noisy.codes_sigma**2)
+        counts = shrink(counts, expected, variance, [noise] * len(counts))
     return [_frequencies(project(table, total)) for table in counts]
 
 
@@ -136,7 +116,7 @@ def _joint_counts(
             joint = (public.transitions[b] + joint) / (public.transitions[b] + joint).sum()
         expected.append(totals[:, None, None] * joint)
         variance.append(expected[-1] * (1 + totals[:, None, None] / (public.rows if public is not None else 1e12)))
-    noise = [np.full(m.shape, float(noisy.transitions_sigma**2)) for m in expected]
+    noise = [float(noisy.transitions_sigma**2)] * len(expected)
     shrunk = shrink(noisy.transitions, expected, variance, noise)
     return [np.stack([project(t, float(n)) for t, n in zip(table, totals, strict=True)]) for table in shrunk]
 
@@ -153,17 +133,12 @@ def _consistent(block: int, pooled: list[np.ndarray], joint: list[np.ndarray]) -
 
 def _label_counts(noisy: NoisyCounts, pooled: list[np.ndarray], n_rows: np.ndarray) -> list[np.ndarray]:
     """Return the code counts of each label, shrunk toward the pooled frequencies."""
-    counts: list[list[np.ndarray]] = [[] for _ in pooled]
+    by_label, noise = [], [float(noisy.codes_sigma**2)] * len(pooled)
     for k, n in enumerate(n_rows):
-        tables = [table[k] for table in noisy.codes]
         expected = [n * p for p in pooled]
-        noise = [np.full(p.shape, float(noisy.codes_sigma**2)) for p in pooled]
-        for b, table in enumerate(shrink(tables, expected, expected, noise)):
-            counts[b].append(project(table, float(n)))
-    return [np.stack(tables) for tables in counts]
-
-
-# ---- emission -----------------------------------------------------------------------------------------------------
+        shrunk = shrink([table[k] for table in noisy.codes], expected, expected, noise)
+        by_label.append([project(table, float(n)) for table in shrunk])
+    return [np.stack(tables) for tables in zip(*by_label, strict=True)]
 
 
 def estimate_emission(noisy: NoisyCounts, blocks: Blocks, code_counts: list[np.ndarray]) -> Blocks:
@@ -174,10 +149,9 @@ def estimate_emission(noisy: NoisyCounts, blocks: Blocks, code_counts: list[np.n
     rows = [np.maximum(n, 1)[:, None, None] for n in code_counts]
     tables = [counts / n for counts, n in zip(noisy.alleles, rows, strict=True)]
     expected = [prior[:, :, 1:].astype(np.float64) for prior in blocks.emission]
-    variance = [np.full(m.shape, 1e-6) for m in expected]
-    noise = [np.broadcast_to((noisy.alleles_sigma / n) ** 2, m.shape) for n, m in zip(rows, expected, strict=True)]
+    noise = [(noisy.alleles_sigma / n) ** 2 for n in rows]
     emission = []
-    for others in shrink(tables, expected, variance, noise):
+    for others in shrink(tables, expected, [1e-6] * len(tables), noise):
         others = np.clip(others, 0, 1)
         others /= np.maximum(others.sum(axis=2, keepdims=True), 1)
         zero = np.maximum(1 - others.sum(axis=2, keepdims=True), 0)  # a sum of floats may pass 1 by a little

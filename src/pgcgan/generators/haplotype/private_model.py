@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -23,9 +24,9 @@ from .fitting import fit_code_model
 from .local_ancestry import no_admixture
 from .model import HaplotypeModel
 from .person_ancestry import no_ancestry
-from .privacy_budget import PrivacyBudget
 from .private_counts import SHARES, exact_codes, exact_transitions, release_counts, release_people, release_templates
 from .private_estimates import PublicCounts, estimate_chain, estimate_emission
+from .private_noise import PrivacyBudget
 
 BLOCK_SITES = 64
 _PUBLIC_CARRIERS, _PUBLIC_COVERAGE = 2, 0.9  # of the blocks of public people: longer than those of a cohort, less noise
@@ -109,9 +110,7 @@ class PrivateHaplotypeModel(HaplotypeModel):
         self.check_parameters()
         budget = PrivacyBudget(self.epsilon, self.delta, with_threshold=public is None)
         with single_thread(), reported(on_event, progress) as report:
-            self._fit_privately(
-                self._rows(people), None if public is None else self._public_rows(people, public), budget
-            )
+            self._fit_privately(self._rows(people), None if public is None else _public_rows(people, public), budget)
             if report is not None:
                 report({"stage": "noisy counts", "fraction": 1.0, "detail": ""})
         return self
@@ -126,13 +125,13 @@ class PrivateHaplotypeModel(HaplotypeModel):
             edges = block_edges(rows, self.block_sites)
             templates = release_templates(rows, edges, budget, shares["patterns"])
             prior = [np.eye(rows.n_states, dtype=np.float32)[t] for t in templates]
-            blocks, known, tree = Blocks(edges, templates, prior), None, empty_context_tree(len(templates))
+            blocks, counts, tree = Blocks(edges, templates, prior), None, empty_context_tree(len(templates))
         else:
-            blocks, known, tree = _learn_from_public(public, rows, len(n_rows))
+            blocks, counts, tree = _learn_from_public(public, rows, len(n_rows))
         sigma = np.sqrt(len(blocks) / shares["transitions"]) * rows.rows_per_person * budget.noise_multiplier
         by_label = bool(n_rows.min() >= _BY_LABEL * sigma)
         noisy = release_counts(rows, blocks, budget, shares, by_label=by_label)
-        chain = estimate_chain(noisy, n_rows, known)
+        chain = estimate_chain(noisy, n_rows, counts)
         self.blocks_ = estimate_emission(noisy, blocks, chain.pooled_code_counts)
         self.min_carriers_ = 1  # whoever has what a template holds is hidden by noise
         sizes, n_labels = self.blocks_.sizes, len(n_rows)
@@ -140,30 +139,10 @@ class PrivateHaplotypeModel(HaplotypeModel):
         self.code_model_ = CodeModel(chain, tree, alone, no_ancestry(sizes, n_labels), chain.code_counts)
         self.exclusive_sites_ = ExclusiveSites([], []) if public is None else ExclusiveSites.of(public)
         self.sampler_ = rake(CodeSampler.of(self.code_model_), self.seed)
-        self.privacy_ = {**budget.statement(), "public": _public_facts(public)}
-
-    def _public_rows(self, people: Genotypes, public: Genotypes) -> Rows:
-        """Return the rows of public people; raise DataError if they do not fit the cohort."""
-        require_genotypes(public)
-        for name in ("contig", "position", "ref", "alt"):
-            ours, theirs = getattr(people.variants, name), getattr(public.variants, name)
-            if len(ours) != len(theirs):
-                raise DataError(
-                    f"The public people have {len(theirs):,} sites, the cohort {len(ours):,}; they must be the same."
-                )
-            odd = np.flatnonzero(ours != theirs)
-            if len(odd):
-                raise DataError(
-                    f"The public people have another {name} at site {int(odd[0]) + 1}: {theirs[odd[0]]}, "
-                    f"not {ours[odd[0]]}."
-                )
-        if (people.phased, people.ploidy) != (public.phased, public.ploidy):
-            raise DataError(
-                "The public people and the cohort must both be phased or both unphased, with the same ploidy."
-            )
-        labels = {"public": np.full(public.n_samples, "public", dtype=object)}
-        unlabelled = Genotypes(public.calls, public.variants, public.samples, labels, public.phased)
-        return rows_of(unlabelled, ("public",))
+        known = ["sites", "names of the labels", "phase and ploidy", "parameters"]
+        if public is not None:
+            known.append(f"{len(public.label)} public people")
+        self.privacy_ = {**budget.statement(), "public": known}
 
     def estimate(self, people: Genotypes) -> Estimate | None:  # type: ignore[override]
         """Return None: the fit counts once and takes little more memory than the people."""
@@ -194,10 +173,28 @@ class PrivateHaplotypeModel(HaplotypeModel):
 
 def block_edges(rows: Rows, block_sites: int) -> np.ndarray:
     """Return the edges of blocks of as many sites, cut anew at each contig: known from the sites alone."""
-    ends = [*rows.breaks, len(rows.variants)]
-    starts = [0, *rows.breaks]
-    cuts = [np.arange(start, end, block_sites) for start, end in zip(starts, ends, strict=True)]
-    return np.concatenate([*cuts, [len(rows.variants)]])
+    contigs = pairwise([0, *rows.breaks, len(rows.variants)])
+    return np.array([*(cut for start, end in contigs for cut in range(start, end, block_sites)), len(rows.variants)])
+
+
+def _public_rows(people: Genotypes, public: Genotypes) -> Rows:
+    """Return the rows of public people; raise DataError if they do not fit the cohort."""
+    require_genotypes(public)
+    if people.n_variants != public.n_variants:
+        raise DataError(
+            f"The public people have {public.n_variants:,} sites, the cohort {people.n_variants:,}; they must be the "
+            "same."
+        )
+    for name in ("contig", "position", "ref", "alt"):
+        ours, theirs = getattr(people.variants, name), getattr(public.variants, name)
+        odd = np.flatnonzero(ours != theirs)
+        if len(odd):
+            i = odd[0]
+            raise DataError(f"The public people have another {name} at site {i + 1}: {theirs[i]}, not {ours[i]}.")
+    if (people.phased, people.ploidy) != (public.phased, public.ploidy):
+        raise DataError("The public people and the cohort must both be phased or both unphased, with the same ploidy.")
+    labels = {"public": np.full(public.n_samples, "public", dtype=object)}
+    return rows_of(Genotypes(public.calls, public.variants, public.samples, labels, public.phased), ("public",))
 
 
 def _learn_from_public(public: Rows, rows: Rows, n_labels: int) -> tuple[Blocks, PublicCounts, ContextTree]:
@@ -220,9 +217,3 @@ def _learn_from_public(public: Rows, rows: Rows, n_labels: int) -> tuple[Blocks,
     public_rows = CodeRows(codes, everybody, public.row_person, sizes, 1)
     model = fit_code_model(public_rows, _RUN_CARRIERS, local_ancestry=False)
     return blocks, counts, model.context_tree.shared_by(n_labels)
-
-
-def _public_facts(public: Rows | None) -> list[str]:
-    """Return what the guarantee takes as known."""
-    facts = ["sites", "names of the labels", "phase and ploidy", "parameters"]
-    return facts if public is None else [*facts, f"{len(public.label)} public people"]
