@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedReader
@@ -59,11 +58,7 @@ def read_vcf(path: str, *, choose: Choose, region: str | None, policies: Policie
         with opened(path) as stream, contextlib.ExitStack() as stack:
             start = stream.read(5)
             binary = start[:3] == b"BCF"
-            if binary:
-                head = bcf.read_header(stream, start, source)
-                lines = bcf.header_lines(head)
-            else:
-                lines = _text_header(stream, start, source)
+            lines = (bcf.read_header if binary else _text_header)(stream, start, source)
             header = parse_header(lines, source)
             n, samples = len(header.samples), list(choose(header.samples))
             column = {sample: i for i, sample in enumerate(header.samples)}
@@ -75,19 +70,12 @@ def read_vcf(path: str, *, choose: Choose, region: str | None, policies: Policie
                 log.info("%s has no index: read from the start to find %s.", source, region)
             if region is not None and index is not None:
                 check_indexable(path)
-                contigs = bcf.contig_names(lines) if binary else []
+                contigs = bcf.numbered(lines, source, "contig") if binary else []
                 offset = region_start(path, index, *parse_region(region), contigs) if stream.peek(1) else None
                 records = None if offset is None else stack.enter_context(opened(path, offset))
                 table.index = index
             if records is not None and binary:
-                region_wanted = None if records is stream else region
-                parts = bcf.parts(records, source, MAX_LINE + SAMPLE_BYTES * n, region_wanted, bcf.contig_names(lines))
-                if records is stream and os.path.isfile(path):
-                    bcf.check_sizes(parts)
-                    file = bcf.opened_file(source, path)
-                else:
-                    file = stack.enter_context(bcf.opened(source, head, parts))
-                bcf.fill(table, file, n, chosen)
+                bcf.fill(table, records, lines, n, chosen)
             elif records is not None:
                 _fill(table, records, n, chosen)
         return table.finish(header.contig_lengths, header.assembly)
