@@ -15,15 +15,13 @@ import numpy as np
 
 from ..errors import DataError
 from ..genotypes import MISSING
-from ..text import whole_number
 from .bgzf import MAX_LINE, SAMPLE_BYTES
-from .header import structured
+from .header import numbered
 from .records import ABSENT, Site, Table
 from .scratch import People, site_blocks
 
 _PIECE = 1 << 16  # bytes of a header read at a time
 _MOST_HEADER = 1 << 26  # bytes
-_MOST_NUMBER = 1 << 22  # of a contig or a key in a header
 _SIZES = struct.Struct("<II")  # at the start of a record: bytes of the site, and of the calls
 _SITE = struct.Struct("<iiIIII")  # contig, position from 0, length of REF, QUAL, alleles << 16 | INFO, FORMAT << 24 | n
 _WIDTHS = {0: 0, 1: 1, 2: 2, 3: 4, 5: 4, 7: 1}  # type -> bytes of a value: none, three integers, float, character
@@ -42,23 +40,6 @@ def read_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
     if header[:4] != b"BCF\2" or len(header) < 9 or left:
         raise DataError(f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`.")
     return header[9:].rstrip(b"\0").decode().rstrip("\n").split("\n")
-
-
-def numbered(lines: Sequence[str], source: str, *kinds: str) -> list[str]:
-    """Return the IDs in header lines of some kinds by their number in the records: that of IDX, or else the next."""
-    numbers = {} if kinds == ("contig",) else {"PASS": 0}
-    starts = tuple(f"##{kind}=<" for kind in kinds)
-    following = len(numbers)
-    for line in lines:
-        fields = structured(line) if line.startswith(starts) else {}
-        if "ID" in fields and fields["ID"] not in numbers:
-            number = whole_number(fields.get("IDX", ""), _MOST_NUMBER)
-            if number is None and fields.get("IDX", "").isdecimal():
-                raise DataError(f"{source} is damaged: its header cannot be read; fetch it again.")
-            numbers[fields["ID"]] = following if number is None else number
-            following = max(following, numbers[fields["ID"]] + 1)
-    names = {number: name for name, number in numbers.items()}
-    return [names.get(number, "") for number in range(following)]
 
 
 def fill(table: Table, stream: BufferedReader, lines: Sequence[str], n: int, chosen: np.ndarray | None) -> None:

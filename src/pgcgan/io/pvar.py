@@ -10,10 +10,10 @@ import numpy as np
 from ..errors import DataError, MissingFile, listed
 from ..regions import parse_region
 from ..text import repeated
+from .header import contig_table
 from .ploidy import SEXES
 from .records import UNKNOWN_POSITION, Site
 from .table import numbered_lines, position, refuse, rows, sample_names
-from .vcf import contig_table
 
 NOT_LABELS = ("FID", "IID", "SID", "PAT", "MAT", "SEX")
 UNKNOWN = {"", ".", "NA", "NAN", "NONE", "-9"}  # a missing value of a .psam column

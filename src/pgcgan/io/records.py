@@ -14,10 +14,10 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
-from ..regions import MAX_POSITION, named_otherwise, parse_region
+from ..regions import named_otherwise, parse_region
 from ..runtime.memory import available_bytes
 from ..site_keys import is_another
-from ..text import whole_number, without_secrets
+from ..text import without_secrets
 from .scratch import MEMORY_SHARE, empty_calls, too_large
 
 ABSENT = -2  # the second allele that a haploid call does not have
@@ -56,11 +56,6 @@ def refuse_index(path: str, index: str, reason: str) -> NoReturn:
         f"The index {without_secrets(index)} is that of another file, or of {file} before it was changed: {reason}; "
         "delete it, or make it anew with `bcftools index -f` (VCF, BCF) or `tabix -f -p vcf` (VCF)."
     )
-
-
-def position_of(text: str) -> int | None:
-    """Return the position that a column says, or None if it is not a whole number from 0 to `MAX_POSITION`."""
-    return whole_number(text, MAX_POSITION)
 
 
 @dataclass(frozen=True)

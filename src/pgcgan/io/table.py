@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from ..errors import DataError, MissingExtra
+from ..regions import MAX_POSITION
 from ..runtime.inputs import open_regular
+from ..text import whole_number
 from .bgzf import lines_of, opened
-from .records import MAX_POSITION, position_of
 from .remote import contents, is_address, named
 
 _MOST_INFLATED = 100  # bytes in memory for each byte of a file; real tables take fewer than 50
@@ -92,7 +93,7 @@ def rows(path: str, columns: str | None = None, *, comment: str | None = None) -
 
 def position(path: str, number: int, text: str) -> int:
     """Return the position in a column; raise a DataError if it is none."""
-    place = position_of(text)
+    place = whole_number(text, MAX_POSITION)
     if place is None:
         refuse(path, number, f"the position {text!r} is not a whole number from 0 to {MAX_POSITION}.")
     return place
