@@ -43,21 +43,7 @@ def read_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
 
 
 def fill(table: Table, stream: BufferedReader, lines: Sequence[str], n: int, chosen: np.ndarray | None) -> None:
-    """Put the records of a stream into a table, up to the end of the file or of the table's region.
-
-    Parameters
-    ----------
-    table : Table
-        Where they go.
-    stream : BufferedReader
-        Behind the header, or at any record.
-    lines : sequence of str
-        The header.
-    n : int
-        Samples in the file.
-    chosen : array of int or None
-        Columns of the samples that are kept.
-    """
+    """Put the records of a stream, from any record on, into a table, up to the end of its region."""
     contigs = numbered(lines, table.source, "contig")
     keys = numbered(lines, table.source, "FILTER", "INFO", "FORMAT")
     gt, most = keys.index("GT") if "GT" in keys else None, MAX_LINE + SAMPLE_BYTES * n

@@ -27,13 +27,7 @@ _MOST_OFFSET = (1 << 63) - 1  # that a file can be read from
 
 
 def index_of(path: str) -> str | None:
-    """Return the .csi or .tbi index beside a file, or None.
-
-    Raises
-    ------
-    DataError
-        If a file on a server has none: to find a region by reading all of it is not what was meant.
-    """
+    """Return the .csi or .tbi index beside a file, or None; raise a DataError if a file on a server has none."""
     if remote.is_address(path):
         for suffix in (".tbi", ".csi"):
             address = remote.beside(path, suffix)
@@ -58,28 +52,19 @@ def index_of(path: str) -> str | None:
 def region_start(
     path: str, index: str, contig: str, start: int, end: int | None, contigs: Sequence[str] = ()
 ) -> int | None:
-    """Return the virtual offset from which a sequential read meets every record that starts in a region.
+    """Return the virtual offset from which a sequential read meets all records of a region; None without any.
 
     An index of another file, or of an older one of the same name, would hide records. So the place where the last
     record ends, which every index has, must be the end of the file.
 
     Parameters
     ----------
-    path : str
-        The bgzip file, or its address.
-    index : str
-        A .tbi or .csi file, or its address.
-    contig : str
-        Contig of the region.
-    start, end : int
-        1-based, both included; end None means to the end of the contig.
+    path, index : str
+        The bgzip file and its .tbi or .csi, or their addresses.
+    contig, start, end : str, int, int or None
+        The region, 1-based, both ends included; None means to the end of the contig.
     contigs : sequence of str
         Contigs by number, for the index of a BCF, which has no names in it.
-
-    Returns
-    -------
-    int or None
-        None if the index knows of no record there.
 
     Raises
     ------

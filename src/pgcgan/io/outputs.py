@@ -35,27 +35,16 @@ def outputs(
 
     Parameters
     ----------
-    genotypes : Genotypes
-        What is written.
-    target : str
-        The output that the user named: NAME and `suffix`. It comes to its place last, so that it is never there
-        without the others.
-    suffix : str
-        The end of `target` by which the format is recognised.
+    target, suffix : str
+        The output that the user named, and its end by which the format is recognised. It comes to its place last, so
+        that it is never there without the others.
     others : sequence of str
         Names of further files that the block writes.
-    force : bool
-        Replace files that exist.
     stale : sequence of str
         Files of earlier outputs that would be taken for ours: treated as outputs too, and removed.
     folder_with : sequence of str
         Where the output is itself a folder: files of which an earlier output has at least one. `force` replaces no
         other folder.
-
-    Raises
-    ------
-    UsageError
-        If the folder does not exist, a file exists and `force` is not set, or it cannot be written.
     """
     folder, name = Path(folder_of(target)), os.path.basename(target)
     panel = folder / f"{name.removesuffix(suffix)}.panel.tsv"

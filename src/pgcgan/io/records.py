@@ -60,23 +60,7 @@ def refuse_index(path: str, index: str, reason: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class Policies:
-    """How to treat records that are not plain biallelic, complete, diploid and unique.
-
-    Parameters
-    ----------
-    multiallelic : {"error", "split", "drop"}
-        "split" makes one record for each ALT allele, other ALT alleles counting as REF, as `bcftools norm -m-` does.
-    half_calls : {"error", "missing"}
-        For calls such as 0/. of which one allele is known.
-    haploid : {"error", "diploid"}
-        Haploid calls beside diploid ones are an error, or doubled to homozygous. A file of haploid calls only is read
-        as it is under "error".
-    duplicates : {"error", "drop"}
-        For a second record with the same contig, position, REF, ALT and ID. Records that differ by ID alone (alleles of
-        HLA genes) are variants of their own; one without an ID repeats any of them.
-    unphased : bool
-        Read every call as an unordered pair, whatever its separator says.
-    """
+    """How to treat records that are not biallelic, complete, diploid and unique: options of `pgcgan.read`."""
 
     multiallelic: str = "error"
     half_calls: str = "error"
@@ -109,25 +93,10 @@ class Site(NamedTuple):
 
 
 class Table:
-    """Calls and sites collected so far, and what has been seen of order, phase and ploidy.
+    """Calls and sites of the samples kept, collected record by record, and what order, phase and ploidy have been.
 
-    Parameters
-    ----------
-    source : str
-        File name, for messages.
-    samples : sequence of str
-        The samples that are kept, in the order of the result.
-    policies : Policies
-        See there.
-    region : str, optional
-        Records that start outside are passed over.
-    expected : int
-        Records to make room for at first, where their number is known.
-
-    Attributes
-    ----------
-    index : str or None
-        The index by which the region was found: the first record is then of its contig.
+    `source` is the name in messages, `expected` the number of records to make room for at first. `index` is that by
+    which the region was found: the first record is then of its contig.
     """
 
     def __init__(
@@ -249,13 +218,8 @@ class Table:
     def add_rows(self, sites: Sequence[Site], calls: np.ndarray, phased: bool) -> bool:
         """Place and add biallelic records whose calls are diploid, all phased or all not; False when reading can stop.
 
-        Parameters
-        ----------
-        sites : sequence of Site
-        calls : array of int, shape (sites, samples, 2)
-            0, 1, and anything below 0 for missing; may be `rows(len(sites))`, written in place with -1
-            for missing.
-        phased : bool
+        Calls are integers of shape (sites, samples, 2), below 0 if missing; they may be `rows(len(sites))`, written in
+        place with -1 for missing.
         """
         self._reserve(len(sites))
         first, chosen, where = len(self._sites), [], ""
@@ -283,14 +247,8 @@ class Table:
     def add(self, site: Site, calls: np.ndarray, phased: np.ndarray) -> None:
         """Add a record of any kind.
 
-        Parameters
-        ----------
-        site : Site
-            The record.
-        calls : array of int, shape (samples, 2)
-            Allele numbers, -1 missing, -2 no second allele (haploid). Changed in place.
-        phased : array of bool, shape (samples,)
-            The separator of each call.
+        Calls are allele numbers, int, shape (samples, 2), -1 missing, -2 no second allele (haploid), and are changed in
+        place; `phased` says for each, bool, shape (samples,), whether its separator is a bar.
         """
         self._check_alleles(site, calls)
         first, second = calls[:, 0], calls[:, 1]

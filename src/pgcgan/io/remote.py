@@ -62,10 +62,7 @@ def named(path: str) -> str:
 def is_address(path: str) -> bool:
     """True if a path is an http or https address.
 
-    Raises
-    ------
-    UsageError
-        If it is an address of another kind, one with a user name, or one that `pathlib` has spoilt.
+    An address of another kind, with a user name, or one that `pathlib` has spoilt, is a UsageError.
     """
     scheme, colon, rest = path.partition(":/")
     if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
@@ -113,15 +110,7 @@ def beside(url: str, suffix: str) -> str:
 
 
 def about(url: str) -> About:
-    """Return size, ETag and date of a file.
-
-    Raises
-    ------
-    NotThere
-        If there is none, or it may not be read.
-    DataError
-        If the server cannot be reached.
-    """
+    """Return size, ETag and date of a file; raise NotThere if there is none, or it may not be read."""
 
     def ask() -> About:
         with _ask(url, 0, 0) as answer:
@@ -142,16 +131,10 @@ def contents(url: str) -> bytes:
 
 
 class RemoteFile(io.RawIOBase):
-    """A file on a web server as a raw stream: what is read is asked for in blocks, each checked for its length.
+    """A file on a web server, from one byte on, as a raw stream: read in blocks, each checked for its length.
 
-    A server that sends whole files only is read into a temporary file without a name.
-
-    Parameters
-    ----------
-    url : str
-        Its http or https address. The first request is made by the first read.
-    begin : int
-        The byte to start from.
+    A server that sends whole files only is read into a temporary file without a name. The first request is made by the
+    first read.
     """
 
     def __init__(self, url: str, begin: int = 0):

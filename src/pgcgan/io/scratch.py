@@ -70,19 +70,9 @@ def copied(calls: np.ndarray, sites: np.ndarray) -> np.ndarray:
 class StoredCalls:
     """Calls on disk, added by people and read by sites.
 
-    Parameters
-    ----------
-    folder : path, optional
-        Where the file lies; that of the system's temporary files by default.
-    on_read : callable, optional
-        Called with the share of the sites that has been read.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (variants, samples, ploidy) of what has been added so far.
-    bytes : int
-        Size of the file.
+    `folder` is that of the file (of the system's temporary files by default); `on_read` is called with the share of the
+    sites that has been read. `shape` is (variants, samples, ploidy) of what has been added, `bytes` the size of the
+    file.
     """
 
     def __init__(self, folder: str | None = None, on_read: Callable[[float], None] | None = None):
@@ -161,25 +151,10 @@ People = Genotypes | Stored
 def stored(
     parts: Iterable[Genotypes], target: str, folder: str | None = None, on_event: OnEvent | None = None
 ) -> Stored:
-    """Put people who come in blocks on disk.
+    """Put people who come in blocks on disk, in `folder` (that of the system's temporary files by default).
 
-    Parameters
-    ----------
-    parts : iterable of Genotypes
-        The same sites, phase state, ploidy and label columns in all, other people in each.
-    target : str
-        The output that they are for, for messages.
-    folder : path, optional
-        Where the file lies; that of the system's temporary files by default.
-    on_event : callable, optional
-        Called with {"stage": "writing", "fraction"} when sites are read back.
-
-    Raises
-    ------
-    DataError
-        If the parts do not fit together, a person comes twice, or there is none.
-    UsageError
-        If the disk is full or cannot be written.
+    The parts have the same sites, phase state, ploidy and label columns, and other people each; else they are a
+    DataError. `target` is the output that they are for, in messages; `on_event` is called when sites are read back.
     """
 
     def report(fraction: float) -> None:

@@ -23,34 +23,11 @@ def wanted_sites(
     sort: str,
     zero_is_unknown: bool = False,
 ) -> np.ndarray:
-    """Return the sites to read, as the readers of VCF choose records.
+    """Return the numbers of the sites to read, in file order, chosen as the readers of VCF choose records.
 
-    Parameters
-    ----------
-    variants : Variants
-        All sites of the file, biallelic.
-    source : str
-        What messages call the file.
-    region : str, optional
-        See `pgcgan.read`.
-    policies : Policies
-        Only `duplicates` matters here.
-    place : callable
-        Given the number of a site, says where it is ("x.bim, line 7").
-    sort : str
-        What the user can do to have them sorted.
-    zero_is_unknown : bool
-        The format writes 0 for a position that is not known.
-
-    Returns
-    -------
-    array of int64
-        In file order.
-
-    Raises
-    ------
-    DataError
-        If sites are not in order, one occurs a second time and `policies` do not drop it, or none is left.
+    `variants` are all sites of the file, biallelic. `place` says where a site is ("x.bim, line 7"), given its number;
+    `sort`, what the user can do to have them sorted; `zero_is_unknown`, that the format writes 0 for a position that is
+    not known. A DataError says that sites are not in order, that one occurs a second time, or that none is left.
     """
     inside = np.ones(len(variants), dtype=bool)
     if region is not None:

@@ -64,17 +64,9 @@ def split_at_blanks(line: str) -> list[str]:
 
 
 def rows(path: str, columns: str | None = None, *, comment: str | None = None) -> Iterator[Row]:
-    """Yield the number and the fields of each line that is not blank; fields are separated by blanks.
+    """Yield the number and the fields of each line that is not blank, nor begins with `comment`.
 
-    Parameters
-    ----------
-    path : str
-        The table.
-    columns : str, optional
-        Names of the columns that each line has at least, for messages. Without it the first line says how many
-        each line has exactly.
-    comment : str, optional
-        Lines that begin so are left out.
+    Each line has at least the columns named ("a, b, c"); without names, exactly as many as the first line.
     """
     names = None if columns is None else columns.split(", ")
     width = None if names is None else len(names)
