@@ -179,19 +179,17 @@ class Table:
 
     def row(self) -> np.ndarray:
         """Return the row that the next record will occupy: int8, shape (samples, 2), to be written in place."""
-        self._reserve(1)
-        return self._calls[len(self._sites)]
+        return self.rows(1)[0]
 
     def rows(self, count: int) -> np.ndarray:
         """Return the rows that the next records will occupy: int8, shape (count, samples, 2); see `add_rows`."""
-        self._reserve(count)
-        return self._calls[len(self._sites) : len(self._sites) + count]
+        end = len(self._sites) + count
+        if end > len(self._calls):
+            self._grow(end)
+        return self._calls[len(self._sites) : end]
 
-    def _reserve(self, more: int) -> None:
-        """Make room for some records."""
-        if len(self._sites) + more <= len(self._calls):
-            return
-        shape = (max(len(self._sites) + more, len(self._calls) * 3 // 2), *self._calls.shape[1:])
+    def _grow(self, rows: int) -> None:
+        shape = (max(rows, len(self._calls) * 3 // 2), *self._calls.shape[1:])
         if not isinstance(self._calls, np.memmap) and not too_large(math.prod(shape)):
             # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
             with contextlib.suppress(MemoryError):
@@ -212,8 +210,7 @@ class Table:
             self._see_ploidy(site, 2, np.ones(1, dtype=bool))
         if phased not in self._het:
             self._see_phase(site, row, np.full(len(row), phased))
-        if self._is_new(site, site.alts[0]):
-            self._take(site)
+        self._take(site, site.alts[0])
 
     def add_rows(self, sites: Sequence[Site], calls: np.ndarray, phased: bool) -> bool:
         """Place and add biallelic records whose calls are diploid, all phased or all not; False when reading can stop.
@@ -221,17 +218,15 @@ class Table:
         Calls are integers of shape (sites, samples, 2), below 0 if missing; they may be `rows(len(sites))`, written in
         place with -1 for missing.
         """
-        self._reserve(len(sites))
-        first, chosen, where = len(self._sites), [], ""
+        rows, chosen, where = self.rows(len(sites)), [], ""
         for i, site in enumerate(sites):
             where = self.place(site)
             if where == "end":
                 break
-            if where == "take" and self._is_new(site, site.alts[0]):
+            if where == "take" and self._take(site, site.alts[0]):
                 chosen.append(i)
-                self._take(site)
         if chosen:
-            rows = self._calls[first : first + len(chosen)]
+            rows = rows[: len(chosen)]
             if len(chosen) < len(calls) or not np.may_share_memory(calls, rows):
                 np.maximum(calls if len(chosen) == len(calls) else calls[chosen], MISSING, out=rows, casting="unsafe")
             self._separators.add(phased)
@@ -250,7 +245,11 @@ class Table:
         Calls are allele numbers, int, shape (samples, 2), -1 missing, -2 no second allele (haploid), and are changed in
         place; `phased` says for each, bool, shape (samples,), whether its separator is a bar.
         """
-        self._check_alleles(site, calls)
+        if calls.max() > len(site.alts):
+            sample, side = np.argwhere(calls > len(site.alts))[0]
+            self.refuse(
+                site, f"has no allele {calls[sample, side]}, with which sample {self.samples[sample]} is called."
+            )
         first, second = calls[:, 0], calls[:, 1]
         absent = second == ABSENT
         self._separators.update(kind for kind in (True, False) if (~absent & (phased == kind)).any())
@@ -276,50 +275,38 @@ class Table:
             calls[one] = MISSING
         self._see_phase(site, calls, phased)
         for number, alt in enumerate(site.alts or (".",), start=1):
-            if self._is_new(site, alt):
-                row = self.row()
-                np.equal(calls, number, out=row, casting="unsafe")
-                row[calls < 0] = MISSING
-                self._take(site._replace(alts=(alt,) if site.alts else ()))
+            row = self.row()
+            np.equal(calls, number, out=row, casting="unsafe")
+            row[calls < 0] = MISSING
+            self._take(site, alt)
 
-    def _check_alleles(self, site: Site, calls: np.ndarray) -> None:
-        if len(calls) and calls.max() > len(site.alts):
-            sample, side = np.argwhere(calls > len(site.alts))[0]
-            self.refuse(
-                site,
-                f"has no allele {calls[sample, side]}, with which sample {self.samples[sample]} is called.",
-            )
-
-    def _is_new(self, site: Site, alt: str) -> bool:
-        if is_another(site.id, self._here.setdefault((site.ref, alt), set())):
-            return True
-        if self.policies.duplicates == "error":
-            self.refuse(
-                site,
-                f"occurs a second time (the same contig, position, REF and ALT {alt}, and the same ID or none); "
-                f"{_way_out('duplicates')} keeps the first, and IDs of their own keep both.",
-            )
-        self._drop("duplicate records", site)
-        return False
+    def _take(self, site: Site, alt: str) -> bool:
+        """Add a site, whose row is written, unless it is there already; the sites alone may not fill the memory."""
+        if not is_another(site.id, self._here.setdefault((site.ref, alt), set())):
+            if self.policies.duplicates == "error":
+                self.refuse(
+                    site,
+                    f"occurs a second time (the same contig, position, REF and ALT {alt}, and the same ID or none); "
+                    f"{_way_out('duplicates')} keeps the first, and IDs of their own keep both.",
+                )
+            self._drop("duplicate records", site)
+            return False
+        self._sites.append(site._replace(alts=(alt,)) if len(site.alts) > 1 else site)
+        self._site_bytes += _SITE_BYTES + len(site.id) + len(site.ref) + len(alt)
+        if self._site_bytes > self._checked_bytes:
+            self._checked_bytes = self._site_bytes * 5 // 4
+            available = available_bytes()
+            if available is not None and self._site_bytes > MEMORY_SHARE * available:
+                raise DataError(
+                    f"{self.source} has more than {len(self._sites)} records, whose sites alone take "
+                    f"{self._site_bytes / 1e9:.2f} GB, and this process may have {available / 1e9:.2f} GB; read a part "
+                    "(--region), or cut the file up."
+                )
+        return True
 
     def _drop(self, reason: str, site: Site) -> None:
         count, names = self._dropped.get(reason, (0, []))
         self._dropped[reason] = count + 1, [*names, str(site)] if count < _SHOWN else names
-
-    def _take(self, site: Site) -> None:
-        """Add a site; raise a DataError if the sites alone take more memory than there is."""
-        self._sites.append(site)
-        self._site_bytes += _SITE_BYTES + len(site.id) + len(site.ref) + sum(map(len, site.alts))
-        if self._site_bytes <= self._checked_bytes:
-            return
-        self._checked_bytes = self._site_bytes * 5 // 4
-        available = available_bytes()
-        if available is not None and self._site_bytes > MEMORY_SHARE * available:
-            raise DataError(
-                f"{self.source} has more than {len(self._sites)} records, whose sites alone take "
-                f"{self._site_bytes / 1e9:.2f} GB, and this process may have {available / 1e9:.2f} GB; read a part "
-                "(--region), or cut the file up."
-            )
 
     def _see_ploidy(self, site: Site, ploidy: int, people: np.ndarray) -> None:
         self._ploidy.setdefault(ploidy, f"{self.samples[people.argmax()]} at {site}")
@@ -376,12 +363,9 @@ class Table:
             phased = False
             calls.sort(axis=2)
         columns: dict[str, Any] = {
-            "contig": [s.contig for s in self._sites],
-            "position": [s.position for s in self._sites],
-            "id": [s.id for s in self._sites],
-            "ref": [s.ref for s in self._sites],
-            "alt": [s.alts[0] if s.alts else "." for s in self._sites],
+            name: [getattr(site, name) for site in self._sites] for name in ("contig", "position", "id", "ref")
         }
+        columns["alt"] = [site.alts[0] if site.alts else "." for site in self._sites]
         variants = Variants(**columns, contig_lengths=contig_lengths, assembly=assembly)
         return Genotypes(calls, variants, np.array(self.samples, dtype=object), labels or {}, phased)
 
