@@ -151,7 +151,7 @@ def _add(table: Table, site: Site, codes: np.ndarray) -> None:
     table.add(site, calls[:, :2].copy(), codes[:, min(1, width - 1)] & 1 == 1)
 
 
-def records(genotypes: People) -> Iterator[tuple[bytes, memoryview]]:
+def records(genotypes: People) -> Iterator[bytes | memoryview]:
     """Yield each variant as a BCF record (no QUAL, FILTER or INFO; GT only), in two parts: site and calls."""
     variants, n, ploidy = genotypes.variants, genotypes.n_samples, genotypes.ploidy
     numbers = {name: i for i, name in enumerate(variants.contig_lengths)}
@@ -172,7 +172,8 @@ def records(genotypes: People) -> Iterator[tuple[bytes, memoryview]]:
             texts = ["" if variants.id[i] == "." else variants.id[i], *alleles]
             shared += b"".join(_characters(text.encode()) for text in texts) + b"\0"
             sizes = struct.pack("<II", len(shared), len(gt) + calls.nbytes)
-            yield sizes + shared + gt, np.ascontiguousarray(calls).data.cast("B")
+            yield sizes + shared + gt
+            yield np.ascontiguousarray(calls).data.cast("B")
 
 
 def _characters(text: bytes) -> bytes:

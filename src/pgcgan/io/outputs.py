@@ -126,11 +126,10 @@ def check_writable(genotypes: People) -> None:
         values = list(values)
         if all(values) and not re.search(bad, "\0".join(values)):
             continue
-        for value in values:
-            if not value or re.search(bad, value):
-                raise DataError(
-                    f"The {name} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
-                )
+        value = next(value for value in values if not value or re.search(bad, value))
+        raise DataError(
+            f"The {name} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
+        )
 
 
 def _check_come_back(genotypes: People) -> None:

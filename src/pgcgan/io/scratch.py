@@ -100,23 +100,17 @@ class StoredCalls:
         calls = np.empty((max(0, stop - start), n_samples, ploidy), dtype=np.int8)
         first = 0
         for offset, people, missing in self._blocks:
+            width = (people * ploidy + 7) // 8
             planes = [
-                self._plane(offset + k * self.shape[0] * self._width(people), people, start, stop)
-                for k in range(2 if missing else 1)
+                os.pread(self._file.fileno(), len(calls) * width, offset + (plane * self.shape[0] + start) * width)
+                for plane in range(2 if missing else 1)
             ]
-            calls[:, first : first + people] = bits.unpack(planes, people * ploidy).reshape(-1, people, ploidy)
+            rows = [np.frombuffer(plane, dtype=np.uint8).reshape(-1, width) for plane in planes]
+            calls[:, first : first + people] = bits.unpack(rows, people * ploidy).reshape(-1, people, ploidy)
             first += people
         if self._on_read is not None and self.shape[0]:
             self._on_read(stop / self.shape[0])
         return calls
-
-    def _width(self, people: int) -> int:
-        return (people * self.shape[2] + 7) // 8
-
-    def _plane(self, offset: int, people: int, start: int, stop: int) -> np.ndarray:
-        width = self._width(people)
-        data = os.pread(self._file.fileno(), max(0, stop - start) * width, offset + start * width)
-        return np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
 
 
 @dataclass(frozen=True)
@@ -156,16 +150,13 @@ def stored(
     The parts have the same sites, phase state, ploidy and label columns, and other people each; else they are a
     DataError. `target` is the output that they are for, in messages; `on_event` is called when sites are read back.
     """
-
-    def report(fraction: float) -> None:
-        if on_event is not None:
-            on_event({"stage": "writing", "fraction": fraction})
-
     first: Genotypes | None = None
     samples: list[np.ndarray] = []
     labels: dict[str, list[np.ndarray]] = {}
     try:
-        calls = StoredCalls(folder, report)
+        calls = StoredCalls(
+            folder, on_event and (lambda fraction: on_event({"stage": "writing", "fraction": fraction}))
+        )
         for i, part in enumerate(parts):
             if first is None:
                 first, labels = part, {column: [] for column in part.labels}
