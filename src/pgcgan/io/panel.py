@@ -136,18 +136,15 @@ def read_parents(path: str | os.PathLike[str]) -> dict[str, list[str]]:
 
 def family_names(names: Iterable[str], others: Collection[str]) -> str:
     """Return what to do where names are those of others with a family ID before them (FID_IID), or nothing."""
-
-    def without_family(name: str) -> list[str]:
-        return [name[i + 1 :] for i, character in enumerate(name) if character == "_"]
-
-    for given, wanted, where in ((names, others, "file"), (others, names, "panel")):
-        known = set(wanted)
-        pairs = [(name, own) for name in given for own in without_family(name) if own in known]
+    reheader = "`bcftools reheader --samples`, or `plink2 --export vcf id-paste=iid`, writes names without it"
+    for given, known, where, advice in (
+        (names, set(others), "file", reheader),
+        (others, set(names), "panel", "take it out of the panel's names"),
+    ):
+        ends = ((name, name[i + 1 :]) for name in given for i, character in enumerate(name) if character == "_")
+        pairs = [(name, own) for name, own in ends if own in known]
         if pairs:
             name, own = pairs[0]
-            advice = "`bcftools reheader --samples`, or `plink2 --export vcf id-paste=iid`, writes names without it"
-            if where == "panel":
-                advice = "take it out of the panel's names"
             return f"; {len(pairs)} names in the {where} look like FID_IID ({name} for {own}): {advice}"
     return ""
 
