@@ -6,7 +6,6 @@ damaged record reaches htslib, which makes room for any size and checks no recor
 
 from __future__ import annotations
 
-import itertools
 import struct
 from collections.abc import Iterator, Sequence
 from io import BufferedReader
@@ -47,34 +46,34 @@ def fill(table: Table, stream: BufferedReader, lines: Sequence[str], n: int, cho
     contigs = numbered(lines, table.source, "contig")
     keys = numbered(lines, table.source, "FILTER", "INFO", "FORMAT")
     gt, most = keys.index("GT") if "GT" in keys else None, MAX_LINE + SAMPLE_BYTES * n
-    for number in itertools.count(1):
-        sizes = stream.read(_SIZES.size)
-        if not sizes:
-            return
-        # of a region the first record has any number
-        record = f"{table.source} is truncated or damaged: " + (
-            f"record {number}" if table.region is None else "a record"
-        )
+    number = 0
+
+    def damaged(what: str) -> DataError:
+        record = f"record {number}" if table.region is None else "a record"  # of a region the first has any number
+        return DataError(f"{table.source} is truncated or damaged: {record} {what}; fetch it again.")
+
+    while sizes := stream.read(_SIZES.size):
+        number += 1
         try:
             of_site, of_calls = _SIZES.unpack(sizes)
             if of_site + of_calls > most:
-                raise DataError(f"{record} has {of_site + of_calls} bytes, more than {most}; fetch it again.")
+                raise damaged(f"has {of_site + of_calls} bytes, more than {most}")
             shared, data = stream.read(of_site), stream.read(of_calls)
-            site, samples, formats = _site(shared, contigs)
             if len(data) < of_calls:
                 raise EOFError
-            where = table.place(site)
-            if where == "end":
-                return
-            if where == "take":
-                if samples != n:
-                    table.refuse(site, f"has {samples} instead of {n} samples; the file is damaged.")
-                codes = _codes(data, formats, gt, n)
-                if codes is None:
-                    table.refuse(site, "has no GT; genotype calls are needed.")
-                _add(table, site, codes if chosen is None else codes[chosen])
+            site, samples, formats = _site(shared, contigs)
+            codes = _codes(data, formats, gt, samples)
         except (struct.error, LookupError, EOFError):
-            raise DataError(f"{record} cannot be read; fetch it again.") from None
+            raise damaged("cannot be read") from None
+        where = table.place(site)
+        if where == "end":
+            return
+        if where == "take":
+            if samples != n:
+                table.refuse(site, f"has {samples} instead of {n} samples; the file is damaged.")
+            if codes is None:
+                table.refuse(site, "has no GT; genotype calls are needed.")
+            _add(table, site, codes if chosen is None else codes[chosen])
 
 
 def _site(shared: bytes, contigs: Sequence[str]) -> tuple[Site, int, int]:
@@ -89,11 +88,8 @@ def _site(shared: bytes, contigs: Sequence[str]) -> tuple[Site, int, int]:
         at += length
     if contig < 0 or not contigs[contig] or position < -1:
         raise LookupError
-    return (
-        Site(contigs[contig], position + 1, texts[0] or ".", texts[1], tuple(texts[2:])),
-        formats & 0xFFFFFF,
-        formats >> 24,
-    )
+    site = Site(contigs[contig], position + 1, texts[0] or ".", texts[1], tuple(texts[2:]))
+    return site, formats & 0xFFFFFF, formats >> 24
 
 
 def _typed(data: bytes, at: int) -> tuple[int, int, int]:
@@ -121,7 +117,7 @@ def _codes(data: bytes, formats: int, gt: int | None, n: int) -> np.ndarray | No
         end = at + n * width * _WIDTHS[kind]
         if end > len(data):
             raise EOFError
-        if key == gt and width and kind in (1, 2, 3):
+        if key == gt and n * width and kind in (1, 2, 3):
             return np.frombuffer(data[at:end], f"<i{_WIDTHS[kind]}").reshape(n, width)
         at = end
     return None
