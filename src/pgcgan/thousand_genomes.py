@@ -15,10 +15,10 @@ import pysam
 from .errors import DataError, UsageError, listed
 from .io import remote
 from .io.bgzf import MAX_LINE, SAMPLE_BYTES, lines_of, opened
+from .io.header import sample_columns
 from .io.index import index_of, region_start
 from .io.outputs import folder_of
 from .io.panel import PANEL_COLUMNS
-from .io.vcf import parse_header
 from .provenance import VERSION, command_line, now
 from .regions import parse_region
 from .runtime.files import check_free, whole_files
@@ -160,7 +160,7 @@ def fetch(
     }
     added = [f"##pgcgan{key}={visible(str(value))}\n" for key, value in origin.items() if value is not None]
     header = _header(url)
-    samples = parse_header([line.decode(errors="replace").rstrip("\r\n") for line in header], url).samples
+    samples = sample_columns([line.decode(errors="replace").rstrip("\r\n") for line in header], url)
     _compare(samples, panel, wanted.people.get(chromosome, wanted.people["*"]), url, table)
     columns = list(panel[samples[0]])
     rows = [["sample", *columns], *([s, *(panel[s][c] for c in columns)] for s in samples)]

@@ -6,10 +6,9 @@ Each format lives in one module and is entered in `FORMATS`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,8 @@ __all__ = [
 # policies say what to do with unusual records. It raises a DataError if a file is absent, damaged, or holds what is not
 # accepted.
 # A writer takes (genotypes, path, *, force, command, seed) and returns the files it wrote.
-FORMATS: dict[tuple[str, ...], tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None]] = {
+_Functions = tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None]
+FORMATS: dict[tuple[str, ...], _Functions] = {
     VCF_SUFFIXES: (read_vcf, write_vcf),
     PLINK1_SUFFIXES: (read_plink1, write_plink1),
     NPZ_SUFFIXES: (read_npz, write_npz),
@@ -73,11 +73,9 @@ _OTHER_FORMATS = {
 }
 
 
-def _format_of(path: str) -> tuple[Callable[..., Genotypes], Callable[..., list[Path]] | None] | None:
-    for suffixes, functions in FORMATS.items():
-        if path.rstrip("/").endswith(suffixes):  # a folder may be named with a slash behind it
-            return functions
-    return None
+def _format_of(path: str) -> _Functions | None:
+    name = path.rstrip("/")  # a folder may be named with a slash behind it
+    return next((functions for suffixes, functions in FORMATS.items() if name.endswith(suffixes)), None)
 
 
 def read(
@@ -160,7 +158,9 @@ def read(
     def choose(present: list[str]) -> list[str]:
         people = samples(present) if callable(samples) else samples
         wanted = _wanted(present, [people] if isinstance(people, str) else people, source)
-        return wanted if columns is None else _in_both(present, wanted, columns, source, str(panel), intersect)
+        if columns is None:
+            return wanted
+        return _in_both(present, wanted, next(iter(columns.values())), source, str(panel), intersect)
 
     _check_other_format(source)
     # A file of unknown suffix (a pipe, /dev/fd/63) is tried as a VCF, which reports what it holds if it is none.
@@ -205,34 +205,28 @@ def _wanted(present: list[str], people: Sequence[str] | None, source: str) -> li
 
 
 def _in_both(
-    present: list[str],
-    wanted: list[str],
-    columns: Mapping[str, Mapping[str, Any]],
-    source: str,
-    panel: str,
-    intersect: bool,
+    present: list[str], wanted: list[str], labelled: Collection[str], source: str, panel: str, intersect: bool
 ) -> list[str]:
-    labelled = set(next(iter(columns.values())))
-    unlabelled = [s for s in wanted if s not in labelled]
     known = set(present)
-    absent = [s for s in next(iter(columns.values())) if s not in known]
-    parts = []
-    if unlabelled:
-        parts.append(f"samples only in {source}: {len(unlabelled)} ({listed(unlabelled, 3)})")
-    if absent:
-        parts.append(f"samples only in {panel}: {len(absent)} ({listed(absent, 3)})")
+    unlabelled, absent = [s for s in wanted if s not in labelled], [s for s in labelled if s not in known]
+    parts = [
+        f"samples only in {where}: {len(names)} ({listed(names, 3)})"
+        for where, names in ((source, unlabelled), (panel, absent))
+        if names
+    ]
     both = [s for s in wanted if s in labelled]
-    if not both and not intersect:
-        advice = family_names(unlabelled, absent) or "; a panel of these people is needed"
-        raise DataError(f"There are {'; '.join(parts)}, and nobody is in both{advice}.")
+    advice = family_names(unlabelled, absent)
+    if parts and not intersect:
+        if both:
+            advice = f"; intersect=True (--intersect) goes on with those in both{advice}"
+        else:
+            advice = f", and nobody is in both{advice or '; a panel of these people is needed'}"
+        raise DataError(f"There are {'; '.join(parts)}{advice}.")
     if not both:
         raise DataError(
             f"{source} and {panel} have no sample in common: the file has {listed(wanted, 3)}, "
-            f"the panel has {listed(labelled and sorted(labelled), 3)}{family_names(unlabelled, absent)}."
+            f"the panel has {listed(sorted(labelled), 3)}{advice}."
         )
-    if parts and not intersect:
-        advice = "; intersect=True (--intersect) goes on with those in both"
-        raise DataError(f"There are {'; '.join(parts)}{advice}{family_names(unlabelled, absent)}.")
     if parts:
         log.warning("%s; going on with the %d in both.", "; ".join(parts), len(both))
     return both

@@ -1,34 +1,34 @@
-"""BCF records: the binary form of VCF (specification section 6), read by cyvcf2 and written by numpy."""
+"""BCF records: the binary form of VCF (specification section 6), read and written by numpy.
+
+They are read one after the other from a stream, so that a region, a pipe and a server need no copy of the file, and no
+damaged record reaches htslib, which makes room for any size and checks no record that it finds by an index.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import struct
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import BufferedReader
-from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..regions import parse_region
-from ..text import whole_number
-from .header import structured
+from ..genotypes import MISSING
+from .bgzf import MAX_LINE, SAMPLE_BYTES
+from .header import numbered
 from .records import ABSENT, Site, Table
 from .scratch import People, site_blocks
 
-_PIECE = 1 << 16  # bytes copied at a time
-_BLOCK = 1 << 19  # numbers of calls decoded at a time: they stay in the cache of the processor
+_PIECE = 1 << 16  # bytes of a header read at a time
 _MOST_HEADER = 1 << 26  # bytes
-_MOST_CONTIGS = 1 << 22  # that a header may number
 _SIZES = struct.Struct("<II")  # at the start of a record: bytes of the site, and of the calls
-_PLACE = 8  # bytes of a record's contig and position
+_SITE = struct.Struct("<iiIIII")  # contig, position from 0, length of REF, QUAL, alleles << 16 | INFO, FORMAT << 24 | n
+_WIDTHS = {0: 0, 1: 1, 2: 2, 3: 4, 5: 4, 7: 1}  # type -> bytes of a value: none, three integers, float, character
+_TEXT = 7
 
 
-def read_header(stream: BufferedReader, start: bytes, source: str) -> bytes:
-    """Return the bytes of the header of a BCF stream whose first five bytes are `start`."""
+def read_header(stream: BufferedReader, start: bytes, source: str) -> list[str]:
+    """Return the lines of the header of a BCF stream whose first five bytes are `start`."""
     header = bytearray(start + stream.read(4))
     left = int.from_bytes(header[5:], "little")
     if left > _MOST_HEADER:
@@ -38,218 +38,116 @@ def read_header(stream: BufferedReader, start: bytes, source: str) -> bytes:
         left -= len(part)
     if header[:4] != b"BCF\2" or len(header) < 9 or left:
         raise DataError(f"{source} is a BCF of version 1, or damaged; rewrite it with `bcftools view -Ob`.")
-    return bytes(header)
-
-
-def header_lines(header: bytes) -> list[str]:
-    """Return the lines of the text in a header."""
     return header[9:].rstrip(b"\0").decode().rstrip("\n").split("\n")
 
 
-def contig_names(lines: Sequence[str]) -> list[str]:
-    """Return contig names by their number in the records: that of IDX, or else the order in the header."""
-    names: dict[int, str] = {}
-    for line in lines:
-        if line.startswith("##contig=<"):
-            fields = structured(line)
-            number = whole_number(fields.get("IDX", ""), _MOST_CONTIGS)
-            names[len(names) if number is None else number] = fields.get("ID", "")
-    return [names.get(number, "") for number in range(1 + max(names, default=-1))] if len(names) < 1 << 20 else []
+def fill(table: Table, stream: BufferedReader, lines: Sequence[str], n: int, chosen: np.ndarray | None) -> None:
+    """Put the records of a stream, from any record on, into a table, up to the end of its region."""
+    contigs = numbered(lines, table.source, "contig")
+    keys = numbered(lines, table.source, "FILTER", "INFO", "FORMAT")
+    gt, most = keys.index("GT") if "GT" in keys else None, MAX_LINE + SAMPLE_BYTES * n
+    number = 0
 
+    def damaged(what: str) -> DataError:
+        record = f"record {number}" if table.region is None else "a record"  # of a region the first has any number
+        return DataError(f"{table.source} is truncated or damaged: {record} {what}; fetch it again.")
 
-@contextlib.contextmanager
-def opened(source: str, header: bytes, parts: Iterable[bytes]) -> Iterator[Any]:
-    """Open BCF records of a stream by cyvcf2, which needs a file: a temporary one.
-
-    htslib checks records that it reads one after the other, but not those it finds by an index: damaged ones end the
-    process. So it is never given an index.
-
-    Parameters
-    ----------
-    source : str
-        What messages call the file.
-    header : bytes
-        The header of the stream.
-    parts : iterable of bytes
-        The records behind it.
-    """
-    with tempfile.NamedTemporaryFile(suffix=".bcf") as copy:
-        copy.write(header)
-        copy.writelines(parts)
-        copy.flush()
-        yield opened_file(source, copy.name)
-
-
-class _TooLarge(DataError):
-    """A record is larger than any that people have."""
-
-
-def parts(body: BufferedReader, source: str, most: int, region: str | None, contigs: Sequence[str]) -> Iterator[bytes]:
-    """Yield the records of a stream in pieces; of a region those up to its end, and the first one wherever it is.
-
-    Parameters
-    ----------
-    body : stream
-        From the start of a record on.
-    source : str
-        What messages call the file.
-    most : int
-        Bytes that a record may have: htslib makes room for any size, of which four gigabytes are a few kilobytes of a
-        compressed file.
-    region : str or None
-        The region that is wanted; None for all.
-    contigs : sequence of str
-        Contigs by number.
-
-    Raises
-    ------
-    DataError
-        If a record has more bytes.
-    """
-    contig, _, end = ("", 1, None) if region is None else parse_region(region)
-    number, first = 0, True
-    while len(sizes := body.read(8)) == 8:
+    while sizes := stream.read(_SIZES.size):
         number += 1
-        left = sum(_SIZES.unpack(sizes))
-        if left > most:
-            record = f"record {number}" if region is None else "a record"  # of a region the first one has any number
-            raise _TooLarge(
-                f"{source} is truncated or damaged: {record} has {left} bytes, more than {most}; fetch it again."
-            )
-        if region is not None:
-            place = body.read(_PLACE)
-            at, begin = struct.unpack("<ii", place.ljust(_PLACE, b"\xff"))
-            outside = not 0 <= at < len(contigs) or contigs[at] != contig or (end is not None and begin >= end)
-            if outside and not first:
-                return
-            sizes, left, first = sizes + place, left - _PLACE, False
-        yield sizes
-        while left > 0 and (part := body.read(min(left, _PIECE))):
-            yield part
-            left -= len(part)
-    yield sizes  # part of a record, of a file that is cut
-
-
-def check_sizes(records: Iterator[bytes]) -> None:
-    """Go through the records of a file that cyvcf2 will read by itself: one that is too large is refused."""
-    try:
-        for _ in records:
-            pass
-    except _TooLarge:
-        raise
-    except DataError:  # cyvcf2 will say which record is damaged
-        return
-
-
-def opened_file(source: str, path: str) -> Any:
-    """Open a BCF file by cyvcf2; raise a DataError if its header cannot be read."""
-    from cyvcf2 import VCF
-    from cyvcf2.cyvcf2 import set_htslib_log_level
-
-    set_htslib_log_level(0)  # it would write to standard error
-    message = f"{source} is damaged: its header cannot be read; fetch it again."
-    try:
-        return VCF(path)
-    except Exception as error:
-        if not isinstance(error, OSError):
-            _check_is_damage(error)
-        raise DataError(message) from None
-
-
-def fill(table: Table, file: Any, n: int, chosen: np.ndarray | None) -> None:
-    """Put the records of a BCF file into a table, up to the end of the file or of the table's region.
-
-    Parameters
-    ----------
-    table : Table
-        Where they go.
-    file : cyvcf2.VCF
-        The records.
-    n : int
-        Samples in the file.
-    chosen : array of int or None
-        Columns of the samples that are kept.
-    """
-    sites: list[Site] = []
-    block = np.empty((max(1, _BLOCK // max(1, 3 * n)), n, 3), dtype=np.int16)
-    for site, calls in _records(table, file):
-        if calls is not None and len(calls) != n:
-            table.refuse(site, f"has {len(calls)} instead of {n} samples; the file is damaged.")
-        usual = calls is not None and calls.shape[1] == 3 and len(site.alts) == 1
-        if sites and (not usual or len(sites) == len(block)):
-            if not _add_block(table, sites, block[: len(sites)], chosen):
-                return
-            sites = []
-        if usual and calls is not None:
-            block[len(sites)] = calls
-            sites.append(site)
-        elif not _add(table, site, calls, chosen):
+        try:
+            of_site, of_calls = _SIZES.unpack(sizes)
+            if of_site + of_calls > most:
+                raise damaged(f"has {of_site + of_calls} bytes, more than {most}")
+            shared, data = stream.read(of_site), stream.read(of_calls)
+            if len(data) < of_calls:
+                raise EOFError
+            site, samples, formats = _site(shared, contigs)
+            codes = _codes(data, formats, gt, samples)
+        except (struct.error, LookupError, EOFError):
+            raise damaged("cannot be read") from None
+        where = table.place(site)
+        if where == "end":
             return
-    if sites:
-        _add_block(table, sites, block[: len(sites)], chosen)
+        if where == "take":
+            if samples != n:
+                table.refuse(site, f"has {samples} instead of {n} samples; the file is damaged.")
+            if codes is None:
+                table.refuse(site, "has no GT; genotype calls are needed.")
+            _add(table, site, codes if chosen is None else codes[chosen])
 
 
-def _records(table: Table, file: Any) -> Iterator[tuple[Site, np.ndarray | None]]:
-    """Yield the site of each record, and its calls: int16, shape (samples, ploidy + 1), the last is True if phased."""
-    for number in itertools.count(1):
-        try:
-            record = next(file, None)
-            if record is None:
-                return
-            site = Site(record.CHROM, record.POS, record.ID or ".", record.REF, tuple(record.ALT))
-        except Exception as error:
-            _check_is_damage(error)
-            raise DataError(
-                f"{table.source} is truncated or damaged: record {number} cannot be read; fetch it again."
-            ) from None
-        try:
-            calls = record.genotype.array()
-        except Exception as error:
-            _check_is_damage(error)
-            calls = None
-        yield site, calls
+def _site(shared: bytes, contigs: Sequence[str]) -> tuple[Site, int, int]:
+    """Return a site, its number of samples and of FORMAT fields."""
+    contig, position, _, _, alleles, formats = _SITE.unpack_from(shared)
+    texts, at = [], _SITE.size
+    for _ in range(1 + (alleles >> 16)):
+        kind, length, at = _typed(shared, at)
+        if kind not in (0, _TEXT) or at + length > len(shared):
+            raise EOFError
+        texts.append(shared[at : at + length].decode())
+        at += length
+    if contig < 0 or not contigs[contig] or position < -1:
+        raise LookupError
+    site = Site(contigs[contig], position + 1, texts[0] or ".", texts[1], tuple(texts[2:]))
+    return site, formats & 0xFFFFFF, formats >> 24
 
 
-def _check_is_damage(error: Exception) -> None:
-    """Raise an error again unless cyvcf2 raised it for damaged data, for which it has no class of its own."""
-    if type(error) is not Exception:
-        raise error
+def _typed(data: bytes, at: int) -> tuple[int, int, int]:
+    """Return type, number of values and the offset of the first of them."""
+    kind, length = data[at] & 15, data[at] >> 4
+    if length < 15:
+        return kind, length, at + 1
+    length, at = _integer(data, at + 1)
+    return kind, length, at
 
 
-def _add_block(table: Table, sites: list[Site], block: np.ndarray, chosen: np.ndarray | None) -> bool:
-    """Add diploid, biallelic records; return False when reading can stop."""
-    phased = block[..., 2]
-    if block.view(np.uint16).max() > 1 or (phased != phased[0, 0]).any():
-        return all(_add(table, site, calls, chosen) for site, calls in zip(sites, block, strict=True))
-    calls = block if chosen is None else block[:, chosen]
-    rows = table.rows(len(sites))
-    rows[..., 0], rows[..., 1] = calls[..., 0], calls[..., 1]
-    return table.add_rows(sites, rows, bool(phased[0, 0]))
+def _integer(data: bytes, at: int) -> tuple[int, int]:
+    """Return a whole number with its type before it, and the offset behind it."""
+    kind = data[at] & 15
+    end = at + 1 + _WIDTHS[kind]
+    return int.from_bytes(data[at + 1 : end], "little"), end
 
 
-def _add(table: Table, site: Site, calls: np.ndarray | None, chosen: np.ndarray | None) -> bool:
-    """Add a record of any kind; return False when reading can stop."""
-    where = table.place(site)
-    if where != "take":
-        return where != "end"
-    if calls is None:
-        table.refuse(site, "has no GT; genotype calls are needed.")
-    calls = calls if chosen is None else calls[chosen]
-    width, phased = calls.shape[1] - 1, calls[:, -1].astype(bool)
-    alleles = calls[:, :width].astype(np.int32)
-    if width == 1:
-        alleles = np.column_stack([alleles, np.full(len(alleles), ABSENT)])
-    if width > 2 and (alleles[:, 2:] != ABSENT).any():
-        sample = int((alleles[:, 2:] != ABSENT).any(axis=1).argmax())
-        ploidy = int((alleles[sample] != ABSENT).sum())
+def _codes(data: bytes, formats: int, gt: int | None, n: int) -> np.ndarray | None:
+    """Return the codes of the calls: int8, int16 or int32, shape (samples, ploidy); None if there is no GT."""
+    at = 0
+    for _ in range(formats):
+        key, at = _integer(data, at)
+        kind, width, at = _typed(data, at)
+        end = at + n * width * _WIDTHS[kind]
+        if end > len(data):
+            raise EOFError
+        if key == gt and n * width and kind in (1, 2, 3):
+            return np.frombuffer(data[at:end], f"<i{_WIDTHS[kind]}").reshape(n, width)
+        at = end
+    return None
+
+
+def _add(table: Table, site: Site, codes: np.ndarray) -> None:
+    """Add a record; a code is (allele + 1) << 1 | phased, 0 or 1 for missing, the least + 1 for no allele."""
+    width = codes.shape[1]
+    if width == 2 and codes.itemsize == 1:
+        # Both codes of a call are a word; less those of 0/0, bits 1 and 9 are the alleles, bit 8 is the phase.
+        words = codes.view("<u2")[:, 0] - np.uint16(0x0202)
+        other = words & np.uint16(0xFDFC)
+        if other[0] in (0, 0x0100) and (other == other[0]).all():
+            table.row().view("<u2")[:, 0] = words >> 1 & 0x0101
+            table.add_complete(site, bool(other[0]))
+            return
+    calls = np.full((len(codes), max(2, width)), ABSENT, dtype=np.int32)
+    calls[:, :width] = np.where(codes == np.iinfo(codes.dtype).min + 1, ABSENT, np.maximum((codes >> 1) - 1, MISSING))
+    more = (calls[:, 2:] != ABSENT).any(axis=1)
+    if more.any():
+        sample = int(more.argmax())
         table.refuse(
-            site, f"has {ploidy} alleles in the call of sample {table.samples[sample]}; accepted: one or two alleles."
+            site,
+            f"has {(calls[sample] != ABSENT).sum()} alleles in the call of sample {table.samples[sample]}; accepted: "
+            "one or two alleles.",
         )
-    table.add(site, alleles[:, :2].copy(), phased)
-    return True
+    table.add(site, calls[:, :2].copy(), codes[:, min(1, width - 1)] & 1 == 1)
 
 
-def records(genotypes: People) -> Iterator[tuple[bytes, memoryview]]:
+def records(genotypes: People) -> Iterator[bytes | memoryview]:
     """Yield each variant as a BCF record (no QUAL, FILTER or INFO; GT only), in two parts: site and calls."""
     variants, n, ploidy = genotypes.variants, genotypes.n_samples, genotypes.ploidy
     numbers = {name: i for i, name in enumerate(variants.contig_lengths)}
@@ -270,7 +168,8 @@ def records(genotypes: People) -> Iterator[tuple[bytes, memoryview]]:
             texts = ["" if variants.id[i] == "." else variants.id[i], *alleles]
             shared += b"".join(_characters(text.encode()) for text in texts) + b"\0"
             sizes = struct.pack("<II", len(shared), len(gt) + calls.nbytes)
-            yield sizes + shared + gt, np.ascontiguousarray(calls).data.cast("B")
+            yield sizes + shared + gt
+            yield np.ascontiguousarray(calls).data.cast("B")
 
 
 def _characters(text: bytes) -> bytes:

@@ -73,19 +73,10 @@ class _Inflated(io.RawIOBase):
 
 @contextlib.contextmanager
 def opened(path: str, virtual_offset: int = 0) -> Iterator[io.BufferedReader]:
-    """Open a file as a stream of inflated bytes.
+    """Open a plain, gzip or bgzip file, its address, or "-" for standard input, as a stream of inflated bytes.
 
-    Parameters
-    ----------
-    path : str
-        A plain, gzip or bgzip file, its http or https address, or "-" for standard input.
-    virtual_offset : int
-        Where to start in a bgzip file: compressed offset << 16 | offset in the inflated block, as indexes have it.
-
-    Raises
-    ------
-    DataError
-        If there is no such file, or it turns out to be truncated or damaged, also later while the stream is read.
+    A virtual offset says where to start in a bgzip file: compressed offset << 16 | offset in the inflated block, as
+    indexes have it. A DataError says that there is no such file, or, also while the stream is read, that it is damaged.
     """
     if remote.is_address(path):
         with _opened_on_server(path, virtual_offset) as stream:

@@ -11,9 +11,8 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import DataError, PgcganError
 from ..runtime.files import read_regular
@@ -27,13 +26,7 @@ _MOST_OFFSET = (1 << 63) - 1  # that a file can be read from
 
 
 def index_of(path: str) -> str | None:
-    """Return the .csi or .tbi index beside a file, or None.
-
-    Raises
-    ------
-    DataError
-        If a file on a server has none: to find a region by reading all of it is not what was meant.
-    """
+    """Return the .csi or .tbi index beside a file, or None; raise a DataError if a file on a server has none."""
     if remote.is_address(path):
         for suffix in (".tbi", ".csi"):
             address = remote.beside(path, suffix)
@@ -58,28 +51,19 @@ def index_of(path: str) -> str | None:
 def region_start(
     path: str, index: str, contig: str, start: int, end: int | None, contigs: Sequence[str] = ()
 ) -> int | None:
-    """Return the virtual offset from which a sequential read meets every record that starts in a region.
+    """Return the virtual offset from which a sequential read meets all records of a region; None without any.
 
     An index of another file, or of an older one of the same name, would hide records. So the place where the last
     record ends, which every index has, must be the end of the file.
 
     Parameters
     ----------
-    path : str
-        The bgzip file, or its address.
-    index : str
-        A .tbi or .csi file, or its address.
-    contig : str
-        Contig of the region.
-    start, end : int
-        1-based, both included; end None means to the end of the contig.
+    path, index : str
+        The bgzip file and its .tbi or .csi, or their addresses.
+    contig, start, end : str, int, int or None
+        The region, 1-based, both ends included; None means to the end of the contig.
     contigs : sequence of str
         Contigs by number, for the index of a BCF, which has no names in it.
-
-    Returns
-    -------
-    int or None
-        None if the index knows of no record there.
 
     Raises
     ------
@@ -111,70 +95,67 @@ def _inflated(data: bytes) -> bytes:
     return content
 
 
-class _Contig(NamedTuple):
-    """The part of an index that is about one contig (SAM specification, "The tabix index format" and CSIv1)."""
-
-    bins: dict[int, tuple[int, list[tuple[int, int]]]]  # number -> lowest offset of its records, chunks of the file
-    linear: tuple[int, ...]  # of a .tbi: the lowest offset of the records in each window of 2^shift bases
+_Bins = dict[int, tuple[int, list[tuple[int, int]]]]  # number -> lowest offset of its records, chunks of the file
 
 
 def _first_chunk(data: bytes, contig: str, contigs: list[str], first: int, end: int | None) -> tuple[int | None, int]:
-    """Return where the records of a region begin, if there are any, and where the last record of the file ends."""
-    if data[:4] == b"TBI\1":
-        shift, depth, csi = 14, 5, False
-        references, *_, size = struct.unpack_from("<8i", data, 4)
-        names, at = data[36 : 36 + size], 36 + size
-    elif data[:4] == b"CSI\1":
-        shift, depth, size = struct.unpack_from("<3i", data, 4)
-        names, csi = (data[16 + 28 : 16 + size], True) if size >= 28 else (b"", True)
-        (references,) = struct.unpack_from("<i", data, 16 + size)
-        at = 20 + size
+    """Return where the records of a region begin, if there are any, and where the last record of the file ends.
+
+    The formats are those of the SAM specification, "The tabix index format" and CSIv1.
+    """
+    stream = io.BytesIO(data)
+
+    def numbers(form: str) -> tuple[int, ...]:
+        return struct.unpack(form, stream.read(struct.calcsize(form)))
+
+    magic = stream.read(4)
+    if magic == b"TBI\1":
+        shift, depth = 14, 5
+        references, *_, size = numbers("<8i")
+        names = stream.read(size)
+    elif magic == b"CSI\1":
+        shift, depth, size = numbers("<3i")
+        names = stream.read(size)[28:]
+        (references,) = numbers("<i")
     else:
         raise ValueError("it is neither TBI nor CSI")
     if not 0 <= depth <= 20 or not 0 <= shift <= 40 or size < 0:
         raise ValueError(f"intervals of 2^{shift} bases in {depth} levels")
     contigs = names.rstrip(b"\0").decode().split("\0") if names.strip(b"\0") else contigs
-    parts = list(_contigs(data, at, references, csi))  # all: what is damaged elsewhere is damaged
-    bins = ((1 << (3 * depth + 3)) - 1) // 7  # behind them counts of records may be, as if they were a bin
-    last = max((e for part in parts for b, (_, cs) in part.bins.items() if b < bins for _, e in cs), default=0)
-    if contig not in contigs or contigs.index(contig) >= len(parts):
-        return None, last
+    wanted = contigs.index(contig) if contig in contigs else -1
     to = (1 << (shift + 3 * depth)) if end is None else end
-    return _lowest(parts[contigs.index(contig)], first, to, shift, depth), last
+    n_bins = ((1 << (3 * depth + 3)) - 1) // 7  # behind them counts of records may be, as if they were a bin
+    offset, last = None, 0
+    for number in range(references):  # all: what is damaged elsewhere is damaged
+        bins, linear = _contig(numbers, magic == b"CSI\1")
+        last = max([last, *(e for b, (_, chunks) in bins.items() if b < n_bins for _, e in chunks)])
+        if number == wanted:
+            offset = _lowest(bins, linear, first, to, shift, depth)
+    return offset, last
 
 
-def _contigs(data: bytes, at: int, count: int, csi: bool) -> Iterator[_Contig]:
-    for _ in range(count):
-        (n_bins,) = struct.unpack_from("<i", data, at)
-        at += 4
-        bins: dict[int, tuple[int, list[tuple[int, int]]]] = {}
-        for _ in range(n_bins):
-            number, lowest = struct.unpack_from("<IQ", data, at) if csi else (*struct.unpack_from("<I", data, at), 0)
-            at += 12 if csi else 4
-            (n_chunks,) = struct.unpack_from("<i", data, at)
-            flat = struct.unpack_from(f"<{2 * n_chunks}Q", data, at + 4)
-            at += 4 + 16 * n_chunks
-            if number in bins:
-                raise ValueError(f"the bin {number} occurs twice")
-            bins[number] = (lowest, list(zip(flat[::2], flat[1::2], strict=True)))
-        linear: tuple[int, ...] = ()
-        if not csi:
-            (n_windows,) = struct.unpack_from("<i", data, at)
-            linear = struct.unpack_from(f"<{n_windows}Q", data, at + 4)
-            at += 4 + 8 * n_windows
-        yield _Contig(bins, linear)
+def _contig(numbers: Callable[[str], tuple[int, ...]], csi: bool) -> tuple[_Bins, tuple[int, ...]]:
+    """Return the bins of a contig, and of a .tbi the lowest offset of the records in each window of 2^14 bases."""
+    bins: _Bins = {}
+    for _ in range(*numbers("<i")):
+        number, lowest = numbers("<IQ") if csi else (*numbers("<I"), 0)
+        (n_chunks,) = numbers("<i")
+        flat = numbers(f"<{2 * n_chunks}Q")
+        if number in bins:
+            raise ValueError(f"the bin {number} occurs twice")
+        bins[number] = (lowest, list(zip(flat[::2], flat[1::2], strict=True)))
+    return bins, () if csi else numbers(f"<{numbers('<i')[0]}Q")
 
 
-def _lowest(contig: _Contig, first: int, last: int, shift: int, depth: int) -> int | None:
-    linear = contig.linear
-    floor = linear[first >> shift] if linear and first >> shift < len(linear) else 0
+def _lowest(bins: _Bins, linear: tuple[int, ...], first: int, last: int, shift: int, depth: int) -> int | None:
+    floor = linear[first >> shift] if first >> shift < len(linear) else 0
     offset, chunks, width = 0, [], shift + 3 * depth
     for level in range(depth + 1):
         low, high = offset + (first >> width), offset + ((last - 1) >> width)
-        if low in contig.bins:
+        if low in bins:
             # CSI keeps the lowest offset of overlapping records in each bin: the deepest bin present bounds best.
-            floor = max(floor, contig.bins[low][0])
-        chunks += [chunk for number, (_, inside) in contig.bins.items() if low <= number <= high for chunk in inside]
+            floor = max(floor, bins[low][0])
+        chunks += [chunk for number, (_, inside) in bins.items() if low <= number <= high for chunk in inside]
         offset, width = offset + (1 << (3 * level)), width - 3
     starts = [max(begin, floor) for begin, end in chunks if end > floor]
     if starts and min(starts) > _MOST_OFFSET:

@@ -35,46 +35,35 @@ def outputs(
 
     Parameters
     ----------
-    genotypes : Genotypes
-        What is written.
-    target : str
-        The output that the user named: NAME and `suffix`. It comes to its place last, so that it is never there
-        without the others.
-    suffix : str
-        The end of `target` by which the format is recognised.
+    target, suffix : str
+        The output that the user named, and its end by which the format is recognised. It comes to its place last, so
+        that it is never there without the others.
     others : sequence of str
         Names of further files that the block writes.
-    force : bool
-        Replace files that exist.
     stale : sequence of str
         Files of earlier outputs that would be taken for ours: treated as outputs too, and removed.
     folder_with : sequence of str
         Where the output is itself a folder: files of which an earlier output has at least one. `force` replaces no
         other folder.
-
-    Raises
-    ------
-    UsageError
-        If the folder does not exist, a file exists and `force` is not set, or it cannot be written.
     """
     folder, name = Path(folder_of(target)), os.path.basename(target)
     panel = folder / f"{name.removesuffix(suffix)}.panel.tsv"
-    table = "".join(_panel_lines(genotypes)).encode() if genotypes.labels else None
-    paths = [folder / each for each in (name, *others)] + ([panel] if table is not None else [])
-    for path in (*paths, *(folder / each for each in stale)):
-        unchanged = table is not None and path == panel and path.is_file() and path.read_bytes() == table
+    table = "".join(_panel_lines(genotypes)).encode() if genotypes.labels else b""
+    paths = [folder / each for each in (name, *others)] + ([panel] if genotypes.labels else [])
+    old = [folder / each for each in stale]
+    for path in (*paths, *old):
+        unchanged = path == panel and path.is_file() and path.read_bytes() == table
         check_free(path, force or unchanged)
-        if path.is_dir() and path == paths[0] and folder_with:
-            if not any((path / file).is_file() for file in folder_with):
-                raise UsageError(
-                    f"{path} is a folder without {' or '.join(folder_with)}, which is not an earlier output; remove "
-                    "it, or choose another name."
-                )
-        elif path.is_dir():
+        if path.is_dir() and not (path == paths[0] and folder_with):
             raise UsageError(f"{path} cannot be written: Is a directory.")
-    with whole_files(paths, stale=[folder / each for each in stale]) as partial:
+        if path.is_dir() and not any((path / file).is_file() for file in folder_with):
+            raise UsageError(
+                f"{path} is a folder without {' or '.join(folder_with)}, which is not an earlier output; remove it, or "
+                "choose another name."
+            )
+    with whole_files(paths, stale=old) as partial:
         yield str(partial[0].parent), paths
-        if table is not None:
+        if genotypes.labels:
             partial[-1].write_bytes(table)
 
 
@@ -122,12 +111,8 @@ def check_writable(genotypes: People) -> None:
         what = f"contig {odd!r}" if odd else f"assembly {variants.assembly!r}"
         raise DataError(f"The {what} cannot be written: no header holds its blanks, line ends, quotes or brackets.")
     named: dict[str, Iterable[str]] = {
-        "contig": runs,
-        "id": variants.id,
-        "ref": variants.ref,
-        "alt": variants.alt,
-        "sample name": genotypes.samples,
-        "label": genotypes.labels,
+        **{"contig": runs, "id": variants.id, "ref": variants.ref, "alt": variants.alt},
+        **{"sample name": genotypes.samples, "label": genotypes.labels},
         **{f"label {column!r}": values for column, values in genotypes.labels.items()},
     }
     _check_come_back(genotypes)
@@ -137,11 +122,10 @@ def check_writable(genotypes: People) -> None:
         values = list(values)
         if all(values) and not re.search(bad, "\0".join(values)):
             continue
-        for value in values:
-            if not value or re.search(bad, value):
-                raise DataError(
-                    f"The {name} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
-                )
+        value = next(value for value in values if not value or re.search(bad, value))
+        raise DataError(
+            f"The {name} {value!r} cannot be written: it is empty, or has blanks, line ends or commas in it."
+        )
 
 
 def _check_come_back(genotypes: People) -> None:

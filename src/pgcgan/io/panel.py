@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError, listed
 from ..text import repeated
+from .ploidy import SEXES
 from .table import Row, numbered_lines, refuse, split_at_blanks
 
 PANEL_COLUMNS = ("pop", "super_pop", "gender")  # the order of a 1000 Genomes panel, behind `sample`
@@ -29,7 +30,6 @@ _NO_LABELS = {  # the other columns of such files
     *("familyid", "phenotype", "relationship", "siblings", "secondorder", "thirdorder", "children", "othercomments"),
     *("biosampleid", "populationname", "superpopulationname", "populationelasticid", "datacollections"),
 }
-_SEXES = {"1": "male", "2": "female", "male": "male", "female": "female", "m": "male", "f": "female"}
 _POPULATION_COLUMNS = ("pop", "population", "Population")
 EMPTY = {"", ".", "NA", "NaN", "nan"}
 _NOBODY = {*EMPTY, "0", "-9", "None", "none", "unknown"}  # a parent who is not known
@@ -91,8 +91,7 @@ def read_panel(
         If the population map is not known.
     """
     source = os.fspath(path)
-    header, table = _table(source)
-    sample_at = _sample_column(header, table, source)
+    header, table, sample_at = _table(source)
     pedigree = _is_pedigree(header, sample_at)
     columns = _label_columns(header, table, sample_at)
     if not columns and labels_needed:
@@ -103,20 +102,13 @@ def read_panel(
         for number, row in table:
             sample, value = row[sample_at], row[at]
             if name == "gender" and value and (pedigree or header is _FAM):
-                value = _SEXES.get(value.lower(), "unknown")
+                value = SEXES.get(value.upper(), "unknown")
             if value in EMPTY:
-                refuse(
-                    source,
-                    number,
-                    f"label {name!r} is empty ({value!r}) for sample {sample}; fill it in, or take the sample or the "
-                    "column out.",
-                )
+                way_out = "fill it in, or take the sample or the column out"
+                refuse(source, number, f"label {name!r} is empty ({value!r}) for sample {sample}; {way_out}.")
             if values.setdefault(sample, value) != value:
-                refuse(
-                    source,
-                    number,
-                    f"sample {sample} occurs twice with different labels, {name} {values[sample]!r} and {value!r}.",
-                )
+                both = f"{values[sample]!r} and {value!r}"
+                refuse(source, number, f"sample {sample} occurs twice with different labels, {name} {both}.")
     if (pedigree and "super_pop" not in labels) or population_map is not None:
         labels = _with_super_population(labels, "1000g" if population_map is None else population_map, source)
     return labels
@@ -137,26 +129,22 @@ def read_parents(path: str | os.PathLike[str]) -> dict[str, list[str]]:
         The known parents of each person of the table, none where there are no such columns.
     """
     source = os.fspath(path)
-    header, table = _table(source)
-    sample_at = _sample_column(header, table, source)
+    header, table, sample_at = _table(source)
     at = [i for i, name in enumerate(header) if i != sample_at and plain(name) in (*FATHER, *MOTHER)]
     return {row[sample_at]: [row[i] for i in at if row[i] not in _NOBODY] for _, row in table}
 
 
 def family_names(names: Iterable[str], others: Collection[str]) -> str:
     """Return what to do where names are those of others with a family ID before them (FID_IID), or nothing."""
-
-    def without_family(name: str) -> list[str]:
-        return [name[i + 1 :] for i, character in enumerate(name) if character == "_"]
-
-    for given, wanted, where in ((names, others, "file"), (others, names, "panel")):
-        known = set(wanted)
-        pairs = [(name, own) for name in given for own in without_family(name) if own in known]
+    reheader = "`bcftools reheader --samples`, or `plink2 --export vcf id-paste=iid`, writes names without it"
+    for given, known, where, advice in (
+        (names, set(others), "file", reheader),
+        (others, set(names), "panel", "take it out of the panel's names"),
+    ):
+        ends = ((name, name[i + 1 :]) for name in given for i, character in enumerate(name) if character == "_")
+        pairs = [(name, own) for name, own in ends if own in known]
         if pairs:
             name, own = pairs[0]
-            advice = "`bcftools reheader --samples`, or `plink2 --export vcf id-paste=iid`, writes names without it"
-            if where == "panel":
-                advice = "take it out of the panel's names"
             return f"; {len(pairs)} names in the {where} look like FID_IID ({name} for {own}): {advice}"
     return ""
 
@@ -213,8 +201,7 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
         If there is no column `split`, a value is empty, or nobody is for training.
     """
     source = os.fspath(path)
-    header, table = _table(source)
-    sample_at = _sample_column(header, table, source)
+    header, table, sample_at = _table(source)
     if "split" not in header:
         raise DataError(f"{source} has no column 'split'; its columns: {listed(header, 10)}.")
     at = header.index("split")
@@ -233,9 +220,7 @@ def read_split(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _with_super_population(
-    labels: dict[str, dict[str, str]],
-    population_map: str | os.PathLike[str] | Mapping[str, str],
-    source: str,
+    labels: dict[str, dict[str, str]], population_map: str | os.PathLike[str] | Mapping[str, str], source: str
 ) -> dict[str, dict[str, str]]:
     column = next((c for c in _POPULATION_COLUMNS if c in labels), None)
     if column is None:
@@ -253,13 +238,9 @@ def _with_super_population(
             )
         super_population[sample] = known[population]
     # Behind its population, as in a 1000 Genomes panel.
-    ordered: dict[str, dict[str, str]] = {}
-    for name, values in labels.items():
-        if name != "super_pop":
-            ordered[name] = values
-        if name == column:
-            ordered["super_pop"] = super_population
-    return ordered
+    columns = [(name, values) for name, values in labels.items() if name != "super_pop"]
+    at = [name for name, _ in columns].index(column)
+    return dict([*columns[: at + 1], ("super_pop", super_population), *columns[at + 1 :]])
 
 
 def _population_map(given: str | os.PathLike[str] | Mapping[str, str]) -> Mapping[str, str]:
@@ -285,80 +266,67 @@ def _population_map(given: str | os.PathLike[str] | Mapping[str, str]) -> Mappin
     return pairs
 
 
-def _table(source: str) -> tuple[list[str], list[Row]]:
-    """Return the header and the rows; cells are stripped, and short rows filled up with empty cells."""
+def _table(source: str) -> tuple[list[str], list[Row], int]:
+    """Return header, rows and the column of the samples; cells are stripped, and short rows filled up."""
     lines = [(n, line) for n, line in numbered_lines(source) if line.strip() and not line.startswith("##")]
     if not lines:
         raise DataError(f"{source} is empty; a header line and a line for each sample are needed.")
-    texts = [line for _, line in lines]
-    if "\t" in texts[0]:
-        cells = [line.split("\t") for line in texts]
-    elif "," in texts[0]:
-        try:
-            cells = list(csv.reader(texts, strict=True))
-        except csv.Error as error:
-            raise DataError(
-                f"{source} cannot be read as a table of commas ({error}): a quote is not closed, or is in the "
-                "middle of a cell."
-            ) from None
-        if len(cells) < len(texts):
-            raise DataError(f"{source} has a quoted cell of several lines.")
-    else:
-        cells = [split_at_blanks(line) for line in texts]
-    cells = [[cell.strip() for cell in row] for row in cells]
+    numbers, texts = zip(*lines, strict=True)
+    cells = [[cell.strip() for cell in row] for row in _cells(list(texts), source)]
     header = cells[0]
     # The header of the published 1000 Genomes panel ends in two tabs.
     while header and not header[-1]:
         header.pop()
-    if _is_fam(cells):
-        return _FAM, [(number, row) for (number, _), row in zip(lines, cells, strict=True)]
+    names = [plain(name) for name in header]
+    at = next((names.index(name) for name in map(plain, SAMPLE_COLUMNS) if name in names), None)
+    table = list(zip(numbers, cells, strict=True))
+    if at is None and all(  # a .fam: six columns, the fifth a code of the sex, the sixth a number
+        len(row) == 6 and row[4] in ("0", "1", "2", "-9", "NA") and re.fullmatch(r"-?[0-9.]+|NA", row[5])
+        for row in cells
+    ):
+        header, at = _FAM, 1
+    else:
+        table = table[1:]
+    first_is_person = (
+        f"; the first line must name the columns ('sample pop super_pop'), and {' '.join(header[:4])!r} looks like a "
+        "person: put a header before it"
+    )
     twice = repeated(header)
     if twice:
-        person = "" if any(plain(name) in _SAMPLE_NAMES for name in header) else _no_header(header)
+        person = first_is_person if at is None else ""
         raise DataError(f"{source} has columns of the same name: {listed(twice)}{person}.")
-    table = [(number, row) for (number, _), row in zip(lines, cells, strict=True)][1:]
     for number, row in table:
         if any(row[len(header) :]):
             refuse(source, number, f"it has {len(row)} columns, the header has {len(header)}.")
         row += [""] * (len(header) - len(row))
     if not table:
         raise DataError(f"{source} has a header but no samples.")
-    return header, table
+    if at is None:
+        # Values are there in other lines too, names of columns are not.
+        recurs = any(row[i] == name for _, row in table for i, name in enumerate(header))
+        raise DataError(
+            f"{source} has no sample column; accepted names: {', '.join(SAMPLE_COLUMNS)}; its columns: "
+            f"{listed(header, 10)}{first_is_person if recurs else ''}."
+        )
+    for number, row in table:
+        if not row[at]:
+            refuse(source, number, f"it has no sample name in column {header[at]!r}.")
+    return header, table, at
 
 
-def _is_fam(cells: list[list[str]]) -> bool:
-    """True if rows are those of a .fam: six columns, the fifth a code of the sex, the sixth a number."""
-    return not any(plain(name) in _SAMPLE_NAMES for name in cells[0]) and all(
-        len(row) == 6 and row[4] in ("0", "1", "2", "-9", "NA") and re.fullmatch(r"-?[0-9.]+|NA", row[5])
-        for row in cells
-    )
-
-
-def _no_header(header: list[str]) -> str:
-    return (
-        f"; the first line must name the columns ('sample pop super_pop'), and {' '.join(header[:4])!r} looks like a "
-        "person: put a header before it"
-    )
-
-
-_SAMPLE_NAMES = tuple(dict.fromkeys(map(plain, SAMPLE_COLUMNS)))
-
-
-def _sample_column(header: list[str], table: list[Row], source: str) -> int:
-    names = [plain(name) for name in header]
-    for name in _SAMPLE_NAMES:
-        if name in names:
-            at = names.index(name)
-            nameless = next((number for number, row in table if not row[at]), None)
-            if nameless is not None:
-                refuse(source, nameless, f"it has no sample name in column {header[at]!r}.")
-            return at
-    raise DataError(
-        f"{source} has no sample column; accepted names: {', '.join(SAMPLE_COLUMNS)}; its columns: "
-        f"{listed(header, 10)}{_no_header(header) if _recurs(header, table) else ''}."
-    )
-
-
-def _recurs(header: list[str], table: list[Row]) -> bool:
-    """True if a cell of the first line is there in other lines too, as values are and names of columns are not."""
-    return any(row[i] == name for _, row in table for i, name in enumerate(header))
+def _cells(lines: list[str], source: str) -> list[list[str]]:
+    """Split lines at tabs, commas or blanks, whichever the first line has."""
+    if "\t" in lines[0]:
+        return [line.split("\t") for line in lines]
+    if "," not in lines[0]:
+        return [split_at_blanks(line) for line in lines]
+    try:
+        cells = list(csv.reader(lines, strict=True))
+    except csv.Error as error:
+        raise DataError(
+            f"{source} cannot be read as a table of commas ({error}): a quote is not closed, or is in the middle of a "
+            "cell."
+        ) from None
+    if len(cells) < len(lines):
+        raise DataError(f"{source} has a quoted cell of several lines.")
+    return cells

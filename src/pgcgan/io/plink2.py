@@ -21,12 +21,12 @@ from ..genotypes import MISSING, Genotypes
 from ..regions import parse_region
 from ..runtime.files import open_regular
 from ..text import repeated
+from .header import contig_table
 from .outputs import check_positions, check_writable, outputs
 from .ploidy import SEX_LABELS, SEXES, haploid_people
 from .records import ABSENT, UNKNOWN_POSITION, Choose, Policies, Site, Table
 from .scratch import People
 from .table import numbered_lines, position, refuse, rows, sample_names, write_rows
-from .vcf import contig_table
 from .vcf_write import origin_lines
 
 PGEN_SUFFIXES = (".pgen",)

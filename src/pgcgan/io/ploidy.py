@@ -114,32 +114,10 @@ def _rows_of(
 def as_men_are(
     calls: np.ndarray, variants: Variants, male: np.ndarray, samples: Sequence[str], source: str, accept: bool
 ) -> np.ndarray:
-    """Return diploid calls of a format that doubles haploid ones with the ploidy that people have.
+    """Return diploid calls of a format that doubles haploid ones, int8, with the ploidy that people have.
 
-    Parameters
-    ----------
-    calls : array of int8, shape (variants, samples, 2)
-        As they are in the file.
-    variants : Variants
-        The sites.
-    male : array of bool, shape (samples,)
-        Who is male.
-    samples : sequence of str
-        Names, for the message.
-    source : str
-        File name, for the message.
-    accept : bool
-        Leave haploid calls doubled.
-
-    Returns
-    -------
-    array of int8, shape (variants, samples, ploidy)
-        Ploidy 1 if all calls are haploid.
-
-    Raises
-    ------
-    DataError
-        If there are haploid and diploid calls, and doubled ones are not accepted.
+    The ploidy is 1 if all are haploid. Haploid beside diploid calls are an error unless `accept`, which leaves them
+    doubled. `male` is bool, shape (samples,); `samples` and `source` are for the message.
     """
     contigs = {str(c): haploid_people(c, True, male) for c in dict.fromkeys(variants.contig)}
     if accept or all(who is None for who in contigs.values()):

@@ -14,9 +14,9 @@ import numpy as np
 
 from ..errors import DataError, UsageError, listed
 from ..genotypes import MISSING, Genotypes, Variants
-from ..regions import MAX_POSITION, named_otherwise, parse_region
+from ..regions import named_otherwise, parse_region
 from ..runtime.memory import available_bytes
-from ..text import whole_number, without_secrets
+from ..text import without_secrets
 from ..variants import is_another
 from .scratch import MEMORY_SHARE, empty_calls, too_large
 
@@ -58,30 +58,9 @@ def refuse_index(path: str, index: str, reason: str) -> NoReturn:
     )
 
 
-def position_of(text: str) -> int | None:
-    """Return the position that a column says, or None if it is not a whole number from 0 to `MAX_POSITION`."""
-    return whole_number(text, MAX_POSITION)
-
-
 @dataclass(frozen=True)
 class Policies:
-    """How to treat records that are not plain biallelic, complete, diploid and unique.
-
-    Parameters
-    ----------
-    multiallelic : {"error", "split", "drop"}
-        "split" makes one record for each ALT allele, other ALT alleles counting as REF, as `bcftools norm -m-` does.
-    half_calls : {"error", "missing"}
-        For calls such as 0/. of which one allele is known.
-    haploid : {"error", "diploid"}
-        Haploid calls beside diploid ones are an error, or doubled to homozygous. A file of haploid calls only is read
-        as it is under "error".
-    duplicates : {"error", "drop"}
-        For a second record with the same contig, position, REF, ALT and ID. Records that differ by ID alone (alleles of
-        HLA genes) are variants of their own; one without an ID repeats any of them.
-    unphased : bool
-        Read every call as an unordered pair, whatever its separator says.
-    """
+    """How to treat records that are not biallelic, complete, diploid and unique: options of `pgcgan.read`."""
 
     multiallelic: str = "error"
     half_calls: str = "error"
@@ -114,25 +93,10 @@ class Site(NamedTuple):
 
 
 class Table:
-    """Calls and sites collected so far, and what has been seen of order, phase and ploidy.
+    """Calls and sites of the samples kept, collected record by record, and what order, phase and ploidy have been.
 
-    Parameters
-    ----------
-    source : str
-        File name, for messages.
-    samples : sequence of str
-        The samples that are kept, in the order of the result.
-    policies : Policies
-        See there.
-    region : str, optional
-        Records that start outside are passed over.
-    expected : int
-        Records to make room for at first, where their number is known.
-
-    Attributes
-    ----------
-    index : str or None
-        The index by which the region was found: the first record is then of its contig.
+    `source` is the name in messages, `expected` the number of records to make room for at first. `index` is that by
+    which the region was found: the first record is then of its contig.
     """
 
     def __init__(
@@ -215,19 +179,17 @@ class Table:
 
     def row(self) -> np.ndarray:
         """Return the row that the next record will occupy: int8, shape (samples, 2), to be written in place."""
-        self._reserve(1)
-        return self._calls[len(self._sites)]
+        return self.rows(1)[0]
 
     def rows(self, count: int) -> np.ndarray:
         """Return the rows that the next records will occupy: int8, shape (count, samples, 2); see `add_rows`."""
-        self._reserve(count)
-        return self._calls[len(self._sites) : len(self._sites) + count]
+        end = len(self._sites) + count
+        if end > len(self._calls):
+            self._grow(end)
+        return self._calls[len(self._sites) : end]
 
-    def _reserve(self, more: int) -> None:
-        """Make room for some records."""
-        if len(self._sites) + more <= len(self._calls):
-            return
-        shape = (max(len(self._sites) + more, len(self._calls) * 3 // 2), *self._calls.shape[1:])
+    def _grow(self, rows: int) -> None:
+        shape = (max(rows, len(self._calls) * 3 // 2), *self._calls.shape[1:])
         if not isinstance(self._calls, np.memmap) and not too_large(math.prod(shape)):
             # realloc: the large array grows without a second copy beside it; nothing else refers to it here.
             with contextlib.suppress(MemoryError):
@@ -248,31 +210,23 @@ class Table:
             self._see_ploidy(site, 2, np.ones(1, dtype=bool))
         if phased not in self._het:
             self._see_phase(site, row, np.full(len(row), phased))
-        if self._is_new(site, site.alts[0]):
-            self._take(site)
+        self._take(site, site.alts[0])
 
     def add_rows(self, sites: Sequence[Site], calls: np.ndarray, phased: bool) -> bool:
         """Place and add biallelic records whose calls are diploid, all phased or all not; False when reading can stop.
 
-        Parameters
-        ----------
-        sites : sequence of Site
-        calls : array of int, shape (sites, samples, 2)
-            0, 1, and anything below 0 for missing; may be `rows(len(sites))`, written in place with -1
-            for missing.
-        phased : bool
+        Calls are integers of shape (sites, samples, 2), below 0 if missing; they may be `rows(len(sites))`, written in
+        place with -1 for missing.
         """
-        self._reserve(len(sites))
-        first, chosen, where = len(self._sites), [], ""
+        rows, chosen, where = self.rows(len(sites)), [], ""
         for i, site in enumerate(sites):
             where = self.place(site)
             if where == "end":
                 break
-            if where == "take" and self._is_new(site, site.alts[0]):
+            if where == "take" and self._take(site, site.alts[0]):
                 chosen.append(i)
-                self._take(site)
         if chosen:
-            rows = self._calls[first : first + len(chosen)]
+            rows = rows[: len(chosen)]
             if len(chosen) < len(calls) or not np.may_share_memory(calls, rows):
                 np.maximum(calls if len(chosen) == len(calls) else calls[chosen], MISSING, out=rows, casting="unsafe")
             self._separators.add(phased)
@@ -288,16 +242,14 @@ class Table:
     def add(self, site: Site, calls: np.ndarray, phased: np.ndarray) -> None:
         """Add a record of any kind.
 
-        Parameters
-        ----------
-        site : Site
-            The record.
-        calls : array of int, shape (samples, 2)
-            Allele numbers, -1 missing, -2 no second allele (haploid). Changed in place.
-        phased : array of bool, shape (samples,)
-            The separator of each call.
+        Calls are allele numbers, int, shape (samples, 2), -1 missing, -2 no second allele (haploid), and are changed in
+        place; `phased` says for each, bool, shape (samples,), whether its separator is a bar.
         """
-        self._check_alleles(site, calls)
+        if calls.max() > len(site.alts):
+            sample, side = np.argwhere(calls > len(site.alts))[0]
+            self.refuse(
+                site, f"has no allele {calls[sample, side]}, with which sample {self.samples[sample]} is called."
+            )
         first, second = calls[:, 0], calls[:, 1]
         absent = second == ABSENT
         self._separators.update(kind for kind in (True, False) if (~absent & (phased == kind)).any())
@@ -323,50 +275,38 @@ class Table:
             calls[one] = MISSING
         self._see_phase(site, calls, phased)
         for number, alt in enumerate(site.alts or (".",), start=1):
-            if self._is_new(site, alt):
-                row = self.row()
-                np.equal(calls, number, out=row, casting="unsafe")
-                row[calls < 0] = MISSING
-                self._take(site._replace(alts=(alt,) if site.alts else ()))
+            row = self.row()
+            np.equal(calls, number, out=row, casting="unsafe")
+            row[calls < 0] = MISSING
+            self._take(site, alt)
 
-    def _check_alleles(self, site: Site, calls: np.ndarray) -> None:
-        if len(calls) and calls.max() > len(site.alts):
-            sample, side = np.argwhere(calls > len(site.alts))[0]
-            self.refuse(
-                site,
-                f"has no allele {calls[sample, side]}, with which sample {self.samples[sample]} is called.",
-            )
-
-    def _is_new(self, site: Site, alt: str) -> bool:
-        if is_another(site.id, self._here.setdefault((site.ref, alt), set())):
-            return True
-        if self.policies.duplicates == "error":
-            self.refuse(
-                site,
-                f"occurs a second time (the same contig, position, REF and ALT {alt}, and the same ID or none); "
-                f"{_way_out('duplicates')} keeps the first, and IDs of their own keep both.",
-            )
-        self._drop("duplicate records", site)
-        return False
+    def _take(self, site: Site, alt: str) -> bool:
+        """Add a site, whose row is written, unless it is there already; the sites alone may not fill the memory."""
+        if not is_another(site.id, self._here.setdefault((site.ref, alt), set())):
+            if self.policies.duplicates == "error":
+                self.refuse(
+                    site,
+                    f"occurs a second time (the same contig, position, REF and ALT {alt}, and the same ID or none); "
+                    f"{_way_out('duplicates')} keeps the first, and IDs of their own keep both.",
+                )
+            self._drop("duplicate records", site)
+            return False
+        self._sites.append(site._replace(alts=(alt,)) if len(site.alts) > 1 else site)
+        self._site_bytes += _SITE_BYTES + len(site.id) + len(site.ref) + len(alt)
+        if self._site_bytes > self._checked_bytes:
+            self._checked_bytes = self._site_bytes * 5 // 4
+            available = available_bytes()
+            if available is not None and self._site_bytes > MEMORY_SHARE * available:
+                raise DataError(
+                    f"{self.source} has more than {len(self._sites)} records, whose sites alone take "
+                    f"{self._site_bytes / 1e9:.2f} GB, and this process may have {available / 1e9:.2f} GB; read a part "
+                    "(--region), or cut the file up."
+                )
+        return True
 
     def _drop(self, reason: str, site: Site) -> None:
         count, names = self._dropped.get(reason, (0, []))
         self._dropped[reason] = count + 1, [*names, str(site)] if count < _SHOWN else names
-
-    def _take(self, site: Site) -> None:
-        """Add a site; raise a DataError if the sites alone take more memory than there is."""
-        self._sites.append(site)
-        self._site_bytes += _SITE_BYTES + len(site.id) + len(site.ref) + sum(map(len, site.alts))
-        if self._site_bytes <= self._checked_bytes:
-            return
-        self._checked_bytes = self._site_bytes * 5 // 4
-        available = available_bytes()
-        if available is not None and self._site_bytes > MEMORY_SHARE * available:
-            raise DataError(
-                f"{self.source} has more than {len(self._sites)} records, whose sites alone take "
-                f"{self._site_bytes / 1e9:.2f} GB, and this process may have {available / 1e9:.2f} GB; read a part "
-                "(--region), or cut the file up."
-            )
 
     def _see_ploidy(self, site: Site, ploidy: int, people: np.ndarray) -> None:
         self._ploidy.setdefault(ploidy, f"{self.samples[people.argmax()]} at {site}")
@@ -423,12 +363,9 @@ class Table:
             phased = False
             calls.sort(axis=2)
         columns: dict[str, Any] = {
-            "contig": [s.contig for s in self._sites],
-            "position": [s.position for s in self._sites],
-            "id": [s.id for s in self._sites],
-            "ref": [s.ref for s in self._sites],
-            "alt": [s.alts[0] if s.alts else "." for s in self._sites],
+            name: [getattr(site, name) for site in self._sites] for name in ("contig", "position", "id", "ref")
         }
+        columns["alt"] = [site.alts[0] if site.alts else "." for site in self._sites]
         variants = Variants(**columns, contig_lengths=contig_lengths, assembly=assembly)
         return Genotypes(calls, variants, np.array(self.samples, dtype=object), labels or {}, phased)
 

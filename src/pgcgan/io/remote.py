@@ -62,18 +62,15 @@ def named(path: str) -> str:
 def is_address(path: str) -> bool:
     """True if a path is an http or https address.
 
-    Raises
-    ------
-    UsageError
-        If it is an address of another kind, one with a user name, or one that `pathlib` has spoilt.
+    An address of another kind, with a user name, or one that `pathlib` has spoilt, is a UsageError.
     """
     scheme, colon, rest = path.partition(":/")
     if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme):
         return False
     known = scheme.lower() in ("http", "https")
-    if known and not rest.startswith("/"):
-        raise UsageError(f"{path} is an address that has lost a slash, as in a pathlib.Path; give it as a str.")
     if not rest.startswith("/"):
+        if known:
+            raise UsageError(f"{path} is an address that has lost a slash, as in a pathlib.Path; give it as a str.")
         return False
     if not known:
         other = {
@@ -83,27 +80,17 @@ def is_address(path: str) -> bool:
         raise UsageError(
             f"The address {path} cannot be read; accepted: http:// and https://{other.get(scheme.lower(), '')}."
         )
-    _check_server(path)
-    return True
-
-
-def _check_server(url: str) -> None:
-    """Raise a UsageError unless an address names a server, and neither a user nor a password."""
     try:
-        parts = urllib.parse.urlsplit(url)
-        host, port, user = parts.hostname, parts.port, "@" in parts.netloc
+        parts = urllib.parse.urlsplit(path)
+        host, user = None if parts.port == 0 else parts.hostname, "@" in parts.netloc
     except ValueError:
-        raise UsageError(f"The address {_without_server(url)} names no server and port that can be.") from None
+        host, user = None, False
     if user:
-        raise UsageError(f"An address at {host} holds a user name or a password; give it without them.")
-    if not host or port == 0:
-        raise UsageError(f"The address {_without_server(url)} names no server and port that can be.")
-
-
-def _without_server(url: str) -> str:
-    """Return an address that cannot be taken apart, so that nobody knows where a password would be."""
-    scheme, _, rest = url.partition("://")
-    return without_secrets(f"{scheme}://…@{rest.rpartition('@')[2]}" if "@" in rest else url)
+        raise UsageError(f"An address at {parts.hostname} holds a user name or a password; give it without them.")
+    if not host:  # nobody knows where a password would be
+        shown = f"{scheme}://…@{rest.rpartition('@')[2]}" if "@" in rest else path
+        raise UsageError(f"The address {without_secrets(shown)} names no server and port that can be.")
+    return True
 
 
 def beside(url: str, suffix: str) -> str:
@@ -113,15 +100,7 @@ def beside(url: str, suffix: str) -> str:
 
 
 def about(url: str) -> About:
-    """Return size, ETag and date of a file.
-
-    Raises
-    ------
-    NotThere
-        If there is none, or it may not be read.
-    DataError
-        If the server cannot be reached.
-    """
+    """Return size, ETag and date of a file; raise NotThere if there is none, or it may not be read."""
 
     def ask() -> About:
         with _ask(url, 0, 0) as answer:
@@ -142,16 +121,10 @@ def contents(url: str) -> bytes:
 
 
 class RemoteFile(io.RawIOBase):
-    """A file on a web server as a raw stream: what is read is asked for in blocks, each checked for its length.
+    """A file on a web server, from one byte on, as a raw stream: read in blocks, each checked for its length.
 
-    A server that sends whole files only is read into a temporary file without a name.
-
-    Parameters
-    ----------
-    url : str
-        Its http or https address. The first request is made by the first read.
-    begin : int
-        The byte to start from.
+    A server that sends whole files only is read into a temporary file without a name. The first request is made by the
+    first read.
     """
 
     def __init__(self, url: str, begin: int = 0):
@@ -206,7 +179,12 @@ class RemoteFile(io.RawIOBase):
                 error.close()
                 return b""
             with answer:
-                self._check_unchanged(_about(answer))
+                new = _about(answer)
+                if self._about is None:
+                    self._about = new
+                    self._check_size(0)
+                elif (new.size, new.modified or new.etag) != (total, self._about.modified or self._about.etag):
+                    raise DataError(f"{named(self.url)} has changed on the server while it was read; start again.")
                 if answer.status == 206:
                     return self._part(answer, begin, size)
                 self._whole = self._copy(answer, begin)
@@ -223,13 +201,6 @@ class RemoteFile(io.RawIOBase):
                 f"{named(self.url)} cannot be read: the server does not say how large it is, and has sent more than "
                 f"{_LARGEST_UNSIZED} bytes."
             )
-
-    def _check_unchanged(self, new: About) -> None:
-        if self._about is None:
-            self._about = new
-            self._check_size(0)
-        elif (new.size, new.modified or new.etag) != (self._about.size, self._about.modified or self._about.etag):
-            raise DataError(f"{named(self.url)} has changed on the server while it was read; start again.")
 
     def _part(self, answer: Any, begin: int, size: int) -> bytes:
         """Return the bytes of an answer to a request for a range."""

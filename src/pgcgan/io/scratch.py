@@ -70,19 +70,9 @@ def copied(calls: np.ndarray, sites: np.ndarray) -> np.ndarray:
 class StoredCalls:
     """Calls on disk, added by people and read by sites.
 
-    Parameters
-    ----------
-    folder : path, optional
-        Where the file lies; that of the system's temporary files by default.
-    on_read : callable, optional
-        Called with the share of the sites that has been read.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (variants, samples, ploidy) of what has been added so far.
-    bytes : int
-        Size of the file.
+    `folder` is that of the file (of the system's temporary files by default); `on_read` is called with the share of the
+    sites that has been read. `shape` is (variants, samples, ploidy) of what has been added, `bytes` the size of the
+    file.
     """
 
     def __init__(self, folder: str | None = None, on_read: Callable[[float], None] | None = None):
@@ -110,23 +100,17 @@ class StoredCalls:
         calls = np.empty((max(0, stop - start), n_samples, ploidy), dtype=np.int8)
         first = 0
         for offset, people, missing in self._blocks:
+            width = (people * ploidy + 7) // 8
             planes = [
-                self._plane(offset + k * self.shape[0] * self._width(people), people, start, stop)
-                for k in range(2 if missing else 1)
+                os.pread(self._file.fileno(), len(calls) * width, offset + (plane * self.shape[0] + start) * width)
+                for plane in range(2 if missing else 1)
             ]
-            calls[:, first : first + people] = unpack(planes, people * ploidy).reshape(-1, people, ploidy)
+            rows = [np.frombuffer(plane, dtype=np.uint8).reshape(-1, width) for plane in planes]
+            calls[:, first : first + people] = unpack(rows, people * ploidy).reshape(-1, people, ploidy)
             first += people
         if self._on_read is not None and self.shape[0]:
             self._on_read(stop / self.shape[0])
         return calls
-
-    def _width(self, people: int) -> int:
-        return (people * self.shape[2] + 7) // 8
-
-    def _plane(self, offset: int, people: int, start: int, stop: int) -> np.ndarray:
-        width = self._width(people)
-        data = os.pread(self._file.fileno(), max(0, stop - start) * width, offset + start * width)
-        return np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
 
 
 @dataclass(frozen=True)
@@ -161,36 +145,18 @@ People = Genotypes | Stored
 def stored(
     parts: Iterable[Genotypes], target: str, folder: str | None = None, on_event: OnEvent | None = None
 ) -> Stored:
-    """Put people who come in blocks on disk.
+    """Put people who come in blocks on disk, in `folder` (that of the system's temporary files by default).
 
-    Parameters
-    ----------
-    parts : iterable of Genotypes
-        The same sites, phase state, ploidy and label columns in all, other people in each.
-    target : str
-        The output that they are for, for messages.
-    folder : path, optional
-        Where the file lies; that of the system's temporary files by default.
-    on_event : callable, optional
-        Called with {"stage": "writing", "fraction"} when sites are read back.
-
-    Raises
-    ------
-    DataError
-        If the parts do not fit together, a person comes twice, or there is none.
-    UsageError
-        If the disk is full or cannot be written.
+    The parts have the same sites, phase state, ploidy and label columns, and other people each; else they are a
+    DataError. `target` is the output that they are for, in messages; `on_event` is called when sites are read back.
     """
-
-    def report(fraction: float) -> None:
-        if on_event is not None:
-            on_event({"stage": "writing", "fraction": fraction})
-
     first: Genotypes | None = None
     samples: list[np.ndarray] = []
     labels: dict[str, list[np.ndarray]] = {}
     try:
-        calls = StoredCalls(folder, report)
+        calls = StoredCalls(
+            folder, on_event and (lambda fraction: on_event({"stage": "writing", "fraction": fraction}))
+        )
         for i, part in enumerate(parts):
             if first is None:
                 first, labels = part, {column: [] for column in part.labels}

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError, listed
 from ..regions import named_otherwise, parse_region
-from ..variants import Variants, is_another
+from ..variants import Variants, is_another, site_keys
 from .records import CONTROL, UNKNOWN_POSITION, Policies, log
 
 
@@ -22,34 +22,11 @@ def wanted_sites(
     sort: str,
     zero_is_unknown: bool = False,
 ) -> np.ndarray:
-    """Return the sites to read, as the readers of VCF choose records.
+    """Return the numbers of the sites to read, in file order, chosen as the readers of VCF choose records.
 
-    Parameters
-    ----------
-    variants : Variants
-        All sites of the file, biallelic.
-    source : str
-        What messages call the file.
-    region : str, optional
-        See `pgcgan.read`.
-    policies : Policies
-        Only `duplicates` matters here.
-    place : callable
-        Given the number of a site, says where it is ("x.bim, line 7").
-    sort : str
-        What the user can do to have them sorted.
-    zero_is_unknown : bool
-        The format writes 0 for a position that is not known.
-
-    Returns
-    -------
-    array of int64
-        In file order.
-
-    Raises
-    ------
-    DataError
-        If sites are not in order, one occurs a second time and `policies` do not drop it, or none is left.
+    `variants` are all sites of the file, biallelic. `place` says where a site is ("x.bim, line 7"), given its number;
+    `sort`, what the user can do to have them sorted; `zero_is_unknown`, that the format writes 0 for a position that is
+    not known. A DataError says that sites are not in order, that one occurs a second time, or that none is left.
     """
     inside = np.ones(len(variants), dtype=bool)
     if region is not None:
@@ -58,45 +35,41 @@ def wanted_sites(
         if end is not None:
             inside &= variants.position <= end
     index = np.flatnonzero(inside)
+    if not len(index):
+        where = "" if region is None else f" that starts in the region {region}"
+        advice = "" if region is None else named_otherwise(region, variants.contig_lengths)
+        raise DataError(f"{source} holds no record{where}; its contigs: {listed(variants.contig_lengths)}{advice}.")
     contigs, positions = variants.contig[index], variants.position[index]
     _check_names(variants, index, place)
-    _check_known(variants, index[positions == 0], place, zero_is_unknown)
-    changes = contigs[1:] != contigs[:-1]
-    back = ~changes & (positions[1:] < positions[:-1])
-    if back.any():
-        i = int(back.argmax())
+    zeros = index[positions == 0]
+    # a VCF may have one record at 0, the end of the contig
+    if len(zeros) and (zero_is_unknown or len(set(variants.contig[zeros])) < len(zeros)):
+        first = int(zeros[0])
         raise DataError(
-            f"{place(int(index[i + 1]))}: {variants.name(index[i + 1])} comes after {variants.name(index[i])}: "
-            f"positions go back; {sort}."
+            f"{place(first)}: {variants.id[first]} and {len(zeros) - 1} other variants of {len(variants)} have "
+            f"{UNKNOWN_POSITION}."
         )
-    known: set[str] = set()
-    for i in [0, *(np.flatnonzero(changes) + 1).tolist()][: len(index)]:
-        if contigs[i] in known:
-            raise DataError(
-                f"{place(int(index[i]))}: {variants.name(index[i])} comes after {variants.name(index[i - 1])}, but "
-                f"contig {contigs[i]} began before it; {sort}."
-            )
-        known.add(contigs[i])
-    dropped = _duplicates(variants, index, ~changes & (positions[1:] == positions[:-1]), policies, place)
+    begins = np.append(True, contigs[1:] != contigs[:-1])
+    back = np.flatnonzero(~begins[1:] & (positions[1:] < positions[:-1])) + 1
+    runs = np.flatnonzero(begins)
+    again = np.setdiff1d(runs, runs[np.unique(contigs[runs], return_index=True)[1]])
+    for i in (*back[:1], *again[:1]):
+        reason = f", but contig {contigs[i]} began before it" if begins[i] else ": positions go back"
+        raise DataError(
+            f"{place(int(index[i]))}: {variants.name(index[i])} comes after {variants.name(index[i - 1])}{reason}; "
+            f"{sort}."
+        )
+    repeats = np.append(False, ~begins[1:] & (positions[1:] == positions[:-1]))
+    dropped = _duplicates(variants, index[repeats | np.append(repeats[1:], False)].tolist(), policies, place)
     if dropped:
         log.warning("%s: dropped duplicate sites: %d (%s)", source, len(dropped), listed(map(variants.name, dropped)))
         index = np.setdiff1d(index, dropped, assume_unique=True)
-    if not len(index):
-        where, advice = "", ""
-        if region is not None:
-            where = f" that starts in the region {region}"
-            advice = named_otherwise(region, variants.contig_lengths)
-        raise DataError(f"{source} holds no record{where}; its contigs: {listed(variants.contig_lengths)}{advice}.")
     return index
 
 
 def _check_names(variants: Variants, index: np.ndarray, place: Callable[[int], str]) -> None:
-    for what, values in (
-        ("contig", variants.contig),
-        ("ID", variants.id),
-        ("REF", variants.ref),
-        ("ALT", variants.alt),
-    ):
+    columns = {"contig": variants.contig, "ID": variants.id, "REF": variants.ref, "ALT": variants.alt}
+    for what, values in columns.items():
         names = values[index].tolist()
         if all(names) and not CONTROL.search("".join(names)):
             continue
@@ -104,37 +77,18 @@ def _check_names(variants: Variants, index: np.ndarray, place: Callable[[int], s
         raise DataError(f"{place(int(index[i]))}: the {what} {names[i]!r} is empty, or has a control character in it.")
 
 
-def _check_known(variants: Variants, zeros: np.ndarray, place: Callable[[int], str], zero_is_unknown: bool) -> None:
-    """Raise a DataError if positions are not known; a VCF may have one record at 0, the end of the contig."""
-    if len(zeros) and (zero_is_unknown or len(set(variants.contig[zeros])) < len(zeros)):
-        first = int(zeros[0])
-        raise DataError(
-            f"{place(first)}: {variants.id[first]} and {len(zeros) - 1} other variants of {len(variants)} have "
-            f"{UNKNOWN_POSITION}."
-        )
-
-
-def _duplicates(
-    variants: Variants, index: np.ndarray, repeats: np.ndarray, policies: Policies, place: Callable[[int], str]
-) -> list[int]:
-    """Return the sites that repeat an earlier one (see `is_another`); `repeats` marks equal positions."""
+def _duplicates(variants: Variants, shared: list[int], policies: Policies, place: Callable[[int], str]) -> list[int]:
+    """Return those sites, of the ones that share their positions, that repeat an earlier one; see `is_another`."""
     dropped: list[int] = []
-    first: dict[tuple[str, str], int] = {}
-    identifiers: dict[tuple[str, str], set[str]] = {}
-    last = -2  # the pair of neighbours before
-    for i in np.flatnonzero(repeats).tolist():
-        if i != last + 1:  # another position than before
-            site = int(index[i])
-            alleles = variants.ref[site], variants.alt[site]
-            first, identifiers = {alleles: site}, {alleles: {variants.id[site]}}
-        last, site = i, int(index[i + 1])
-        alleles = variants.ref[site], variants.alt[site]
-        if is_another(variants.id[site], identifiers.setdefault(alleles, set())):
-            first.setdefault(alleles, site)
+    first: dict[tuple[str, int, str, str], int] = {}
+    identifiers: dict[tuple[str, int, str, str], set[str]] = {}
+    for site, key in zip(shared, site_keys(variants.select(shared)), strict=True):
+        if is_another(variants.id[site], identifiers.setdefault(key, set())):
+            first.setdefault(key, site)
             continue
         if policies.duplicates == "error":
             raise DataError(
-                f"{place(site)}: {variants.name(site)} occurs a second time, after {place(first[alleles])}, with "
+                f"{place(site)}: {variants.name(site)} occurs a second time, after {place(first[key])}, with "
                 "the same ID or none; duplicates='drop' (--duplicates drop) keeps the first, and IDs of their own keep "
                 "both."
             )

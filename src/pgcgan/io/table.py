@@ -5,6 +5,7 @@ An error names the file and the line.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -12,9 +13,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from ..errors import DataError, MissingExtra
+from ..regions import MAX_POSITION
 from ..runtime.files import open_regular
+from ..text import whole_number
 from .bgzf import lines_of, opened
-from .records import MAX_POSITION, position_of
 from .remote import contents, is_address, named
 
 _MOST_INFLATED = 100  # bytes in memory for each byte of a file; real tables take fewer than 50
@@ -34,27 +36,23 @@ def refuse(path: str, number: int, reason: str) -> NoReturn:
 
 def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text file (plain, gzip, .zst, on the disk or on a server) with their numbers from 1."""
-    if is_address(path):
-        yield from _decoded(path, lines_of(io.BytesIO(contents(path)), path))
-    elif path.endswith(".zst"):
-        yield from _decoded(path, _zst_lines(path))
-    else:
-        with opened(path) as stream:
-            yield from _decoded(path, lines_of(stream, path))
-
-
-def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     most = _MOST_INFLATED * os.stat(path).st_size if os.path.isfile(path) else None
     inflated = 0
-    for number, line in enumerate(lines, start=1):
-        inflated += len(line) + _LINE
-        if most is not None and inflated > max(most, _FREE):
-            refuse(path, number, f"the file inflates to more than {_MOST_INFLATED} times its size: it is no table.")
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            refuse(path, number, f"the byte {error.object[error.start]:#04x} is not UTF-8 text.")
-        yield number, text.rstrip("\r\n")
+    with contextlib.ExitStack() as stack:
+        if path.endswith(".zst") and not is_address(path):
+            lines = _zst_lines(path)
+        else:
+            stream = io.BytesIO(contents(path)) if is_address(path) else stack.enter_context(opened(path))
+            lines = lines_of(stream, path)
+        for number, line in enumerate(lines, start=1):
+            inflated += len(line) + _LINE
+            if most is not None and inflated > max(most, _FREE):
+                refuse(path, number, f"the file inflates to more than {_MOST_INFLATED} times its size: it is no table.")
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                refuse(path, number, f"the byte {error.object[error.start]:#04x} is not UTF-8 text.")
+            yield number, text.rstrip("\r\n")
 
 
 def split_at_blanks(line: str) -> list[str]:
@@ -63,36 +61,27 @@ def split_at_blanks(line: str) -> list[str]:
 
 
 def rows(path: str, columns: str | None = None, *, comment: str | None = None) -> Iterator[Row]:
-    """Yield the number and the fields of each line that is not blank; fields are separated by blanks.
+    """Yield the number and the fields of each line that is not blank, nor begins with `comment`.
 
-    Parameters
-    ----------
-    path : str
-        The table.
-    columns : str, optional
-        Names of the columns that each line has at least, for messages. Without it the first line says how many
-        each line has exactly.
-    comment : str, optional
-        Lines that begin so are left out.
+    Each line has at least the columns named ("a, b, c"); without names, exactly as many as the first line.
     """
-    names = None if columns is None else columns.split(", ")
-    width = None if names is None else len(names)
+    width = None if columns is None else columns.count(",") + 1
     for number, line in numbered_lines(path):
         fields = split_at_blanks(line)
         if not fields or (comment is not None and line.startswith(comment)):
             continue
         if width is None:
             width = len(fields)
-        if names is not None and len(fields) < width:
-            refuse(path, number, f"it has {len(fields)} of the {width} columns: {', '.join(names)}.")
-        if names is None and len(fields) != width:
+        if columns is not None and len(fields) < width:
+            refuse(path, number, f"it has {len(fields)} of the {width} columns: {columns}.")
+        if columns is None and len(fields) != width:
             refuse(path, number, f"it has {len(fields)} columns instead of {width}.")
         yield number, fields
 
 
 def position(path: str, number: int, text: str) -> int:
     """Return the position in a column; raise a DataError if it is none."""
-    place = position_of(text)
+    place = whole_number(text, MAX_POSITION)
     if place is None:
         refuse(path, number, f"the position {text!r} is not a whole number from 0 to {MAX_POSITION}.")
     return place

@@ -36,33 +36,37 @@ _TBI_END, _END = 1 << 29, (1 << 31) - 1  # the last positions that a .tbi and a 
 def write_vcf(genotypes: People, target: str, *, force: bool, command: str | None, seed: int | None) -> list[Path]:
     """Write a VCF or BCF file, its index and its panel file; see `pgcgan.write`."""
     check_writable(genotypes)
-    head = "\n".join([*header_lines(genotypes, command, seed), ""])
+    variants, head = genotypes.variants, "\n".join([*header_lines(genotypes, command, seed), ""]).encode()
+    text = itertools.chain([head], _text_lines(genotypes))
     if target == "-":
-        stdout = sys.stdout.buffer
-        stdout.write(head.encode())
-        for line in _text_lines(genotypes):
-            stdout.writelines(line)
-        stdout.flush()
+        sys.stdout.buffer.writelines(text)
+        sys.stdout.buffer.flush()
         return []
     name = os.path.basename(target)
     suffix = next(s for s in sorted(VCF_SUFFIXES, key=len, reverse=True) if name.endswith(s))
-    if suffix == ".bcf" and not genotypes.variants.position.all():
-        name = genotypes.variants.name(int((genotypes.variants.position == 0).argmax()))
-        raise DataError(f"Variant {name} cannot be written: the index of a BCF has no position 0; write a .vcf.")
-    last = _last_position(genotypes.variants) if suffix != ".vcf" else 0
-    beside = None if suffix == ".vcf" else name + (".csi" if suffix == ".bcf" or last > _TBI_END else ".tbi")
+    if suffix == ".vcf":
+        with (
+            outputs(genotypes, target, suffix, force=force) as (folder, written),
+            open(f"{folder}/{name}", "wb") as plain,
+        ):
+            plain.writelines(text)
+        return written
+    binary = suffix == ".bcf"
+    if binary and not variants.position.all():
+        where = variants.name(int((variants.position == 0).argmax()))
+        raise DataError(f"Variant {where} cannot be written: the index of a BCF has no position 0; write a .vcf.")
+    last = _last_position(variants)
+    csi = binary or last > _TBI_END
     # An index of an earlier file under this name would be taken for ours, so that it counts as an output too.
-    stale = [] if beside is None else [f"{name}.{s}" for s in ("tbi", "csi") if f"{name}.{s}" != beside]
-    others = [] if beside is None else [beside]
-    with outputs(genotypes, target, suffix, others, force=force, stale=stale) as (workspace, written):
+    index, *stale = (f"{name}.{s}" for s in (("csi", "tbi") if csi else ("tbi", "csi")))
+    with outputs(genotypes, target, suffix, [index], force=force, stale=stale) as (workspace, written):
         partial = os.path.join(workspace, name)
-        if beside is None:
-            with open(partial, "wb") as plain:
-                plain.write(head.encode())
-                for line in _text_lines(genotypes):
-                    plain.writelines(line)
-        else:
-            _write_bgzip(genotypes, head, partial, suffix == ".bcf", beside.endswith(".csi"))
+        if binary:
+            start = b"BCF\2\2" + (len(head) + 1).to_bytes(4, "little") + head + b"\0"
+            text = itertools.chain([start], bcf.records(genotypes))
+        write_bgzip(partial, text, _LEVEL)
+        preset: Any = "bcf" if binary else "vcf"
+        pysam.tabix_index(partial, preset=preset, csi=csi, min_shift=_shift(variants, last) if binary else -1)
     return written
 
 
@@ -80,24 +84,12 @@ def _last_position(variants: Variants) -> int:
     return int(ends.max())
 
 
-def _write_bgzip(genotypes: People, head: str, partial: str, binary: bool, csi: bool) -> None:
-    """Write the file, and its index beside it."""
-    start, records = head.encode(), _text_lines(genotypes)
-    if binary:
-        start = b"BCF\2\2" + (len(start) + 1).to_bytes(4, "little") + start + b"\0"
-        records = bcf.records(genotypes)
-    write_bgzip(partial, itertools.chain([start], itertools.chain.from_iterable(records)), _LEVEL)
-    preset: Any = "bcf" if binary else "vcf"
-    pysam.tabix_index(partial, preset=preset, csi=csi, min_shift=_shift(genotypes.variants) if binary else -1)
-
-
-def _shift(variants: Variants) -> int:
+def _shift(variants: Variants, last: int) -> int:
     """Return the bits of the smallest interval of the index of a BCF: 14, or more if the header's lengths are short.
 
     htslib makes as many levels, of three bits each, as the longest contig of the header needs; a site may lie beyond.
     """
     longest = max((length for length in variants.contig_lengths.values() if length), default=_END)
-    last = _last_position(variants)
     for shift in range(14, 31):
         levels = max(0, -(-((longest + 255).bit_length() - shift) // 3))
         if last < 1 << shift + 3 * levels:
@@ -136,7 +128,7 @@ def origin_lines(genotypes: People, command: str | None, seed: int | None) -> li
     return lines
 
 
-def _text_lines(genotypes: People) -> Iterator[tuple[bytes, memoryview]]:
+def _text_lines(genotypes: People) -> Iterator[bytes | memoryview]:
     """Yield each record in two parts, of which the second is overwritten by what comes later."""
     variants, ploidy = genotypes.variants, genotypes.ploidy
     separator = "|" if genotypes.phased else "/"
@@ -156,4 +148,5 @@ def _text_lines(genotypes: People) -> Iterator[tuple[bytes, memoryview]]:
             text[:, -1] = ord("\n")
             for i, row in enumerate(text, start=first):
                 site = (variants.contig[i], str(variants.position[i]), variants.id[i], variants.ref[i], variants.alt[i])
-                yield "\t".join((*site, ".", ".", ".", "GT", "")).encode(), memoryview(row)
+                yield "\t".join((*site, ".", ".", ".", "GT", "")).encode()
+                yield memoryview(row)
