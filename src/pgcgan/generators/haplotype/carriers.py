@@ -123,7 +123,7 @@ def _counted(model: CodeModel, coded: CodeRows, carriers: int) -> NextCodePredic
         model.admixture.group,
         carriers,
         power=model.context_tree.power,
-        chain_weights={n: getattr(model.chain, n) for n in ("label_weight", "pooled_weight", "frequency_weight")},
+        chain_weights=(model.chain.label_weight, model.chain.pooled_weight),
         run_weights=model.context_tree.weights,
     )
     return replace(counted, admixture=model.admixture).predictor(coded.label)

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from ..store import Array
 from .chain import Chain
 from .code_rows import ROWS_AT_A_TIME, CodeRows, table_of
-from .context_tree import ORDERS, ContextTree, RunCounts
+from .context_tree import ORDERS, ContextTree, RunCounts, refined
 from .local_ancestry import AdmixtureHMM
 from .nested_labels import own_shares
 from .person_ancestry import PersonAncestry
@@ -263,7 +263,7 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_groups: i
     weights = {
         order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
     }
-    return ContextTree(runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]))
+    return ContextTree(runs, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]), weights)
 
 
 def _check_table(rows: Sequence[tuple[int, int]], blocks: int) -> None:
@@ -318,10 +318,24 @@ class NextCodePredictor:
         leave_out : array of int, shape (rows,), optional
             See `Chain.log_probs`.
         """
-        probability, which = self._by_source(leave_out)
+        block, row, source = len(self._runs) - 1, self._row, self._source
+        if leave_out is None:  # rows with the same longest run have the same prediction from the same source
+            longest = self._last + 1
+            for i, index in enumerate(self._runs[-1].values()):
+                longest = np.where(index >= 0, (i + 1 << 40) + index, longest) if i else longest
+            same = np.unique(longest, return_inverse=True)[1][row] * self._state.shape[1] + source
+            _, first, which = np.unique(same, return_index=True, return_inverse=True)
+            row, source = row[first], source[first]
+            probability = self._chain.probabilities(block, self._last[row], source)
+            probability = self._context_tree.refine(block, probability, self._runs_of(row), source)
+        else:
+            which, own, (weights, is_own) = np.arange(len(row)), leave_out[row], self._weights(leave_out, row, source)
+            log_probs = self._chain.log_probs(block, self._last[row], source, own, weights[1], is_own)
+            without = own, weights, is_own
+            probability = self._context_tree.refine(block, np.exp(log_probs), self._runs_of(row), source, without)
         weight = self._state[self._row, self._source]
-        first = np.searchsorted(self._row, np.arange(len(self.label) + 1))
-        mixed = csr_array((weight, which, first), shape=(len(self.label), len(probability))) @ probability
+        start = np.searchsorted(self._row, np.arange(len(self.label) + 1))
+        mixed = csr_array((weight, which, start), shape=(len(self.label), len(probability))) @ probability
         self._predicted = probability, which
         return np.log(np.maximum(mixed, 1e-12), dtype=np.float32)
 
@@ -339,18 +353,28 @@ class NextCodePredictor:
             0 where the code is unknown, or the row is never drawn from the group.
         """
         known = codes[self._row] >= 0
-        row, source = self._row[known], self._source[known]
-        block, run, own_group = len(self._runs) - 1, self._runs[-1], self._admixture.group[self.label]
-        weights = self._context_tree.leave_out_weights(block, run, own_group, codes)
-        weights = {order: weight[row] for order, weight in weights.items()}
-        own, is_own = codes[row], source == own_group[row]
-        left_out = self._chain.left_out(block, self._last[row], source, own, weights[1], is_own)
-        probability = left_out.probability(self._chain.label_weight, self._chain.pooled_weight)
-        run_of = {order: index[row] for order, index in run.items()}
-        probability = self._context_tree.refine_own(block, probability, run_of, source, own, weights, is_own)
+        block, row, source = len(self._runs) - 1, self._row[known], self._source[known]
+        own, (weights, is_own) = codes[row], self._weights(codes, row, source)
+        of_chain = self._chain.left_out(block, self._last[row], source, own, weights[1], is_own)
+        probability = of_chain(self._chain.label_weight, self._chain.pooled_weight)
+        of_runs = self._context_tree.left_out(block, self._runs_of(row), source, own, weights, is_own)
+        for order, rows, count, total, (taken,) in of_runs:
+            probability[rows] = refined(probability[rows], count, total, taken, self._context_tree.weights[order])
         log_probs = np.zeros_like(self._state)
         log_probs[row, source] = np.log(np.maximum(probability, 1e-12))
         return log_probs
+
+    def _runs_of(self, row: np.ndarray) -> dict[int, np.ndarray]:
+        """Return the runs before the next block of some rows."""
+        return {order: run[row] for order, run in self._runs[-1].items()}
+
+    def _weights(
+        self, codes: np.ndarray, row: np.ndarray, source: np.ndarray
+    ) -> tuple[dict[int, np.ndarray], np.ndarray]:
+        """Return how much the codes of training rows count after their runs, and whether a source is their group."""
+        own_group = self._admixture.group[self.label]
+        weights = self._context_tree.leave_out_weights(len(self._runs) - 1, self._runs[-1], own_group, codes)
+        return {order: weight[row] for order, weight in weights.items()}, source == own_group[row]
 
     def observe(self, codes: np.ndarray) -> None:
         """Take the codes of the block, shape (rows,); -1 = unknown."""
@@ -362,7 +386,8 @@ class NextCodePredictor:
                 factor = probability[which, np.maximum(code, 0)]
                 self._state[self._row, self._source] *= np.where(code >= 0, factor, 1)
                 self._state /= np.maximum(self._state.sum(axis=1, keepdims=True), 1e-30)
-            self._state = self._admixture.next_state(self._state, self.label)
+            switch = self._admixture.switch_rate[self.label][:, None]
+            self._state = (1 - switch) * self._state + switch * self._admixture.proportions[self.label]
         self._predicted = None
         if len(self._runs) < len(self._context_tree.runs):
             self._context_tree.advance(self._last, self._runs)
@@ -382,30 +407,3 @@ class NextCodePredictor:
         proportions = self._admixture.proportions[self.label]
         self._state = np.where(begins[:, None], proportions, self._state)
         self._row, self._source = np.nonzero(proportions)
-
-    def _by_source(self, leave_out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return distinct distributions (predictions, codes), and which of them each row has from each source."""
-        block, run, last = len(self._runs) - 1, self._runs[-1], self._last
-        if leave_out is None:  # rows with the same longest run have the same prediction from the same source
-            longest = last + 1
-            for i, index in enumerate(run.values()):
-                longest = np.where(index >= 0, (i + 1 << 40) + index, longest) if i else longest
-            _, same = np.unique(longest, return_inverse=True)
-            _, first, which = np.unique(
-                same[self._row] * self._state.shape[1] + self._source,
-                return_index=True,
-                return_inverse=True,
-            )
-        else:
-            first = which = np.arange(len(self._row))
-        row, source = self._row[first], self._source[first]
-        run_of = {order: index[row] for order, index in run.items()}
-        if leave_out is None:
-            probability = self._chain.probabilities(block, last[row], source)
-            return self._context_tree.refine(block, probability, run_of, source), which
-        own_group = self._admixture.group[self.label]
-        weights = self._context_tree.leave_out_weights(block, run, own_group, leave_out)
-        weights = {order: weight[row] for order, weight in weights.items()}
-        codes, is_own = leave_out[row], source == own_group[row]
-        probability = np.exp(self._chain.log_probs(block, last[row], source, codes, weights[1], is_own))
-        return self._context_tree.refine(block, probability, run_of, source, codes, weights, is_own), which

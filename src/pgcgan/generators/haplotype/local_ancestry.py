@@ -40,11 +40,6 @@ class AdmixtureHMM:
     switch_rate: np.ndarray
     group: np.ndarray
 
-    def next_state(self, state: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Return the state probabilities of each row one block on: (rows, groups), (rows,) -> (rows, groups)."""
-        switch = self.switch_rate[label][:, None]
-        return (1 - switch) * state + switch * self.proportions[label]
-
 
 def no_admixture(group: np.ndarray) -> AdmixtureHMM:
     """Return the model of labels that each draw from their own group alone, given the group of each: (labels,)."""
