@@ -8,6 +8,7 @@ what the two haplotypes of a person have in common; `nested_labels` says where l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -47,6 +48,8 @@ SCHEMA = {
     "person_ancestry.loadings": Array("float32", ("codes", "axes")),
     "person_ancestry.spread": Array("float32", ("labels", "axes", "axes")),
 }
+
+_COLUMNS = {f"context_tree.{name}": name for name in ("keys", "label_keys", "first", "code", "count", "carriers")}
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,7 @@ class CodeModel:
     @cached_property
     def own_share(self) -> np.ndarray:
         """How probable it is that labels of one parent differ at each block: float32, shape (blocks,)."""
-        return (
-            np.ones(len(self.sizes), np.float32) if self.parent is None else own_shares(self.label_counts, self.parent)
-        )
+        return own_shares(self.label_counts, np.arange(self.n_labels) if self.parent is None else self.parent)
 
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label: float32, shape (labels, codes).
@@ -105,7 +106,7 @@ class CodeModel:
         share = self.own_share[block]
         if self.parent is None or share == 1:
             return own
-        of_parent = np.stack([counts[self.parent == k].sum(axis=0) for k in range(int(self.parent.max()) + 1)])
+        of_parent = _by_group(counts, self.parent)
         pooled = (counts.sum(axis=0) + 1 / counts.shape[1]) / (counts.sum() + 1)
         of_siblings = ((of_parent + pooled) / (of_parent.sum(axis=1, keepdims=True) + 1))[self.parent]
         return np.asarray(share * own + (1 - share) * of_siblings, dtype=np.float32)
@@ -120,12 +121,9 @@ class CodeModel:
         return NextCodePredictor(self.chain, self.context_tree, self.admixture, label)
 
     def left_out_log_probs(self, rows: CodeRows) -> Iterator[tuple[slice, int, np.ndarray]]:
-        """Yield log P of the codes of a block in some training rows, each left out of the counts; part by part.
+        """Yield log P of the codes of each block in training rows, each left out of the counts, part by part.
 
-        Returns
-        -------
-        iterator of tuples
-            Which rows; the block; and float32, shape (rows of the part, codes of the block).
+        Yields which rows, the block, and log P: float32, shape (rows of the part, codes of the block).
         """
         for first in range(0, len(rows), ROWS_AT_A_TIME):
             part = slice(first, first + ROWS_AT_A_TIME)
@@ -135,38 +133,34 @@ class CodeModel:
                 predictor.observe(rows.codes[part, b])
 
     def without_rare_transitions(self, rows: CodeRows, least: int) -> CodeModel:
-        """Return the model without what few training rows have done: it happens as often as chance has it.
+        """Return the model without what fewer training rows have done: it happens as often as chance has it.
 
-        Parameters
-        ----------
-        rows : CodeRows
-        least : int
-            Rows that must pass from a code to the next for the chain to count it; after a run, rows of the label.
+        So many rows must pass from a code to the next for the chain to count it; after a run, rows of the label.
         """
         transitions = []
         for b, counts in enumerate(self.chain.transition_counts):
             passing, source = rows.transitions(b)
             passed = table_of((source, rows.codes[passing, b]), counts.shape[1:])
             transitions.append(np.where(passed >= least, counts, np.float32(0)))
-        chain = replace(self.chain, transition_counts=transitions)
-        runs = [
-            {order: replace(of, count=np.where(of.count >= least, of.count, np.float32(0)))
-             for order, of in lengths.items()}
-            for lengths in self.context_tree.runs
-        ]  # fmt: skip
-        return replace(self, chain=chain, context_tree=replace(self.context_tree, runs=runs))
+
+        def frequent(runs: RunCounts) -> RunCounts:
+            return replace(runs, count=np.where(runs.count >= least, runs.count, np.float32(0)))
+
+        runs = [{order: frequent(of) for order, of in lengths.items()} for lengths in self.context_tree.runs]
+        chain, tree = replace(self.chain, transition_counts=transitions), replace(self.context_tree, runs=runs)
+        return replace(self, chain=chain, context_tree=tree)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the model as arrays for a file; `SCHEMA` says what they are, `from_arrays` takes them back."""
         counts = np.concatenate([transitions.ravel() for transitions in self.chain.transition_counts])
         used = np.flatnonzero(counts)
-        table, columns = [], []
-        for b, lengths in enumerate(self.context_tree.runs):
-            for order, runs in lengths.items():
-                table.append((b, order, runs.others, len(runs.keys), len(runs.label_keys), len(runs.code)))
-                columns.append((runs.keys, runs.label_keys, runs.first, runs.code, runs.count, runs.carriers))
-        named = zip(_COLUMNS, zip(*columns, strict=True) if columns else [()] * len(_COLUMNS), strict=True)
         chain, tree = self.chain, self.context_tree
+        runs = [(b, order, of) for b, lengths in enumerate(tree.runs) for order, of in lengths.items()]
+        table = [(b, order, of.others, len(of.keys), len(of.label_keys), len(of.code)) for b, order, of in runs]
+        columns = {
+            name: np.concatenate([np.empty(0, SCHEMA[name].dtype), *(getattr(of, column) for _, _, of in runs)])
+            for name, column in _COLUMNS.items()
+        }
         return {
             "chain.used": used,
             "chain.counts": counts[used],
@@ -177,13 +171,12 @@ class CodeModel:
             "context_tree.min_carriers": np.array(tree.min_carriers),
             "context_tree.power": np.array(tree.power),
             "context_tree.table": np.array(table, dtype=np.int64).reshape(-1, 6),
-            **{f"context_tree.{name}": np.concatenate([*parts, np.empty(0, kind)], dtype=kind)
-               for (name, kind), parts in named},
+            **columns,
             "local_ancestry.proportions": self.admixture.proportions,
             "local_ancestry.switch_rate": self.admixture.switch_rate,
             "person_ancestry.loadings": np.concatenate(self.ancestry.loadings),
             "person_ancestry.spread": self.ancestry.spread,
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_arrays(
@@ -200,41 +193,29 @@ class CodeModel:
         if not np.array_equal(np.unique(group), np.arange(n_groups)):
             raise ValueError(f"labels.group does not number {n_groups} groups")
         shapes = [(n_groups, i, j) for i, j in zip([1, *sizes[:-1]], sizes, strict=True)]
-        n_transitions = sum(a * b * c for a, b, c in shapes)
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        n_transitions = int(ends[-1])
         used = arrays["chain.used"]
         if len(used) and (int(used[-1]) >= n_transitions or (np.diff(used) <= 0).any()):
             raise ValueError(f"chain.used does not point at {n_transitions} transitions, one after the other")
         passed = np.zeros(n_transitions, dtype=np.float32)
         passed[used] = arrays["chain.counts"]
-        transitions = np.split(passed, np.cumsum([a * b * c for a, b, c in shapes])[:-1])
-        of_labels = _cut(arrays, "labels.codes", [n_labels * k for k in sizes])
-        counts = [part.reshape(n_labels, -1) for part in of_labels]
+        transitions = np.split(passed, ends[:-1])
+        counts = [part.reshape(n_labels, -1) for part in _cut(arrays, "labels.codes", [n_labels * k for k in sizes])]
         chain = Chain(
             [part.reshape(shape) for part, shape in zip(transitions, shapes, strict=True)],
             [_by_group(part, group) for part in counts],
             *arrays["chain.weights"].tolist(),
         )
         admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"], group)
-        loadings = _cut(arrays, "person_ancestry.loadings", sizes)
-        ancestry = PersonAncestry(loadings, arrays["person_ancestry.spread"])
+        ancestry = PersonAncestry(_cut(arrays, "person_ancestry.loadings", sizes), arrays["person_ancestry.spread"])
         return cls(chain, _tree_of(arrays, sizes, n_groups), admixture, ancestry, counts, parent=parent)
 
 
-_COLUMNS = (
-    ("keys", np.int64), ("label_keys", np.int64), ("first", np.int64),
-    ("code", np.int32), ("count", np.float32), ("carriers", np.int32),
-)  # fmt: skip
-
-
 def own_frequency(counts: np.ndarray, of_group: np.ndarray) -> np.ndarray:
-    """Return the code frequencies of labels in groups of several: float32, shape (rows, codes).
+    """Return the code frequencies of labels in groups, given their counts and those of the group: (rows, codes).
 
     Nine tenths are their own; the likelihood alone would leave less, and what sets a label apart would be lost.
-
-    Parameters
-    ----------
-    counts, of_group : arrays, shape (rows, codes)
-        Counts of the label, and the frequencies of its group.
     """
     total = counts.sum(axis=1, keepdims=True)
     weight = (1 / _OWN_SHARE - 1) * total + 1e-3
@@ -250,8 +231,9 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_groups: i
     """Return the context tree of arrays; raise ValueError if they do not fit together."""
     table = arrays["context_tree.table"]
     _check_table(table[:, :2].tolist(), len(sizes))
-    lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
-    columns = [_cut(arrays, f"context_tree.{name}", lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
+    n_runs, n_contexts, n_entries = table[:, 3], table[:, 4], table[:, 5]
+    lengths = n_runs, n_contexts, n_contexts + 1, n_entries, n_entries, n_contexts
+    columns = [_cut(arrays, name, of_column) for name, of_column in zip(_COLUMNS, lengths, strict=True)]
     runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
     for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
         keys, label_keys, first, code, count, carriers = parts
@@ -260,9 +242,7 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_groups: i
         if len(code) and code.max() >= sizes[block]:
             raise ValueError(f"context_tree.code has codes that block {block} does not have")
         runs[block][order] = RunCounts(keys, others, label_keys, n_groups, first, code, count, carriers)
-    weights = {
-        order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
-    }
+    weights = dict(zip(ORDERS, map(tuple, arrays["context_tree.weights"].tolist()), strict=True))
     return ContextTree(runs, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]), weights)
 
 
@@ -311,13 +291,7 @@ class NextCodePredictor:
         context_tree.advance(self._last, self._runs)
 
     def log_probs(self, leave_out: np.ndarray | None = None) -> np.ndarray:
-        """Return log P(·) for the next block: float32, shape (rows, codes of the block).
-
-        Parameters
-        ----------
-        leave_out : array of int, shape (rows,), optional
-            See `Chain.log_probs`.
-        """
+        """Return log P(·) for the next block: float32, shape (rows, codes); `leave_out` as in `Chain.log_probs`."""
         block, row, source = len(self._runs) - 1, self._row, self._source
         if leave_out is None:  # rows with the same longest run have the same prediction from the same source
             longest = self._last + 1
@@ -340,17 +314,9 @@ class NextCodePredictor:
         return np.log(np.maximum(mixed, 1e-12), dtype=np.float32)
 
     def log_probs_by_group(self, codes: np.ndarray) -> np.ndarray:
-        """Return log P of the next code of training rows if it is drawn from each of their possible groups.
+        """Return log P of the codes of training rows, left out, if drawn from each group: float32, (rows, groups).
 
-        Parameters
-        ----------
-        codes : array of int, shape (rows,)
-            The codes, which are left out of the counts; -1 = unknown.
-
-        Returns
-        -------
-        array of float32, shape (rows, groups)
-            0 where the code is unknown, or the row is never drawn from the group.
+        It is 0 where the code is unknown (-1), or the row is never drawn from the group.
         """
         known = codes[self._row] >= 0
         block, row, source = len(self._runs) - 1, self._row[known], self._source[known]
@@ -393,15 +359,9 @@ class NextCodePredictor:
             self._context_tree.advance(self._last, self._runs)
 
     def restart(self, begins: np.ndarray, label: np.ndarray) -> None:
-        """Change the labels of rows, each at the beginning of a new stretch of haplotype.
+        """Change the labels of all rows, (rows,), where a new stretch of haplotype begins, (rows,).
 
-        Parameters
-        ----------
-        begins : array of bool, shape (rows,)
-            Where a stretch begins. The code before it has to be observed as unknown, so that nothing is predicted from
-            the stretch before.
-        label : array of int, shape (rows,)
-            Of all rows from here on.
+        The code before has to be observed as unknown there, so that nothing is predicted from the stretch before.
         """
         self.label = np.asarray(label, dtype=np.int64)
         proportions = self._admixture.proportions[self.label]

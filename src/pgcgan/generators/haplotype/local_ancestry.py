@@ -48,37 +48,30 @@ def no_admixture(group: np.ndarray) -> AdmixtureHMM:
 
 
 def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -> AdmixtureHMM:
-    """Fit proportions and switch rates by EM.
+    """Fit proportions and switch rates by EM; return `no_admixture` if that explains the rows as well.
 
     Parameters
     ----------
     log_probs : array of float, shape (rows, blocks, groups)
         Leave-one-out log-probability of each row's code in each block if it is drawn from each group; 0 where the code
         is unknown.
-    label : array of int, shape (rows,)
-    group : array of int, shape (labels,)
-        The group of each label.
-
-    Returns
-    -------
-    AdmixtureHMM
-        `no_admixture` if that explains the rows as well.
+    label, group : arrays of int, shapes (rows,) and (labels,)
+        The label of each row, and the group of each label.
     """
     alone = no_admixture(group)
     proportions, switch_rate = alone.proportions.copy(), alone.switch_rate.copy()
 
     def fitted(own: int) -> tuple[np.ndarray, float, float, float]:
-        of_label = np.ascontiguousarray(log_probs[label == own].transpose(1, 2, 0), dtype=np.float64)
+        of_label, own_group = log_probs[label == own].transpose(1, 2, 0).astype(np.float64, order="C"), int(group[own])
         top = of_label.max(axis=1, keepdims=True)
-        of_own = float(of_label[:, int(group[own])].sum())
-        shares, rate, log_likelihood = _fit_label(np.exp(of_label - top), int(group[own]))
+        of_own = float(of_label[:, own_group].sum())
+        shares, rate, log_likelihood = _fit_label(np.exp(of_label - top), own_group)
         return shares, rate, log_likelihood + float(top.sum()) - of_own, of_own
 
     gain, alone_nats, present = 0.0, 0.0, np.unique(label).tolist()
     for own, (shares, rate, gain_of_label, of_own) in zip(present, in_threads(fitted, present), strict=True):
         proportions[own], switch_rate[own] = shares, rate
-        gain += gain_of_label
-        alone_nats -= of_own
+        gain, alone_nats = gain + gain_of_label, alone_nats - of_own
     if gain < _GAIN * alone_nats:
         return alone
     proportions[(proportions < _LEAST) & (alone.proportions == 0)] = 0
@@ -86,7 +79,7 @@ def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -
 
 
 def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, float]:
-    """Return proportions, switch rate and log-likelihood of the rows of one label: (blocks, groups, rows)."""
+    """Return proportions, switch rate and log-likelihood of one label, given P (blocks, groups, rows) and its group."""
     blocks, n_groups, rows = probability.shape
     credit = _OWN_STRETCHES * np.eye(n_groups)[own]
     proportions, switch = np.full(n_groups, 0.2 / n_groups) + 0.8 * np.eye(n_groups)[own], 0.1

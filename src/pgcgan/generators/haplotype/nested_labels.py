@@ -21,14 +21,9 @@ _LEAST_VARIANCE = 0.5  # of the differences beyond chance, in units of the varia
 
 
 def parents_of(names: Sequence[str], columns: int) -> np.ndarray:
-    """Return which labels agree in all columns but the last, as equal numbers: array of int, shape (labels,).
+    """Return which labels agree in all of so many columns but the last, as equal numbers: int, shape (labels,).
 
-    Parameters
-    ----------
-    names : sequence of str
-        The labels; the values of several columns are joined by "/".
-    columns : int
-        Label columns. With one, every label is by itself.
+    With one column, every label is by itself.
     """
     of_label = [name.rsplit(JOIN, 1)[0] if columns > 1 else name for name in names]
     return np.unique(of_label, return_inverse=True)[1]
@@ -39,18 +34,14 @@ def own_shares(label_counts: Sequence[np.ndarray], parent: np.ndarray) -> np.nda
 
     Chi-squared of the codes of labels with the same parent, added up over parents, is a mixture: where they differ by
     chance it follows its distribution, elsewhere that distribution stretched by a factor. Share and factor are fitted
-    to all blocks (expectation-maximisation), and the probability is that of the second part given the block's value.
+    to all blocks (expectation-maximisation), and the probability is that of the second part given the block's value; 1
+    where no parent has two labels.
 
     Parameters
     ----------
     label_counts : sequence of arrays, shape (labels, codes of the block)
         How often each label has each code.
     parent : array of int, shape (labels,)
-
-    Returns
-    -------
-    array of float32, shape (blocks,)
-        1 where no parent has two labels.
     """
     statistic, freedom = np.zeros((2, len(label_counts)))
     for of_parent in (parent == k for k in np.unique(parent)):
@@ -68,6 +59,7 @@ def own_shares(label_counts: Sequence[np.ndarray], parent: np.ndarray) -> np.nda
 
 
 def _probability_of_difference(statistic: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Return the probability of the second part of the mixture for each block: (blocks,)."""
     share, variance = 0.5, 1.0
     by_chance = chi2.logpdf(statistic, freedom)
     for _ in range(_ROUNDS):

@@ -85,16 +85,10 @@ def no_ancestry(sizes: Sequence[int], n_labels: int) -> PersonAncestry:
 
 
 def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> KnownAncestry:
-    """Turn scores of people on axes of ancestry into a `KnownAncestry`.
+    """Turn scores of people on axes of ancestry, (people, axes), and their labels, (people,), into a `KnownAncestry`.
 
     The spread of a label is the covariance of its people, shrunk toward the pooled one as if that came from
     `_SHRINKAGE` of them.
-
-    Parameters
-    ----------
-    scores : array of float, shape (people, axes)
-    label : array of int, shape (people,)
-    n_labels : int
     """
     z = centred_within_labels(scores, label)
     z /= np.maximum(z.std(axis=0), 1e-9)
@@ -116,8 +110,7 @@ def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     scores : array of float, shape (people, 2, components)
     label : array of int, shape (people,)
     """
-    people = len(scores)
-    freedom = people - len(np.unique(label)) - 3
+    freedom = len(scores) - len(np.unique(label)) - 3
     if freedom < 10:
         return np.zeros(0, dtype=np.int64)
     within = centred_within_labels(scores, label)
@@ -129,22 +122,17 @@ def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Fit the weights of the codes of one block to rows whose ancestry is known.
+    """Fit the weights of the codes of one block, (codes, axes), to rows whose ancestry z is known.
 
-    Maximises sum over rows of log softmax(offset + z weights^T)[own] - ridge / 2 |weights|², by damped Newton steps.
+    Maximises sum over rows of log softmax(offset + z weights^T)[own] - ridge / 2 |weights|², by damped Newton steps;
+    returns 0 where there is no finite solution.
 
     Parameters
     ----------
     offset : array of float32, shape (rows, codes)
         The code model's log-probabilities of each row, its own contribution left out.
-    own : array of int, shape (rows,)
-        The rows' codes; -1 is unknown and counts nothing.
-    z : array of float, shape (rows, axes)
-
-    Returns
-    -------
-    array of float32, shape (codes, axes)
-        0 where there is no finite solution.
+    own, z : arrays, shapes (rows,) and (rows, axes)
+        The rows' codes, of which -1 is unknown and counts nothing, and their ancestry.
     """
     rows = np.flatnonzero(own >= 0)
     offset, own, z = offset[rows], own[rows], z[rows].astype(np.float32)
@@ -173,13 +161,8 @@ def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarr
 def infer_ancestry(model: CodeModel, rows: CodeRows, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
     """Fit the ancestry of people to the training rows of a code model; without axes where there is no structure.
 
-    Parameters
-    ----------
-    model : CodeModel
-    rows : CodeRows
-    scores : array of float, shape (rows, components)
-        Principal components of the rows. Those on which the haplotypes of people correlate count as ancestry.
-    seed : int
+    `scores` are principal components of the rows, (rows, components). Those on which the haplotypes of people correlate
+    count as ancestry.
     """
     without = no_ancestry(rows.sizes, rows.n_labels)
     if rows.rows_per_person != 2:
@@ -220,7 +203,7 @@ def with_loadings(model: CodeModel, rows: CodeRows, known: KnownAncestry) -> Per
 
 
 def fit_ancestry(rows: CodeRows, offset: np.ndarray, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
-    """Fit loadings and spread by EM (Laplace approximation of each person's z).
+    """Fit loadings and spread by EM (Laplace approximation of each person's z); no axes if there is no finite solution.
 
     Parameters
     ----------
@@ -230,12 +213,6 @@ def fit_ancestry(rows: CodeRows, offset: np.ndarray, scores: np.ndarray, seed: i
         The code model's log-probabilities of each row, its own contribution left out.
     scores : array of float, shape (people, axes)
         Where z starts.
-    seed : int
-
-    Returns
-    -------
-    PersonAncestry
-        Without axes if there is no finite solution.
     """
     em = _AncestryEM(rows, offset, scores)
     random = np.random.default_rng(seed)
@@ -277,12 +254,8 @@ class _AncestryEM:
     def each_group(self, z: np.ndarray, use: Callable[[Iterator[tuple[slice, np.ndarray]]], T]) -> list[T]:
         """Return what a function returns for groups of codes, given some codes of the group at a time.
 
-        Parameters
-        ----------
-        z : array of float, shape (people, axes)
-        use : callable
-            Of an iterator over slices of codes and the probabilities of these codes: float32, shape (codes, rows),
-            which it may change.
+        The function takes an iterator over slices of codes and their probabilities, given the z of people: float32,
+        shape (codes, rows), which it may change.
         """
         z_rows = np.repeat(z, 2, axis=0).T.astype(np.float32)
 
