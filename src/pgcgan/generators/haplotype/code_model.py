@@ -93,16 +93,20 @@ class CodeModel:
         """How probable it is that labels of one parent differ at each block: float32, shape (blocks,)."""
         return own_shares(self.label_counts, np.arange(self.n_labels) if self.parent is None else self.parent)
 
+    @cached_property
+    def is_grouped(self) -> np.ndarray:
+        """Whether each label belongs to a group of several: bool, shape (labels,)."""
+        is_grouped: np.ndarray = np.bincount(self.admixture.group)[self.admixture.group] > 1
+        return is_grouped
+
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label: float32, shape (labels, codes).
 
         Those of a label in a group of several are for the most part its own, so that it stays what it is; where labels
         differ from their siblings by chance alone, they are those of all siblings.
         """
-        group, counts = self.admixture.group, self.label_counts[block]
-        of_group = self.chain.label_frequency(block)[group]
-        is_alone = np.bincount(group)[group] == 1
-        own = np.where(is_alone[:, None], of_group, own_frequency(counts, of_group))
+        counts, of_group = self.label_counts[block], self.chain.label_frequency(block)[self.admixture.group]
+        own = np.where(self.is_grouped[:, None], own_frequency(counts, of_group), of_group)
         share = self.own_share[block]
         if self.parent is None or share == 1:
             return own
@@ -111,26 +115,23 @@ class CodeModel:
         of_siblings = ((of_parent + pooled) / (of_parent.sum(axis=1, keepdims=True) + 1))[self.parent]
         return np.asarray(share * own + (1 - share) * of_siblings, dtype=np.float32)
 
-    def is_grouped(self, label: int) -> bool:
-        """Return whether a label belongs to a group of several."""
-        group = self.admixture.group
-        return bool((group == group[label]).sum() > 1)
-
     def predictor(self, label: np.ndarray) -> NextCodePredictor:
         """Return what predicts the codes of rows of these labels, block by block."""
         return NextCodePredictor(self.chain, self.context_tree, self.admixture, label)
 
-    def left_out_log_probs(self, rows: CodeRows) -> Iterator[tuple[slice, int, np.ndarray]]:
+    def left_out_log_probs(self, rows: CodeRows, *, by_group: bool = False) -> Iterator[tuple[slice, int, np.ndarray]]:
         """Yield log P of the codes of each block in training rows, each left out of the counts, part by part.
 
-        Yields which rows, the block, and log P: float32, shape (rows of the part, codes of the block).
+        Yields which rows, the block, and log P: float32, shape (rows of the part, codes of the block); or that of the
+        rows' own codes by the group they may be drawn from, shape (rows of the part, groups).
         """
-        for first in range(0, len(rows), ROWS_AT_A_TIME):
-            part = slice(first, first + ROWS_AT_A_TIME)
+        at_a_time = max(1, ROWS_AT_A_TIME // (self.admixture.proportions.shape[1] if by_group else 1))
+        for first in range(0, len(rows), at_a_time):
+            part = slice(first, first + at_a_time)
             predictor = self.predictor(rows.label[part])
-            for b in range(len(self.sizes)):
-                yield part, b, predictor.log_probs(rows.codes[part, b])
-                predictor.observe(rows.codes[part, b])
+            for b, codes in enumerate(rows.codes[part].T):
+                yield part, b, predictor.log_probs_by_group(codes) if by_group else predictor.log_probs(codes)
+                predictor.observe(codes)
 
     def without_rare_transitions(self, rows: CodeRows, least: int) -> CodeModel:
         """Return the model without what fewer training rows have done: it happens as often as chance has it.

@@ -87,23 +87,7 @@ class RunCounts:
         number, pairs, count = self._entries
         return count[np.where(code < number, _place(pairs, context * number + code), -1)]
 
-    def left_out(
-        self, context: np.ndarray, code: np.ndarray, weight: np.ndarray, discounts: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """Return what follows the contexts of training rows without the rows: arrays of float, shape (rows,).
-
-        It is the count of the row's own code, the sum of all counts, and for each discount the sum of
-        min(count, discount). `weight` says how much the row's code counts.
-        """
-        before = self.count_of(context, code)
-        count = before - weight
-        taken = [
-            self._sum(discount)[context] - np.minimum(before, discount) + np.minimum(count, discount)
-            for discount in discounts
-        ]
-        return count, self._sum(np.inf)[context] - weight, taken
-
-    def _sum(self, discount: float) -> np.ndarray:
+    def sum_up_to(self, discount: float) -> np.ndarray:
         """Return the sum of min(count, discount) over the codes of each context: float64, shape (contexts,)."""
         up_to = np.concatenate([[0], np.cumsum(np.minimum(self.count, discount), dtype=np.float64)])
         return up_to[self.first[1:]] - up_to[self.first[:-1]]
@@ -221,12 +205,18 @@ class ContextTree:
     ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]]:  # fmt: skip
         """Yield what follows the runs of training rows whose codes are known, each left out, shorter runs first.
 
-        Yields the length, the rows that have a run, and what `RunCounts.left_out` returns for them, for these discounts
-        or that of the length. Parameters as in `refine`.
+        Yields the length, the rows that have a run, and for each of them the count of its own code, that of all codes,
+        and the sums of min(count, discount) over all codes: for these discounts, or for that of the length. Parameters
+        as in `refine`.
         """
         for order, runs, rows, context in self._followed(block, run, label, is_own):
-            weight = weights[order][rows] * is_own[rows]
-            yield order, rows, *runs.left_out(context, own[rows], weight, discounts or self.weights[order][1:])
+            before, less = runs.count_of(context, own[rows]), weights[order][rows] * is_own[rows]
+            count = before - less
+            taken = [
+                runs.sum_up_to(d)[context] - np.minimum(before, d) + np.minimum(count, d)
+                for d in discounts or self.weights[order][1:]
+            ]
+            yield order, rows, count, runs.sum_up_to(np.inf)[context] - less, taken
 
     def refine(
         self,
@@ -276,23 +266,11 @@ def empty_context_tree(blocks: int) -> ContextTree:
 def count_runs(
     rows: CodeRows, min_carriers: int, powers: Sequence[float], longest: int = ORDERS[-1]
 ) -> list[tuple[ContextTree, np.ndarray]]:
-    """Count the codes after each run that enough people carry; `fit_shrinkage` fits the weights later.
+    """Count the codes after each run, of `longest` blocks at most, that enough people carry.
 
-    Parameters
-    ----------
-    rows : CodeRows
-        Two haplotypes of one person are one carrier.
-    min_carriers : int
-    powers : sequence of float
-        See `ContextTree`.
-    longest : int
-        Blocks of the longest runs that are counted.
-
-    Returns
-    -------
-    list of pairs
-        For each power the context tree, and how much each row's code counts for the chain, which is used where no run
-        is known: array of float32, shape (rows, blocks).
+    Two haplotypes of one person are one carrier. For each power (`ContextTree`) the context tree is returned, whose
+    weights `fit_shrinkage` fits, and how much each row's code counts for the chain, which is used where no run is
+    known: float32, shape (rows, blocks).
     """
     codes, label, person, sizes, n_labels = rows.codes, rows.label, rows.person, rows.sizes, rows.n_labels
     trees: list[list[dict[int, RunCounts]]] = [[{} for _ in sizes] for _ in powers]

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
@@ -23,7 +22,7 @@ from scipy.special import logsumexp
 from ...runtime.threads import in_threads
 from .chain import Chain, fit_chain
 from .code_model import CodeModel, own_frequency
-from .code_rows import ROWS_AT_A_TIME, CodeRows
+from .code_rows import CodeRows
 from .context_tree import ORDERS, POWERS, ContextTree, count_runs, empty_context_tree, refined
 from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
 from .person_ancestry import no_ancestry
@@ -32,12 +31,7 @@ FEW_PEOPLE = 250  # labels with as many are counted on their own
 MOST_FST = 0.02  # within a group, of its parts: populations of a continent have less, continents more
 _TRIAL_BLOCKS = 24  # in the middle, that groupings are tried on
 _CUTS = 4  # groupings that are tried, at most
-# usual weights, with which groupings are compared
-_TRIAL: dict[str, Any] = {
-    "power": 0.5,
-    "chain_weights": (10.0, 10.0),
-    "run_weights": dict.fromkeys(ORDERS, (1.0, 0.7)),
-}
+_USUAL = 0.5, (10.0, 10.0), dict.fromkeys(ORDERS, (1.0, 0.7))  # power and weights with which groupings are compared
 
 _ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
 _GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
@@ -79,7 +73,7 @@ def fit_code_model(
     some = rows.in_blocks(slice(first, first + _TRIAL_BLOCKS))
 
     def nats(group: np.ndarray) -> float:
-        model = count_code_model(some, group, min_carriers, **_TRIAL, longest_run=longest_run)
+        model = count_code_model(some, group, min_carriers, *_USUAL, longest_run)
         return _nats(with_local_ancestry(model, some) if local_ancestry else model, some)
 
     group = find_groups(counts, people, nats) if group_labels else np.arange(rows.n_labels)
@@ -104,7 +98,6 @@ def count_code_model(
     rows: CodeRows,
     group: np.ndarray,
     min_carriers: int,
-    *,
     power: float,
     chain_weights: tuple[float, float],
     run_weights: Mapping[int, tuple[float, float]],
@@ -128,19 +121,11 @@ def count_code_model(
 def find_groups(
     code_counts: Sequence[np.ndarray], people: np.ndarray, nats: Callable[[np.ndarray], float]
 ) -> np.ndarray:
-    """Return the group of each label: array of int, shape (labels,).
+    """Return the group of each label, (labels,), given its code counts (labels, codes) by block and number of people.
 
     Labels are joined in the order of a hierarchical clustering by their code frequencies (average linkage of Hudson's
-    Fst, up to .02); of a few cuts of that tree, the one that predicts training rows best is taken.
-
-    Parameters
-    ----------
-    code_counts : sequence of arrays, shape (labels, codes)
-        How often each label has each code of each block.
-    people : array of int, shape (labels,)
-        People of each label.
-    nats : callable
-        From the groups of labels to the mean of -log P of a row left out.
+    Fst, up to .02); of a few cuts of that tree, the one is taken that predicts training rows best: with the least mean
+    of -log P of a row left out (`nats`).
     """
     n_labels = len(people)
     every = np.arange(n_labels)
@@ -197,12 +182,7 @@ def _nats(model: CodeModel, rows: CodeRows) -> float:
 def fit_shrinkage(chain: Chain, tree: ContextTree, rows: CodeRows) -> tuple[Chain, ContextTree, float]:
     """Choose the weights of chain and context tree, each in turn, by the leave-one-out likelihood of training rows.
 
-    Returns
-    -------
-    Chain
-    ContextTree
-    nats : float
-        The mean of -log P of a row left out.
+    Returned with both is what it reaches: the mean of -log P of a row left out, in nats.
     """
     left_out = _LeftOut(chain, tree, rows.evenly(_SHRINKAGE_CODES // len(rows.sizes)))
     every, some = slice(None), np.unique(np.linspace(0, len(rows.sizes) - 1, _CHAIN_BLOCKS).astype(int))
@@ -289,11 +269,6 @@ def with_local_ancestry(model: CodeModel, rows: CodeRows) -> CodeModel:
     from_all = AdmixtureHMM(np.ones((n_labels, n_groups), np.float32), np.zeros(n_labels, np.float32), group)
     every_group = replace(model, admixture=from_all)
     log_probs = np.empty((*rows.codes.shape, n_groups), dtype=np.float32)
-    at_a_time = max(1, ROWS_AT_A_TIME // n_groups)
-    for first in range(0, len(rows), at_a_time):
-        part = slice(first, first + at_a_time)
-        predictor = every_group.predictor(rows.label[part])
-        for b in range(len(rows.sizes)):
-            log_probs[part, b] = predictor.log_probs_by_group(rows.codes[part, b])
-            predictor.observe(rows.codes[part, b])
+    for part, b, of_groups in every_group.left_out_log_probs(rows, by_group=True):
+        log_probs[part, b] = of_groups
     return replace(model, admixture=fit_admixture(log_probs, rows.label, group))
