@@ -210,15 +210,8 @@ def find_blocks(
         Sites that start a new block (the first site of each contig).
     states : int
         2 for haplotypes, 3 for dosages.
-    min_carriers : int
-        People who must carry a pattern of a block for it to become a template.
-    min_deviations : int
-        Haplotypes of a template that must differ from it at a site for the template to keep their share; smaller shares
-        are those of all templates together.
-    coverage : float
-        Share of the rows that the templates of a block cover at least.
-    max_sites, max_codes : int
-        Most sites and most templates of a block.
+    min_carriers, min_deviations, coverage, max_sites, max_codes
+        As in `HaplotypeModel`.
     label : array of int, shape (rows,), optional
         Label of each row, for the likelihoods.
     """

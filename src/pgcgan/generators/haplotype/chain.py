@@ -31,9 +31,8 @@ class Chain:
     Parameters
     ----------
     transition_counts : list of float32 arrays, shape (labels, codes of block b - 1, codes of block b)
-        Transition counts; entry 0 has one previous code. They count less where longer runs explain them.
+        Entry 0 has one previous code. Transitions count less where longer runs explain them.
     code_counts : list of float32 arrays, shape (labels, codes of block b)
-        Code counts.
     label_weight, pooled_weight : float
         The weights of the shrinkages in P.
     frequency_weight : float
@@ -146,16 +145,14 @@ class Chain:
         Parameters
         ----------
         block : int
-            The block whose code is predicted.
-        previous, label : array of int, shape (rows,)
+        previous, label : arrays of int, shape (rows,)
             The code of the block before (ignored for block 0; -1 = unknown) and the label of each row.
         leave_out : array of int, shape (rows,), optional
             The code that the row itself contributed to the counts and that is left out of them; -1 for none. A
             training row that is predicted from counts that contain it looks far more likely than an unseen one.
-        leave_out_weight : array of float32, shape (rows,), optional
-            How much the row's code counted after the one before; by default 1.
-        own_label : array of bool, shape (rows,), optional
-            False where `label` is not the label that the row contributed to; by default it is.
+        leave_out_weight, own_label : arrays of float32 and bool, shape (rows,), optional
+            How much the row's code counted after the one before, and whether `label` is the label that the row
+            contributed to; by default 1, and it is.
         """
         transitions, counts = self.transition_counts[block], self.code_counts[block]
         known, source = _known(block, previous)
@@ -185,11 +182,7 @@ class Chain:
 def fit_chain(rows: CodeRows, share: np.ndarray | None = None) -> Chain:
     """Count transitions and choose the weight of the pooled frequencies by leave-one-out likelihood.
 
-    Parameters
-    ----------
-    rows : CodeRows
-    share : array of float32, shape (rows, blocks), optional
-        What each code counts after the one before; by default 1.
+    `share` is what each code counts after the one before, float32, shape (rows, blocks); by default 1.
     """
     transition_counts = []
     for b, size in enumerate(rows.sizes):

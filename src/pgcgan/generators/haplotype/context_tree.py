@@ -137,12 +137,7 @@ class ContextTree:
     def advance(self, codes: np.ndarray, history: list[dict[int, np.ndarray]]) -> None:
         """Append to `history` the number of each row's run of each length before the next block.
 
-        Parameters
-        ----------
-        codes : array of int, shape (rows,)
-            The codes of the block before (anything, before the first).
-        history : list of dicts
-            Results of this method for earlier blocks; those too far back are emptied.
+        `codes` are those of the block before, (rows,), and anything before the first. What is too far back is emptied.
         """
         block = len(history)
         run = {1: codes} if block else {}
@@ -275,23 +270,21 @@ def count_runs(
     codes, label, person, sizes, n_labels = rows.codes, rows.label, rows.person, rows.sizes, rows.n_labels
     trees: list[list[dict[int, RunCounts]]] = [[{} for _ in sizes] for _ in powers]
     shares = [np.ones(codes.shape, dtype=np.float32) for _ in powers]
-    # of the runs of each length before each block: their number in each row (-1: not kept), and how many there are
+    # the number of the run of each length before each block in each row; -1: not kept
     number: list[dict[int, np.ndarray]] = [{}]
-    n_runs: list[dict[int, int]] = [{}]
     for b in range(1, len(sizes)):
         number.append({1: codes[:, b - 1].astype(np.int64)})
-        n_runs.append({1: int(sizes[b - 1])})
         # of each length: which context each row has, what the runs and contexts are, and the carriers of the contexts
         contexts: dict[int, tuple[np.ndarray, tuple[np.ndarray, int, np.ndarray, int], np.ndarray]] = {}
         for order in ORDERS:
             half, earlier = order // 2, b - order // 2
             if order > longest or half not in number[b] or earlier < 1 or half not in number[earlier]:
                 break
-            others = n_runs[earlier][half]
+            others = sizes[earlier - 1] if half == 1 else len(trees[0][earlier][half].keys)
             run, keys, _ = _numbered(number[b][half], number[earlier][half], others, person, min_carriers)
             if not len(keys):
                 break
-            number[b][order], n_runs[b][order] = run, len(keys)
+            number[b][order] = run
             context, label_keys, carriers = _numbered(run, label, n_labels, person, min_carriers)
             contexts[order] = context, (keys, others, label_keys, n_labels), carriers
         for order, (context, names, carriers) in reversed(contexts.items()):

@@ -78,8 +78,7 @@ def fit_code_model(
 
     group = find_groups(counts, people, nats) if group_labels else np.arange(rows.n_labels)
     grouped = rows.in_groups(group)
-    powers = POWERS if longest_run > 1 else ()
-    counted = count_runs(grouped, min_carriers, powers, longest_run)
+    counted = count_runs(grouped, min_carriers, POWERS, longest_run) if longest_run > 1 else []
 
     def fitted(runs_and_share: tuple[ContextTree, np.ndarray | None]) -> tuple[Chain, ContextTree, float]:
         runs, share = runs_and_share

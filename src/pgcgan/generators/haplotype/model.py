@@ -32,7 +32,7 @@ from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks, principal_components
 from .carriers import choose_carriers, choose_run_carriers, least_carriers
-from .code_model import CodeModel
+from .code_model import CodeModel, parents_of
 from .code_rows import CodeRows
 from .context_tree import ORDERS
 from .cost import expected_cost
@@ -40,7 +40,6 @@ from .drawing import MOST_INVERSE_TEMPERATURE, CodeSampler, TrainingComparison, 
 from .exclusive_sites import ExclusiveSites
 from .fitting import fit_code_model
 from .mixed_people import RATE, AncestryPaths, draw_codes, draw_paths, stretch_probability
-from .nested_labels import parents_of
 from .person_ancestry import KnownAncestry, infer_ancestry, with_loadings
 
 _AXES = 10  # principal components looked at for the temperature

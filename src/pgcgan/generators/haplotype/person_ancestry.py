@@ -10,9 +10,9 @@ no axes. The model keeps the spread of z in each label, and the z of no person.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -22,8 +22,6 @@ from .code_rows import ROWS_AT_A_TIME, CodeRows
 
 if TYPE_CHECKING:
     from .code_model import CodeModel
-
-T = TypeVar("T")
 
 MOST_AXES = 6
 _OFFSET_BYTES = 4_000_000_000  # of the predictions that ancestry is fitted to
@@ -251,15 +249,14 @@ class _AncestryEM:
         self.loadings = np.zeros((len(offset), axes))
         self.spread = np.tile(np.eye(axes), (rows.n_labels, 1, 1))
 
-    def each_group(self, z: np.ndarray, use: Callable[[Iterator[tuple[slice, np.ndarray]]], T]) -> list[T]:
-        """Return what a function returns for groups of codes, given some codes of the group at a time.
+    def probabilities(self, z: np.ndarray) -> list[Iterator[tuple[slice, np.ndarray]]]:
+        """Return, for each group of codes, an iterator over some of its codes at a time and their probabilities.
 
-        The function takes an iterator over slices of codes and their probabilities, given the z of people: float32,
-        shape (codes, rows), which it may change.
+        These are given the z of people: float32, shape (codes, rows); they may be changed.
         """
         z_rows = np.repeat(z, 2, axis=0).T.astype(np.float32)
 
-        def probabilities(group: list[tuple[int, int]]) -> Iterator[tuple[slice, np.ndarray]]:
+        def of_group(group: list[tuple[int, int]]) -> Iterator[tuple[slice, np.ndarray]]:
             for first, last in group:
                 part = slice(int(self.start[first]), int(self.start[last]))
                 p = self.loadings[part].astype(np.float32) @ z_rows
@@ -272,7 +269,7 @@ class _AncestryEM:
                 p *= np.repeat(factor, np.diff(self.start[first : last + 1]), axis=0)
                 yield part, p
 
-        return in_threads(lambda group: use(probabilities(group)), self.groups)
+        return [of_group(group) for group in self.groups]
 
     def update_loadings(self, random: np.random.Generator) -> None:
         """M step: the loadings, with z drawn from the posterior of each person; half a Newton step."""
@@ -292,7 +289,7 @@ class _AncestryEM:
             return np.concatenate(steps)
 
         # half a step: the codes of a block move against each other
-        self.loadings += 0.5 * np.concatenate(self.each_group(drawn, newton_steps))
+        self.loadings += 0.5 * np.concatenate(in_threads(newton_steps, self.probabilities(drawn)))
 
     def update_people(self) -> np.ndarray:
         """E step: the mode of each person's z by Newton steps; return the covariances (people, axes, axes)."""
@@ -309,7 +306,7 @@ class _AncestryEM:
             return total
 
         for _ in range(_NEWTON_STEPS_OF_PEOPLE):
-            expected = np.sum(self.each_group(self.z, expectation), axis=0)
+            expected = np.sum(in_threads(expectation, self.probabilities(self.z)), axis=0)
             of_people = (observed - expected[:, :axes]).reshape(people, 2, axes).sum(axis=1)
             gradient = of_people - np.einsum("pij,pj->pi", precision, self.z)
             hessian = precision + expected[:, axes:].reshape(people, 2, axes, axes).sum(axis=1)
