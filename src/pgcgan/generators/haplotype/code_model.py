@@ -120,7 +120,7 @@ class CodeModel:
 
     def predictor(self, label: np.ndarray) -> NextCodePredictor:
         """Return what predicts the codes of rows of these labels, block by block."""
-        return NextCodePredictor(self.chain, self.context_tree, self.admixture, label)
+        return NextCodePredictor(self, label)
 
     def left_out_log_probs(self, rows: CodeRows, *, by_group: bool = False) -> Iterator[tuple[slice, int, np.ndarray]]:
         """Yield log P of the codes of each block in training rows, each left out of the counts, part by part.
@@ -272,27 +272,18 @@ def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | n
 
 
 class NextCodePredictor:
-    """Rows of given labels, block by block: `log_probs` predicts the next code, `observe` takes the code that came.
+    """Rows of given labels, (rows,), block by block: `log_probs` predicts the next code, `observe` takes what came."""
 
-    Parameters
-    ----------
-    chain : Chain
-    context_tree : ContextTree
-        Refines the chain.
-    admixture : AdmixtureHMM
-    label : array of int, shape (rows,)
-    """
-
-    def __init__(self, chain: Chain, context_tree: ContextTree, admixture: AdmixtureHMM, label: np.ndarray):
+    def __init__(self, model: CodeModel, label: np.ndarray):
         self.label = np.asarray(label, dtype=np.int64)
-        self._chain, self._context_tree, self._admixture = chain, context_tree, admixture
+        self._chain, self._context_tree, self._admixture = model.chain, model.context_tree, model.admixture
         self._last = np.zeros(len(label), dtype=np.int64)
         self._runs: list[dict[int, np.ndarray]] = []
         # the groups that each row may be drawn from here, row by row, and their probabilities given the codes so far
-        self._state = admixture.proportions[self.label]
+        self._state = self._admixture.proportions[self.label]
         self._row, self._source = np.nonzero(self._state)
         self._predicted: tuple[np.ndarray, np.ndarray] | None = None
-        context_tree.advance(self._last, self._runs)
+        self._context_tree.advance(self._last, self._runs)
 
     def log_probs(self, leave_out: np.ndarray | None = None) -> np.ndarray:
         """Return log P(·) for the next block: float32, shape (rows, codes); `leave_out` as in `Chain.log_probs`."""

@@ -234,7 +234,7 @@ class HaplotypeModel(Generator):
         return find_blocks(
             rows.states,
             rows.row_person,
-            breaks=sorted({overlap, *rows.breaks} - {0}),
+            breaks=(overlap, *rows.breaks),
             states=rows.n_states,
             min_carriers=carriers,
             min_deviations=max(self.min_deviations, carriers),
