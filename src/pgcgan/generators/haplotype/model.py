@@ -176,12 +176,7 @@ class HaplotypeModel(Generator):
         return self
 
     def _fit(
-        self,
-        rows: Rows,
-        *,
-        on_event: OnEvent | None = None,
-        ancestry: KnownAncestry | None = None,
-        overlap: int = 0,
+        self, rows: Rows, *, on_event: OnEvent | None = None, ancestry: KnownAncestry | None = None, overlap: int = 0
     ) -> None:
         def say(stage: str, fraction: float) -> None:
             if on_event is not None:
