@@ -56,15 +56,8 @@ def choose_run_carriers(
 ) -> int:
     """Return the least number of carriers at which the attack on training people fails, or more make no difference.
 
-    Parameters
-    ----------
-    model : CodeModel
-        Fitted to all people: its weights are used in every turn.
-    blocks : Blocks
-    rows, coded : Rows, CodeRows
-        The training rows, and their codes in these blocks.
-    least : int
-        Tried first.
+    The weights of the model, which is fitted to all people, are used in every turn. `coded` are the codes of the rows
+    in the blocks; the `least` number is tried first.
     """
     enough, auc = least, nearest_auc(model, blocks, rows, coded, least, seed)
     for carriers in sorted({round(least * step) for step in _STEPS}):
@@ -128,17 +121,10 @@ def nearest_auc(model: CodeModel, blocks: Blocks, rows: Rows, coded: CodeRows, c
 
 
 def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis, seed: int) -> tuple[int, float]:
-    """Return the fewest carriers with which the attack on left-out training people stays within the target.
+    """Return the fewest carriers with which the attack on left-out training people meets the target, and its AUC.
 
-    Parameters
-    ----------
-    rows : Rows
-    least : int
-        Carriers at least.
-    target : float
-        AUC of the attack; the one that it reached is returned with the carriers.
-    synthesise : callable
-        From rows and carriers to the states of as many synthetic rows, of a model fitted with so many carriers.
+    `synthesise` returns the states of as many synthetic rows as are given, of a model fitted to these with so many
+    carriers.
 
     Raises
     ------

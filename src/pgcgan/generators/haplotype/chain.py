@@ -87,24 +87,11 @@ class Chain:
         self, block: int, previous: np.ndarray, label: np.ndarray, own: np.ndarray, weight: np.ndarray,
         is_own: np.ndarray,
     ) -> Callable[[float, float], np.ndarray]:  # fmt: skip
-        """Return P_l(own code | previous) of training rows, each left out of the counts, of the weights of the chain.
+        """Return P_l(own code | previous) of training rows, each left out, as a function of the weights of the chain.
 
-        What depends on the counts alone is looked up once, for however many weights are tried: the counts of the row's
-        own code, and their sums over all codes.
-
-        Parameters
-        ----------
-        block, previous, label
-            As in `log_probs`.
-        own : array of int, shape (rows,)
-            The code of each row; all are known.
-        weight, is_own : arrays, shape (rows,)
-            `leave_out_weight` and `own_label` of `log_probs`.
-
-        Returns
-        -------
-        callable
-            From `label_weight` and `pooled_weight` to an array of float64, shape (rows,).
+        The function takes `label_weight` and `pooled_weight`, and returns float64, shape (rows,). What depends on the
+        counts alone is looked up once: the counts of the rows' own codes, all known, and their sums over all codes.
+        The parameters are those of `log_probs`: `leave_out`, its weight, and `own_label`.
         """
         known, source = _known(block, previous)
         in_label, in_all = self.code_counts[block], self.pooled_code_counts[block]

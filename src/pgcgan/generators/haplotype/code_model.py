@@ -188,10 +188,7 @@ class CodeModel:
     ) -> CodeModel:
         """Return the model whose `arrays` these are, checked against `SCHEMA` before, with this `parent`.
 
-        Raises
-        ------
-        ValueError
-            If the arrays do not fit together.
+        Raise ValueError if they do not fit together.
         """
         group, n_groups = arrays["labels.group"], arrays["local_ancestry.proportions"].shape[1]
         if not np.array_equal(np.unique(group), np.arange(n_groups)):
@@ -388,13 +385,7 @@ def own_shares(label_counts: Sequence[np.ndarray], parent: np.ndarray) -> np.nda
     Chi-squared of the codes of labels with the same parent, added up over parents, is a mixture: where they differ by
     chance it follows its distribution, elsewhere that distribution stretched by a factor. Share and factor are fitted
     to all blocks (expectation-maximisation), and the probability is that of the second part given the block's value; 1
-    where no parent has two labels.
-
-    Parameters
-    ----------
-    label_counts : sequence of arrays, shape (labels, codes of the block)
-        How often each label has each code.
-    parent : array of int, shape (labels,)
+    where no parent has two labels. Counts are (labels, codes) for each block, and parents (labels,).
     """
     statistic, freedom = np.zeros((2, len(label_counts)))
     for of_parent in (parent == k for k in np.unique(parent)):

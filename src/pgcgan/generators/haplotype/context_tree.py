@@ -35,12 +35,9 @@ class RunCounts:
     ----------
     keys : array of int64, shape (runs,), sorted
         A run, whatever its label, as `part * others + other`: its later and its earlier half by their numbers among
-        the runs of half the length.
-    others : int
-        How many different `other` there are.
+        the runs of half the length; there are so many `others`.
     label_keys : array of int64, shape (contexts,), sorted
-        A context: a run within a label, as `run * labels + label`.
-    labels : int
+        A context: a run within one of so many `labels`, as `run * labels + label`.
     first : array of int64, shape (contexts + 1,)
         Context r was followed by the codes `code[first[r]:first[r + 1]]`, which count `count` times each.
     code : array of int32
@@ -201,8 +198,7 @@ class ContextTree:
         """Yield what follows the runs of training rows whose codes are known, each left out, shorter runs first.
 
         Yields the length, the rows that have a run, and for each of them the count of its own code, that of all codes,
-        and the sums of min(count, discount) over all codes: for these discounts, or for that of the length. Parameters
-        as in `refine`.
+        and the sums of min(count, discount) over all codes: for these discounts, or for that of the length.
         """
         for order, runs, rows, context in self._followed(block, run, label, is_own):
             before, less = runs.count_of(context, own[rows]), weights[order][rows] * is_own[rows]
@@ -221,20 +217,11 @@ class ContextTree:
         label: np.ndarray,
         leave_out: tuple[np.ndarray, dict[int, np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """Return the probabilities of a block's codes, refined by runs of all lengths: shape (rows, codes).
+        """Return the probabilities of a block's codes, refined by runs of all lengths: float32, shape (rows, codes).
 
-        Parameters
-        ----------
-        block : int
-        probability : array of float32, shape (rows, codes)
-            Those of the chain; changed in place.
-        run : dict
-            The runs that `advance` has appended for this block.
-        label : array of int, shape (rows,)
-            The label whose counts are used.
-        leave_out : tuple, optional
-            Of training rows, which are left out: the code that the row itself contributed (-1 for none), how much it
-            counts (from `leave_out_weights`), and whether `label` is the label that it contributed to.
+        Those of the chain are changed in place, by the counts of a label, (rows,), after the runs that `advance` has
+        appended for the block. Of training rows, `leave_out` is what they contributed: their codes (-1 for none), how
+        much these count (`leave_out_weights`), and whether the label is theirs.
         """
         own, weights, is_own = leave_out or (None, {}, None)
         for order, runs, rows, context in self._followed(block, run, label, is_own):

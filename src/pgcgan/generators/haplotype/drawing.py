@@ -103,8 +103,8 @@ class CodeSampler:
 
         Parameters
         ----------
-        label : array of int, shape (rows,)
-        random : numpy Generator
+        label, random
+            Label of each row, (rows,), and the source of random numbers.
         ancestry : array of float32, shape (rows, axes), optional
             As `draw_ancestry` returns it; drawn if not given.
         begun : array of int, shape (rows, first blocks), optional

@@ -11,7 +11,7 @@ is told from its group by the frequency of each code (`CodeModel.label_frequency
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -55,17 +55,8 @@ def fit_code_model(
 ) -> CodeModel:
     """Fit groups of labels, chain, context tree and local ancestry; weights are chosen by leave-one-out likelihood.
 
-    Parameters
-    ----------
-    rows : CodeRows
-    min_carriers : int
-        People who must share a run of codes before it is followed.
-    group_labels : bool
-        Whether labels with few people are grouped where that predicts rows better.
-    longest_run : int
-        Blocks of the longest runs that are counted; with 1, there is no context tree.
-    local_ancestry : bool
-        Whether to fit it.
+    So many people must share a run of codes, of `longest_run` blocks at most, before it is followed; with 1, there is
+    no context tree. `group_labels` groups labels with few people where that predicts rows better.
     """
     counts = rows.counts()
     people = np.array([len(np.unique(rows.person[rows.label == k])) for k in range(rows.n_labels)])
@@ -183,75 +174,73 @@ def fit_shrinkage(chain: Chain, tree: ContextTree, rows: CodeRows) -> tuple[Chai
 
     Returned with both is what it reaches: the mean of -log P of a row left out, in nats.
     """
-    left_out = _LeftOut(chain, tree, rows.evenly(_SHRINKAGE_CODES // len(rows.sizes)))
-    every, some = slice(None), np.unique(np.linspace(0, len(rows.sizes) - 1, _CHAIN_BLOCKS).astype(int))
+    left_out = _LeftOut.of(chain, tree, rows.evenly(_SHRINKAGE_CODES // len(rows.sizes)))
+    some = left_out.at(np.unique(np.linspace(0, len(rows.sizes) - 1, _CHAIN_BLOCKS).astype(int)))
     weights, used = dict(tree.weights), list(left_out.of_runs)
     for _ in range(_ROUNDS):
-        scores = [left_out.score(left_out.by_chain(*trial, some), some, used, weights) for trial in _LABEL_AND_POOLED]
+        scores = [some.score(some.by_chain(*trial), used, weights) for trial in _LABEL_AND_POOLED]
         of_label, pooled = _LABEL_AND_POOLED[int(np.argmax(scores))]
-        probability = left_out.by_chain(of_label, pooled, every)
+        probability = left_out.by_chain(of_label, pooled)
         for i, order in enumerate(used):
-            scores = [left_out.score(probability, every, used[i:], {**weights, order: trial}) for trial in _OF_RUNS]
+            scores = [left_out.score(probability, used[i:], {**weights, order: trial}) for trial in _OF_RUNS]
             weights[order] = _OF_RUNS[int(np.argmax(scores))]
-            probability = left_out.by_runs(probability, every, order, weights[order])
-    nats = -left_out.score(probability, every, [], weights) / left_out.rows
+            probability = left_out.by_runs(probability, order, weights[order])
+    nats = -left_out.score(probability, [], weights) / left_out.rows
     return replace(chain, label_weight=of_label, pooled_weight=pooled), replace(tree, weights=weights), nats
 
 
+@dataclass(frozen=True)
 class _LeftOut:
-    """What chain and context tree count without each of some training rows.
+    """What chain and context tree count without each of so many training rows.
 
-    Attributes
-    ----------
-    of_chain : list of tuples
-        For each block the rows whose code is known, and what `Chain.left_out` returns for them.
-    of_runs : dict of int to array, shape (2 + discounts, blocks, rows)
-        Of each row's run of each length: the count of the row's code after it, that of all codes, and the sum of
-        min(count, discount) over the codes for each discount.
+    `of_chain` has for each block the rows whose code is known, and what `Chain.left_out` returns for them; `of_runs`
+    for each length of runs the counts of the rows' own codes, of all codes, and the sums of min(count, discount) over
+    all codes for each discount: (2 + discounts, blocks, rows).
     """
 
-    def __init__(self, chain: Chain, tree: ContextTree, rows: CodeRows):
-        self.rows, n_blocks = len(rows), len(rows.sizes)
+    rows: int
+    of_chain: list[tuple[np.ndarray, Callable[[float, float], np.ndarray]]]
+    of_runs: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, chain: Chain, tree: ContextTree, rows: CodeRows) -> _LeftOut:
+        """Count."""
+        shape = 2 + len(_DISCOUNTS), len(rows.sizes), len(rows)
         used = [order for order in ORDERS if any(order in lengths for lengths in tree.runs)]
-        self.of_runs = {order: np.zeros((2 + len(_DISCOUNTS), n_blocks, len(rows)), np.float32) for order in used}
-        self.of_chain = []
+        counted = cls(len(rows), [], {order: np.zeros(shape, dtype=np.float32) for order in used})
         history: list[dict[int, np.ndarray]] = []
-        for b in range(n_blocks):
+        for b in range(len(rows.sizes)):
             tree.advance(rows.codes[:, b - 1], history)
             known = rows.known(b)
             before, own, label = rows.codes[known, b - 1], rows.codes[known, b], rows.label[known]
             run, is_own = {order: index[known] for order, index in history[b].items()}, np.ones(len(known), dtype=bool)
             weights = tree.leave_out_weights(b, run, label, own)
-            self.of_chain.append((known, chain.left_out(b, before, label, own, weights[1], is_own)))
+            counted.of_chain.append((known, chain.left_out(b, before, label, own, weights[1], is_own)))
             for order, use, *counts, taken in tree.left_out(b, run, label, own, weights, is_own, _DISCOUNTS):
-                self.of_runs[order][:, b, known[use]] = *counts, *taken
+                counted.of_runs[order][:, b, known[use]] = *counts, *taken
+        return counted
 
-    def by_chain(self, label_weight: float, pooled_weight: float, blocks: np.ndarray | slice) -> np.ndarray:
+    def at(self, blocks: np.ndarray) -> _LeftOut:
+        """Return what is counted in some blocks."""
+        of_runs = {order: counts[:, blocks] for order, counts in self.of_runs.items()}
+        return _LeftOut(self.rows, [self.of_chain[b] for b in blocks], of_runs)
+
+    def by_chain(self, label_weight: float, pooled_weight: float) -> np.ndarray:
         """Return the chain's probabilities of the rows' own codes: (blocks, rows); 1 where the code is unknown."""
-        which = np.arange(len(self.of_chain))[blocks]
-        probability = np.ones((len(which), self.rows), dtype=np.float32)
-        for of_block, b in zip(probability, which, strict=True):
-            known, of_chain = self.of_chain[b]
+        probability = np.ones((len(self.of_chain), self.rows), dtype=np.float32)
+        for of_block, (known, of_chain) in zip(probability, self.of_chain, strict=True):
             of_block[known] = of_chain(label_weight, pooled_weight)
         return probability
 
-    def by_runs(
-        self, probability: np.ndarray, blocks: np.ndarray | slice, order: int, weights: tuple[float, float]
-    ) -> np.ndarray:
+    def by_runs(self, probability: np.ndarray, order: int, weights: tuple[float, float]) -> np.ndarray:
         """Return the probabilities refined by the runs of one length."""
-        count, total, taken = (self.of_runs[order][i, blocks] for i in (0, 1, 2 + _DISCOUNTS.index(weights[1])))
+        count, total, taken = (self.of_runs[order][i] for i in (0, 1, 2 + _DISCOUNTS.index(weights[1])))
         return np.where(total > 0, refined(probability, count, total, taken, weights), probability)
 
-    def score(
-        self,
-        probability: np.ndarray,
-        blocks: np.ndarray | slice,
-        orders: Sequence[int],
-        weights: dict[int, tuple[float, float]],
-    ) -> float:
+    def score(self, probability: np.ndarray, orders: Sequence[int], weights: dict[int, tuple[float, float]]) -> float:
         """Return the log-likelihood of the rows, refined by the runs of these lengths."""
         for order in orders:
-            probability = self.by_runs(probability, blocks, order, weights[order])
+            probability = self.by_runs(probability, order, weights[order])
         return float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64))
 
 

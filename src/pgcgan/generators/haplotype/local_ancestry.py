@@ -50,13 +50,8 @@ def no_admixture(group: np.ndarray) -> AdmixtureHMM:
 def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -> AdmixtureHMM:
     """Fit proportions and switch rates by EM; return `no_admixture` if that explains the rows as well.
 
-    Parameters
-    ----------
-    log_probs : array of float, shape (rows, blocks, groups)
-        Leave-one-out log-probability of each row's code in each block if it is drawn from each group; 0 where the code
-        is unknown.
-    label, group : arrays of int, shapes (rows,) and (labels,)
-        The label of each row, and the group of each label.
+    `log_probs`, (rows, blocks, groups), are the leave-one-out log-probabilities of each row's code if it is drawn from
+    each group; 0 where the code is unknown. `label` is that of each row, and `group` that of each label.
     """
     alone = no_admixture(group)
     proportions, switch_rate = alone.proportions.copy(), alone.switch_rate.copy()

@@ -103,10 +103,7 @@ def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> Know
 def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Return the components on which the two haplotypes of people correlate within labels, at most `MOST_AXES`.
 
-    Parameters
-    ----------
-    scores : array of float, shape (people, 2, components)
-    label : array of int, shape (people,)
+    Scores are (people, 2, components), labels (people,).
     """
     freedom = len(scores) - len(np.unique(label)) - 3
     if freedom < 10:
@@ -123,14 +120,8 @@ def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarr
     """Fit the weights of the codes of one block, (codes, axes), to rows whose ancestry z is known.
 
     Maximises sum over rows of log softmax(offset + z weights^T)[own] - ridge / 2 |weights|², by damped Newton steps;
-    returns 0 where there is no finite solution.
-
-    Parameters
-    ----------
-    offset : array of float32, shape (rows, codes)
-        The code model's log-probabilities of each row, its own contribution left out.
-    own, z : arrays, shapes (rows,) and (rows, axes)
-        The rows' codes, of which -1 is unknown and counts nothing, and their ancestry.
+    returns 0 where there is no finite solution. The offset is the code model's log-probabilities, (rows, codes), of
+    each row left out; of the rows' own codes, -1 is unknown and counts nothing.
     """
     rows = np.flatnonzero(own >= 0)
     offset, own, z = offset[rows], own[rows], z[rows].astype(np.float32)
@@ -203,14 +194,8 @@ def with_loadings(model: CodeModel, rows: CodeRows, known: KnownAncestry) -> Per
 def fit_ancestry(rows: CodeRows, offset: np.ndarray, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
     """Fit loadings and spread by EM (Laplace approximation of each person's z); no axes if there is no finite solution.
 
-    Parameters
-    ----------
-    rows : CodeRows
-        Two of each person.
-    offset : array of float32, shape (codes of all blocks, rows)
-        The code model's log-probabilities of each row, its own contribution left out.
-    scores : array of float, shape (people, axes)
-        Where z starts.
+    People have two rows each. The offset is the code model's log-probabilities of each row left out: float32, shape
+    (codes of all blocks, rows). Scores, (people, axes), are where z starts.
     """
     em = _AncestryEM(rows, offset, scores)
     random = np.random.default_rng(seed)
