@@ -8,7 +8,7 @@ from handmade import small
 from scipy.stats import chi2_contingency
 
 from pgcgan import HaplotypeModel
-from pgcgan.generators.haplotype.nested_labels import own_shares, parents_of
+from pgcgan.generators.haplotype.code_model import own_shares, parents_of
 from pgcgan.genotypes import Genotypes
 
 SITES, CAUSAL = 90, 50

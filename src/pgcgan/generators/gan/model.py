@@ -16,13 +16,12 @@ from ..haplotype import code_model as code_module
 from ..haplotype import exclusive_sites as exclusive_module
 from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks, principal_components
 from ..haplotype.carriers import least_carriers
-from ..haplotype.code_model import CodeModel
+from ..haplotype.code_model import CodeModel, parents_of
 from ..haplotype.code_rows import CodeRows
 from ..haplotype.context_tree import ORDERS
 from ..haplotype.drawing import TrainingComparison, choose_inverse_temperature, rake
 from ..haplotype.exclusive_sites import ExclusiveSites
 from ..haplotype.fitting import fit_code_model
-from ..haplotype.nested_labels import parents_of
 from ..haplotype.person_ancestry import infer_ancestry
 from ..rows import Rows
 from .adversarial import AdversarialModel, flat_weights, load_flat_weights

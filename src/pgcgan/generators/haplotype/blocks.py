@@ -6,7 +6,7 @@ missing state is -1; a row without any usable state in a block has the code -1 t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ import numpy as np
 from ...numerics import carried, principal_axes
 from ..store import Array
 
-UNKNOWN = -1
 MOST_CODES = 32_767  # codes are int16
 _COMPARED_ROWS = 4000
 _COMPONENTS = 64  # looked at for ancestry
@@ -65,15 +64,7 @@ class Blocks:
         """
         codes = np.empty((len(rows), len(self)), dtype=np.int16)
         for b, templates in enumerate(self.templates):
-            part = rows[:, self.edges[b] : self.edges[b + 1]]
-            patterns, inverse = unique_rows(part)
-            mismatches = np.zeros((len(patterns), len(templates)), dtype=np.float32)
-            for state in np.unique(part[part >= 0]):
-                has_state = (patterns == state).astype(np.float32)
-                mismatches += has_state @ (templates != state).T.astype(np.float32)
-            nearest = mismatches.argmin(axis=1).astype(np.int16)
-            nearest[(patterns >= 0).mean(axis=1) < 0.5] = UNKNOWN
-            codes[:, b] = nearest[inverse]
+            codes[:, b] = _nearest(rows[:, self.edges[b] : self.edges[b + 1]], templates)
         return codes
 
     def decode(self, codes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -102,18 +93,15 @@ class Blocks:
         have the same probabilities for the most part: these are stored once (those of the least frequent such code),
         and others by themselves. Of the probabilities of the states, the last is left out: they add up to 1.
         """
-        templates = [t.ravel() for t in self.templates]
         emission = [e[:, :, :-1] for e in self.emission]
         shared = [_shared_emission(t, e) for t, e in zip(self.templates, emission, strict=True)]
-        is_own = [
-            (e != _spread(t, of_states)).any(axis=2)
-            for t, e, of_states in zip(self.templates, emission, shared, strict=True)
-        ]
+        is_own = [(e != _spread(t, s)).any(axis=2) for t, e, s in zip(self.templates, emission, shared, strict=True)]
+        templates = np.concatenate([t.ravel() for t in self.templates])
         states = range(1, self.emission[0].shape[2])
         return {
             "blocks.edges": self.edges.astype(np.int64),
             "blocks.sizes": np.array(self.sizes, dtype=np.int64),
-            "blocks.templates": np.packbits(np.concatenate([np.concatenate(templates) >= k for k in states])),
+            "blocks.templates": np.packbits(np.concatenate([templates >= k for k in states])),
             "blocks.shared_emission": np.concatenate([of_states.ravel() for of_states in shared]),
             "blocks.is_own_emission": np.packbits(np.concatenate([own.ravel() for own in is_own])),
             "blocks.own_emission": np.concatenate([e[own].ravel() for e, own in zip(emission, is_own, strict=True)]),
@@ -126,33 +114,34 @@ class Blocks:
         lengths = np.diff(edges)
         if len(edges) != len(sizes) + 1 or edges[0] != 0 or edges[-1] != n_sites or lengths.min(initial=1) < 1:
             raise ValueError(f"blocks.edges and blocks.sizes do not fit {n_sites} sites")
-        cells = sizes * lengths
-        n_cells = int(cells.sum())
-        bits = {"templates": n_cells * free, "is_own_emission": n_cells}
-        for name, count in bits.items():
-            if len(arrays[f"blocks.{name}"]) != -(-count // 8):
-                raise ValueError(f"blocks.{name} has {len(arrays[f'blocks.{name}'])} bytes; {-(-count // 8)} fit")
-        is_own = np.unpackbits(arrays["blocks.is_own_emission"], count=n_cells).astype(bool)
-        entries = {"shared_emission": n_sites * n_states * free, "own_emission": int(is_own.sum()) * free}
-        for name, count in entries.items():
-            if len(arrays[f"blocks.{name}"]) != count:
-                raise ValueError(f"blocks.{name} has {len(arrays[f'blocks.{name}'])} entries; {count} fit")
+        ends = np.cumsum(sizes * lengths)
+        n_cells = int(ends[-1])
+        is_own = np.unpackbits(arrays["blocks.is_own_emission"])[:n_cells].astype(bool)
+        expected = {
+            "templates": -(-n_cells * free // 8),
+            "is_own_emission": -(-n_cells // 8),
+            "shared_emission": n_sites * n_states * free,
+            "own_emission": int(is_own.sum()) * free,
+        }
+        for name, count in expected.items():
+            stored = arrays[f"blocks.{name}"]
+            if len(stored) != count:
+                unit = "bytes" if stored.dtype == np.uint8 else "entries"
+                raise ValueError(f"blocks.{name} has {len(stored)} {unit}; {count} fit")
         reached = np.unpackbits(arrays["blocks.templates"], count=n_cells * free).reshape(free, n_cells)
         if (reached[1:] > reached[:-1]).any():
             raise ValueError("blocks.templates has dosages of 2 that are not 1 or more")
         shared = arrays["blocks.shared_emission"].reshape(n_sites, n_states, free)
         own = arrays["blocks.own_emission"].reshape(-1, free)
-        ends, own_ends = np.cumsum(cells)[:-1], np.cumsum(np.add.reduceat(is_own, np.cumsum(cells) - cells))[:-1]
-        templates, emission = [], []
-        parts = zip(
-            np.split(reached.sum(axis=0, dtype=np.int8), ends), np.split(is_own, ends), np.split(own, own_ends),
-            strict=True,
-        )  # fmt: skip
-        for b, (of_block, is_own_here, own_here) in enumerate(parts):
+        templates, emission, first = [], [], 0
+        parts = zip(np.split(reached.sum(axis=0, dtype=np.int8), ends[:-1]), np.split(is_own, ends[:-1]), strict=True)
+        for b, (of_block, is_own_here) in enumerate(parts):
             templates.append(of_block.reshape(sizes[b], lengths[b]))
             leading = _spread(templates[b], shared[edges[b] : edges[b + 1]])
-            leading[is_own_here.reshape(sizes[b], lengths[b])] = own_here
+            last = first + int(is_own_here.sum())
+            leading[is_own_here.reshape(sizes[b], lengths[b])] = own[first:last]
             emission.append(np.concatenate([leading, 1 - leading.sum(axis=2, keepdims=True)], axis=2))
+            first = last
         return cls(edges, templates, emission)
 
 
@@ -171,6 +160,17 @@ def _spread(templates: np.ndarray, shared: np.ndarray) -> np.ndarray:
     """Return the shared probabilities of each code: (codes, sites, states - 1)."""
     spread: np.ndarray = shared[np.arange(templates.shape[1]), templates]
     return spread
+
+
+def _nearest(part: np.ndarray, templates: np.ndarray) -> np.ndarray:
+    """Return the codes of rows in one block; see `Blocks.encode`."""
+    patterns, inverse = unique_rows(part)
+    mismatches = np.zeros((len(patterns), len(templates)), dtype=np.float32)
+    for state in np.unique(part[part >= 0]):
+        mismatches += (patterns == state).astype(np.float32) @ (templates != state).T.astype(np.float32)
+    nearest = mismatches.argmin(axis=1).astype(np.int16)
+    nearest[(patterns >= 0).mean(axis=1) < 0.5] = -1
+    return nearest[inverse]
 
 
 def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,70 +210,49 @@ def find_blocks(
         Sites that start a new block (the first site of each contig).
     states : int
         2 for haplotypes, 3 for dosages.
-    min_carriers : int
-        People who must carry a pattern of a block for it to become a template.
-    min_deviations : int
-        Haplotypes of a template that must differ from it at a site for the template to keep their share; smaller shares
-        are those of all templates together.
-    coverage : float
-        Share of the rows that the templates of a block cover at least.
-    max_sites, max_codes : int
-        Most sites and most templates of a block.
+    min_carriers, min_deviations, coverage, max_sites, max_codes
+        As in `HaplotypeModel`.
     label : array of int, shape (rows,), optional
         Label of each row, for the likelihoods.
     """
-    n_sites = rows.shape[1]
-    starts = sorted({0, *breaks})
     label = np.zeros(len(rows), dtype=np.int64) if label is None else label
     edges, templates, emission = [0], [], []
-    for start, end in zip(starts, [*starts[1:], n_sites], strict=True):
-        left = start
+
+    def attempt(length: int) -> np.ndarray | None:
+        found, covered = _templates(rows[:, edges[-1] : edges[-1] + length], person, min_carriers)
+        return found if length == 1 or (covered >= coverage and len(found) <= max_codes) else None
+
+    for end in [*sorted({*breaks} - {0}), rows.shape[1]]:
         length = 16
-        while left < end:
-            length, block_templates = _longest(
-                rows, person, left, min(end - left, max_sites), length, min_carriers, coverage, max_codes
-            )
-            block = _with_emission(rows, left, left + length, block_templates, states, min_deviations)
-            if length > 1 and _sites_predict_better(rows[:, left : left + length], block, states, label):
-                for site in range(left, left + length):
-                    alone, _ = _templates(rows[:, site : site + 1], person, min_carriers)
-                    templates.append(alone)
-                    emission += _with_emission(rows, site, site + 1, alone, states, min_deviations).emission
-                    edges.append(site + 1)
-            else:
-                templates.append(block_templates)
-                emission += block.emission
-                edges.append(left + length)
-            left += length
+        while edges[-1] < end:
+            left = edges[-1]
+            length, of_block = _longest(attempt, min(end - left, max_sites), length)
+            part = rows[:, left : left + length]
+            found = [(part, of_block)]
+            if length > 1 and _sites_predict_better(part[:_COMPARED_ROWS], of_block, states, label[:_COMPARED_ROWS]):
+                sites = np.split(part, length, axis=1)
+                found = [(site, _templates(site, person, min_carriers)[0]) for site in sites]
+            for own_part, own_templates in found:
+                edges.append(edges[-1] + own_part.shape[1])
+                templates.append(own_templates)
+                emission.append(_emission(own_part, own_templates, states, min_deviations))
     return Blocks(np.array(edges), templates, emission)
 
 
-def _with_emission(
-    rows: np.ndarray, left: int, right: int, templates: np.ndarray, states: int, min_deviations: int
-) -> Blocks:
-    """Return one block of these templates, as if its sites were all there are."""
-    part = rows[:, left:right]
-    block = Blocks(np.array([0, right - left]), [templates], [])
-    return Blocks(
-        block.edges, [templates], [_emission(part, block.encode(part)[:, 0], templates, states, min_deviations)]
-    )
-
-
-def _sites_predict_better(part: np.ndarray, block: Blocks, states: int, label: np.ndarray) -> bool:
+def _sites_predict_better(part: np.ndarray, templates: np.ndarray, states: int, label: np.ndarray) -> bool:
     """Compare the leave-one-out likelihoods of rows as codes and as single sites, each given the site before."""
-    part, label = part[:_COMPARED_ROWS], label[:_COMPARED_ROWS]
-    codes = block.encode(part)[:, 0]
+    codes = _nearest(part, templates)
     whole = (part >= 0).all(axis=1) & (codes >= 0)
-    part, label, codes = part[whole], label[whole].astype(np.int64), codes[whole].astype(np.int64)
+    part, label, codes = part[whole].astype(np.int64), label[whole].astype(np.int64), codes[whole].astype(np.int64)
     if len(part) < 2:
         return False
     zero = np.zeros(len(part), dtype=np.int64)
-    score = _left_out(zero, label, codes, len(block.templates[0]))
+    score = _left_out(zero, label, codes, len(templates))
     for j in range(part.shape[1]):
         # what is left to say of the site once the code is known: whether it is as in the template
-        differs = part[:, j] != block.templates[0][codes, j]
+        differs = part[:, j] != templates[codes, j]
         score += _left_out(zero, codes, differs.astype(np.int64), 2)
-        score -= _left_out(part[:, j - 1].astype(np.int64) if j else zero, label, part[:, j].astype(np.int64), states)
+        score -= _left_out(part[:, j - 1] if j else zero, label, part[:, j], states)
     return score < 0
 
 
@@ -294,22 +273,8 @@ def _left_out(before: np.ndarray, group: np.ndarray, value: np.ndarray, values: 
     return float((cell * np.log((cell - 1 + frequency[value_of_cell]) / total)).sum())
 
 
-def _longest(
-    rows: np.ndarray,
-    person: np.ndarray,
-    left: int,
-    limit: int,
-    guess: int,
-    min_carriers: int,
-    coverage: float,
-    max_codes: int,
-) -> tuple[int, np.ndarray]:
-    """Return the longest acceptable block that starts at `left`, and its templates (bracket, then bisect)."""
-
-    def attempt(length: int) -> np.ndarray | None:
-        templates, covered = _templates(rows[:, left : left + length], person, min_carriers)
-        return templates if length == 1 or (covered >= coverage and len(templates) <= max_codes) else None
-
+def _longest(attempt: Callable[[int], np.ndarray | None], limit: int, guess: int) -> tuple[int, np.ndarray]:
+    """Return the longest length that an attempt accepts, and what it returns: bracketed, then bisected."""
     good, bad = 1, limit + 1
     best = attempt(1)
     step = min(guess, limit)
@@ -329,30 +294,25 @@ def _templates(part: np.ndarray, person: np.ndarray, min_carriers: int) -> tuple
     """Return the patterns with enough carriers, most frequent first, and the share of complete rows that have one."""
     complete = (part >= 0).all(axis=1)
     if not complete.any():
-        fallback = np.zeros((1, part.shape[1]), dtype=np.int8)
-        return fallback, 0.0
+        return np.zeros((1, part.shape[1]), dtype=np.int8), 0.0
     patterns, inverse = unique_rows(part[complete])
     counts = np.bincount(inverse, minlength=len(patterns))
-    is_template = carried(inverse, person[complete])[1] >= min_carriers
+    order = np.flatnonzero(carried(inverse, person[complete])[1] >= min_carriers)
     # no template has enough carriers: a longer block would be somebody's own
-    enough = bool(is_template.any())
-    if not enough:
-        is_template[counts.argmax()] = True
-    order = np.flatnonzero(is_template)
-    order = order[np.argsort(-counts[order], kind="stable")]
+    enough = len(order) > 0
+    order = order[np.argsort(-counts[order], kind="stable")] if enough else np.array([counts.argmax()])
     # missing calls say nothing about linkage: the share is one of complete rows, as long as most rows are
     usable = enough and 2 * complete.sum() >= len(part)
     return np.ascontiguousarray(patterns[order]), float(counts[order].sum() / complete.sum()) if usable else 0.0
 
 
-def _emission(
-    part: np.ndarray, codes: np.ndarray, templates: np.ndarray, states: int, min_deviations: int
-) -> np.ndarray:
-    """Return P(state | code) at each site: the states of the rows that have the code.
+def _emission(part: np.ndarray, templates: np.ndarray, states: int, min_deviations: int) -> np.ndarray:
+    """Return P(state | code) at each site, (codes, sites, states): the states of the rows that have the code.
 
     Where fewer rows than `min_deviations` differ from their template, how often rows differ is counted over all such
     templates together: a rare variant stays as frequent as it is, but not on the haplotype of who carries it.
     """
+    codes = _nearest(part, templates)
     known = codes >= 0
     onehot = np.zeros((len(templates), known.sum()), dtype=np.float32)
     onehot[codes[known], np.arange(known.sum())] = 1

@@ -26,7 +26,7 @@ from ...numerics import fill_missing, nearest_distances, roc_auc
 from ...runtime.threads import in_threads
 from ..rows import Rows
 from .blocks import Blocks
-from .code_model import CodeModel, NextCodePredictor
+from .code_model import CodeModel
 from .code_rows import CodeRows
 from .fitting import count_code_model
 
@@ -56,16 +56,8 @@ def choose_run_carriers(
 ) -> int:
     """Return the least number of carriers at which the attack on training people fails, or more make no difference.
 
-    Parameters
-    ----------
-    model : CodeModel
-        Fitted to all people: its weights are used in every turn.
-    blocks : Blocks
-    rows, coded : Rows, CodeRows
-        The training rows, and their codes in these blocks.
-    least : int
-        Tried first.
-    seed : int
+    The weights of the model, which is fitted to all people, are used in every turn. `coded` are the codes of the rows
+    in the blocks; the `least` number is tried first.
     """
     enough, auc = least, nearest_auc(model, blocks, rows, coded, least, seed)
     for carriers in sorted({round(least * step) for step in _STEPS}):
@@ -106,8 +98,17 @@ def nearest_auc(model: CodeModel, blocks: Blocks, rows: Rows, coded: CodeRows, c
         turns += [turn[of_row] != out for out in range(min(_TURNS, len(people)))]
 
     def attacked(counted: np.ndarray, own_random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        predictor = _counted(model, coded.at(counted), carriers)
-        drawn = blocks.decode(_draw(predictor, len(blocks), own_random), own_random)
+        members = coded.at(counted)
+        of_chain, tree = (model.chain.label_weight, model.chain.pooled_weight), model.context_tree
+        trial = count_code_model(members, model.admixture.group, carriers, tree.power, of_chain, tree.weights)
+        predictor = replace(trial, admixture=model.admixture).predictor(members.label)
+        codes = np.empty((len(members), len(blocks)), dtype=np.int64)
+        for b in range(len(blocks)):
+            cumulative = np.exp(predictor.log_probs()).cumsum(axis=1)
+            chosen = own_random.random(len(codes), dtype=np.float32)[:, None] * cumulative[:, -1:]
+            codes[:, b] = np.minimum((cumulative <= chosen).sum(axis=1), cumulative.shape[1] - 1)
+            predictor.observe(codes[:, b])
+        drawn = blocks.decode(codes, own_random)
         score = -nearest_distances(real, drawn[:, sites].astype(np.float32))
         return score[counted], score[~counted]
 
@@ -116,64 +117,34 @@ def nearest_auc(model: CodeModel, blocks: Blocks, rows: Rows, coded: CodeRows, c
     return roc_auc(np.concatenate(members), np.concatenate(others))
 
 
-def _counted(model: CodeModel, coded: CodeRows, carriers: int) -> NextCodePredictor:
-    """Count chain and context tree in some people; return the predictor of as many rows."""
-    counted = count_code_model(
-        coded,
-        model.admixture.group,
-        carriers,
-        power=model.context_tree.power,
-        chain_weights={n: getattr(model.chain, n) for n in ("label_weight", "pooled_weight", "frequency_weight")},
-        run_weights=model.context_tree.weights,
-    )
-    return replace(counted, admixture=model.admixture).predictor(coded.label)
-
-
-def _draw(predictor: NextCodePredictor, blocks: int, random: np.random.Generator) -> np.ndarray:
-    codes = np.empty((len(predictor.label), blocks), dtype=np.int64)
-    for b in range(blocks):
-        cumulative = np.exp(predictor.log_probs()).cumsum(axis=1)
-        chosen = random.random(len(codes), dtype=np.float32)[:, None] * cumulative[:, -1:]
-        codes[:, b] = np.minimum((cumulative <= chosen).sum(axis=1), cumulative.shape[1] - 1)
-        predictor.observe(codes[:, b])
-    return codes
-
-
 # ---- all that is kept, by the informed attack ---------------------------------------------------------------------
 
 
 def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis, seed: int) -> tuple[int, float]:
-    """Return the fewest carriers with which the attack on left-out training people stays within the target.
+    """Return the fewest carriers with which the attack on left-out training people meets the target, and its AUC.
 
-    Parameters
-    ----------
-    rows : Rows
-    least : int
-        Carriers at least.
-    target : float
-        AUC of the attack.
-    synthesise : callable
-        From rows and carriers to the states of as many synthetic rows, of a model fitted with so many carriers.
-    seed : int
-
-    Returns
-    -------
-    tuple of int and float
-        The carriers, and the AUC that the attack reached with them.
+    `synthesise` returns the states of as many synthetic rows as are given, of a model fitted to these with so many
+    carriers.
 
     Raises
     ------
     DataError
         If there are too few people or sites for the attack, or it exceeds the target whatever the carriers.
     """
-    left_out = _left_out(rows, seed)
+    order = np.random.default_rng([seed, 16]).permutation(len(rows.label))
+    order = order[np.argsort(rows.label[order], kind="stable")]
+    left_out = np.zeros(len(order), dtype=bool)
+    left_out[order[:: round(1 / _LEFT_OUT)]] = True  # a part of each label
     enough = min(left_out.sum(), (~left_out).sum()) >= MIN_JUDGED
     if not enough or rows.states.shape[1] < WIDTHS[0]:
         raise DataError(
             f"A target for the membership attack (private) needs at least {round(MIN_JUDGED / _LEFT_OUT)} people and "
             f"{WIDTHS[0]} sites; there are {len(rows.label)} people and {rows.states.shape[1]} sites."
         )
-    members, others = (_part(rows, np.flatnonzero(part)) for part in (~left_out, left_out))
+    members, others = (
+        replace(rows, states=rows.at(rows.of_people(people)), label=rows.label[people])
+        for people in (np.flatnonzero(~left_out), np.flatnonzero(left_out))
+    )
     tried = [least, *(carriers for carriers in CARRIERS if least < carriers <= len(members.label))]
     low, high, reached = 0, len(tried), dict[int, float]()
     while low < high:
@@ -189,29 +160,10 @@ def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis
     return tried[low], reached[low]
 
 
-def _left_out(rows: Rows, seed: int) -> np.ndarray:
-    """Return which people are left out: a part of each label."""
-    order = np.random.default_rng([seed, 16]).permutation(len(rows.label))
-    order = order[np.argsort(rows.label[order], kind="stable")]
-    left_out = np.zeros(len(order), dtype=bool)
-    left_out[order[:: round(1 / _LEFT_OUT)]] = True
-    return left_out
-
-
-def _part(rows: Rows, people: np.ndarray) -> Rows:
-    return replace(rows, states=rows.at(rows.of_people(people)), label=rows.label[people])
-
-
 def informed_auc(members: Rows, others: Rows, synthetic: np.ndarray, seed: int) -> float:
-    """Return the AUC of the informed attack by which synthetic rows tell members from others (attacker *pool*).
+    """Return the AUC of the informed attack by which synthetic rows, (rows, sites), tell members from others.
 
-    A missing call takes the most common state of its site.
-
-    Parameters
-    ----------
-    members, others : Rows
-    synthetic : array of int8, shape (rows, sites)
-    seed : int
+    The attacker is *pool*; a missing call takes the most common state of its site.
     """
     both = np.rint(fill_missing(np.concatenate([members.states, others.states]))).astype(np.int8)
     judged, released = numbered_windows([np.ascontiguousarray(states.T) for states in (both, synthetic)], seed)

@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from .code_rows import CodeRows, table_of
 
 _MOST_TABLE = 2_000_000  # probabilities of a block
-
-
-@dataclass(frozen=True)
-class LeftOutCounts:
-    """Counts without a training row, at the row's own code and over all codes: arrays of float64, shape (rows,).
-
-    Parameters
-    ----------
-    transitions, transitions_of_all : array
-        In the label, after the row's code before: to the row's own code, and to all.
-    pooled, pooled_of_all : array
-        The same in all labels.
-    counts, counts_of_all : array
-        In the label, whatever the code before.
-    frequency : array
-        Of the own code in all labels.
-    products : array
-        The sum over codes of pooled transitions * counts / frequency.
-    """
-
-    transitions: np.ndarray
-    transitions_of_all: np.ndarray
-    pooled: np.ndarray
-    pooled_of_all: np.ndarray
-    counts: np.ndarray
-    counts_of_all: np.ndarray
-    frequency: np.ndarray
-    products: np.ndarray
-
-    def probability(self, label_weight: float, pooled_weight: float) -> np.ndarray:
-        """Return P_l(own code | code before) of a `Chain` with these weights."""
-        a, w = label_weight, pooled_weight
-        prior = (self.pooled + w * self.frequency) * (self.counts + w * self.frequency) / self.frequency
-        prior /= self.products + w * (self.pooled_of_all + self.counts_of_all + w)
-        return (self.transitions + a * prior) / (self.transitions_of_all + a)
+_FREQUENCY_WEIGHTS = (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)  # that are tried
+_FREQUENCY_BLOCKS = 16  # that they are tried on
 
 
 @dataclass(frozen=True)
@@ -64,9 +31,8 @@ class Chain:
     Parameters
     ----------
     transition_counts : list of float32 arrays, shape (labels, codes of block b - 1, codes of block b)
-        Transition counts; entry 0 has one previous code. They count less where longer runs explain them.
+        Entry 0 has one previous code. Transitions count less where longer runs explain them.
     code_counts : list of float32 arrays, shape (labels, codes of block b)
-        Code counts.
     label_weight, pooled_weight : float
         The weights of the shrinkages in P.
     frequency_weight : float
@@ -78,22 +44,17 @@ class Chain:
     label_weight: float
     pooled_weight: float
     frequency_weight: float = 0.0
-    pooled_transition_counts: list[np.ndarray] = field(init=False, repr=False)
-    pooled_code_counts: list[np.ndarray] = field(init=False, repr=False)
     _tables: dict[int, np.ndarray] = field(init=False, repr=False, default_factory=dict)
-    _sums: dict[int, tuple[Any, ...]] = field(init=False, repr=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pooled_transition_counts", [p.sum(axis=0) for p in self.transition_counts])
-        object.__setattr__(self, "pooled_code_counts", [s.sum(axis=0) for s in self.code_counts])
+    @cached_property
+    def pooled_transition_counts(self) -> list[np.ndarray]:
+        """Transition counts of all labels: an array (codes of block b - 1, codes of block b) for each block."""
+        return [counts.sum(axis=0) for counts in self.transition_counts]
 
-    def reweighted(self, **weights: float) -> Chain:
-        """Return the chain with other weights; it shares the counts, which are by far the larger part."""
-        chain = copy.copy(self)
-        object.__setattr__(chain, "_tables", {})
-        for name, weight in weights.items():
-            object.__setattr__(chain, name, weight)
-        return chain
+    @cached_property
+    def pooled_code_counts(self) -> list[np.ndarray]:
+        """Code counts of all labels: an array (codes,) for each block."""
+        return [counts.sum(axis=0) for counts in self.code_counts]
 
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label, shrunk toward the pooled ones with weight `frequency_weight`.
@@ -123,49 +84,39 @@ class Chain:
         return looked_up
 
     def left_out(
-        self, block: int, previous: np.ndarray, label: np.ndarray, own: np.ndarray, weight: np.ndarray, own_label: Any
-    ) -> LeftOutCounts:
-        """Return what is counted without each of some training rows of the block; its codes are known.
+        self, block: int, previous: np.ndarray, label: np.ndarray, own: np.ndarray, weight: np.ndarray,
+        is_own: np.ndarray,
+    ) -> Callable[[float, float], np.ndarray]:  # fmt: skip
+        """Return P_l(own code | previous) of training rows, each left out, as a function of the weights of the chain.
 
-        Parameters
-        ----------
-        block : int
-        previous, label : arrays of int, shape (rows,)
-            As in `log_probs`.
-        own : array of int, shape (rows,)
-            The code of each row.
-        weight : array of float32, shape (rows,)
-            How much the row's code counted after the one before.
-        own_label : array of bool, shape (rows,), or True
-            False where `label` is not the label that the row contributed to.
+        The function takes `label_weight` and `pooled_weight`, and returns float64, shape (rows,). What depends on the
+        counts alone is looked up once: the counts of the rows' own codes, all known, and their sums over all codes.
+        The parameters are those of `log_probs`: `leave_out`, its weight, and `own_label`.
         """
-        known = previous >= 0 if block else np.ones(len(label), dtype=bool)
-        source = np.where(known, previous, 0) if block else np.zeros(len(label), dtype=np.int64)
+        known, source = _known(block, previous)
         in_label, in_all = self.code_counts[block], self.pooled_code_counts[block]
         after, after_in_all = self.transition_counts[block], self.pooled_transition_counts[block]
-        if block not in self._sums:
-            # the sums over all codes that the shrinkages need, so that a row's own code is all that is left to look at
-            total, frequency = float(in_all.sum()), (in_all + 1 / len(in_all)) / float(in_all.sum())
-            both = after_in_all.astype(np.float64) @ (in_label / frequency).T
-            self._sums[block] = total, in_label.sum(axis=1), after.sum(axis=2), after_in_all.sum(axis=1), both
-        total, of_label, of_source, of_source_in_all, both = self._sums[block]
-        less = np.where(known, weight, 0).astype(np.float64)
-        is_own = np.asarray(own_label, dtype=np.float64)
-        common, codes = in_all[own].astype(np.float64), len(in_all)
+        codes, total = len(in_all), float(in_all.sum())
+        less, is_own = np.where(known, weight, 0).astype(np.float64), is_own.astype(np.float64)
+        transitions = np.where(known, after[label, source, own], 0) - less * is_own
+        transitions_of_all = np.where(known, after.sum(axis=2)[label, source], 0) - less * is_own
         before = np.where(known, after_in_all[source, own], 0).astype(np.float64)
-        counted = in_label[label, own].astype(np.float64)
+        pooled, pooled_of_all = before - less, np.where(known, after_in_all.sum(axis=1)[source], 0) - less
+        counted, common = in_label[label, own].astype(np.float64), in_all[own].astype(np.float64)
+        counts, counts_of_all = counted - is_own, in_label.sum(axis=1)[label] - is_own
         frequency = (common - 1 + 1 / codes) / total
-        others = np.where(known, both[source, label], 0) - before * counted * total / (common + 1 / codes)
-        return LeftOutCounts(
-            transitions=np.where(known, after[label, source, own], 0) - less * is_own,
-            transitions_of_all=np.where(known, of_source[label, source], 0) - less * is_own,
-            pooled=before - less,
-            pooled_of_all=np.where(known, of_source_in_all[source], 0) - less,
-            counts=counted - is_own,
-            counts_of_all=of_label[label] - is_own,
-            frequency=frequency,
-            products=others + (before - less) * (counted - is_own) / frequency,
-        )
+        # the sum over codes of pooled * counts / frequency: of all rows, but for the own code
+        products = after_in_all.astype(np.float64) @ (in_label / ((in_all + 1 / codes) / total)).T
+        others = np.where(known, products[source, label], 0) - before * counted * total / (common + 1 / codes)
+        both = others + pooled * counts / frequency
+
+        def probability(label_weight: float, pooled_weight: float) -> np.ndarray:
+            a, w = label_weight, pooled_weight
+            prior = (pooled + w * frequency) * (counts + w * frequency) / frequency
+            prior /= both + w * (pooled_of_all + counts_of_all + w)
+            return np.asarray((transitions + a * prior) / (transitions_of_all + a))
+
+        return probability
 
     def log_probs(
         self,
@@ -181,20 +132,17 @@ class Chain:
         Parameters
         ----------
         block : int
-            The block whose code is predicted.
-        previous, label : array of int, shape (rows,)
+        previous, label : arrays of int, shape (rows,)
             The code of the block before (ignored for block 0; -1 = unknown) and the label of each row.
         leave_out : array of int, shape (rows,), optional
             The code that the row itself contributed to the counts and that is left out of them; -1 for none. A
             training row that is predicted from counts that contain it looks far more likely than an unseen one.
-        leave_out_weight : array of float32, shape (rows,), optional
-            How much the row's code counted after the one before; by default 1.
-        own_label : array of bool, shape (rows,), optional
-            False where `label` is not the label that the row contributed to; by default it is.
+        leave_out_weight, own_label : arrays of float32 and bool, shape (rows,), optional
+            How much the row's code counted after the one before, and whether `label` is the label that the row
+            contributed to; by default 1, and it is.
         """
         transitions, counts = self.transition_counts[block], self.code_counts[block]
-        known = previous >= 0 if block else np.ones(len(label), dtype=bool)
-        source = np.where(known, previous, 0) if block else np.zeros(len(label), dtype=np.int64)
+        known, source = _known(block, previous)
         label_transitions = transitions[label, source] * known[:, None]
         pooled_transitions = self.pooled_transition_counts[block][source] * known[:, None]
         label_counts = counts[label]
@@ -221,11 +169,7 @@ class Chain:
 def fit_chain(rows: CodeRows, share: np.ndarray | None = None) -> Chain:
     """Count transitions and choose the weight of the pooled frequencies by leave-one-out likelihood.
 
-    Parameters
-    ----------
-    rows : CodeRows
-    share : array of float32, shape (rows, blocks), optional
-        What each code counts after the one before; by default 1.
+    `share` is what each code counts after the one before, float32, shape (rows, blocks); by default 1.
     """
     transition_counts = []
     for b, size in enumerate(rows.sizes):
@@ -233,16 +177,21 @@ def fit_chain(rows: CodeRows, share: np.ndarray | None = None) -> Chain:
         columns = rows.label[passing], source, rows.codes[passing, b]
         shape = rows.n_labels, rows.sizes[b - 1] if b else 1, size
         transition_counts.append(table_of(columns, shape, None if share is None else share[passing, b]))
-    some_blocks = np.unique(np.linspace(0, len(rows.sizes) - 1, 16).astype(int)).tolist()
-    first = Chain(transition_counts, rows.counts(), 1.0, 1.0)
-    trials = [first.reweighted(frequency_weight=weight) for weight in (1.0, 3.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)]
-    return max(trials, key=lambda chain: sum(_frequency_likelihood(chain, b) for b in some_blocks))
+    chain = Chain(transition_counts, rows.counts(), 1.0, 1.0)
+    some = np.unique(np.linspace(0, len(rows.sizes) - 1, _FREQUENCY_BLOCKS).astype(int)).tolist()
+    scores = [sum(_frequency_likelihood(chain, b, weight) for b in some) for weight in _FREQUENCY_WEIGHTS]
+    return replace(chain, frequency_weight=_FREQUENCY_WEIGHTS[int(np.argmax(scores))])
 
 
-def _frequency_likelihood(chain: Chain, block: int) -> float:
+def _frequency_likelihood(chain: Chain, block: int, weight: float) -> float:
     """Return the leave-one-out log-likelihood (nats) of all rows' codes under the frequencies of their labels."""
     counts, pooled = chain.code_counts[block], chain.pooled_code_counts[block]
-    others = np.maximum(counts - 1, 0)
     frequency = (np.maximum(pooled - 1, 0) + 1 / len(pooled)) / np.maximum(pooled.sum(), 1)
-    total = np.maximum(counts.sum(axis=1, keepdims=True) - 1, 0) + chain.frequency_weight
-    return float((counts * np.log((others + chain.frequency_weight * frequency) / total)).sum())
+    total = np.maximum(counts.sum(axis=1, keepdims=True) - 1, 0) + weight
+    return float((counts * np.log((np.maximum(counts - 1, 0) + weight * frequency) / total)).sum())
+
+
+def _known(block: int, previous: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether the code before is known, and where it is counted; all rows have the code 0 before the first."""
+    previous = previous if block else np.zeros_like(previous)
+    return previous >= 0, np.maximum(previous, 0)

@@ -3,27 +3,31 @@
 Labels with few people are joined into groups (`fitting`); `chain` predicts a code from the group and the code before;
 `context_tree` refines that by longer runs of codes that several people share; `local_ancestry` lets a label draw
 stretches from the haplotypes of other groups; `NextCodePredictor` puts these three together; `person_ancestry` adds
-what the two haplotypes of a person have in common; `nested_labels` says where labels of several columns differ.
+what the two haplotypes of a person have in common; `own_shares` says where labels of several columns differ.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.stats import chi2
 
+from ...labels import JOIN
 from ..store import Array
 from .chain import Chain
 from .code_rows import ROWS_AT_A_TIME, CodeRows, table_of
-from .context_tree import ORDERS, ContextTree, RunCounts
+from .context_tree import ORDERS, ContextTree, RunCounts, refined
 from .local_ancestry import AdmixtureHMM
-from .nested_labels import own_shares
 from .person_ancestry import PersonAncestry
 
 _OWN_SHARE = 0.9  # of a label's code frequencies, where it belongs to a group; the rest are those of the group
+_SHARE_ROUNDS = 200
+_LEAST_VARIANCE = 0.5  # of the differences beyond chance, in units of the variance of chance
 _LARGEST = float(np.finfo(np.float32).max)
 
 SCHEMA = {
@@ -48,6 +52,8 @@ SCHEMA = {
     "person_ancestry.spread": Array("float32", ("labels", "axes", "axes")),
 }
 
+_COLUMNS = {f"context_tree.{name}": name for name in ("keys", "label_keys", "first", "code", "count", "carriers")}
+
 
 @dataclass(frozen=True)
 class CodeModel:
@@ -65,7 +71,7 @@ class CodeModel:
     label_counts : list of float32 arrays, shape (labels, codes of the block)
         How often each label has each code.
     parent : array of int, shape (labels,), optional
-        Labels of one parent have the same number; by default each is by itself. See `nested_labels`.
+        Labels of one parent have the same number; by default each is by itself. See `own_shares`.
     """
 
     chain: Chain
@@ -88,9 +94,13 @@ class CodeModel:
     @cached_property
     def own_share(self) -> np.ndarray:
         """How probable it is that labels of one parent differ at each block: float32, shape (blocks,)."""
-        return (
-            np.ones(len(self.sizes), np.float32) if self.parent is None else own_shares(self.label_counts, self.parent)
-        )
+        return own_shares(self.label_counts, np.arange(self.n_labels) if self.parent is None else self.parent)
+
+    @cached_property
+    def is_grouped(self) -> np.ndarray:
+        """Whether each label belongs to a group of several: bool, shape (labels,)."""
+        is_grouped: np.ndarray = np.bincount(self.admixture.group)[self.admixture.group] > 1
+        return is_grouped
 
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label: float32, shape (labels, codes).
@@ -98,75 +108,63 @@ class CodeModel:
         Those of a label in a group of several are for the most part its own, so that it stays what it is; where labels
         differ from their siblings by chance alone, they are those of all siblings.
         """
-        group, counts = self.admixture.group, self.label_counts[block]
-        of_group = self.chain.label_frequency(block)[group]
-        is_alone = np.bincount(group)[group] == 1
-        own = np.where(is_alone[:, None], of_group, own_frequency(counts, of_group))
+        counts, of_group = self.label_counts[block], self.chain.label_frequency(block)[self.admixture.group]
+        own = np.where(self.is_grouped[:, None], own_frequency(counts, of_group), of_group)
         share = self.own_share[block]
         if self.parent is None or share == 1:
             return own
-        of_parent = np.stack([counts[self.parent == k].sum(axis=0) for k in range(int(self.parent.max()) + 1)])
+        of_parent = _by_group(counts, self.parent)
         pooled = (counts.sum(axis=0) + 1 / counts.shape[1]) / (counts.sum() + 1)
         of_siblings = ((of_parent + pooled) / (of_parent.sum(axis=1, keepdims=True) + 1))[self.parent]
         return np.asarray(share * own + (1 - share) * of_siblings, dtype=np.float32)
 
-    def is_grouped(self, label: int) -> bool:
-        """Return whether a label belongs to a group of several."""
-        group = self.admixture.group
-        return bool((group == group[label]).sum() > 1)
-
     def predictor(self, label: np.ndarray) -> NextCodePredictor:
         """Return what predicts the codes of rows of these labels, block by block."""
-        return NextCodePredictor(self.chain, self.context_tree, self.admixture, label)
+        return NextCodePredictor(self, label)
 
-    def left_out_log_probs(self, rows: CodeRows) -> Iterator[tuple[slice, int, np.ndarray]]:
-        """Yield log P of the codes of a block in some training rows, each left out of the counts; part by part.
+    def left_out_log_probs(self, rows: CodeRows, *, by_group: bool = False) -> Iterator[tuple[slice, int, np.ndarray]]:
+        """Yield log P of the codes of each block in training rows, each left out of the counts, part by part.
 
-        Returns
-        -------
-        iterator of tuples
-            Which rows; the block; and float32, shape (rows of the part, codes of the block).
+        Yields which rows, the block, and log P: float32, shape (rows of the part, codes of the block); or that of the
+        rows' own codes by the group they may be drawn from, shape (rows of the part, groups).
         """
-        for first in range(0, len(rows), ROWS_AT_A_TIME):
-            part = slice(first, first + ROWS_AT_A_TIME)
+        at_a_time = max(1, ROWS_AT_A_TIME // (self.admixture.proportions.shape[1] if by_group else 1))
+        for first in range(0, len(rows), at_a_time):
+            part = slice(first, first + at_a_time)
             predictor = self.predictor(rows.label[part])
-            for b in range(len(self.sizes)):
-                yield part, b, predictor.log_probs(rows.codes[part, b])
-                predictor.observe(rows.codes[part, b])
+            for b, codes in enumerate(rows.codes[part].T):
+                yield part, b, predictor.log_probs_by_group(codes) if by_group else predictor.log_probs(codes)
+                predictor.observe(codes)
 
     def without_rare_transitions(self, rows: CodeRows, least: int) -> CodeModel:
-        """Return the model without what few training rows have done: it happens as often as chance has it.
+        """Return the model without what fewer training rows have done: it happens as often as chance has it.
 
-        Parameters
-        ----------
-        rows : CodeRows
-        least : int
-            Rows that must pass from a code to the next for the chain to count it; after a run, rows of the label.
+        So many rows must pass from a code to the next for the chain to count it; after a run, rows of the label.
         """
         transitions = []
         for b, counts in enumerate(self.chain.transition_counts):
             passing, source = rows.transitions(b)
             passed = table_of((source, rows.codes[passing, b]), counts.shape[1:])
             transitions.append(np.where(passed >= least, counts, np.float32(0)))
-        chain = replace(self.chain, transition_counts=transitions)
-        runs = [
-            {order: replace(of, count=np.where(of.count >= least, of.count, np.float32(0)))
-             for order, of in lengths.items()}
-            for lengths in self.context_tree.runs
-        ]  # fmt: skip
-        return replace(self, chain=chain, context_tree=replace(self.context_tree, runs=runs))
+
+        def frequent(runs: RunCounts) -> RunCounts:
+            return replace(runs, count=np.where(runs.count >= least, runs.count, np.float32(0)))
+
+        runs = [{order: frequent(of) for order, of in lengths.items()} for lengths in self.context_tree.runs]
+        chain, tree = replace(self.chain, transition_counts=transitions), replace(self.context_tree, runs=runs)
+        return replace(self, chain=chain, context_tree=tree)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the model as arrays for a file; `SCHEMA` says what they are, `from_arrays` takes them back."""
         counts = np.concatenate([transitions.ravel() for transitions in self.chain.transition_counts])
         used = np.flatnonzero(counts)
-        table, columns = [], []
-        for b, lengths in enumerate(self.context_tree.runs):
-            for order, runs in lengths.items():
-                table.append((b, order, runs.others, len(runs.keys), len(runs.label_keys), len(runs.code)))
-                columns.append((runs.keys, runs.label_keys, runs.first, runs.code, runs.count, runs.carriers))
-        named = zip(_COLUMNS, zip(*columns, strict=True) if columns else [()] * len(_COLUMNS), strict=True)
         chain, tree = self.chain, self.context_tree
+        runs = [(b, order, of) for b, lengths in enumerate(tree.runs) for order, of in lengths.items()]
+        table = [(b, order, of.others, len(of.keys), len(of.label_keys), len(of.code)) for b, order, of in runs]
+        columns = {
+            name: np.concatenate([np.empty(0, SCHEMA[name].dtype), *(getattr(of, column) for _, _, of in runs)])
+            for name, column in _COLUMNS.items()
+        }
         return {
             "chain.used": used,
             "chain.counts": counts[used],
@@ -177,13 +175,12 @@ class CodeModel:
             "context_tree.min_carriers": np.array(tree.min_carriers),
             "context_tree.power": np.array(tree.power),
             "context_tree.table": np.array(table, dtype=np.int64).reshape(-1, 6),
-            **{f"context_tree.{name}": np.concatenate([*parts, np.empty(0, kind)], dtype=kind)
-               for (name, kind), parts in named},
+            **columns,
             "local_ancestry.proportions": self.admixture.proportions,
             "local_ancestry.switch_rate": self.admixture.switch_rate,
             "person_ancestry.loadings": np.concatenate(self.ancestry.loadings),
             "person_ancestry.spread": self.ancestry.spread,
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_arrays(
@@ -191,50 +188,35 @@ class CodeModel:
     ) -> CodeModel:
         """Return the model whose `arrays` these are, checked against `SCHEMA` before, with this `parent`.
 
-        Raises
-        ------
-        ValueError
-            If the arrays do not fit together.
+        Raise ValueError if they do not fit together.
         """
         group, n_groups = arrays["labels.group"], arrays["local_ancestry.proportions"].shape[1]
         if not np.array_equal(np.unique(group), np.arange(n_groups)):
             raise ValueError(f"labels.group does not number {n_groups} groups")
         shapes = [(n_groups, i, j) for i, j in zip([1, *sizes[:-1]], sizes, strict=True)]
-        n_transitions = sum(a * b * c for a, b, c in shapes)
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        n_transitions = int(ends[-1])
         used = arrays["chain.used"]
         if len(used) and (int(used[-1]) >= n_transitions or (np.diff(used) <= 0).any()):
             raise ValueError(f"chain.used does not point at {n_transitions} transitions, one after the other")
         passed = np.zeros(n_transitions, dtype=np.float32)
         passed[used] = arrays["chain.counts"]
-        transitions = np.split(passed, np.cumsum([a * b * c for a, b, c in shapes])[:-1])
-        of_labels = _cut(arrays, "labels.codes", [n_labels * k for k in sizes])
-        counts = [part.reshape(n_labels, -1) for part in of_labels]
+        transitions = np.split(passed, ends[:-1])
+        counts = [part.reshape(n_labels, -1) for part in _cut(arrays, "labels.codes", [n_labels * k for k in sizes])]
         chain = Chain(
             [part.reshape(shape) for part, shape in zip(transitions, shapes, strict=True)],
             [_by_group(part, group) for part in counts],
             *arrays["chain.weights"].tolist(),
         )
         admixture = AdmixtureHMM(arrays["local_ancestry.proportions"], arrays["local_ancestry.switch_rate"], group)
-        loadings = _cut(arrays, "person_ancestry.loadings", sizes)
-        ancestry = PersonAncestry(loadings, arrays["person_ancestry.spread"])
+        ancestry = PersonAncestry(_cut(arrays, "person_ancestry.loadings", sizes), arrays["person_ancestry.spread"])
         return cls(chain, _tree_of(arrays, sizes, n_groups), admixture, ancestry, counts, parent=parent)
 
 
-_COLUMNS = (
-    ("keys", np.int64), ("label_keys", np.int64), ("first", np.int64),
-    ("code", np.int32), ("count", np.float32), ("carriers", np.int32),
-)  # fmt: skip
-
-
 def own_frequency(counts: np.ndarray, of_group: np.ndarray) -> np.ndarray:
-    """Return the code frequencies of labels in groups of several: float32, shape (rows, codes).
+    """Return the code frequencies of labels in groups, given their counts and those of the group: (rows, codes).
 
     Nine tenths are their own; the likelihood alone would leave less, and what sets a label apart would be lost.
-
-    Parameters
-    ----------
-    counts, of_group : arrays, shape (rows, codes)
-        Counts of the label, and the frequencies of its group.
     """
     total = counts.sum(axis=1, keepdims=True)
     weight = (1 / _OWN_SHARE - 1) * total + 1e-3
@@ -250,8 +232,9 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_groups: i
     """Return the context tree of arrays; raise ValueError if they do not fit together."""
     table = arrays["context_tree.table"]
     _check_table(table[:, :2].tolist(), len(sizes))
-    lengths = {"keys": table[:, 3], "label_keys": table[:, 4], "first": table[:, 4] + 1, "carriers": table[:, 4]}
-    columns = [_cut(arrays, f"context_tree.{name}", lengths.get(name, table[:, 5])) for name, _ in _COLUMNS]
+    n_runs, n_contexts, n_entries = table[:, 3], table[:, 4], table[:, 5]
+    lengths = n_runs, n_contexts, n_contexts + 1, n_entries, n_entries, n_contexts
+    columns = [_cut(arrays, name, of_column) for name, of_column in zip(_COLUMNS, lengths, strict=True)]
     runs: list[dict[int, RunCounts]] = [{} for _ in sizes]
     for (block, order, others, _, _, _), parts in zip(table.tolist(), zip(*columns, strict=True), strict=True):
         keys, label_keys, first, code, count, carriers = parts
@@ -260,10 +243,8 @@ def _tree_of(arrays: Mapping[str, np.ndarray], sizes: Sequence[int], n_groups: i
         if len(code) and code.max() >= sizes[block]:
             raise ValueError(f"context_tree.code has codes that block {block} does not have")
         runs[block][order] = RunCounts(keys, others, label_keys, n_groups, first, code, count, carriers)
-    weights = {
-        order: (float(a), float(d)) for order, (a, d) in zip(ORDERS, arrays["context_tree.weights"], strict=True)
-    }
-    return ContextTree(runs, weights, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]))
+    weights = dict(zip(ORDERS, map(tuple, arrays["context_tree.weights"].tolist()), strict=True))
+    return ContextTree(runs, int(arrays["context_tree.min_carriers"]), float(arrays["context_tree.power"]), weights)
 
 
 def _check_table(rows: Sequence[tuple[int, int]], blocks: int) -> None:
@@ -288,69 +269,70 @@ def _cut(arrays: Mapping[str, np.ndarray], name: str, lengths: Sequence[int] | n
 
 
 class NextCodePredictor:
-    """Rows of given labels, block by block: `log_probs` predicts the next code, `observe` takes the code that came.
+    """Rows of given labels, (rows,), block by block: `log_probs` predicts the next code, `observe` takes what came."""
 
-    Parameters
-    ----------
-    chain : Chain
-    context_tree : ContextTree
-        Refines the chain.
-    admixture : AdmixtureHMM
-    label : array of int, shape (rows,)
-    """
-
-    def __init__(self, chain: Chain, context_tree: ContextTree, admixture: AdmixtureHMM, label: np.ndarray):
+    def __init__(self, model: CodeModel, label: np.ndarray):
         self.label = np.asarray(label, dtype=np.int64)
-        self._chain, self._context_tree, self._admixture = chain, context_tree, admixture
+        self._chain, self._context_tree, self._admixture = model.chain, model.context_tree, model.admixture
         self._last = np.zeros(len(label), dtype=np.int64)
         self._runs: list[dict[int, np.ndarray]] = []
         # the groups that each row may be drawn from here, row by row, and their probabilities given the codes so far
-        self._state = admixture.proportions[self.label]
+        self._state = self._admixture.proportions[self.label]
         self._row, self._source = np.nonzero(self._state)
         self._predicted: tuple[np.ndarray, np.ndarray] | None = None
-        context_tree.advance(self._last, self._runs)
+        self._context_tree.advance(self._last, self._runs)
 
     def log_probs(self, leave_out: np.ndarray | None = None) -> np.ndarray:
-        """Return log P(·) for the next block: float32, shape (rows, codes of the block).
-
-        Parameters
-        ----------
-        leave_out : array of int, shape (rows,), optional
-            See `Chain.log_probs`.
-        """
-        probability, which = self._by_source(leave_out)
+        """Return log P(·) for the next block: float32, shape (rows, codes); `leave_out` as in `Chain.log_probs`."""
+        block, row, source = len(self._runs) - 1, self._row, self._source
+        if leave_out is None:  # rows with the same longest run have the same prediction from the same source
+            longest = self._last + 1
+            for i, index in enumerate(self._runs[-1].values()):
+                longest = np.where(index >= 0, (i + 1 << 40) + index, longest) if i else longest
+            same = np.unique(longest, return_inverse=True)[1][row] * self._state.shape[1] + source
+            _, first, which = np.unique(same, return_index=True, return_inverse=True)
+            row, source = row[first], source[first]
+            probability = self._chain.probabilities(block, self._last[row], source)
+            probability = self._context_tree.refine(block, probability, self._runs_of(row), source)
+        else:
+            which, own, (weights, is_own) = np.arange(len(row)), leave_out[row], self._weights(leave_out, row, source)
+            log_probs = self._chain.log_probs(block, self._last[row], source, own, weights[1], is_own)
+            without = own, weights, is_own
+            probability = self._context_tree.refine(block, np.exp(log_probs), self._runs_of(row), source, without)
         weight = self._state[self._row, self._source]
-        first = np.searchsorted(self._row, np.arange(len(self.label) + 1))
-        mixed = csr_array((weight, which, first), shape=(len(self.label), len(probability))) @ probability
+        start = np.searchsorted(self._row, np.arange(len(self.label) + 1))
+        mixed = csr_array((weight, which, start), shape=(len(self.label), len(probability))) @ probability
         self._predicted = probability, which
         return np.log(np.maximum(mixed, 1e-12), dtype=np.float32)
 
     def log_probs_by_group(self, codes: np.ndarray) -> np.ndarray:
-        """Return log P of the next code of training rows if it is drawn from each of their possible groups.
+        """Return log P of the codes of training rows, left out, if drawn from each group: float32, (rows, groups).
 
-        Parameters
-        ----------
-        codes : array of int, shape (rows,)
-            The codes, which are left out of the counts; -1 = unknown.
-
-        Returns
-        -------
-        array of float32, shape (rows, groups)
-            0 where the code is unknown, or the row is never drawn from the group.
+        It is 0 where the code is unknown (-1), or the row is never drawn from the group.
         """
         known = codes[self._row] >= 0
-        row, source = self._row[known], self._source[known]
-        block, run, own_group = len(self._runs) - 1, self._runs[-1], self._admixture.group[self.label]
-        weights = self._context_tree.leave_out_weights(block, run, own_group, codes)
-        weights = {order: weight[row] for order, weight in weights.items()}
-        own, is_own = codes[row], source == own_group[row]
-        left_out = self._chain.left_out(block, self._last[row], source, own, weights[1], is_own)
-        probability = left_out.probability(self._chain.label_weight, self._chain.pooled_weight)
-        run_of = {order: index[row] for order, index in run.items()}
-        probability = self._context_tree.refine_own(block, probability, run_of, source, own, weights, is_own)
+        block, row, source = len(self._runs) - 1, self._row[known], self._source[known]
+        own, (weights, is_own) = codes[row], self._weights(codes, row, source)
+        of_chain = self._chain.left_out(block, self._last[row], source, own, weights[1], is_own)
+        probability = of_chain(self._chain.label_weight, self._chain.pooled_weight)
+        of_runs = self._context_tree.left_out(block, self._runs_of(row), source, own, weights, is_own)
+        for order, rows, count, total, (taken,) in of_runs:
+            probability[rows] = refined(probability[rows], count, total, taken, self._context_tree.weights[order])
         log_probs = np.zeros_like(self._state)
         log_probs[row, source] = np.log(np.maximum(probability, 1e-12))
         return log_probs
+
+    def _runs_of(self, row: np.ndarray) -> dict[int, np.ndarray]:
+        """Return the runs before the next block of some rows."""
+        return {order: run[row] for order, run in self._runs[-1].items()}
+
+    def _weights(
+        self, codes: np.ndarray, row: np.ndarray, source: np.ndarray
+    ) -> tuple[dict[int, np.ndarray], np.ndarray]:
+        """Return how much the codes of training rows count after their runs, and whether a source is their group."""
+        own_group = self._admixture.group[self.label]
+        weights = self._context_tree.leave_out_weights(len(self._runs) - 1, self._runs[-1], own_group, codes)
+        return {order: weight[row] for order, weight in weights.items()}, source == own_group[row]
 
     def observe(self, codes: np.ndarray) -> None:
         """Take the codes of the block, shape (rows,); -1 = unknown."""
@@ -362,50 +344,72 @@ class NextCodePredictor:
                 factor = probability[which, np.maximum(code, 0)]
                 self._state[self._row, self._source] *= np.where(code >= 0, factor, 1)
                 self._state /= np.maximum(self._state.sum(axis=1, keepdims=True), 1e-30)
-            self._state = self._admixture.next_state(self._state, self.label)
+            switch = self._admixture.switch_rate[self.label][:, None]
+            self._state = (1 - switch) * self._state + switch * self._admixture.proportions[self.label]
         self._predicted = None
         if len(self._runs) < len(self._context_tree.runs):
             self._context_tree.advance(self._last, self._runs)
 
     def restart(self, begins: np.ndarray, label: np.ndarray) -> None:
-        """Change the labels of rows, each at the beginning of a new stretch of haplotype.
+        """Change the labels of all rows, (rows,), where a new stretch of haplotype begins, (rows,).
 
-        Parameters
-        ----------
-        begins : array of bool, shape (rows,)
-            Where a stretch begins. The code before it has to be observed as unknown, so that nothing is predicted from
-            the stretch before.
-        label : array of int, shape (rows,)
-            Of all rows from here on.
+        The code before has to be observed as unknown there, so that nothing is predicted from the stretch before.
         """
         self.label = np.asarray(label, dtype=np.int64)
         proportions = self._admixture.proportions[self.label]
         self._state = np.where(begins[:, None], proportions, self._state)
         self._row, self._source = np.nonzero(proportions)
 
-    def _by_source(self, leave_out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return distinct distributions (predictions, codes), and which of them each row has from each source."""
-        block, run, last = len(self._runs) - 1, self._runs[-1], self._last
-        if leave_out is None:  # rows with the same longest run have the same prediction from the same source
-            longest = last + 1
-            for i, index in enumerate(run.values()):
-                longest = np.where(index >= 0, (i + 1 << 40) + index, longest) if i else longest
-            _, same = np.unique(longest, return_inverse=True)
-            _, first, which = np.unique(
-                same[self._row] * self._state.shape[1] + self._source,
-                return_index=True,
-                return_inverse=True,
-            )
-        else:
-            first = which = np.arange(len(self._row))
-        row, source = self._row[first], self._source[first]
-        run_of = {order: index[row] for order, index in run.items()}
-        if leave_out is None:
-            probability = self._chain.probabilities(block, last[row], source)
-            return self._context_tree.refine(block, probability, run_of, source), which
-        own_group = self._admixture.group[self.label]
-        weights = self._context_tree.leave_out_weights(block, run, own_group, leave_out)
-        weights = {order: weight[row] for order, weight in weights.items()}
-        codes, is_own = leave_out[row], source == own_group[row]
-        probability = np.exp(self._chain.log_probs(block, last[row], source, codes, weights[1], is_own))
-        return self._context_tree.refine(block, probability, run_of, source, codes, weights, is_own), which
+
+# ---- labels of several columns -------------------------------------------------------------------------------------
+
+
+def parents_of(names: Sequence[str], columns: int) -> np.ndarray:
+    """Return which labels agree in all of so many columns but the last, as equal numbers: int, shape (labels,).
+
+    With one column, every label is by itself.
+    """
+    of_label = [name.rsplit(JOIN, 1)[0] if columns > 1 else name for name in names]
+    return np.unique(of_label, return_inverse=True)[1]
+
+
+def own_shares(label_counts: Sequence[np.ndarray], parent: np.ndarray) -> np.ndarray:
+    """Return how probable it is that labels of one parent differ beyond chance: float32, shape (blocks,).
+
+    With `label=("super_pop", "status")` the cases and controls of a population come from the same people. Their code
+    frequencies differ by chance at every block, by who happened to be sampled, and beyond chance at few. A model that
+    learned the former would make synthetic cases and controls that differ everywhere: a test at each site would find
+    more than it should. So `CodeModel.label_frequency` takes the frequencies of the parent, the label without its last
+    column, at the others.
+
+    Chi-squared of the codes of labels with the same parent, added up over parents, is a mixture: where they differ by
+    chance it follows its distribution, elsewhere that distribution stretched by a factor. Share and factor are fitted
+    to all blocks (expectation-maximisation), and the probability is that of the second part given the block's value; 1
+    where no parent has two labels. Counts are (labels, codes) for each block, and parents (labels,).
+    """
+    statistic, freedom = np.zeros((2, len(label_counts)))
+    for of_parent in (parent == k for k in np.unique(parent)):
+        for b, counts in enumerate(label_counts):
+            table = counts[of_parent].astype(np.float64)
+            table = table[table.any(axis=1)][:, table.any(axis=0)]
+            expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / max(table.sum(), 1)
+            statistic[b] += ((table - expected) ** 2 / expected).sum()
+            freedom[b] += max(0, table.shape[0] - 1) * max(0, table.shape[1] - 1)
+    tested = freedom > 0
+    shares = np.ones(len(label_counts), dtype=np.float32)
+    if tested.any():
+        shares[tested] = _probability_of_difference(statistic[tested], freedom[tested])
+    return shares
+
+
+def _probability_of_difference(statistic: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Return the probability of the second part of the mixture for each block: (blocks,)."""
+    share, variance = 0.5, 1.0
+    by_chance = chi2.logpdf(statistic, freedom)
+    for _ in range(_SHARE_ROUNDS):
+        beyond = chi2.logpdf(statistic / (1 + variance), freedom) - np.log1p(variance)
+        odds = np.log(share) - np.log1p(-share) + beyond - by_chance
+        probability = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
+        share = float(np.clip(probability.mean(), 1e-6, 1 - 1e-6))
+        variance = max(_LEAST_VARIANCE, float(probability @ statistic / max(probability @ freedom, 1e-9)) - 1)
+    return probability

@@ -80,23 +80,14 @@ class CodeRows:
 
     def counts(self) -> list[np.ndarray]:
         """Return how often each label has each code: a float32 array (labels, codes) for each block."""
-        counts = []
-        for b, size in enumerate(self.sizes):
-            rows = self.known(b)
-            counts.append(table_of((self.label[rows], self.codes[rows, b]), (self.n_labels, size)))
-        return counts
+        known = ((b, size, self.known(b)) for b, size in enumerate(self.sizes))
+        return [table_of((self.label[rows], self.codes[rows, b]), (self.n_labels, size)) for b, size, rows in known]
 
 
 def table_of(columns: tuple[np.ndarray, ...], shape: tuple[int, ...], weights: np.ndarray | None = None) -> np.ndarray:
-    """Return how often each combination of values occurs: a float32 array of `shape`.
+    """Return how often each combination of values occurs: a float32 array of `shape`, whose axes are the columns.
 
-    Parameters
-    ----------
-    columns : tuple of arrays of int, shape (rows,)
-        One for each axis of the table.
-    shape : tuple of int
-    weights : array of float, shape (rows,), optional
-        How much each row counts; by default 1.
+    Columns and weights, which are 1 by default, have the shape (rows,).
     """
     cells = np.ravel_multi_index(columns, shape)
     return np.bincount(cells, weights, minlength=math.prod(shape)).reshape(shape).astype(np.float32)

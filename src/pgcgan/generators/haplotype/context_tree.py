@@ -12,8 +12,8 @@ labels reach a label through local ancestry alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,14 +35,11 @@ class RunCounts:
     ----------
     keys : array of int64, shape (runs,), sorted
         A run, whatever its label, as `part * others + other`: its later and its earlier half by their numbers among
-        the runs of half the length.
-    others : int
-        How many different `other` there are.
+        the runs of half the length; there are so many `others`.
     label_keys : array of int64, shape (contexts,), sorted
-        A context: a run within a label, as `run * labels + label`.
-    labels : int
+        A context: a run within one of so many `labels`, as `run * labels + label`.
     first : array of int64, shape (contexts + 1,)
-        Case r was followed by the codes `code[first[r]:first[r + 1]]`, which count `count` times each.
+        Context r was followed by the codes `code[first[r]:first[r + 1]]`, which count `count` times each.
     code : array of int32
     count : array of float32
     carriers : array of int32, shape (contexts,)
@@ -58,29 +55,13 @@ class RunCounts:
     count: np.ndarray
     carriers: np.ndarray
 
-    def shared_by(self, labels: int) -> RunCounts:
-        """Return runs that were counted without labels as those of each of several labels."""
-        context = np.repeat(np.arange(len(self.label_keys)), labels)
-        length = np.diff(self.first)[context]
-        first = np.concatenate([[0], np.cumsum(length)])
-        entry = np.repeat(self.first[context] - first[:-1], length) + np.arange(first[-1])
-        return replace(
-            self,
-            label_keys=self.label_keys[context] * labels + np.tile(np.arange(labels), len(self.label_keys)),
-            labels=labels,
-            first=first,
-            code=self.code[entry],
-            count=self.count[entry],
-            carriers=self.carriers[context],
-        )
-
     def find(self, part: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Return the number of each run, given its parts; -1 where it is not kept."""
-        return _index_of(self.keys, part, other, self.others)
+        """Return the number of each run, given its later and its earlier half; -1 where it is not kept."""
+        return np.where((part >= 0) & (other >= 0), _place(self.keys, part * self.others + other), -1)
 
-    def context_id(self, run: np.ndarray, label: np.ndarray) -> np.ndarray:
+    def context_of(self, run: np.ndarray, label: np.ndarray) -> np.ndarray:
         """Return the number of the context of each run and label; -1 where there is none."""
-        return _index_of(self.label_keys, run, label, self.labels)
+        return _place(self.label_keys, run * self.labels + label)
 
     def counts(self, context: np.ndarray, codes: int) -> np.ndarray:
         """Return how often each code follows each context: float32, shape (rows, codes)."""
@@ -92,64 +73,41 @@ class RunCounts:
         return counts
 
     @cached_property
-    def _entries(self) -> tuple[int, np.ndarray]:
-        """A number that is above all codes, and the sorted pairs `context * number + code` that `count` counts."""
+    def _entries(self) -> tuple[int, np.ndarray, np.ndarray]:
+        """A number above all codes; the sorted pairs `context * number + code`; and `count`, with 0 for no pair."""
         number = int(self.code.max(initial=0)) + 1
-        return number, np.repeat(np.arange(len(self.label_keys)), np.diff(self.first)) * number + self.code
+        pairs = np.repeat(np.arange(len(self.label_keys)), np.diff(self.first)) * number + self.code
+        return number, pairs, np.append(self.count, np.float32(0))
 
     def count_of(self, context: np.ndarray, code: np.ndarray) -> np.ndarray:
         """Return how often a code follows a context: float32, shape (rows,)."""
-        number, entries = self._entries
-        return np.where(code < number, _looked_up(entries, self.count, context * number + code), np.float32(0))
+        number, pairs, count = self._entries
+        return count[np.where(code < number, _place(pairs, context * number + code), -1)]
 
-    def left_out(
-        self, context: np.ndarray, code: np.ndarray, weight: np.ndarray, discounts: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """Return what follows contexts without some training rows.
-
-        Parameters
-        ----------
-        context, code : arrays of int, shape (rows,)
-            The context and the code of each row.
-        weight : array of float32, shape (rows,)
-            How much the row counts.
-        discounts : sequence of float
-
-        Returns
-        -------
-        count, total : arrays of float, shape (rows,)
-            Of the row's code, and of all codes.
-        taken : list of arrays of float, shape (rows,)
-            The sum of min(count, discount) over all codes, for each discount.
-        """
-        before = self.count_of(context, code)
-        count = before - weight
-        taken = [
-            self._sum(discount)[context] - np.minimum(before, discount) + np.minimum(count, discount)
-            for discount in discounts
-        ]
-        return count, self._sum(np.inf)[context] - weight, taken
-
-    def _sum(self, discount: float) -> np.ndarray:
+    def sum_up_to(self, discount: float) -> np.ndarray:
         """Return the sum of min(count, discount) over the codes of each context: float64, shape (contexts,)."""
         up_to = np.concatenate([[0], np.cumsum(np.minimum(self.count, discount), dtype=np.float64)])
         return up_to[self.first[1:]] - up_to[self.first[:-1]]
 
 
-def _looked_up(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the value of each wanted key, 0 where it is not among the sorted keys."""
+def _place(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return where sorted keys have each wanted one; -1 where they have not."""
     if not len(keys):
-        return np.zeros(len(wanted), dtype=values.dtype)
+        return np.full(len(wanted), -1, dtype=np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, values[at], values.dtype.type(0))
+    return np.where(keys[at] == wanted, at, -1)
 
 
-def _index_of(keys: np.ndarray, part: np.ndarray, other: np.ndarray, others: int) -> np.ndarray:
-    if not len(keys):
-        return np.full(len(part), -1, dtype=np.int64)
-    key = part * others + other
-    at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
-    return np.where((part >= 0) & (other >= 0) & (keys[at] == key), at, -1)
+def refined(
+    probability: np.ndarray, count: np.ndarray, total: np.ndarray, taken: np.ndarray, weights: tuple[float, float]
+) -> np.ndarray:
+    """Return probabilities that shorter runs give, refined by what follows a run; see `ContextTree.weights`.
+
+    `count` is that of the code, `total` that of all codes, and `taken` the sum of min(count, discount) over all codes.
+    """
+    concentration, discount = weights
+    more = np.maximum(count - np.float32(discount), 0)
+    return np.asarray((more + (concentration + taken) * probability) / (total + concentration))
 
 
 @dataclass(frozen=True)
@@ -159,29 +117,24 @@ class ContextTree:
     Parameters
     ----------
     runs : list (blocks) of dicts {length: RunCounts}
-    weights : dict {length: (concentration, discount)}
-        Of the counts n after a run, k are of a code to which shorter runs give the probability p. With the run, it is
-        (k - min(k, d) + (a + s) p) / (n + a), where s is the sum of min(k, d) over all codes.
     min_carriers : int
         Runs of fewer people are not used; for a training row, runs of fewer other people.
     power : float
         A code that followed a run k times counts k ** power times for shorter runs.
+    weights : dict {length: (concentration a, discount d)}
+        Of the counts n after a run, k are of a code to which shorter runs give the probability p. With the run, it is
+        (max(k - d, 0) + (a + s) p) / (n + a), where s is the sum of min(k, d) over all codes.
     """
 
     runs: list[dict[int, RunCounts]]
-    weights: dict[int, tuple[float, float]]
-    min_carriers: int
-    power: float
+    min_carriers: int = 0
+    power: float = 1.0
+    weights: dict[int, tuple[float, float]] = field(default_factory=lambda: dict.fromkeys(ORDERS, (1.0, 0.5)))
 
     def advance(self, codes: np.ndarray, history: list[dict[int, np.ndarray]]) -> None:
         """Append to `history` the number of each row's run of each length before the next block.
 
-        Parameters
-        ----------
-        codes : array of int, shape (rows,)
-            The codes of the block before (anything, before the first).
-        history : list of dicts
-            Results of this method for earlier blocks; those too far back are emptied.
+        `codes` are those of the block before, (rows,), and anything before the first. What is too far back is emptied.
         """
         block = len(history)
         run = {1: codes} if block else {}
@@ -192,28 +145,45 @@ class ContextTree:
             history[block - _LOOKED_BACK] = {}
 
     def shared_by(self, labels: int) -> ContextTree:
-        """Return a context tree of one label as that of several labels."""
-        runs = [{order: counts.shared_by(labels) for order, counts in lengths.items()} for lengths in self.runs]
-        return replace(self, runs=runs)
+        """Return a context tree that was counted without labels as that of each of several labels."""
+
+        def shared(of: RunCounts) -> RunCounts:
+            context = np.repeat(np.arange(len(of.label_keys)), labels)
+            length = np.diff(of.first)[context]
+            first = np.concatenate([[0], np.cumsum(length)])
+            entry = np.repeat(of.first[context] - first[:-1], length) + np.arange(first[-1])
+            keys = of.label_keys[context] * labels + np.tile(np.arange(labels), len(of.label_keys))
+            code, count, carriers = of.code[entry], of.count[entry], of.carriers[context]
+            return RunCounts(of.keys, of.others, keys, labels, first, code, count, carriers)
+
+        return replace(self, runs=[{order: shared(of) for order, of in lengths.items()} for lengths in self.runs])
+
+    def _followed(
+        self, block: int, run: dict[int, np.ndarray], label: np.ndarray, is_own: np.ndarray | None
+    ) -> Iterator[tuple[int, RunCounts, np.ndarray, np.ndarray]]:
+        """Yield the runs that are followed, shorter ones first: length, counts, rows that have one, their contexts.
+
+        Other people must carry the run of a training row whose own label is asked (`is_own`).
+        """
+        for order, runs in self.runs[block].items():
+            context = runs.context_of(run[order], label)
+            rows = np.flatnonzero(context >= 0)
+            if is_own is not None:
+                rows = rows[runs.carriers[context[rows]] - is_own[rows] >= self.min_carriers]
+            yield order, runs, rows, context[rows]
 
     def leave_out_weights(
         self, block: int, run: dict[int, np.ndarray], label: np.ndarray, codes: np.ndarray
     ) -> dict[int, np.ndarray]:
-        """Return how much a training row's code adds to the counts after its run of each length; 1 is the chain.
+        """Return how much training rows' codes add to the counts after their runs of each length; 1 is the chain.
 
-        Parameters
-        ----------
-        block : int
-        run : dict
-            The runs that `advance` has appended for this block.
-        label, codes : arrays of int, shape (rows,)
-            The rows' labels and codes.
+        `run` are the runs that `advance` has appended for the block; a code may be unknown.
         """
         weights: dict[int, np.ndarray] = {}
         added = np.ones(len(codes), dtype=np.float32)
         for order, runs in reversed(self.runs[block].items()):
             weights[order] = added
-            context = runs.context_id(run[order], label)
+            context = runs.context_of(run[order], label)
             rows = np.flatnonzero((context >= 0) & (codes >= 0))
             count = runs.count_of(context[rows], codes[rows])
             added = added.copy()
@@ -221,39 +191,23 @@ class ContextTree:
         weights[1] = added
         return weights
 
-    def refine_own(
-        self,
-        block: int,
-        probability: np.ndarray,
-        run: dict[int, np.ndarray],
-        label: np.ndarray,
-        own: np.ndarray,
-        leave_out_weights: dict[int, np.ndarray],
-        own_label: np.ndarray,
-    ) -> np.ndarray:
-        """Return the probabilities of training rows' own codes, each row left out: float64, shape (rows,).
+    def left_out(
+        self, block: int, run: dict[int, np.ndarray], label: np.ndarray, own: np.ndarray,
+        weights: dict[int, np.ndarray], is_own: np.ndarray, discounts: Sequence[float] | None = None,
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]]:  # fmt: skip
+        """Yield what follows the runs of training rows whose codes are known, each left out, shorter runs first.
 
-        Parameters
-        ----------
-        block, run, label, leave_out_weights, own_label
-            As in `refine`.
-        probability : array of float, shape (rows,)
-            Those of the chain; changed in place.
-        own : array of int, shape (rows,)
-            The rows' codes.
+        Yields the length, the rows that have a run, and for each of them the count of its own code, that of all codes,
+        and the sums of min(count, discount) over all codes: for these discounts, or for that of the length.
         """
-        for order, runs in self.runs[block].items():
-            context = runs.context_id(run[order], label)
-            rows = np.flatnonzero(context >= 0)
-            rows = rows[runs.carriers[context[rows]] - own_label[rows] >= self.min_carriers]
-            concentration, discount = self.weights[order]
-            weight = leave_out_weights[order][rows] * own_label[rows]
-            count, total, (taken,) = runs.left_out(context[rows], own[rows], weight, (discount,))
-            less = concentration + taken
-            probability[rows] = (count - np.minimum(count, discount) + less * probability[rows]) / (
-                total + concentration
-            )
-        return probability
+        for order, runs, rows, context in self._followed(block, run, label, is_own):
+            before, less = runs.count_of(context, own[rows]), weights[order][rows] * is_own[rows]
+            count = before - less
+            taken = [
+                runs.sum_up_to(d)[context] - np.minimum(before, d) + np.minimum(count, d)
+                for d in discounts or self.weights[order][1:]
+            ]
+            yield order, rows, count, runs.sum_up_to(np.inf)[context] - less, taken
 
     def refine(
         self,
@@ -261,45 +215,23 @@ class ContextTree:
         probability: np.ndarray,
         run: dict[int, np.ndarray],
         label: np.ndarray,
-        leave_out: np.ndarray | None = None,
-        leave_out_weights: dict[int, np.ndarray] | None = None,
-        own_label: np.ndarray | None = None,
+        leave_out: tuple[np.ndarray, dict[int, np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """Return the probabilities of a block's codes, refined by runs of all lengths: shape (rows, codes).
+        """Return the probabilities of a block's codes, refined by runs of all lengths: float32, shape (rows, codes).
 
-        Parameters
-        ----------
-        block : int
-        probability : array of float32, shape (rows, codes)
-            Those of the chain; changed in place.
-        run : dict
-            The runs that `advance` has appended for this block.
-        label : array of int, shape (rows,)
-            The label whose counts are used.
-        leave_out : array of int, shape (rows,), optional
-            The code that a training row itself contributed, and that is left out; -1 for none.
-        leave_out_weights : dict, optional
-            From the method of that name; needed with `leave_out`.
-        own_label : array of bool, shape (rows,), optional
-            False where `label` is not the label that the row contributed to; needed with `leave_out`.
+        Those of the chain are changed in place, by the counts of a label, (rows,), after the runs that `advance` has
+        appended for the block. Of training rows, `leave_out` is what they contributed: their codes (-1 for none), how
+        much these count (`leave_out_weights`), and whether the label is theirs.
         """
-        for order, runs in self.runs[block].items():
-            context = runs.context_id(run[order], label)
-            rows = np.flatnonzero(context >= 0)
-            context = context[rows]
-            if own_label is not None:
-                enough = runs.carriers[context] - own_label[rows] >= self.min_carriers
-                rows, context = rows[enough], context[enough]
-            if not len(rows):
-                continue
+        own, weights, is_own = leave_out or (None, {}, None)
+        for order, runs, rows, context in self._followed(block, run, label, is_own):
             counts = runs.counts(context, probability.shape[1])
-            if leave_out is not None and leave_out_weights is not None and own_label is not None:
-                own = np.flatnonzero(own_label[rows] & (leave_out[rows] >= 0))
-                counts[own, leave_out[rows[own]]] -= leave_out_weights[order][rows[own]]
-            concentration, discount = self.weights[order]
-            total, taken = counts.sum(axis=1, keepdims=True), np.minimum(counts, discount)
-            less = concentration + taken.sum(axis=1, keepdims=True)
-            probability[rows] = (counts - taken + less * probability[rows]) / (total + concentration)
+            if own is not None and is_own is not None:
+                counted = np.flatnonzero(is_own[rows] & (own[rows] >= 0))
+                counts[counted, own[rows[counted]]] -= weights[order][rows[counted]]
+            taken = np.minimum(counts, self.weights[order][1]).sum(axis=1, keepdims=True)
+            total = counts.sum(axis=1, keepdims=True)
+            probability[rows] = refined(probability[rows], counts, total, taken, self.weights[order])
         return probability
 
 
@@ -310,50 +242,36 @@ def _passed_on(count: np.ndarray, power: float) -> np.ndarray:
 
 def empty_context_tree(blocks: int) -> ContextTree:
     """Return a context tree without runs, which leaves the chain as it is."""
-    return ContextTree([{} for _ in range(blocks)], dict.fromkeys(ORDERS, (1.0, 0.5)), 0, 1.0)
+    return ContextTree([{} for _ in range(blocks)])
 
 
 def count_runs(
     rows: CodeRows, min_carriers: int, powers: Sequence[float], longest: int = ORDERS[-1]
 ) -> list[tuple[ContextTree, np.ndarray]]:
-    """Count the codes after each run that enough people carry; `fit_shrinkage` fits the weights later.
+    """Count the codes after each run, of `longest` blocks at most, that enough people carry.
 
-    Parameters
-    ----------
-    rows : CodeRows
-        Two haplotypes of one person are one carrier.
-    min_carriers : int
-    powers : sequence of float
-        See `ContextTree`.
-    longest : int
-        Blocks of the longest runs that are counted.
-
-    Returns
-    -------
-    list of pairs
-        For each power the context tree, and how much each row's code counts for the chain, which is used where no run
-        is known: array of float32, shape (rows, blocks).
+    Two haplotypes of one person are one carrier. For each power (`ContextTree`) the context tree is returned, whose
+    weights `fit_shrinkage` fits, and how much each row's code counts for the chain, which is used where no run is
+    known: float32, shape (rows, blocks).
     """
     codes, label, person, sizes, n_labels = rows.codes, rows.label, rows.person, rows.sizes, rows.n_labels
     trees: list[list[dict[int, RunCounts]]] = [[{} for _ in sizes] for _ in powers]
     shares = [np.ones(codes.shape, dtype=np.float32) for _ in powers]
-    # of the runs of each length before each block: their number in each row (-1: not kept), and how many there are
+    # the number of the run of each length before each block in each row; -1: not kept
     number: list[dict[int, np.ndarray]] = [{}]
-    n_runs: list[dict[int, int]] = [{}]
     for b in range(1, len(sizes)):
         number.append({1: codes[:, b - 1].astype(np.int64)})
-        n_runs.append({1: int(sizes[b - 1])})
         # of each length: which context each row has, what the runs and contexts are, and the carriers of the contexts
         contexts: dict[int, tuple[np.ndarray, tuple[np.ndarray, int, np.ndarray, int], np.ndarray]] = {}
         for order in ORDERS:
             half, earlier = order // 2, b - order // 2
             if order > longest or half not in number[b] or earlier < 1 or half not in number[earlier]:
                 break
-            others = n_runs[earlier][half]
+            others = sizes[earlier - 1] if half == 1 else len(trees[0][earlier][half].keys)
             run, keys, _ = _numbered(number[b][half], number[earlier][half], others, person, min_carriers)
             if not len(keys):
                 break
-            number[b][order], n_runs[b][order] = run, len(keys)
+            number[b][order] = run
             context, label_keys, carriers = _numbered(run, label, n_labels, person, min_carriers)
             contexts[order] = context, (keys, others, label_keys, n_labels), carriers
         for order, (context, names, carriers) in reversed(contexts.items()):
@@ -369,11 +287,8 @@ def count_runs(
             runs[b] = dict(reversed(runs[b].items()))  # shorter runs first
         if b >= _LOOKED_BACK:
             number[b - _LOOKED_BACK] = {}
-    weights = dict.fromkeys(ORDERS, (1.0, 0.5))
-    return [
-        (ContextTree(runs, weights, min_carriers, power), share)
-        for power, runs, share in zip(powers, trees, shares, strict=True)
-    ]
+    made = [ContextTree(runs, min_carriers, power) for power, runs in zip(powers, trees, strict=True)]
+    return list(zip(made, shares, strict=True))
 
 
 def _numbered(
@@ -384,5 +299,5 @@ def _numbered(
     key = part[rows] * others + other[rows]
     keys, carriers = carried(key, person[rows], min_carriers)
     number = np.full(len(part), -1, dtype=np.int64)
-    number[rows] = _looked_up(keys, np.arange(1, len(keys) + 1), key) - 1
+    number[rows] = _place(keys, key)
     return number, keys, carriers

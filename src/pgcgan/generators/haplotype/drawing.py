@@ -76,19 +76,9 @@ class CodeSampler:
         begun: np.ndarray | None = None,
         share: bool = False,
     ) -> np.ndarray:
-        """Draw the codes of people: int, shape (people, rows per person, blocks).
+        """Draw the codes of people of these labels: int, shape (people, rows per person, blocks).
 
-        Parameters
-        ----------
-        label : array of int, shape (people,)
-        rows_per_person : int
-        random : numpy Generator
-        ancestry : array of float32, shape (people, axes), optional
-            That of the people; drawn if not given.
-        begun : array of int, shape (people, rows per person, first blocks), optional
-            Codes that the people have already.
-        share : bool
-            See `draw`.
+        Parameters as in `draw`, with an ancestry for each person, and `begun` of people: (people, rows, first blocks).
         """
         if ancestry is None:
             ancestry = self.draw_ancestry(label, random)
@@ -113,8 +103,8 @@ class CodeSampler:
 
         Parameters
         ----------
-        label : array of int, shape (rows,)
-        random : numpy Generator
+        label, random
+            Label of each row, (rows,), and the source of random numbers.
         ancestry : array of float32, shape (rows, axes), optional
             As `draw_ancestry` returns it; drawn if not given.
         begun : array of int, shape (rows, first blocks), optional
@@ -164,15 +154,8 @@ class CodeSampler:
     ) -> np.ndarray:
         """Draw the code of each row in a block, calibrated: array of int, shape (rows,).
 
-        Parameters
-        ----------
-        block : int
-        logits : array of float32, shape (rows, codes)
-            Not calibrated; changed in place.
-        label : array of int, shape (rows,)
-        random : numpy Generator
-        party : pair of arrays, optional
-            Rows that share the frequencies of their label; see `parties`.
+        The logits, (rows, codes), are not calibrated, and are changed in place. The rows of a party (`parties`) share
+        the frequencies of their label.
         """
         logits += self.label_bias[block][label]
         if self.model.own_share[block] < 0.5:  # cases and controls drawn evenly would be more alike than people are
@@ -204,15 +187,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def raking_bias(logits: np.ndarray, label: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return the bias of each label at which the mean probabilities of its rows meet the target: (labels, codes).
 
-    Parameters
-    ----------
-    logits : array of float32, shape (rows, codes)
-    label : array of int, shape (rows,)
-    target : array of float32, shape (labels, codes)
-        Frequencies; labels without rows get no bias.
+    Logits are (rows, codes), labels (rows,), and the target is frequencies; labels without rows get no bias.
     """
-    n_labels = len(target)
-    present = np.bincount(label, minlength=n_labels)
+    present = np.bincount(label, minlength=len(target))
     order = np.argsort(label, kind="stable")
     ends = np.cumsum(present)
     bias = np.zeros_like(target, dtype=np.float32)
@@ -232,17 +209,7 @@ def draw_evenly(logits: np.ndarray, label: np.ndarray, random: np.random.Generat
 
     Each row's code has its own probabilities, but similar rows get uniform numbers that are spread evenly (multiples of
     the golden ratio; systematic sampling). Otherwise frequencies that are raked would follow the chance of a draw,
-    which adds up from block to block.
-
-    Parameters
-    ----------
-    logits : array of float32, shape (rows, codes)
-    label : array of int, shape (rows,)
-    random : numpy Generator
-
-    Returns
-    -------
-    array of int, shape (rows,)
+    which adds up from block to block. Logits are (rows, codes), labels and the returned codes (rows,).
     """
     probability = softmax(logits)
     most = probability.argmax(axis=1)
@@ -273,18 +240,13 @@ def _codes_at(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
 def rake(sampler: CodeSampler, seed: int, most_rows: int = _RAKED_ROWS) -> CodeSampler:
     """Return the sampler with the code frequencies of each label raked to those of its training people.
 
-    Parameters
-    ----------
-    sampler : CodeSampler
-    seed : int
-    most_rows : int
-        Rows drawn at most, all labels together. Small cohorts, whose frequencies are less well known, need fewer.
+    Small cohorts, whose frequencies are less well known, need fewer than `most_rows`, all labels together.
     """
-    chain, n_labels = sampler.model.chain, sampler.model.n_labels
-    rows = min(most_rows, 20 * int(chain.pooled_code_counts[0].sum()))
-    label = np.repeat(np.arange(n_labels), max(128, rows // n_labels))
-    raked = replace(sampler, label_bias=[bias.copy() for bias in sampler.label_bias])
-    targets = [sampler.model.label_frequency(b) for b in range(len(sampler.model.sizes))]
+    model = sampler.model
+    rows = min(most_rows, 20 * int(model.chain.pooled_code_counts[0].sum()))
+    label = np.repeat(np.arange(model.n_labels), max(128, rows // model.n_labels))
+    raked = replace(sampler, label_bias=list(sampler.label_bias))
+    targets = [model.label_frequency(b) for b in range(len(model.sizes))]
     raked.draw(label, np.random.default_rng([seed, 5]), targets=targets)
     return raked
 
@@ -292,20 +254,8 @@ def rake(sampler: CodeSampler, seed: int, most_rows: int = _RAKED_ROWS) -> CodeS
 class TrainingComparison:
     """Compares synthetic rows of a sampler with some training rows.
 
-    Parameters
-    ----------
-    blocks : Blocks
-    rows : Rows
-    axes : array (sites,), array (components, sites)
-        Mean state and principal axes of the training rows.
-    seed : int
-    calibrate : bool
-        Whether code frequencies are raked before each comparison.
-
-    Attributes
-    ----------
-    is_small : bool
-        Whether there are too few training rows to compare with.
+    `axes` are the mean state (sites,) and principal axes (components, sites) of the training rows. With `calibrate`,
+    code frequencies are raked before each comparison. If `is_small`, there are too few training rows to compare with.
     """
 
     def __init__(self, blocks: Blocks, rows: Rows, axes: tuple[np.ndarray, np.ndarray], seed: int, calibrate: bool):
@@ -345,13 +295,7 @@ def choose_inverse_temperature(sampler: CodeSampler, comparison: TrainingCompari
     on the log-probabilities corrects that. Rows are too diverse if training rows are nearer to a synthetic row than to
     another training row less often than synthetic rows are nearer to a training row than to another synthetic row (the
     two sides of adversarial accuracy, Yale et al. 2020). The variance along the leading principal components must not
-    exceed that of the training rows by more than 3 %.
-
-    Parameters
-    ----------
-    sampler : CodeSampler
-        Not calibrated.
-    comparison : TrainingComparison
+    exceed that of the training rows by more than 3 %. The sampler is not calibrated.
     """
 
     def is_too_diverse(inverse_temperature: float) -> bool:

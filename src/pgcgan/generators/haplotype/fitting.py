@@ -11,9 +11,8 @@ is told from its group by the frequency of each code (`CodeModel.label_frequency
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
@@ -21,10 +20,10 @@ from scipy.spatial.distance import squareform
 from scipy.special import logsumexp
 
 from ...runtime.threads import in_threads
-from .chain import Chain, LeftOutCounts, fit_chain
+from .chain import Chain, fit_chain
 from .code_model import CodeModel, own_frequency
-from .code_rows import ROWS_AT_A_TIME, CodeRows
-from .context_tree import ORDERS, POWERS, ContextTree, count_runs, empty_context_tree
+from .code_rows import CodeRows
+from .context_tree import ORDERS, POWERS, ContextTree, count_runs, empty_context_tree, refined
 from .local_ancestry import AdmixtureHMM, fit_admixture, no_admixture
 from .person_ancestry import no_ancestry
 
@@ -32,21 +31,15 @@ FEW_PEOPLE = 250  # labels with as many are counted on their own
 MOST_FST = 0.02  # within a group, of its parts: populations of a continent have less, continents more
 _TRIAL_BLOCKS = 24  # in the middle, that groupings are tried on
 _CUTS = 4  # groupings that are tried, at most
-# usual weights, with which groupings are compared
-_TRIAL: dict[str, Any] = {
-    "power": 0.5,
-    "chain_weights": {"label_weight": 10.0, "pooled_weight": 10.0},
-    "run_weights": dict.fromkeys(ORDERS, (1.0, 0.7)),
-}
+_USUAL = 0.5, (10.0, 10.0), dict.fromkeys(ORDERS, (1.0, 0.7))  # power and weights with which groupings are compared
 
 _ADMIXTURE_CODES = 400_000  # codes of training rows that local ancestry is fitted to
 _GAIN = 0.01  # relative gain in likelihood that the context tree must bring: it makes drawing slower
 
 # weights of chain and context tree that are tried
-_LABEL_WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-_POOLED_WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-_CONCENTRATIONS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0)
+_LABEL_AND_POOLED = list(product((0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0), (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)))
 _DISCOUNTS = (0.0, 0.3, 0.5, 0.7, 0.85, 0.95)
+_OF_RUNS = list(product((0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0), _DISCOUNTS))
 _SHRINKAGE_CODES = 100_000  # codes of training rows that they are fitted to
 _CHAIN_BLOCKS = 16  # that the chain's weights are tried on
 _ROUNDS = 2
@@ -62,17 +55,8 @@ def fit_code_model(
 ) -> CodeModel:
     """Fit groups of labels, chain, context tree and local ancestry; weights are chosen by leave-one-out likelihood.
 
-    Parameters
-    ----------
-    rows : CodeRows
-    min_carriers : int
-        People who must share a run of codes before it is followed.
-    group_labels : bool
-        Whether labels with few people are grouped where that predicts rows better.
-    longest_run : int
-        Blocks of the longest runs that are counted; with 1, there is no context tree.
-    local_ancestry : bool
-        Whether to fit it.
+    So many people must share a run of codes, of `longest_run` blocks at most, before it is followed; with 1, there is
+    no context tree. `group_labels` groups labels with few people where that predicts rows better.
     """
     counts = rows.counts()
     people = np.array([len(np.unique(rows.person[rows.label == k])) for k in range(rows.n_labels)])
@@ -80,13 +64,12 @@ def fit_code_model(
     some = rows.in_blocks(slice(first, first + _TRIAL_BLOCKS))
 
     def nats(group: np.ndarray) -> float:
-        model = count_code_model(some, group, min_carriers, **_TRIAL, longest_run=longest_run)
+        model = count_code_model(some, group, min_carriers, *_USUAL, longest_run)
         return _nats(with_local_ancestry(model, some) if local_ancestry else model, some)
 
     group = find_groups(counts, people, nats) if group_labels else np.arange(rows.n_labels)
     grouped = rows.in_groups(group)
-    powers = POWERS if longest_run > 1 else ()
-    counted = count_runs(grouped, min_carriers, powers, longest_run)
+    counted = count_runs(grouped, min_carriers, POWERS, longest_run) if longest_run > 1 else []
 
     def fitted(runs_and_share: tuple[ContextTree, np.ndarray | None]) -> tuple[Chain, ContextTree, float]:
         runs, share = runs_and_share
@@ -105,28 +88,19 @@ def count_code_model(
     rows: CodeRows,
     group: np.ndarray,
     min_carriers: int,
-    *,
     power: float,
-    chain_weights: Mapping[str, float],
+    chain_weights: tuple[float, float],
     run_weights: Mapping[int, tuple[float, float]],
     longest_run: int = ORDERS[-1],
 ) -> CodeModel:
-    """Count a code model with weights that are given, without local ancestry.
+    """Count a code model, without local ancestry, with weights that are given: see `ContextTree` and `Chain`.
 
-    Parameters
-    ----------
-    rows, min_carriers, longest_run
-        As in `fit_code_model`.
-    group : array of int, shape (labels,)
-        The group of each label.
-    power, run_weights
-        See `ContextTree`.
-    chain_weights : mapping
-        The weights of the shrinkages in `Chain`, by name.
+    `group` is the group of each label, `chain_weights` are `label_weight` and `pooled_weight` of the chain.
     """
     grouped = rows.in_groups(group)
     ((runs, share),) = count_runs(grouped, min_carriers, (power,), longest_run)
-    chain = fit_chain(grouped, share).reweighted(**chain_weights)
+    of_label, pooled = chain_weights
+    chain = replace(fit_chain(grouped, share), label_weight=of_label, pooled_weight=pooled)
     tree = replace(runs, weights=dict(run_weights))
     return CodeModel(chain, tree, no_admixture(group), no_ancestry(rows.sizes, rows.n_labels), rows.counts())
 
@@ -137,19 +111,11 @@ def count_code_model(
 def find_groups(
     code_counts: Sequence[np.ndarray], people: np.ndarray, nats: Callable[[np.ndarray], float]
 ) -> np.ndarray:
-    """Return the group of each label: array of int, shape (labels,).
+    """Return the group of each label, (labels,), given its code counts (labels, codes) by block and number of people.
 
     Labels are joined in the order of a hierarchical clustering by their code frequencies (average linkage of Hudson's
-    Fst, up to .02); of a few cuts of that tree, the one that predicts training rows best is taken.
-
-    Parameters
-    ----------
-    code_counts : sequence of arrays, shape (labels, codes)
-        How often each label has each code of each block.
-    people : array of int, shape (labels,)
-        People of each label.
-    nats : callable
-        From the groups of labels to the mean of -log P of a row left out.
+    Fst, up to .02); of a few cuts of that tree, the one is taken that predicts training rows best: with the least mean
+    of -log P of a row left out (`nats`).
     """
     n_labels = len(people)
     every = np.arange(n_labels)
@@ -161,15 +127,12 @@ def find_groups(
     sizes = np.unique(np.geomspace(fewest, len(few), _CUTS).round().astype(int))
     if len(sizes) == 1:
         return every
-    groupings = [_numbered(every, few, cut_tree(tree, int(size))[:, 0]) for size in sizes]
+    groupings = []
+    for size in sizes.tolist():
+        cluster, first = cut_tree(tree, size)[:, 0], every.copy()
+        first[few] = [few[cluster == c].min() for c in cluster]
+        groupings.append(np.unique(first, return_inverse=True)[1])  # numbered in the order of their first labels
     return min(groupings, key=nats)
-
-
-def _numbered(every: np.ndarray, few: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Return groups numbered in the order of their first labels; labels that are not among the few are alone."""
-    first = every.copy()
-    first[few] = [few[cluster == c].min() for c in cluster]
-    return np.unique(first, return_inverse=True)[1]
 
 
 def fst_of_labels(code_counts: Sequence[np.ndarray]) -> np.ndarray:
@@ -187,25 +150,20 @@ def fst_of_labels(code_counts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _nats(model: CodeModel, rows: CodeRows) -> float:
-    """Return the mean of -log P of a training row left out, of a model counted in these rows."""
+    """Return the mean of -log P of a training row left out, of a model counted in these rows.
+
+    P is tilted from the code frequencies of the group to those of the label, without the row itself.
+    """
     nats = 0.0
     for part, b, log_probs in model.left_out_log_probs(rows):
-        nats -= _log_likelihood(model, b, log_probs, rows.codes[part, b], rows.label[part])
+        known = np.flatnonzero(rows.codes[part, b] >= 0)
+        code, label = rows.codes[part, b][known], rows.label[part][known]
+        counts = model.label_counts[b][label]
+        counts[np.arange(len(code)), code] -= 1
+        of_group = model.chain.label_frequency(b)[model.admixture.group[label]]
+        tilted = log_probs[known] + np.log(own_frequency(counts, of_group) / of_group)
+        nats -= float((tilted[np.arange(len(code)), code] - logsumexp(tilted, axis=1)).sum())
     return nats / len(rows)
-
-
-def _log_likelihood(model: CodeModel, block: int, log_probs: np.ndarray, code: np.ndarray, label: np.ndarray) -> float:
-    """Return the log-likelihood of training rows' codes, given their probabilities in the group.
-
-    They are tilted from the frequencies of the group to those of the label, without the row itself.
-    """
-    known = np.flatnonzero(code >= 0)
-    log_probs, code, label = log_probs[known], code[known], label[known]
-    counts = model.label_counts[block][label]
-    counts[np.arange(len(code)), code] -= 1
-    of_group = model.chain.label_frequency(block)[model.admixture.group[label]]
-    tilted = log_probs + np.log(own_frequency(counts, of_group) / of_group)
-    return float((tilted[np.arange(len(code)), code] - logsumexp(tilted, axis=1)).sum())
 
 
 # ---- weights of chain and context tree ----------------------------------------------------------------------------
@@ -214,97 +172,76 @@ def _log_likelihood(model: CodeModel, block: int, log_probs: np.ndarray, code: n
 def fit_shrinkage(chain: Chain, tree: ContextTree, rows: CodeRows) -> tuple[Chain, ContextTree, float]:
     """Choose the weights of chain and context tree, each in turn, by the leave-one-out likelihood of training rows.
 
-    Returns
-    -------
-    Chain
-    ContextTree
-    nats : float
-        The mean of -log P of a row left out.
+    Returned with both is what it reaches: the mean of -log P of a row left out, in nats.
     """
-    left_out = _LeftOut(tree, rows.evenly(_SHRINKAGE_CODES // len(rows.sizes)))
-    some = np.unique(np.linspace(0, len(rows.sizes) - 1, _CHAIN_BLOCKS).astype(int))
-    weights, used = dict(tree.weights), list(left_out.counted)
+    left_out = _LeftOut.of(chain, tree, rows.evenly(_SHRINKAGE_CODES // len(rows.sizes)))
+    some = left_out.at(np.unique(np.linspace(0, len(rows.sizes) - 1, _CHAIN_BLOCKS).astype(int)))
+    weights, used = dict(tree.weights), list(left_out.of_runs)
     for _ in range(_ROUNDS):
-        chains = [
-            chain.reweighted(label_weight=a, pooled_weight=b) for a, b in product(_LABEL_WEIGHTS, _POOLED_WEIGHTS)
-        ]
-        chain = max(chains, key=lambda trial: left_out.score(left_out.by_chain(trial, some), some, used, weights))
-        probability = left_out.by_chain(chain, np.arange(len(rows.sizes)))
+        scores = [some.score(some.by_chain(*trial), used, weights) for trial in _LABEL_AND_POOLED]
+        of_label, pooled = _LABEL_AND_POOLED[int(np.argmax(scores))]
+        probability = left_out.by_chain(of_label, pooled)
         for i, order in enumerate(used):
-            trials = list(product(_CONCENTRATIONS, _DISCOUNTS))
-            scores = [left_out.score(probability, slice(None), used[i:], {**weights, order: trial}) for trial in trials]
-            weights[order] = trials[int(np.argmax(scores))]
-            probability = left_out.refined(probability, slice(None), order, weights[order])
-    nats = -_log_sum(probability) / len(left_out.codes)
-    return chain, replace(tree, weights=weights), nats
+            scores = [left_out.score(probability, used[i:], {**weights, order: trial}) for trial in _OF_RUNS]
+            weights[order] = _OF_RUNS[int(np.argmax(scores))]
+            probability = left_out.by_runs(probability, order, weights[order])
+    nats = -left_out.score(probability, [], weights) / left_out.rows
+    return replace(chain, label_weight=of_label, pooled_weight=pooled), replace(tree, weights=weights), nats
 
 
+@dataclass(frozen=True)
 class _LeftOut:
-    """Training rows and what chain and context tree count without each of them.
+    """What chain and context tree count without each of so many training rows.
 
-    Attributes
-    ----------
-    counted : dict of int to array, shape (2 + discounts, blocks, rows)
-        Of each row's run of each length: the count of the row's code after it, that of all codes, and the sum of
-        min(count, discount) over the codes for each discount.
+    `of_chain` has for each block the rows whose code is known, and what `Chain.left_out` returns for them; `of_runs`
+    for each length of runs the counts of the rows' own codes, of all codes, and the sums of min(count, discount) over
+    all codes for each discount: (2 + discounts, blocks, rows).
     """
 
-    def __init__(self, tree: ContextTree, rows: CodeRows):
-        self.codes, self.label = rows.codes, rows.label
-        used = [order for order in ORDERS if any(order in lengths for lengths in tree.runs)]
-        n_blocks = len(rows.sizes)
-        self.counted = {order: np.zeros((2 + len(_DISCOUNTS), n_blocks, len(rows)), np.float32) for order in used}
-        self._chain_weight = np.ones((n_blocks, len(rows)), dtype=np.float32)
-        self._counts_of_chain: dict[int, LeftOutCounts] = {}
-        history: list[dict[int, np.ndarray]] = []
-        for b in range(n_blocks):
-            tree.advance(self.codes[:, b - 1], history)
-            own = self.codes[:, b]
-            weight_of_own = tree.leave_out_weights(b, history[b], self.label, own)
-            self._chain_weight[b] = weight_of_own[1]
-            for order, runs in tree.runs[b].items():
-                context = runs.context_id(history[b][order], self.label)
-                use = np.flatnonzero((context >= 0) & (own >= 0))
-                use = use[runs.carriers[context[use]] - 1 >= tree.min_carriers]
-                count, total, taken = runs.left_out(context[use], own[use], weight_of_own[order][use], _DISCOUNTS)
-                self.counted[order][:, b, use] = count, total, *taken
+    rows: int
+    of_chain: list[tuple[np.ndarray, Callable[[float, float], np.ndarray]]]
+    of_runs: dict[int, np.ndarray]
 
-    def by_chain(self, chain: Chain, blocks: np.ndarray) -> np.ndarray:
-        """Return the chain's probabilities of the rows' own codes: (blocks, rows)."""
-        probability = np.ones((len(blocks), len(self.codes)), dtype=np.float32)
-        for i, b in enumerate(blocks.tolist()):
-            rows = np.flatnonzero(self.codes[:, b] >= 0)
-            if b not in self._counts_of_chain:
-                of_rows = self.codes[rows, b - 1], self.label[rows], self.codes[rows, b], self._chain_weight[b, rows]
-                self._counts_of_chain[b] = chain.left_out(b, *of_rows, own_label=True)
-            probability[i, rows] = self._counts_of_chain[b].probability(chain.label_weight, chain.pooled_weight)
+    @classmethod
+    def of(cls, chain: Chain, tree: ContextTree, rows: CodeRows) -> _LeftOut:
+        """Count."""
+        shape = 2 + len(_DISCOUNTS), len(rows.sizes), len(rows)
+        used = [order for order in ORDERS if any(order in lengths for lengths in tree.runs)]
+        counted = cls(len(rows), [], {order: np.zeros(shape, dtype=np.float32) for order in used})
+        history: list[dict[int, np.ndarray]] = []
+        for b in range(len(rows.sizes)):
+            tree.advance(rows.codes[:, b - 1], history)
+            known = rows.known(b)
+            before, own, label = rows.codes[known, b - 1], rows.codes[known, b], rows.label[known]
+            run, is_own = {order: index[known] for order, index in history[b].items()}, np.ones(len(known), dtype=bool)
+            weights = tree.leave_out_weights(b, run, label, own)
+            counted.of_chain.append((known, chain.left_out(b, before, label, own, weights[1], is_own)))
+            for order, use, *counts, taken in tree.left_out(b, run, label, own, weights, is_own, _DISCOUNTS):
+                counted.of_runs[order][:, b, known[use]] = *counts, *taken
+        return counted
+
+    def at(self, blocks: np.ndarray) -> _LeftOut:
+        """Return what is counted in some blocks."""
+        of_runs = {order: counts[:, blocks] for order, counts in self.of_runs.items()}
+        return _LeftOut(self.rows, [self.of_chain[b] for b in blocks], of_runs)
+
+    def by_chain(self, label_weight: float, pooled_weight: float) -> np.ndarray:
+        """Return the chain's probabilities of the rows' own codes: (blocks, rows); 1 where the code is unknown."""
+        probability = np.ones((len(self.of_chain), self.rows), dtype=np.float32)
+        for of_block, (known, of_chain) in zip(probability, self.of_chain, strict=True):
+            of_block[known] = of_chain(label_weight, pooled_weight)
         return probability
 
-    def refined(
-        self, probability: np.ndarray, blocks: np.ndarray | slice, order: int, weights: tuple[float, float]
-    ) -> np.ndarray:
+    def by_runs(self, probability: np.ndarray, order: int, weights: tuple[float, float]) -> np.ndarray:
         """Return the probabilities refined by the runs of one length."""
-        concentration, discount = weights
-        count, total = self.counted[order][0, blocks], self.counted[order][1, blocks]
-        mass = concentration + self.counted[order][2 + _DISCOUNTS.index(discount), blocks]
-        with_run = (count - np.minimum(count, np.float32(discount)) + mass * probability) / (total + concentration)
-        return np.where(total > 0, with_run, probability)
+        count, total, taken = (self.of_runs[order][i] for i in (0, 1, 2 + _DISCOUNTS.index(weights[1])))
+        return np.where(total > 0, refined(probability, count, total, taken, weights), probability)
 
-    def score(
-        self,
-        probability: np.ndarray,
-        blocks: np.ndarray | slice,
-        orders: Sequence[int],
-        weights: dict[int, tuple[float, float]],
-    ) -> float:
+    def score(self, probability: np.ndarray, orders: Sequence[int], weights: dict[int, tuple[float, float]]) -> float:
         """Return the log-likelihood of the rows, refined by the runs of these lengths."""
         for order in orders:
-            probability = self.refined(probability, blocks, order, weights[order])
-        return _log_sum(probability)
-
-
-def _log_sum(probability: np.ndarray) -> float:
-    return float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64))
+            probability = self.by_runs(probability, order, weights[order])
+        return float(np.log(np.maximum(probability, 1e-12)).sum(dtype=np.float64))
 
 
 # ---- local ancestry -----------------------------------------------------------------------------------------------
@@ -320,11 +257,6 @@ def with_local_ancestry(model: CodeModel, rows: CodeRows) -> CodeModel:
     from_all = AdmixtureHMM(np.ones((n_labels, n_groups), np.float32), np.zeros(n_labels, np.float32), group)
     every_group = replace(model, admixture=from_all)
     log_probs = np.empty((*rows.codes.shape, n_groups), dtype=np.float32)
-    at_a_time = max(1, ROWS_AT_A_TIME // n_groups)
-    for first in range(0, len(rows), at_a_time):
-        part = slice(first, first + at_a_time)
-        predictor = every_group.predictor(rows.label[part])
-        for b in range(len(rows.sizes)):
-            log_probs[part, b] = predictor.log_probs_by_group(rows.codes[part, b])
-            predictor.observe(rows.codes[part, b])
+    for part, b, of_groups in every_group.left_out_log_probs(rows, by_group=True):
+        log_probs[part, b] = of_groups
     return replace(model, admixture=fit_admixture(log_probs, rows.label, group))

@@ -40,11 +40,6 @@ class AdmixtureHMM:
     switch_rate: np.ndarray
     group: np.ndarray
 
-    def next_state(self, state: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Return the state probabilities of each row one block on: (rows, groups), (rows,) -> (rows, groups)."""
-        switch = self.switch_rate[label][:, None]
-        return (1 - switch) * state + switch * self.proportions[label]
-
 
 def no_admixture(group: np.ndarray) -> AdmixtureHMM:
     """Return the model of labels that each draw from their own group alone, given the group of each: (labels,)."""
@@ -53,37 +48,25 @@ def no_admixture(group: np.ndarray) -> AdmixtureHMM:
 
 
 def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -> AdmixtureHMM:
-    """Fit proportions and switch rates by EM.
+    """Fit proportions and switch rates by EM; return `no_admixture` if that explains the rows as well.
 
-    Parameters
-    ----------
-    log_probs : array of float, shape (rows, blocks, groups)
-        Leave-one-out log-probability of each row's code in each block if it is drawn from each group; 0 where the code
-        is unknown.
-    label : array of int, shape (rows,)
-    group : array of int, shape (labels,)
-        The group of each label.
-
-    Returns
-    -------
-    AdmixtureHMM
-        `no_admixture` if that explains the rows as well.
+    `log_probs`, (rows, blocks, groups), are the leave-one-out log-probabilities of each row's code if it is drawn from
+    each group; 0 where the code is unknown. `label` is that of each row, and `group` that of each label.
     """
     alone = no_admixture(group)
     proportions, switch_rate = alone.proportions.copy(), alone.switch_rate.copy()
 
     def fitted(own: int) -> tuple[np.ndarray, float, float, float]:
-        of_label = np.ascontiguousarray(log_probs[label == own].transpose(1, 2, 0), dtype=np.float64)
+        of_label, own_group = log_probs[label == own].transpose(1, 2, 0).astype(np.float64, order="C"), int(group[own])
         top = of_label.max(axis=1, keepdims=True)
-        of_own = float(of_label[:, int(group[own])].sum())
-        shares, rate, log_likelihood = _fit_label(np.exp(of_label - top), int(group[own]))
+        of_own = float(of_label[:, own_group].sum())
+        shares, rate, log_likelihood = _fit_label(np.exp(of_label - top), own_group)
         return shares, rate, log_likelihood + float(top.sum()) - of_own, of_own
 
     gain, alone_nats, present = 0.0, 0.0, np.unique(label).tolist()
     for own, (shares, rate, gain_of_label, of_own) in zip(present, in_threads(fitted, present), strict=True):
         proportions[own], switch_rate[own] = shares, rate
-        gain += gain_of_label
-        alone_nats -= of_own
+        gain, alone_nats = gain + gain_of_label, alone_nats - of_own
     if gain < _GAIN * alone_nats:
         return alone
     proportions[(proportions < _LEAST) & (alone.proportions == 0)] = 0
@@ -91,7 +74,7 @@ def fit_admixture(log_probs: np.ndarray, label: np.ndarray, group: np.ndarray) -
 
 
 def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, float]:
-    """Return proportions, switch rate and log-likelihood of the rows of one label: (blocks, groups, rows)."""
+    """Return proportions, switch rate and log-likelihood of one label, given P (blocks, groups, rows) and its group."""
     blocks, n_groups, rows = probability.shape
     credit = _OWN_STRETCHES * np.eye(n_groups)[own]
     proportions, switch = np.full(n_groups, 0.2 / n_groups) + 0.8 * np.eye(n_groups)[own], 0.1

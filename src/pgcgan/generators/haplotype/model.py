@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -31,7 +32,7 @@ from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
 from .blocks import MOST_CODES, Blocks, find_blocks, principal_components
 from .carriers import choose_carriers, choose_run_carriers, least_carriers
-from .code_model import CodeModel
+from .code_model import CodeModel, parents_of
 from .code_rows import CodeRows
 from .context_tree import ORDERS
 from .cost import expected_cost
@@ -39,7 +40,6 @@ from .drawing import MOST_INVERSE_TEMPERATURE, CodeSampler, TrainingComparison, 
 from .exclusive_sites import ExclusiveSites
 from .fitting import fit_code_model
 from .mixed_people import RATE, AncestryPaths, draw_codes, draw_paths, stretch_probability
-from .nested_labels import parents_of
 from .person_ancestry import KnownAncestry, infer_ancestry, with_loadings
 
 _AXES = 10  # principal components looked at for the temperature
@@ -176,14 +176,12 @@ class HaplotypeModel(Generator):
         return self
 
     def _fit(
-        self,
-        rows: Rows,
-        *,
-        on_event: OnEvent | None = None,
-        ancestry: KnownAncestry | None = None,
-        overlap: int = 0,
+        self, rows: Rows, *, on_event: OnEvent | None = None, ancestry: KnownAncestry | None = None, overlap: int = 0
     ) -> None:
-        say = _reporter(on_event)
+        def say(stage: str, fraction: float) -> None:
+            if on_event is not None:
+                on_event({"stage": stage, "fraction": fraction, "detail": ""})
+
         self.min_carriers_, self.private_auc_ = self.min_carriers, None
         if self.private:
             self.min_carriers_, self.private_auc_ = choose_carriers(
@@ -224,14 +222,14 @@ class HaplotypeModel(Generator):
         trial._fit(rows)
         random = np.random.default_rng([self.seed, 17])
         codes = trial.sampler_.draw_people(np.sort(rows.label), rows.rows_per_person, random)
-        return trial._decode(codes.reshape(-1, codes.shape[2]), random)
+        return trial._decode(codes, random)
 
     def _find_blocks(self, rows: Rows, overlap: int, carriers: int = 0) -> Blocks:
         carriers = carriers or self.min_carriers
         return find_blocks(
             rows.states,
             rows.row_person,
-            breaks=sorted({overlap, *rows.breaks} - {0}),
+            breaks=(overlap, *rows.breaks),
             states=rows.n_states,
             min_carriers=carriers,
             min_deviations=max(self.min_deviations, carriers),
@@ -243,16 +241,13 @@ class HaplotypeModel(Generator):
 
     def _fit_code_model(self, rows: Rows, coded: CodeRows) -> CodeModel:
         """Fit the code model; the number of carriers of a run is chosen by a membership attack if it is not given."""
-
-        def fit(run_carriers: int) -> CodeModel:
-            return fit_code_model(
-                coded,
-                run_carriers,
-                group_labels=self.group_labels,
-                longest_run=ORDERS[-1] if self.context_tree else 1,
-                local_ancestry=self.local_ancestry,
-            )
-
+        fit = partial(
+            fit_code_model,
+            coded,
+            group_labels=self.group_labels,
+            longest_run=ORDERS[-1] if self.context_tree else 1,
+            local_ancestry=self.local_ancestry,
+        )
         if self.run_carriers:
             return fit(self.run_carriers)
         least = least_carriers(self.min_carriers_)
@@ -292,13 +287,13 @@ class HaplotypeModel(Generator):
         """
         begun = None if left is None else self._encode(left)
         codes = self.sampler_.draw_people(label, self.rows_per_person, random, ancestry=ancestry, begun=begun)
-        return calls_of(self._decode(codes.reshape(-1, codes.shape[2]), random), self.phased_, self.ploidy_)
+        return calls_of(self._decode(codes, random), self.phased_, self.ploidy_)
 
     def _draw(self, label: int, people: int, random: np.random.Generator) -> np.ndarray:
         # what sets a label with few people apart from its group would be lost in the chance of the draw
-        share = self.calibrate and self.code_model_.is_grouped(label)
+        share = self.calibrate and bool(self.code_model_.is_grouped[label])
         codes = self.sampler_.draw_people(np.full(people, label), self.rows_per_person, random, share=share)
-        return self._decode(codes.reshape(-1, codes.shape[2]), random)
+        return self._decode(codes, random)
 
     @property
     def draws_mixtures(self) -> bool:
@@ -310,19 +305,15 @@ class HaplotypeModel(Generator):
             return super()._stream(name, start, seed, mixing)
         random = np.random.default_rng([seed, 2, zlib.crc32(name.encode()), start])
         codes = draw_codes(self.sampler_, self._paths(name, start, seed, mixing), random, rake=self.calibrate)
-        return self._decode(codes.reshape(-1, codes.shape[2]), random)
+        return self._decode(codes, random)
 
     def _paths(self, name: str, start: int, seed: int, mixing: Mixing) -> AncestryPaths:
         """Return the ancestry of the people of one random stream of a mixture; it has a random stream of its own."""
         random = np.random.default_rng([seed, 3, zlib.crc32(name.encode()), start])
+        of_mixture = mixture_of(name, self.label_counts_)
+        shares = np.array([of_mixture.get(label, 0.0) for label in self.label_counts_])
         begin = stretch_probability(self.blocks_.edges, self.variants_, mixing)
-        return draw_paths(self._shares(name), self.people_per_stream, begin, mixing.spread, random)
-
-    def _shares(self, mixture: str) -> np.ndarray:
-        """Return the share of each label in a mixture: (labels,)."""
-        of_mixture = mixture_of(mixture, self.label_counts_)
-        shares = np.array([of_mixture.get(name, 0.0) for name in self.label_counts_])
-        return shares / shares.sum()
+        return draw_paths(shares / shares.sum(), self.people_per_stream, begin, mixing.spread, random)
 
     def sample_ancestry(
         self,
@@ -365,6 +356,8 @@ class HaplotypeModel(Generator):
         return LocalAncestry(samples, names, np.concatenate(parts), self.blocks_.edges, self.variants_, morgans)
 
     def _decode(self, codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Return the rows of people, given their codes: (people, rows a person, blocks)."""
+        codes = codes.reshape(-1, codes.shape[2])
         return self.exclusive_sites_.resample(self.blocks_.decode(codes, random), codes, self.blocks_, random)
 
     def _encode(self, left: np.ndarray) -> np.ndarray:
@@ -382,22 +375,19 @@ class HaplotypeModel(Generator):
         return {} if self.private_auc_ is None else {"private AUC": self.private_auc_}
 
     def _facts(self) -> dict[str, Any]:
-        reached: dict[str, Any] = {}
-        if self.private_auc_ is not None:
-            auc = round(self.private_auc_, 4)
-            reached = {REACHED: {"target": self.private, "AUC": auc, "carriers": self.min_carriers_}}
-        return {
-            **reached,
-            "chosen": {
-                "groups of labels": int(self.code_model_.admixture.group.max()) + 1,
-                "blocks": len(self.blocks_),
-                "codes": sum(self.blocks_.sizes),
-                "carriers of a template": self.min_carriers_,
-                "carriers of a run": self.code_model_.context_tree.min_carriers,
-                "axes of ancestry": self.code_model_.ancestry.axes,
-                "inverse temperature": round(self.sampler_.inverse_temperature, 4),
-            },
+        chosen = {
+            "groups of labels": int(self.code_model_.admixture.group.max()) + 1,
+            "blocks": len(self.blocks_),
+            "codes": sum(self.blocks_.sizes),
+            "carriers of a template": self.min_carriers_,
+            "carriers of a run": self.code_model_.context_tree.min_carriers,
+            "axes of ancestry": self.code_model_.ancestry.axes,
+            "inverse temperature": round(self.sampler_.inverse_temperature, 4),
         }
+        if self.private_auc_ is None:
+            return {"chosen": chosen}
+        auc = round(self.private_auc_, 4)
+        return {REACHED: {"target": self.private, "AUC": auc, "carriers": self.min_carriers_}, "chosen": chosen}
 
     def _arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -424,13 +414,3 @@ class HaplotypeModel(Generator):
         self.exclusive_sites_ = ExclusiveSites.from_arrays(arrays, len(self.variants_))
         bias = np.split(arrays["calibration.label_bias"], np.cumsum(sizes)[:-1], axis=1)
         self.sampler_ = CodeSampler(self.code_model_, float(arrays["calibration.inverse_temperature"]), bias)
-
-
-def _reporter(on_event: OnEvent | None) -> Any:
-    """Return a function that reports a finished part of the fit."""
-
-    def report(stage: str, fraction: float) -> None:
-        if on_event is not None:
-            on_event({"stage": stage, "fraction": fraction, "detail": ""})
-
-    return report

@@ -10,9 +10,9 @@ no axes. The model keeps the spread of z in each label, and the z of no person.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -22,8 +22,6 @@ from .code_rows import ROWS_AT_A_TIME, CodeRows
 
 if TYPE_CHECKING:
     from .code_model import CodeModel
-
-T = TypeVar("T")
 
 MOST_AXES = 6
 _OFFSET_BYTES = 4_000_000_000  # of the predictions that ancestry is fitted to
@@ -85,16 +83,10 @@ def no_ancestry(sizes: Sequence[int], n_labels: int) -> PersonAncestry:
 
 
 def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> KnownAncestry:
-    """Turn scores of people on axes of ancestry into a `KnownAncestry`.
+    """Turn scores of people on axes of ancestry, (people, axes), and their labels, (people,), into a `KnownAncestry`.
 
     The spread of a label is the covariance of its people, shrunk toward the pooled one as if that came from
     `_SHRINKAGE` of them.
-
-    Parameters
-    ----------
-    scores : array of float, shape (people, axes)
-    label : array of int, shape (people,)
-    n_labels : int
     """
     z = centred_within_labels(scores, label)
     z /= np.maximum(z.std(axis=0), 1e-9)
@@ -111,13 +103,9 @@ def known_ancestry(scores: np.ndarray, label: np.ndarray, n_labels: int) -> Know
 def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Return the components on which the two haplotypes of people correlate within labels, at most `MOST_AXES`.
 
-    Parameters
-    ----------
-    scores : array of float, shape (people, 2, components)
-    label : array of int, shape (people,)
+    Scores are (people, 2, components), labels (people,).
     """
-    people = len(scores)
-    freedom = people - len(np.unique(label)) - 3
+    freedom = len(scores) - len(np.unique(label)) - 3
     if freedom < 10:
         return np.zeros(0, dtype=np.int64)
     within = centred_within_labels(scores, label)
@@ -129,22 +117,11 @@ def shared_components(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Fit the weights of the codes of one block to rows whose ancestry is known.
+    """Fit the weights of the codes of one block, (codes, axes), to rows whose ancestry z is known.
 
-    Maximises sum over rows of log softmax(offset + z weights^T)[own] - ridge / 2 |weights|², by damped Newton steps.
-
-    Parameters
-    ----------
-    offset : array of float32, shape (rows, codes)
-        The code model's log-probabilities of each row, its own contribution left out.
-    own : array of int, shape (rows,)
-        The rows' codes; -1 is unknown and counts nothing.
-    z : array of float, shape (rows, axes)
-
-    Returns
-    -------
-    array of float32, shape (codes, axes)
-        0 where there is no finite solution.
+    Maximises sum over rows of log softmax(offset + z weights^T)[own] - ridge / 2 |weights|², by damped Newton steps;
+    returns 0 where there is no finite solution. The offset is the code model's log-probabilities, (rows, codes), of
+    each row left out; of the rows' own codes, -1 is unknown and counts nothing.
     """
     rows = np.flatnonzero(own >= 0)
     offset, own, z = offset[rows], own[rows], z[rows].astype(np.float32)
@@ -173,13 +150,8 @@ def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarr
 def infer_ancestry(model: CodeModel, rows: CodeRows, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
     """Fit the ancestry of people to the training rows of a code model; without axes where there is no structure.
 
-    Parameters
-    ----------
-    model : CodeModel
-    rows : CodeRows
-    scores : array of float, shape (rows, components)
-        Principal components of the rows. Those on which the haplotypes of people correlate count as ancestry.
-    seed : int
+    `scores` are principal components of the rows, (rows, components). Those on which the haplotypes of people correlate
+    count as ancestry.
     """
     without = no_ancestry(rows.sizes, rows.n_labels)
     if rows.rows_per_person != 2:
@@ -220,22 +192,10 @@ def with_loadings(model: CodeModel, rows: CodeRows, known: KnownAncestry) -> Per
 
 
 def fit_ancestry(rows: CodeRows, offset: np.ndarray, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
-    """Fit loadings and spread by EM (Laplace approximation of each person's z).
+    """Fit loadings and spread by EM (Laplace approximation of each person's z); no axes if there is no finite solution.
 
-    Parameters
-    ----------
-    rows : CodeRows
-        Two of each person.
-    offset : array of float32, shape (codes of all blocks, rows)
-        The code model's log-probabilities of each row, its own contribution left out.
-    scores : array of float, shape (people, axes)
-        Where z starts.
-    seed : int
-
-    Returns
-    -------
-    PersonAncestry
-        Without axes if there is no finite solution.
+    People have two rows each. The offset is the code model's log-probabilities of each row left out: float32, shape
+    (codes of all blocks, rows). Scores, (people, axes), are where z starts.
     """
     em = _AncestryEM(rows, offset, scores)
     random = np.random.default_rng(seed)
@@ -274,19 +234,14 @@ class _AncestryEM:
         self.loadings = np.zeros((len(offset), axes))
         self.spread = np.tile(np.eye(axes), (rows.n_labels, 1, 1))
 
-    def each_group(self, z: np.ndarray, use: Callable[[Iterator[tuple[slice, np.ndarray]]], T]) -> list[T]:
-        """Return what a function returns for groups of codes, given some codes of the group at a time.
+    def probabilities(self, z: np.ndarray) -> list[Iterator[tuple[slice, np.ndarray]]]:
+        """Return, for each group of codes, an iterator over some of its codes at a time and their probabilities.
 
-        Parameters
-        ----------
-        z : array of float, shape (people, axes)
-        use : callable
-            Of an iterator over slices of codes and the probabilities of these codes: float32, shape (codes, rows),
-            which it may change.
+        These are given the z of people: float32, shape (codes, rows); they may be changed.
         """
         z_rows = np.repeat(z, 2, axis=0).T.astype(np.float32)
 
-        def probabilities(group: list[tuple[int, int]]) -> Iterator[tuple[slice, np.ndarray]]:
+        def of_group(group: list[tuple[int, int]]) -> Iterator[tuple[slice, np.ndarray]]:
             for first, last in group:
                 part = slice(int(self.start[first]), int(self.start[last]))
                 p = self.loadings[part].astype(np.float32) @ z_rows
@@ -299,7 +254,7 @@ class _AncestryEM:
                 p *= np.repeat(factor, np.diff(self.start[first : last + 1]), axis=0)
                 yield part, p
 
-        return in_threads(lambda group: use(probabilities(group)), self.groups)
+        return [of_group(group) for group in self.groups]
 
     def update_loadings(self, random: np.random.Generator) -> None:
         """M step: the loadings, with z drawn from the posterior of each person; half a Newton step."""
@@ -319,7 +274,7 @@ class _AncestryEM:
             return np.concatenate(steps)
 
         # half a step: the codes of a block move against each other
-        self.loadings += 0.5 * np.concatenate(self.each_group(drawn, newton_steps))
+        self.loadings += 0.5 * np.concatenate(in_threads(newton_steps, self.probabilities(drawn)))
 
     def update_people(self) -> np.ndarray:
         """E step: the mode of each person's z by Newton steps; return the covariances (people, axes, axes)."""
@@ -336,7 +291,7 @@ class _AncestryEM:
             return total
 
         for _ in range(_NEWTON_STEPS_OF_PEOPLE):
-            expected = np.sum(self.each_group(self.z, expectation), axis=0)
+            expected = np.sum(in_threads(expectation, self.probabilities(self.z)), axis=0)
             of_people = (observed - expected[:, :axes]).reshape(people, 2, axes).sum(axis=1)
             gradient = of_people - np.einsum("pij,pj->pi", precision, self.z)
             hessian = precision + expected[:, axes:].reshape(people, 2, axes, axes).sum(axis=1)
