@@ -7,7 +7,6 @@ import os
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -241,21 +240,16 @@ class HaplotypeModel(Generator):
 
     def _fit_code_model(self, rows: Rows, coded: CodeRows) -> CodeModel:
         """Fit the code model; the number of carriers of a run is chosen by a membership attack if it is not given."""
-        fit = partial(
-            fit_code_model,
-            coded,
-            group_labels=self.group_labels,
-            longest_run=ORDERS[-1] if self.context_tree else 1,
-            local_ancestry=self.local_ancestry,
-        )
+        parts: dict[str, Any] = {"group_labels": self.group_labels, "local_ancestry": self.local_ancestry}
+        parts["longest_run"] = ORDERS[-1] if self.context_tree else 1
         if self.run_carriers:
-            return fit(self.run_carriers)
+            return fit_code_model(coded, self.run_carriers, **parts)
         least = least_carriers(self.min_carriers_)
-        model = fit(least)
+        model = fit_code_model(coded, least, **parts)
         if not any(model.context_tree.runs):
             return model
         enough = choose_run_carriers(model, self.blocks_, rows, coded, least, self.seed)
-        return model if enough == least else fit(enough)
+        return model if enough == least else fit_code_model(coded, enough, **parts)
 
     def estimate(self, people: Genotypes) -> Estimate:
         """Return the memory and time that `fit` is expected to take on these people."""
