@@ -73,7 +73,7 @@ def now() -> str:
 def libraries(*names: str) -> dict[str, str]:
     """Return the installed version of each named distribution; one that is absent is left out."""
     versions = {}
-    for name in names or ("numpy", "torch", "scikit-learn", "cyvcf2", "pysam", "msprime"):
+    for name in names or ("numpy", "torch", "scikit-learn", "pysam", "msprime"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
