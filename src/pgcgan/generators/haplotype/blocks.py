@@ -79,8 +79,7 @@ class Blocks:
     def means(self, block: int) -> np.ndarray:
         """Return the mean state of each code of a block at each of its sites: float32, shape (codes, sites)."""
         emission = self.emission[block]
-        means: np.ndarray = emission @ np.arange(emission.shape[2], dtype=np.float32)
-        return means
+        return np.asarray(emission @ np.arange(emission.shape[2], dtype=np.float32))
 
     def first(self, count: int) -> Blocks:
         """Return the first blocks."""
@@ -158,8 +157,7 @@ def _shared_emission(templates: np.ndarray, emission: np.ndarray) -> np.ndarray:
 
 def _spread(templates: np.ndarray, shared: np.ndarray) -> np.ndarray:
     """Return the shared probabilities of each code: (codes, sites, states - 1)."""
-    spread: np.ndarray = shared[np.arange(templates.shape[1]), templates]
-    return spread
+    return np.asarray(shared[np.arange(templates.shape[1]), templates])
 
 
 def _nearest(part: np.ndarray, templates: np.ndarray) -> np.ndarray:
@@ -334,8 +332,8 @@ def principal_components(blocks: Blocks, codes: np.ndarray) -> tuple[np.ndarray,
     """
     sites = int(blocks.edges[-1])
     most = max(1, _COMPONENT_BYTES // (4 * len(codes)))
-    used = np.arange(len(blocks))[:: -(-sites // most)]
-    mask = np.repeat(np.isin(np.arange(len(blocks)), used), np.diff(blocks.edges))
+    used = np.arange(len(blocks)) % -(-sites // most) == 0
+    mask = np.repeat(used, np.diff(blocks.edges))
     states = np.empty((len(codes), int(mask.sum())), dtype=np.float32)
     centre, start = np.zeros(sites, dtype=np.float32), 0
     for b in range(len(blocks)):
@@ -344,7 +342,7 @@ def principal_components(blocks: Blocks, codes: np.ndarray) -> tuple[np.ndarray,
         part = mean[np.maximum(codes[:, b], 0)]
         part[~known] = part[known].mean(axis=0) if known.any() else 0
         centre[blocks.edges[b] : blocks.edges[b + 1]] = part.mean(axis=0)
-        if mask[blocks.edges[b]]:
+        if used[b]:
             states[:, start : start + part.shape[1]] = part
             start += part.shape[1]
     states -= centre[mask]

@@ -135,8 +135,7 @@ def choose_carriers(rows: Rows, least: int, target: float, synthesise: Synthesis
     order = order[np.argsort(rows.label[order], kind="stable")]
     left_out = np.zeros(len(order), dtype=bool)
     left_out[order[:: round(1 / _LEFT_OUT)]] = True  # a part of each label
-    enough = min(left_out.sum(), (~left_out).sum()) >= MIN_JUDGED
-    if not enough or rows.states.shape[1] < WIDTHS[0]:
+    if min(left_out.sum(), (~left_out).sum()) < MIN_JUDGED or rows.states.shape[1] < WIDTHS[0]:
         raise DataError(
             f"A target for the membership attack (private) needs at least {round(MIN_JUDGED / _LEFT_OUT)} people and "
             f"{WIDTHS[0]} sites; there are {len(rows.label)} people and {rows.states.shape[1]} sites."

@@ -78,10 +78,8 @@ class Chain:
             # the last row of a label is that of an unknown code, -1
             every = np.tile(np.append(np.arange(before), -1), n_labels)
             of_label = np.repeat(np.arange(n_labels), before + 1)
-            table = np.exp(self.log_probs(block, every, of_label)).reshape(n_labels, before + 1, codes)
-            self._tables[block] = table
-        looked_up: np.ndarray = self._tables[block][label, previous if block else 0]
-        return looked_up
+            self._tables[block] = np.exp(self.log_probs(block, every, of_label)).reshape(n_labels, before + 1, codes)
+        return np.asarray(self._tables[block][label, previous if block else 0])
 
     def left_out(
         self, block: int, previous: np.ndarray, label: np.ndarray, own: np.ndarray, weight: np.ndarray,

@@ -99,8 +99,7 @@ class CodeModel:
     @cached_property
     def is_grouped(self) -> np.ndarray:
         """Whether each label belongs to a group of several: bool, shape (labels,)."""
-        is_grouped: np.ndarray = np.bincount(self.admixture.group)[self.admixture.group] > 1
-        return is_grouped
+        return np.asarray(np.bincount(self.admixture.group)[self.admixture.group] > 1)
 
     def label_frequency(self, block: int) -> np.ndarray:
         """Return the code frequencies of each label: float32, shape (labels, codes).

@@ -141,8 +141,7 @@ class CodeSampler:
         """Return the logits of the codes of a block, not calibrated: float32, shape (rows, codes)."""
         # a single site has no haplotype to stay on
         factor = np.float32(self.inverse_temperature if self.model.sizes[block] > SINGLE_SITE else 1)
-        logits: np.ndarray = factor * predictor.log_probs() + ancestry @ self.model.ancestry.loadings[block].T
-        return logits
+        return np.asarray(factor * predictor.log_probs() + ancestry @ self.model.ancestry.loadings[block].T)
 
     def draw_block(
         self,
@@ -271,8 +270,7 @@ class TrainingComparison:
 
     def _variance_of(self, rows: np.ndarray) -> np.ndarray:
         centre, components = self._axes
-        variance: np.ndarray = ((rows - centre) @ components.T).var(axis=0)
-        return variance
+        return np.asarray(((rows - centre) @ components.T).var(axis=0))
 
     def measure(self, sampler: CodeSampler) -> tuple[float, float, float]:
         """Return the variance ratio along the axes, and AA_truth and AA_syn (Yale et al. 2020) of synthetic rows."""

@@ -255,8 +255,7 @@ def with_local_ancestry(model: CodeModel, rows: CodeRows) -> CodeModel:
         return model
     rows = rows.evenly(_ADMIXTURE_CODES // len(rows.sizes))
     from_all = AdmixtureHMM(np.ones((n_labels, n_groups), np.float32), np.zeros(n_labels, np.float32), group)
-    every_group = replace(model, admixture=from_all)
     log_probs = np.empty((*rows.codes.shape, n_groups), dtype=np.float32)
-    for part, b, of_groups in every_group.left_out_log_probs(rows, by_group=True):
+    for part, b, of_groups in replace(model, admixture=from_all).left_out_log_probs(rows, by_group=True):
         log_probs[part, b] = of_groups
     return replace(model, admixture=fit_admixture(log_probs, rows.label, group))

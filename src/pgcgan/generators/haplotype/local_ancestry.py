@@ -78,7 +78,6 @@ def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, fl
     blocks, n_groups, rows = probability.shape
     credit = _OWN_STRETCHES * np.eye(n_groups)[own]
     proportions, switch = np.full(n_groups, 0.2 / n_groups) + 0.8 * np.eye(n_groups)[own], 0.1
-    log_likelihood = 0.0
     scaled, code = np.empty_like(probability), np.empty((blocks, rows))
     for _ in range(_ROUNDS):
         # forward: the state of each row given its codes so far, and the probability of each code given those before
@@ -91,7 +90,6 @@ def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, fl
             before = joint
             before *= (1 - switch) / code[b]
             before += switch * start
-        log_likelihood = float(np.log(code).sum())
         # backward: expected number of stretches that begin with each label
         later = np.ones((n_groups, rows))
         stretches = np.zeros(n_groups)
@@ -104,4 +102,4 @@ def _fit_label(probability: np.ndarray, own: int) -> tuple[np.ndarray, float, fl
         stretches += proportions * (later * scaled[0]).sum(axis=1)
         proportions = (stretches + credit) / (stretches.sum() + _OWN_STRETCHES)
         switch = switches / max(1, rows * (blocks - 1))
-    return proportions, switch, log_likelihood
+    return proportions, switch, float(np.log(code).sum())
