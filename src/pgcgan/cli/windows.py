@@ -69,8 +69,8 @@ def plan(
     source = genome_source(vcf, panel, split, reading or Reading())
     options: dict[str, Any] = {"label": label or ["super_pop"], "seed": seed, **named_values(settings or [])}
     with executor_of(executor) as runs, progress("planning") as on_event:
-        made = make_plan(source, output, size=size, force=force, executor=runs, on_event=on_event, **options)
-    say(_described(made.windows, sum(made.label_counts.values()), made.axes, output))
+        planned = make_plan(source, output, size=size, force=force, executor=runs, on_event=on_event, **options)
+    say(_described(planned.windows, sum(planned.label_counts.values()), planned.axes, output))
 
 
 @windows.command

@@ -122,11 +122,11 @@ def _labels(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _provenance(facts: Mapping[str, Any]) -> list[str]:
-    made = facts["provenance"]
-    versions = {"pgcgan": made.get("pgcgan"), "Python": made.get("python"), **made.get("libraries", {})}
+    origin = facts["provenance"]
+    versions = {"pgcgan": origin.get("pgcgan"), "Python": origin.get("python"), **origin.get("libraries", {})}
     return [
         "- " + ", ".join(f"{_code(name)} {_code(version or 'unknown')}" for name, version in versions.items()),
-        f"- command: {_code(made.get('command', 'unknown'))}",
+        f"- command: {_code(origin.get('command', 'unknown'))}",
         f"- seed: {facts['seed']}",
         f"- parameters that differ from their defaults: {_pairs(facts['parameters']) or 'none'}",
         f"- chosen for these data: {_pairs(facts.get('chosen') or {}) or 'nothing'}",

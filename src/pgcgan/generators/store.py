@@ -179,11 +179,11 @@ def _check_metadata(metadata: Mapping[str, Any]) -> None:
             raise ValueError(f"{MODEL} has {name}: {_shortened(metadata[name])}")
 
 
-def _is_provenance(made: Any) -> bool:
+def _is_provenance(content: Any) -> bool:
     """True if the provenance of a model has the types that its card and its facts show."""
-    if not isinstance(made, dict) or not all(isinstance(made.get(name, ""), str) for name in _MADE_TEXTS):
+    if not isinstance(content, dict) or not all(isinstance(content.get(name, ""), str) for name in _MADE_TEXTS):
         return False
-    versions = made.get("libraries", {})
+    versions = content.get("libraries", {})
     return isinstance(versions, dict) and are_texts(list(versions.values()))
 
 

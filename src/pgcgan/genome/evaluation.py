@@ -94,12 +94,12 @@ def evaluate(
         say({"stage": "reading", "fraction": done / len(variants), "detail": f"{done:,} sites"})
     if not common.any():
         raise DataError("No site has a minor allele frequency of 5 % among the training people: nothing to compare.")
-    whole, made = (concat(of, axis="variants") for of in pieces)
+    whole, generated = (concat(of, axis="variants") for of in pieces)
     trained, unseen = (whole.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
     holdout = None if train is None else unseen
-    evaluation = evaluate_sites(trained, made, holdout=holdout, label=columns, seed=seed, on_event=on_event)
+    evaluation = evaluate_sites(trained, generated, holdout=holdout, label=columns, seed=seed, on_event=on_event)
     rows = [*_seams(model, common, (real, synthetic), fitted, train is not None, seed)]
-    rows += _contigs(trained, made, holdout, columns, seed)
+    rows += _contigs(trained, generated, holdout, columns, seed)
     remark = (
         f"All rows but those across seams and inside windows are at {whole.n_variants:,} common sites of "
         f"{len(variants):,}; evaluate a region of its own to see rare alleles."
@@ -130,9 +130,9 @@ def _seams(
             sites = _around(model.variants_.contig, common, cut)
             if len(sites) < 2 * BESIDE:
                 continue
-            people, made = (_at(source, model.variants_.select(sites)) for source in sources)
+            people, synthetic = (_at(source, model.variants_.select(sites)) for source in sources)
             trained, others = (people.select(samples=np.flatnonzero(of)) for of in (fitted, ~fitted))
-            errors.append(linkage_error(others if unseen else trained, made, BESIDE))
+            errors.append(linkage_error(others if unseen else trained, synthetic, BESIDE))
             if unseen:
                 floors.append(linkage_error(others, trained, BESIDE))
         if not errors:
@@ -164,13 +164,13 @@ def _root(sums: np.ndarray) -> float:
 
 
 def _contigs(
-    trained: Genotypes, made: Genotypes, holdout: Genotypes | None, label: Sequence[str], seed: int
+    trained: Genotypes, synthetic: Genotypes, holdout: Genotypes | None, label: Sequence[str], seed: int
 ) -> Iterator[Row]:
     """Yield the rows on what two contigs of a person have in common."""
     reference, name = holdout or trained, "far pairs r, between contigs"
     try:
         floor = None if holdout is None else far_pairs(holdout, trained, seed=seed)
-        value = far_pairs(reference, made, seed=seed)
+        value = far_pairs(reference, synthetic, seed=seed)
         yield Row("linkage", name, "all", value, floor, "higher", note="signed r of dosages at sites of two contigs")
     except NotComputable as reason:
         yield Row("linkage", name, "all", None, aim="higher", note=str(reason))
@@ -178,7 +178,7 @@ def _contigs(
     try:
         drawn, real = (
             agreement(ancestry_scores(trained, people, own, label_groups(people.labels, label)), seed)
-            for people in (made, reference)
+            for people in (synthetic, reference)
         )
     except NotComputable as reason:
         yield Row("structure", "ancestry between contigs", "all", None, aim="floor", note=str(reason))

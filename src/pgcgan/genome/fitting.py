@@ -154,8 +154,8 @@ def fit_window(directory: str | os.PathLike[str], index: int) -> bool:
         with workspace(place.parent) as folder:
             partial = Path(folder, window.name)
             # time and command stand in the model file of the genome: windows are the same whoever fits them
-            made = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
-            model.save(partial, provenance=made)
+            origin = {"pgcgan": VERSION, "seed": plan.seed, "window": f"{index} of {len(plan.windows)}"}
+            model.save(partial, provenance=origin)
             store.write_json(partial / _MARK, {"plan": plan.identity})
             if not _there(plan, directory, window.name):
                 shutil.rmtree(place, ignore_errors=True)

@@ -117,8 +117,8 @@ def scan_genome(source: Source, label: Sequence[str], runs: Executor, say: OnEve
     groups = label_groups(some.labels, label).astype(str)
     if not by_contig:
         raise nothing
-    kept = [chunk for of in by_contig.values() for chunk in of]
-    phased, ploidy = kept[0].phased, kept[0].ploidy
+    scanned = [chunk for of in by_contig.values() for chunk in of]
+    phased, ploidy = scanned[0].phased, scanned[0].ploidy
     for contig, of in by_contig.items():
         if any((chunk.phased, chunk.ploidy) != (phased, ploidy) for chunk in of):
             raise DataError(
@@ -128,7 +128,7 @@ def scan_genome(source: Source, label: Sequence[str], runs: Executor, say: OnEve
         contig: (np.concatenate([c.positions for c in of]), np.concatenate([c.checksums for c in of]))
         for contig, of in by_contig.items()
     }
-    common = np.concatenate([chunk.common for chunk in kept] if phased and ploidy == 2 else [kept[0].common[:0]])
+    common = np.concatenate([chunk.common for chunk in scanned] if phased and ploidy == 2 else [scanned[0].common[:0]])
     return GenomeScan(source, groups, contigs, common, phased, ploidy)
 
 

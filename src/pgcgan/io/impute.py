@@ -155,9 +155,9 @@ def _decode(table: Table, site: Site, line: bytes, number: int, n: int, chosen: 
             return
     alleles = text.split()
     if len(alleles) != 2 * n:
-        found = f"{site} has {len(alleles)} alleles instead of {2 * n}, two for each of {n} samples"
+        fault = f"{site} has {len(alleles)} alleles instead of {2 * n}, two for each of {n} samples"
         reason = "the file is truncated, or of other people than the .samples file"
-        refuse(table.source, number, f"{found}; {reason}.")
+        refuse(table.source, number, f"{fault}; {reason}.")
     calls = np.empty((len(table.samples), 2), dtype=np.int32)
     phased = np.ones(len(calls), dtype=bool)
     for i, person in enumerate(range(n) if chosen is None else chosen.tolist()):

@@ -116,9 +116,9 @@ def _check_bed(source: str, stem: str, n_variants: int, n_people: int) -> bool:
         head = stream.read(3)
         size = os.fstat(stream.fileno()).st_size
     if head[:2] != _MAGIC or head[2:] not in (b"\0", b"\1"):
-        found = f"it begins with the bytes {head.hex(' ') or '(none)'}"
+        fault = f"it begins with the bytes {head.hex(' ') or '(none)'}"
         needed = "such a file begins with 6c 1b 01, or 6c 1b 00 if it is sample-major"
-        raise DataError(f"{source} is not a PLINK 1 .bed file: {found}; {needed}.")
+        raise DataError(f"{source} is not a PLINK 1 .bed file: {fault}; {needed}.")
     sample_major = head[2] == 0
     outer, inner = (n_people, n_variants) if sample_major else (n_variants, n_people)
     expected = 3 + outer * (-(-inner // 4))

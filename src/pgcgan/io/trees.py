@@ -74,8 +74,8 @@ def _people(ts: Any, source: str) -> tuple[np.ndarray, np.ndarray]:
     individuals, counts = np.unique(owners, return_counts=True)
     if counts.max() > 2:
         i = int(counts.argmax())
-        found = f"the individual {individuals[i]} has {counts[i]} sample nodes"
-        raise DataError(f"{source}: {found}; accepted: 1 (haploid) and 2.")
+        fault = f"the individual {individuals[i]} has {counts[i]} sample nodes"
+        raise DataError(f"{source}: {fault}; accepted: 1 (haploid) and 2.")
     # the order of the nodes of an individual is that of their numbers, as in tskit
     ordered = samples[np.lexsort((samples, owners))]
     ends = np.cumsum(counts) - 1
@@ -123,8 +123,8 @@ def _check_positions(ts: Any, source: str, first: int, last: int) -> None:
     off = positions != np.floor(positions)
     if off.any():
         site = int(off.argmax())
-        found = f"the site {first + site} is at {positions[site]}, which is no whole number"
-        raise DataError(f"{source}: {found}; simulate with a discrete genome, or round the positions with tskit.")
+        fault = f"the site {first + site} is at {positions[site]}, which is no whole number"
+        raise DataError(f"{source}: {fault}; simulate with a discrete genome, or round the positions with tskit.")
     if len(positions) and positions[0] < 1:
         advice = "move all by one with tskit's `ts.shift(1)`, or leave the site out with `ts.delete_sites([0])`"
         raise DataError(f"{source}: the site {first} is at the position 0, which a VCF does not have; {advice}.")

@@ -188,8 +188,8 @@ def _add(table: Table, site: Site, alleles: np.ndarray, phased: np.ndarray) -> N
     calls[:, : alleles.shape[1]] = alleles
     if calls.min() < ABSENT:
         person = int(calls.min(axis=1).argmin())
-        found = f"has the allele number {calls[person].min()} of sample {table.samples[person]}"
-        table.refuse(site, f"{found}; accepted: -1 (missing), -2 (no second allele), 0 (REF) and up.")
+        fault = f"has the allele number {calls[person].min()} of sample {table.samples[person]}"
+        table.refuse(site, f"{fault}; accepted: -1 (missing), -2 (no second allele), 0 (REF) and up.")
     table.add(site, calls, phased)
 
 

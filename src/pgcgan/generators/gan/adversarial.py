@@ -138,12 +138,12 @@ class AdversarialModel(Generator):
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
         budget = Budget(self.steps, self.minutes, patience=self.patience, checkpoint_seconds=self.checkpoint_seconds)
         self.history_ = []
-        with process_group(), contextlib.ExitStack() as stack, reported(on_event, progress and is_first()) as told:
+        with process_group(), contextlib.ExitStack() as stack, reported(on_event, progress and is_first()) as listener:
 
             def report(event: dict[str, Any]) -> None:
                 self.history_ = event["history"]
-                if told is not None:
-                    told(event)
+                if listener is not None:
+                    listener(event)
 
             path = None if directory is None else Path(directory, store.CHECKPOINT)
             if path is not None and is_first():

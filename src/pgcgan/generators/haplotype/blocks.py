@@ -217,8 +217,8 @@ def find_blocks(
     edges, templates, emission = [0], [], []
 
     def attempt(length: int) -> np.ndarray | None:
-        found, covered = _templates(rows[:, edges[-1] : edges[-1] + length], person, min_carriers)
-        return found if length == 1 or (covered >= coverage and len(found) <= max_codes) else None
+        patterns, covered = _templates(rows[:, edges[-1] : edges[-1] + length], person, min_carriers)
+        return patterns if length == 1 or (covered >= coverage and len(patterns) <= max_codes) else None
 
     for end in [*sorted({*breaks} - {0}), rows.shape[1]]:
         length = 16
@@ -226,11 +226,11 @@ def find_blocks(
             left = edges[-1]
             length, of_block = _longest(attempt, min(end - left, max_sites), length)
             part = rows[:, left : left + length]
-            found = [(part, of_block)]
+            parts = [(part, of_block)]
             if length > 1 and _sites_predict_better(part[:_COMPARED_ROWS], of_block, states, label[:_COMPARED_ROWS]):
                 sites = np.split(part, length, axis=1)
-                found = [(site, _templates(site, person, min_carriers)[0]) for site in sites]
-            for own_part, own_templates in found:
+                parts = [(site, _templates(site, person, min_carriers)[0]) for site in sites]
+            for own_part, own_templates in parts:
                 edges.append(edges[-1] + own_part.shape[1])
                 templates.append(own_templates)
                 emission.append(_emission(own_part, own_templates, states, min_deviations))

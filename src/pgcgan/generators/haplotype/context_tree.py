@@ -287,8 +287,8 @@ def count_runs(
             runs[b] = dict(reversed(runs[b].items()))  # shorter runs first
         if b >= _LOOKED_BACK:
             number[b - _LOOKED_BACK] = {}
-    made = [ContextTree(runs, min_carriers, power) for power, runs in zip(powers, trees, strict=True)]
-    return list(zip(made, shares, strict=True))
+    counted = [ContextTree(runs, min_carriers, power) for power, runs in zip(powers, trees, strict=True)]
+    return list(zip(counted, shares, strict=True))
 
 
 def _numbered(

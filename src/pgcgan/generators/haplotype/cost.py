@@ -33,7 +33,7 @@ def expected_cost(rows: Rows, blocks_of: Callable[[Rows, int], Blocks]) -> Estim
     sizes, covered = _windows(rows, starts, _COST_SITES, lambda window: blocks_of(window, 0))
     scale, most = sites / covered, max(2, int(sizes.max()))
     blocks, codes, transitions = (int(n) * scale for n in (len(sizes), sizes.sum(), (sizes**2).sum()))
-    kept = (
+    stored = (
         (0 if rows.n_states == 2 else n_rows * sites)  # dosages; haplotypes are a view of the calls
         + 28 * n_rows * blocks  # codes, and the runs of the context tree
         + 4 * (n_labels + 1) * transitions
@@ -61,7 +61,7 @@ def expected_cost(rows: Rows, blocks_of: Callable[[Rows, int], Blocks]) -> Estim
     )
     haplotypes = n_rows if rows.n_states == 2 else 0
     # a training may continue beside the lists and dicts of the above, and free memory is not always given back
-    return Estimate(sites, people, haplotypes, int(resident_bytes() + 1.1 * (kept + heaviest)), seconds)
+    return Estimate(sites, people, haplotypes, int(resident_bytes() + 1.1 * (stored + heaviest)), seconds)
 
 
 def estimate_leak(people: Genotypes, label: tuple[str, ...], parameters: dict[str, Any]) -> ExpectedLeak | None:
