@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.sparse import coo_array
 
-from pgcgan.generators.haplotype.blocks import Blocks, find_blocks, unique_rows
+from pgcgan.generators.haplotype.blocks import Blocks, carried, find_blocks, unique_rows
 from pgcgan.generators.haplotype.chain import Chain, fit_chain
 from pgcgan.generators.haplotype.code_rows import CodeRows, table_of
 from pgcgan.generators.haplotype.context_tree import empty_context_tree
@@ -354,6 +354,16 @@ def test_label_frequency_is_shrunk_toward_the_pooled_one() -> None:
     assert np.allclose(chain.label_frequency(0)[0], (np.array([6, 2]) + 2 * pooled) / 10)
     # a label without any row has the pooled frequency
     assert np.allclose(chain.label_frequency(0)[1], pooled)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=20), st.integers(1, 3))
+def test_two_rows_of_one_person_are_one_carrier(pairs: list[tuple[int, int]], least: int) -> None:
+    pattern, person = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    people = {k: len({p for q, p in pairs if q == k}) for k, _ in pairs}
+    enough = sorted(k for k, n in people.items() if n >= least)
+    patterns, carriers = carried(pattern, person, least)
+    assert patterns.tolist() == enough
+    assert carriers.tolist() == [people[k] for k in enough]
 
 
 def training(codes: np.ndarray, label: np.ndarray) -> CodeRows:

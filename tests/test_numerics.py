@@ -18,7 +18,6 @@ from sklearn.neighbors import NearestNeighbors
 
 from pgcgan.numerics import (
     allele_differences,
-    carried,
     fill_missing,
     nearest_distances,
     nearest_neighbours,
@@ -96,16 +95,6 @@ def test_products_of_standardised_columns_are_correlations_as_in_scikit_allel() 
     others = np.delete(np.arange(30), 7)
     assert np.allclose((z.T @ z)[np.ix_(others, others)][np.triu_indices(29, 1)], expected, atol=1e-5)
     assert not z[:, 7].any()
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=20), st.integers(1, 3))
-def test_two_rows_of_one_person_are_one_carrier(pairs: list[tuple[int, int]], least: int) -> None:
-    pattern, person = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    people = {k: len({p for q, p in pairs if q == k}) for k, _ in pairs}
-    enough = sorted(k for k, n in people.items() if n >= least)
-    patterns, carriers = carried(pattern, person, least)
-    assert patterns.tolist() == enough
-    assert carriers.tolist() == [people[k] for k in enough]
 
 
 def test_axes_equal_those_of_scikit_learn() -> None:

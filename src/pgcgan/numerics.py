@@ -45,28 +45,6 @@ def fill_missing(rows: np.ndarray, means: np.ndarray | None = None) -> np.ndarra
     return filled
 
 
-# ---- counts -------------------------------------------------------------------------------------------------------
-
-
-def carried(pattern: np.ndarray, person: np.ndarray, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the patterns that enough people carry, sorted, and how many people carry each: int64, int32.
-
-    Parameters
-    ----------
-    pattern, person : arrays of int, shape (rows,)
-        From 0 on; two rows of one person are one carrier.
-    least : int
-    """
-    people = int(person.max(initial=0)) + 1
-    pairs = np.sort(pattern * people + person)
-    pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
-    of_pair = pairs // people
-    first = np.flatnonzero(np.concatenate([[True], of_pair[1:] != of_pair[:-1]])) if len(pairs) else pairs
-    carriers = np.diff(np.append(first, len(pairs))).astype(np.int32)
-    enough = carriers >= least
-    return of_pair[first][enough], carriers[enough]
-
-
 # ---- distances ----------------------------------------------------------------------------------------------------
 
 

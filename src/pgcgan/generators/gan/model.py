@@ -14,7 +14,7 @@ from .. import store
 from ..haplotype import blocks as block_module
 from ..haplotype import code_model as code_module
 from ..haplotype import exclusive_sites as exclusive_module
-from ..haplotype.blocks import MOST_CODES, Blocks, find_blocks, principal_components
+from ..haplotype.blocks import MOST_CODES, Blocks, blocks_of, principal_components
 from ..haplotype.carriers import least_carriers
 from ..haplotype.code_model import CodeModel, parents_of
 from ..haplotype.code_rows import CodeRows
@@ -177,18 +177,7 @@ class PGcGAN(AdversarialModel):
     # ---- fit --------------------------------------------------------------------------------------------------
 
     def _task(self, rows: Rows, device: torch.device) -> Task:
-        self.blocks_ = find_blocks(
-            rows.states,
-            rows.row_person,
-            breaks=rows.breaks,
-            states=rows.n_states,
-            min_carriers=self.min_carriers,
-            min_deviations=max(self.min_deviations, self.min_carriers),
-            coverage=self.coverage,
-            max_sites=self.max_sites,
-            max_codes=self.max_codes,
-            label=rows.row_label,
-        )
+        self.blocks_ = blocks_of(rows, self.parameters())
         of_rows = CodeRows.of(rows, self.blocks_)
         code_model = fit_code_model(
             of_rows, least_carriers(self.min_carriers), longest_run=self.longest_run, local_ancestry=False

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ...numerics import carried, principal_axes
+from ...numerics import principal_axes
+from ..rows import Rows
 from ..store import Array
 
 MOST_CODES = 32_767  # codes are int16
@@ -176,6 +178,43 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     packed = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).ravel()
     _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
     return rows[first], inverse
+
+
+def carried(pattern: np.ndarray, person: np.ndarray, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return the patterns that enough people carry, sorted, and how many people carry each: int64, int32.
+
+    Parameters
+    ----------
+    pattern, person : arrays of int, shape (rows,)
+        From 0 on; two rows of one person are one carrier.
+    least : int
+    """
+    people = int(person.max(initial=0)) + 1
+    pairs = np.sort(pattern * people + person)
+    pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
+    of_pair = pairs // people
+    first = np.flatnonzero(np.concatenate([[True], of_pair[1:] != of_pair[:-1]])) if len(pairs) else pairs
+    carriers = np.diff(np.append(first, len(pairs))).astype(np.int32)
+    enough = carriers >= least
+    return of_pair[first][enough], carriers[enough]
+
+
+def blocks_of(rows: Rows, parameters: Mapping[str, Any], carriers: int = 0, overlap: int = 0) -> Blocks:
+    """Return the blocks of training rows by the parameters of a model, or with more carriers than `min_carriers`.
+
+    The first `overlap` sites have blocks of their own.
+    """
+    carriers = carriers or parameters["min_carriers"]
+    return find_blocks(
+        rows.states,
+        rows.row_person,
+        breaks=(overlap, *rows.breaks),
+        states=rows.n_states,
+        label=rows.row_label,
+        min_carriers=carriers,
+        min_deviations=max(parameters["min_deviations"], carriers),
+        **{name: parameters[name] for name in ("coverage", "max_sites", "max_codes")},
+    )
 
 
 def find_blocks(

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ...numerics import carried
+from .blocks import carried
 from .code_rows import CodeRows
 
 ORDERS = (2, 4, 8, 16, 32)  # lengths of runs, in blocks

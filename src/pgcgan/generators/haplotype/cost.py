@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,25 +12,24 @@ from ...genotypes import Genotypes
 from ...runtime.memory import resident_bytes
 from ..estimate import Estimate, ExpectedLeak
 from ..rows import Rows, rows_of
-from .blocks import Blocks, find_blocks
+from .blocks import blocks_of
 
 # windows of sites that are cut into blocks, and the sites of one
 _COST_WINDOWS, _COST_SITES = 3, 200
 _LEAK_WINDOWS, _LEAST_SITES, _MOST_SITES = 8, 250, 1000
 _LEAK_STATES = 100_000_000  # to be looked at: a few seconds
-_OF_BLOCKS = ("min_carriers", "coverage", "max_sites", "max_codes")
 
 
-def expected_cost(rows: Rows, blocks_of: Callable[[Rows, int], Blocks]) -> Estimate:
+def expected_cost(rows: Rows, parameters: Mapping[str, Any]) -> Estimate:
     """Estimate peak memory and time of a fit.
 
     The sizes of all arrays are known but for the number of blocks and of their codes, which depends on linkage. So a
-    few windows of the data are cut into blocks, by a function of rows and an overlap.
+    few windows of the data are cut into blocks, by the parameters of the model.
     """
     n_rows, sites = rows.states.shape
     people, n_labels = len(rows.label), len(rows.label_names)
     starts = np.unique(np.linspace(0, max(0, sites - _COST_SITES), _COST_WINDOWS).astype(int))
-    sizes, covered = _windows(rows, starts, _COST_SITES, lambda window: blocks_of(window, 0))
+    sizes, covered = _windows(rows, starts, _COST_SITES, parameters)
     scale, most = sites / covered, max(2, int(sizes.max()))
     blocks, codes, transitions = (int(n) * scale for n in (len(sizes), sizes.sum(), (sizes**2).sum()))
     stored = (
@@ -79,20 +78,8 @@ def estimate_leak(people: Genotypes, label: tuple[str, ...], parameters: dict[st
     parameters : dict
         Of the model (`Generator.parameters`).
     """
-    if not parameters.keys() >= {*_OF_BLOCKS}:
+    if "min_carriers" not in parameters:
         return None
-
-    def blocks_of(window: Rows) -> Blocks:
-        return find_blocks(
-            window.states,
-            window.row_person,
-            breaks=window.breaks,
-            states=window.n_states,
-            label=window.row_label,
-            min_deviations=max(parameters["min_deviations"], parameters["min_carriers"]),
-            **{name: parameters[name] for name in _OF_BLOCKS},
-        )
-
     rows = rows_of(people, label)
     n_rows, sites = rows.states.shape
     length = min(max(_LEAK_STATES // (_LEAK_WINDOWS * n_rows), _LEAST_SITES), _MOST_SITES)
@@ -100,12 +87,12 @@ def estimate_leak(people: Genotypes, label: tuple[str, ...], parameters: dict[st
     starts = np.linspace(0, sites - length, _LEAK_WINDOWS).astype(int)
     if sites <= _LEAK_WINDOWS * length:
         starts, length, looked_at = np.zeros(1, dtype=int), sites, ""
-    sizes, covered = _windows(rows, starts, length, blocks_of, cut=length < sites)
+    sizes, covered = _windows(rows, starts, length, parameters, cut=length < sites)
     return ExpectedLeak(round((int(sizes.sum()) - len(sizes)) * sites / covered), 2 * len(rows.label), looked_at)
 
 
 def _windows(
-    rows: Rows, starts: Iterable[int], length: int, blocks_of: Callable[[Rows], Blocks], *, cut: bool = True
+    rows: Rows, starts: Iterable[int], length: int, parameters: Mapping[str, Any], *, cut: bool = True
 ) -> tuple[np.ndarray, int]:
     """Return the sizes of the blocks of windows of sites, and how many sites these blocks cover.
 
@@ -114,7 +101,8 @@ def _windows(
     sizes, covered = list[int](), 0
     for start in starts:
         part = slice(start, start + length)
-        blocks = blocks_of(replace(rows, states=rows.states[:, part], variants=rows.variants.select(part)))
+        window = replace(rows, states=rows.states[:, part], variants=rows.variants.select(part))
+        blocks = blocks_of(window, parameters)
         complete = max(1, len(blocks) - 1) if cut else len(blocks)
         sizes += blocks.sizes[:complete]
         covered += int(blocks.edges[complete])

@@ -29,7 +29,7 @@ from ..rows import Rows, calls_of, rows_of
 from . import blocks as block_module
 from . import code_model as code_module
 from . import exclusive_sites as exclusive_module
-from .blocks import MOST_CODES, Blocks, find_blocks, principal_components
+from .blocks import MOST_CODES, Blocks, blocks_of, principal_components
 from .carriers import choose_carriers, choose_run_carriers, least_carriers
 from .code_model import CodeModel, parents_of
 from .code_rows import CodeRows
@@ -187,7 +187,7 @@ class HaplotypeModel(Generator):
                 rows, self.min_carriers, self.private, self._synthesise, self.seed
             )
             say("membership attack", 0.1)
-        self.blocks_ = self._find_blocks(rows, overlap, self.min_carriers_)
+        self.blocks_ = blocks_of(rows, self.parameters(), self.min_carriers_, overlap)
         coded = CodeRows.of(rows, self.blocks_)
         say("haplotype blocks", 0.2)
 
@@ -223,21 +223,6 @@ class HaplotypeModel(Generator):
         codes = trial.sampler_.draw_people(np.sort(rows.label), rows.rows_per_person, random)
         return trial._decode(codes, random)
 
-    def _find_blocks(self, rows: Rows, overlap: int, carriers: int = 0) -> Blocks:
-        carriers = carriers or self.min_carriers
-        return find_blocks(
-            rows.states,
-            rows.row_person,
-            breaks=(overlap, *rows.breaks),
-            states=rows.n_states,
-            min_carriers=carriers,
-            min_deviations=max(self.min_deviations, carriers),
-            coverage=self.coverage,
-            max_sites=self.max_sites,
-            max_codes=self.max_codes,
-            label=rows.row_label,
-        )
-
     def _fit_code_model(self, rows: Rows, coded: CodeRows) -> CodeModel:
         """Fit the code model; the number of carriers of a run is chosen by a membership attack if it is not given."""
         parts: dict[str, Any] = {"group_labels": self.group_labels, "local_ancestry": self.local_ancestry}
@@ -254,7 +239,7 @@ class HaplotypeModel(Generator):
     def estimate(self, people: Genotypes) -> Estimate:
         """Return the memory and time that `fit` is expected to take on these people."""
         self.check_parameters()
-        return expected_cost(rows_of(people, self.label, self.least_people), self._find_blocks)
+        return expected_cost(rows_of(people, self.label, self.least_people), self.parameters())
 
     # ---- draw -------------------------------------------------------------------------------------------------
 
