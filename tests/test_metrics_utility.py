@@ -99,3 +99,9 @@ def test_augmentation_needs_unseen_people_and_labels() -> None:
         "needs held-out people (holdout=…, --split)"
     }
     assert {r.note for r in augmentation(sets(drawn(0, None), drawn(1, None), drawn(2, None)), "B")} == {"needs labels"}
+
+
+def test_augmentation_needs_a_second_label() -> None:
+    alone = np.full(len(LABELS), "A", dtype=object)
+    rows = augmentation(sets(*(drawn(seed, alone) for seed in range(3))), "A")
+    assert {(row.value, row.note) for row in rows} == {(None, "needs at least two labels")}

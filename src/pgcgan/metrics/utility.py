@@ -91,6 +91,10 @@ def augmentation(comparison: Comparison, value: str) -> list[Row]:
             builder.cannot(name, "floor", NO_HOLDOUT if holdout is None else "needs labels")
         return builder.rows
     members, others = train.with_label(value), np.flatnonzero(train.labels != value)
+    if not len(others):
+        for name in names:
+            builder.cannot(name, "floor", "needs at least two labels")
+        return builder.rows
     additions = synthetic.take(synthetic.with_label(value))
     random = comparison.generator(30)
     orders = [random.permutation(members) for _ in range(_DRAWS)]
