@@ -257,6 +257,13 @@ def test_fitted_in_memory_saved_loaded_and_written_it_is_the_same_model(genome: 
     assert restored.facts()["label_counts"] == {"all": PEOPLE}
 
 
+def test_fitted_to_other_sites_it_has_those(genome: Genotypes) -> None:
+    model = GenomeModel("group", seed=1, size=SIZE, of_windows=QUICK)
+    first, second = (genome.select(sites=slice(0, sites)) for sites in (80, 50))
+    assert len(model.fit(first).variants_) == 80
+    assert model.fit(second).sample({"all": 3}, seed=1).variants.position.tolist() == second.variants.position.tolist()
+
+
 # ---- one person inside -------------------------------------------------------------------------------------------
 
 

@@ -137,6 +137,7 @@ class GenomeModel(Generator):
         self.label_counts_, self._provenance = metadata["label_counts"], metadata["provenance"]
         self.phased_, self.ploidy_ = metadata["phased"], metadata["ploidy"]
         self.windows_ = [Window(**window) for window in details["windows"]]
+        self.__dict__.pop("variants_", None)  # those of an earlier fit
         if not self.windows_ or [window.index for window in self.windows_] != list(range(1, 1 + len(self.windows_))):
             raise ValueError("its windows are not numbered from 1 on")
         self._ancestry = [LabelAncestry(**of_label) for of_label in details["ancestry"]]
