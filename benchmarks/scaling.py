@@ -39,7 +39,7 @@ DRAWN = 1000  # people that are sampled
 COHORTS = Path(tempfile.gettempdir()) / "pgcgan-scaling"
 # part -> the functions that belong to it, and are timed: of the module of the model, or of a class in it
 PARTS = {
-    "blocks": ("find_blocks",),
+    "blocks": ("blocks_of",),
     "code model": ("fit_code_model", "choose_run_carriers", "principal_components"),
     "ancestry": ("infer_ancestry",),
     "calibration": ("choose_inverse_temperature", "rake"),

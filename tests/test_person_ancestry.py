@@ -57,7 +57,7 @@ def of_two() -> tuple[np.ndarray, np.ndarray, CodeModel, CodeRows, PersonAncestr
     """Return alleles and labels of structured people, their code model and codes, and the ancestry fitted to them."""
     alleles, label, _, _ = structured(2)
     model, codes = code_model_of(alleles, label)
-    return alleles, label, model, codes, infer_ancestry(model, codes, scores_of(alleles), seed=1)
+    return alleles, label, model, codes, infer_ancestry(model.left_out_log_probs, codes, scores_of(alleles), seed=1)
 
 
 def test_components_count_where_both_haplotypes_share_them() -> None:
@@ -98,10 +98,10 @@ def test_the_fit_recovers_weights_and_spread_that_people_were_drawn_with(of_two)
 def test_without_structure_there_is_no_ancestry(of_two) -> None:
     alleles, label, _, _ = structured(3, strength=0.0)
     model, codes = code_model_of(alleles, label)
-    assert infer_ancestry(model, codes, scores_of(alleles)).axes == 0
+    assert infer_ancestry(model.left_out_log_probs, codes, scores_of(alleles)).axes == 0
     # one haplotype a person says nothing about what two share
     alleles, label, model, codes, _ = of_two
-    assert infer_ancestry(model, codes.at(slice(None, None, 2)), scores_of(alleles)[::2]).axes == 0
+    assert infer_ancestry(model.left_out_log_probs, codes.at(slice(None, None, 2)), scores_of(alleles)[::2]).axes == 0
 
 
 def test_the_fit_is_repeatable_and_takes_unknown_codes() -> None:
@@ -122,7 +122,7 @@ def test_people_taken_in_parts_give_the_same_fit(of_two, monkeypatch: pytest.Mon
     whole = fitted
     monkeypatch.setattr(person_ancestry, "_PART", 7 * 2 * len(label) + 1)
     monkeypatch.setattr(code_model, "ROWS_AT_A_TIME", 33)
-    parts = infer_ancestry(model, codes, scores_of(alleles), seed=1)
+    parts = infer_ancestry(model.left_out_log_probs, codes, scores_of(alleles), seed=1)
     for a, b in zip(whole.loadings, parts.loadings, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(whole.spread, parts.spread, rtol=1e-3, atol=1e-4)
@@ -168,5 +168,5 @@ def test_loadings_of_known_ancestry_are_those_of_a_ridge_logistic_regression() -
 
 def test_known_ancestry_of_no_axis_is_no_ancestry(of_two) -> None:
     _, label, model, codes, _ = of_two
-    without = with_loadings(model, codes, known_ancestry(np.zeros((PEOPLE, 0)), label, 2))
+    without = with_loadings(model.predictor, codes, known_ancestry(np.zeros((PEOPLE, 0)), label, 2))
     assert (without.axes, without.spread.shape) == (0, (2, 0, 0))

@@ -183,7 +183,7 @@ class PGcGAN(AdversarialModel):
             of_rows, least_carriers(self.min_carriers), longest_run=self.longest_run, local_ancestry=False
         )
         _, _, scores = principal_components(self.blocks_, of_rows.codes)
-        ancestry = infer_ancestry(code_model, of_rows, scores, self.seed)
+        ancestry = infer_ancestry(code_model.left_out_log_probs, of_rows, scores, self.seed)
         code_model = replace(code_model, ancestry=ancestry).without_rare_transitions(of_rows, self.min_transitions)
         self.code_model_ = replace(code_model, parent=parents_of(rows.label_names, len(self.label)))
         self.exclusive_sites_ = ExclusiveSites.of(rows)

@@ -196,9 +196,9 @@ class HaplotypeModel(Generator):
 
         centre, axes, scores = principal_components(self.blocks_, coded.codes)
         if ancestry is None:
-            own_ancestry = infer_ancestry(model, coded, scores, self.seed)
+            own_ancestry = infer_ancestry(model.left_out_log_probs, coded, scores, self.seed)
         else:
-            own_ancestry = with_loadings(model, coded, ancestry)
+            own_ancestry = with_loadings(model.predictor, coded, ancestry)
         transitions = max(self.min_transitions, self.min_carriers_) if self.private else self.min_transitions
         model = replace(model, ancestry=own_ancestry).without_rare_transitions(coded, transitions)
         say("person ancestry", 0.8)

@@ -10,18 +10,15 @@ no axes. The model keeps the spread of z in each label, and the z of no person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from ...runtime.threads import in_threads
 from .code_rows import ROWS_AT_A_TIME, CodeRows
-
-if TYPE_CHECKING:
-    from .code_model import CodeModel
 
 MOST_AXES = 6
 _OFFSET_BYTES = 4_000_000_000  # of the predictions that ancestry is fitted to
@@ -147,11 +144,16 @@ def fit_loadings(offset: np.ndarray, own: np.ndarray, z: np.ndarray) -> np.ndarr
     return weights.astype(np.float32)
 
 
-def infer_ancestry(model: CodeModel, rows: CodeRows, scores: np.ndarray, seed: int = 0) -> PersonAncestry:
+def infer_ancestry(
+    left_out_log_probs: Callable[[CodeRows], Iterator[tuple[slice, int, np.ndarray]]],
+    rows: CodeRows,
+    scores: np.ndarray,
+    seed: int = 0,
+) -> PersonAncestry:
     """Fit the ancestry of people to the training rows of a code model; without axes where there is no structure.
 
-    `scores` are principal components of the rows, (rows, components). Those on which the haplotypes of people correlate
-    count as ancestry.
+    `left_out_log_probs` is the method of the code model. `scores` are principal components of the rows, (rows,
+    components). Those on which the haplotypes of people correlate count as ancestry.
     """
     without = no_ancestry(rows.sizes, rows.n_labels)
     if rows.rows_per_person != 2:
@@ -167,7 +169,7 @@ def infer_ancestry(model: CodeModel, rows: CodeRows, scores: np.ndarray, seed: i
         rows, start = rows.at((2 * people[:, None] + [0, 1]).ravel()), start[people]
     offset = np.empty((sum(rows.sizes), len(rows)), dtype=np.float32)
     ends = np.cumsum([0, *rows.sizes])
-    for part, b, log_probs in model.left_out_log_probs(rows):
+    for part, b, log_probs in left_out_log_probs(rows):
         offset[ends[b] : ends[b + 1], part] = log_probs.T
     try:
         return fit_ancestry(rows, offset, start, seed)
@@ -175,19 +177,22 @@ def infer_ancestry(model: CodeModel, rows: CodeRows, scores: np.ndarray, seed: i
         return without
 
 
-def with_loadings(model: CodeModel, rows: CodeRows, known: KnownAncestry) -> PersonAncestry:
-    """Fit loadings to the training rows of a code model, whose people have an ancestry that is known."""
+def with_loadings(predictor: Callable[[np.ndarray], Any], rows: CodeRows, known: KnownAncestry) -> PersonAncestry:
+    """Fit loadings to the training rows of a code model, whose people have an ancestry that is known.
+
+    `predictor` is the method of the code model.
+    """
     z = np.repeat(known.z, rows.rows_per_person, axis=0)
     if not z.shape[1]:
         return no_ancestry(rows.sizes, rows.n_labels)
     parts = [rows.at(slice(first, first + ROWS_AT_A_TIME)) for first in range(0, len(rows), ROWS_AT_A_TIME)]
-    predictors = [model.predictor(part.label) for part in parts]
+    predictors = [predictor(part.label) for part in parts]
     loadings = []
     for b in range(len(rows.sizes)):  # block by block: the offsets of all blocks are larger than the data
         offset = [p.log_probs(part.codes[:, b]) for p, part in zip(predictors, parts, strict=True)]
         loadings.append(fit_loadings(np.concatenate(offset), rows.codes[:, b], z))
-        for predictor, part in zip(predictors, parts, strict=True):
-            predictor.observe(part.codes[:, b])
+        for of_part, part in zip(predictors, parts, strict=True):
+            of_part.observe(part.codes[:, b])
     return PersonAncestry(loadings, known.spread)
 
 
