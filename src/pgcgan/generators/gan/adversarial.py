@@ -137,14 +137,7 @@ class AdversarialModel(Generator):
         if resume and directory is None:
             raise UsageError("Resuming needs the directory of the interrupted training (directory=…).")
         budget = Budget(self.steps, self.minutes, patience=self.patience, checkpoint_seconds=self.checkpoint_seconds)
-        self.history_ = []
-        with process_group(), contextlib.ExitStack() as stack, reported(on_event, progress and is_first()) as listener:
-
-            def report(event: dict[str, Any]) -> None:
-                self.history_ = event["history"]
-                if listener is not None:
-                    listener(event)
-
+        with process_group(), contextlib.ExitStack() as stack, reported(on_event, progress and is_first()) as events:
             path = None if directory is None else Path(directory, store.CHECKPOINT)
             if path is not None and is_first():
                 stack.enter_context(self._training_directory(path.parent, rows, resume, force))
@@ -154,7 +147,8 @@ class AdversarialModel(Generator):
             with single_thread():
                 task = self._task(rows, device)
             with _torch_settings(self.threads, device):
-                weights = train(task, budget, seed=self.seed, path=path, resume=bool(is_there), on_event=report)
+                weights = train(task, budget, seed=self.seed, path=path, resume=bool(is_there), on_event=events)
+            self.history_ = task.history
             task.learned.load_state_dict(weights)
             task.learned.cpu().eval().requires_grad_(False)
             with single_thread():

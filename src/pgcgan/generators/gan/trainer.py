@@ -46,6 +46,7 @@ class Task(ABC):
     learned: nn.Module  # the one of the networks that the model keeps
     networks: dict[str, nn.Module]
     optimisers: dict[str, torch.optim.Optimizer]
+    history: list[dict[str, Any]]  # of a training that has ended: step, loss and metrics of all measurements
 
     @abstractmethod
     def step(self, step: int, progress: float, rate_factor: float) -> dict[str, Tensor]:
@@ -135,15 +136,6 @@ def train(
     began, saved = time.monotonic() - now.seconds, time.monotonic()
     good = copy.deepcopy((now, task.state_dict()))
     (done,) = agreed([now.share(budget)], task.device)
-
-    def report(loss: float, terms: Mapping[str, float]) -> None:
-        if on_event is not None and is_first():
-            place = {"step": now.step, "steps": budget.steps, "fraction": done, "seconds": round(now.seconds, 2)}
-            measured = {"metrics": now.metrics, "history": now.history, "rate_factor": now.rate_factor}
-            on_event({"stage": "training", **place, "loss": loss, "terms": terms, **measured})
-
-    if resume and done >= 1:  # the last step was saved, and no other will tell the history
-        report(now.losses[-1] if now.losses else 0.0, {})
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())), _held_interrupt() as interrupt:
         while done < 1:
             torch.manual_seed(mixed_seed(seed, now.step))
@@ -161,7 +153,10 @@ def train(
             elif due:
                 _measure(task, now, counts=done >= budget.settled)
                 good = copy.deepcopy((now, task.state_dict()))
-            report(loss, terms)
+            if on_event is not None and is_first():
+                place = {"step": now.step, "steps": budget.steps, "fraction": done, "seconds": round(now.seconds, 2)}
+                measured = {"metrics": now.metrics, "history": now.history, "rate_factor": now.rate_factor}
+                on_event({"stage": "training", **place, "loss": loss, "terms": terms, **measured})
             saves = interrupted or time.monotonic() - saved > budget.checkpoint_seconds
             if saves and path is not None and is_first():
                 progress = {name: value for name, value in vars(now).items() if name != "best"}
@@ -172,6 +167,7 @@ def train(
             (plateau,) = agreed([budget.patience > 0 and now.measured_since >= budget.patience], task.device)
             if plateau:
                 break
+    task.history = now.history
     return now.best or task.weights()
 
 
